@@ -1,0 +1,115 @@
+"""The command line: Click and nothing else. Each command is a file that is read when it is called.
+
+:func:`run` is the one place where errors become messages and exit statuses.
+"""
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from gros_agent import __version__
+from gros_agent.cli.options import GlobalOptions, global_options, redactor
+from gros_agent.errors import AgentError, ExitStatus, Problems
+
+COMMANDS = {
+    "config": "Show every setting and where it comes from.",
+    "preflight": "Check whether everything is ready for a scrape.",
+    "scrape": "Collect what is new, pseudonymise it and write the tables.",
+    "version": "Show the agent's version string.",
+}
+"""Each command with its one line of help, so that listing them loads none of them."""
+
+EPILOG = """\b
+Example:
+  gros-agent scrape --project DEMO --source git=. --make-secrets
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.group("gros-agent", cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
+@global_options
+def main() -> None:
+    """Collect what software teams leave behind in their tools, with a pseudonym for every person."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status. Every error of ours becomes a message on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result: Any = main.main(arguments, prog_name="gros-agent", standalone_mode=False)
+        status = int(result) if isinstance(result, int) else ExitStatus.DONE
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        status = _say("interrupted", status=ExitStatus.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        status = ExitStatus.USAGE
+    except AgentError as error:
+        status = _explain(error)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = ExitStatus.UNEXPECTED
+    except Exception as error:  # noqa: BLE001 (the one place that turns a bug into a message)
+        status = _explain_bug(error)
+    return status
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(*lines: str, status: ExitStatus) -> int:
+    for line in lines:
+        click.echo(redactor.redact(line), err=True)
+    return status
+
+
+def _explain(error: AgentError) -> int:
+    if GlobalOptions.debugging:
+        logging.getLogger("gros_agent").debug("traceback", exc_info=error)
+    problems = error.problems if isinstance(error, Problems) else (error,)
+    for problem in problems:
+        _say(
+            f"error: {problem.message}",
+            *([f"  what to do: {problem.hint}"] if problem.hint else []),
+            status=error.status,
+        )
+    return error.status
+
+
+def _explain_bug(error: Exception) -> int:
+    if GlobalOptions.debugging:
+        logging.getLogger("gros_agent").debug("traceback", exc_info=error)
+    return _say(
+        f"error: unexpected: {type(error).__name__}: {error}",
+        "  what to do: this is a mistake in the agent; run again with --log DEBUG and report what it says",
+        status=ExitStatus.UNEXPECTED,
+    )

@@ -1,0 +1,39 @@
+"""``gros-agent config show``."""
+
+import json
+
+import click
+
+from gros_agent.cli.options import current, global_options, json_option
+
+EPILOG = """\b
+Example:
+  gros-agent config show
+"""
+
+
+@click.group("config")
+def command() -> None:
+    """Show every setting and where it comes from."""
+
+
+@command.command("show", epilog=EPILOG)
+@click.option("--all", "empty", is_flag=True, envvar="GROS_AGENT_ALL", help="Show options without a value too.")
+@json_option
+@global_options
+@click.pass_context
+def show(ctx: click.Context, *, empty: bool, as_json: bool) -> None:
+    """Show every setting, its value and where it comes from.
+
+    Secrets are masked. An option of a file comes with the file's line, one that a template filled with its variable.
+    """
+    from gros_agent import console  # noqa: PLC0415 (commands load what they need when they run)
+
+    settings = current(ctx).load()
+    rows = console.setting_rows(settings, empty=empty)
+    if as_json:
+        keys = ("section", "option", "value", "origin")
+        listed = [dict(zip(keys, row, strict=True)) for row in rows]
+        click.echo(json.dumps({"home": str(settings.home.root), "settings": listed}, indent=2))
+    else:
+        console.print_settings(settings, rows)

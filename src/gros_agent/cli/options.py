@@ -1,0 +1,154 @@
+"""The options that every command has, before or after its name, and those that environment files can set."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import click
+
+from gros_agent.logs import Redactor, configure
+
+if TYPE_CHECKING:
+    from gros_agent.settings.model import Settings
+    from gros_agent.settings.values import Value
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+F = TypeVar("F", bound=Callable[..., Any])
+_KEY = "gros_agent.global_options"
+
+redactor = Redactor()
+"""Knows the secrets of this process, for logs and messages."""
+
+
+@dataclass
+class GlobalOptions:
+    """What the options of every command say; one that stands after the command's name wins."""
+
+    home: Path | None = None
+    log: str | None = None
+    log_format: Literal["text", "json"] = "text"
+    quiet: bool = False
+    debugging: ClassVar[bool] = False
+    """Whether tracebacks are wanted, for the handler of errors, which has no context any more."""
+
+    @property
+    def root(self) -> Path:
+        """The agent's home."""
+        return self.home or Path(os.environ.get("GROS_AGENT_HOME") or Path.cwd())
+
+    def load(self, overrides: "Mapping[tuple[str, str], Value] | None" = None) -> "Settings":
+        """Read the settings, and set up the log as they say. Raises :class:`ConfigurationError`."""
+        from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
+
+        self.set_up_log(self.log or "INFO")
+        settings = load(self.root, os.environ, overrides)
+        redactor.hide(settings.secrets())
+        self.set_up_log(self.log or settings.environment.log_level)
+        return settings
+
+    def set_up_log(self, level: str) -> None:
+        """Log to standard error from here on."""
+        type(self).debugging = level == "DEBUG"
+        configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format, redactor)
+
+
+def current(ctx: click.Context) -> GlobalOptions:
+    """The options of every command, as they stand in this call."""
+    options: GlobalOptions = ctx.find_root().meta.setdefault(_KEY, GlobalOptions())
+    return options
+
+
+class EnvironmentOption(click.Option):
+    """An option whose variable may stand in an environment file of the home as well."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable's text, or None where it is not set or empty."""
+        from gros_agent.settings.envfile import merge  # noqa: PLC0415 (click asks only where no option was given)
+        from gros_agent.settings.model import Home  # noqa: PLC0415
+
+        if not isinstance(self.envvar, str):
+            return None
+        home = Home(current(ctx).root)
+        value = merge(os.environ, home.environment_files).variables.get(self.envvar)
+        return value.text or None if value else None
+
+
+def _store(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 (click's signature)
+    source = ctx.get_parameter_source(parameter.name or "")
+    given = source is click.core.ParameterSource.COMMANDLINE
+    options = current(ctx)
+    if given or (source is click.core.ParameterSource.ENVIRONMENT and ctx.parent is None):
+        setattr(options, parameter.name or "", value)
+
+
+def global_options(function: F) -> F:
+    """Add the options that every command has; they go to :func:`current`, not to the function."""
+    options = (
+        click.option(
+            *("--home", "home"),
+            metavar="DIR",
+            envvar="GROS_AGENT_HOME",
+            type=click.Path(path_type=Path, file_okay=False),
+            is_eager=True,
+            help="Folder with the agent's files; the working directory by default.",
+        ),
+        click.option(
+            "--log",
+            type=click.Choice(LEVELS, case_sensitive=False),
+            metavar="LEVEL",
+            envvar="GROS_AGENT_LOG",
+            help=f"How much to log: {', '.join(LEVELS)}; logLevel says it too, INFO by default.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            envvar="GROS_AGENT_LOG_FORMAT",
+            help="How to log.",
+        ),
+        click.option("--quiet", is_flag=True, envvar="GROS_AGENT_QUIET", help="Log errors alone, and no progress."),
+    )
+    for option in reversed(options):
+        function = _with(option, function)
+    return function
+
+
+def _with(option: Callable[[Any], Any], function: F) -> F:
+    decorated: F = option(function)
+    parameters: list[click.Parameter] = decorated.__click_params__  # type: ignore[attr-defined]
+    parameters[-1].expose_value = False
+    parameters[-1].callback = _store
+    return decorated
+
+
+json_option = click.option("--json", "as_json", is_flag=True, envvar="GROS_AGENT_JSON", help="Print JSON.")
+
+project_option = click.option(
+    *("--project", "projects"),
+    metavar="KEY",
+    multiple=True,
+    cls=EnvironmentOption,
+    envvar="JIRA_KEY",
+    show_envvar=True,
+    help="Key of a project; may be given several times. All configured projects by default.",
+)
+
+timeout_option = click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_TIMEOUT",
+    help="Give a source up that shows no sign of life for so long.",
+)
+
+
+def option_value(option: str, text: str | Path) -> "Value":
+    """A setting that an option of the command line overrides."""
+    from gros_agent.settings.values import Value  # noqa: PLC0415
+
+    return Value(str(text), f"option {option}")

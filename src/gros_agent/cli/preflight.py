@@ -1,0 +1,106 @@
+"""``gros-agent preflight``."""
+
+from pathlib import Path
+
+import click
+
+from gros_agent.cli.options import (
+    EnvironmentOption,
+    current,
+    global_options,
+    json_option,
+    option_value,
+    project_option,
+    timeout_option,
+)
+
+EPILOG = """\b
+Example:
+  gros-agent preflight --no-secrets --no-ssh
+"""
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("preflight", epilog=EPILOG)
+@project_option
+@click.option(
+    "--secrets",
+    type=_PATH,
+    metavar="PATH",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_SECRETS",
+    help="Check this secrets file.",
+)
+@click.option(
+    "--no-secrets",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_NO_SECRETS",
+    help="Leave the secrets out.",
+)
+@click.option("--ssh", metavar="HOST", cls=EnvironmentOption, envvar="GROS_AGENT_SSH", help="Host of the controller.")
+@click.option(
+    "--no-ssh",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_NO_SSH",
+    help="Leave the SSH checks out.",
+)
+@click.option(
+    "--cert",
+    type=_PATH,
+    metavar="PATH",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_CERT",
+    help="The controller's certificate file.",
+)
+@click.option(
+    "--skip",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_SKIP",
+    help="Run all checks, and end with status 0 whatever they find.",
+)
+@timeout_option
+@json_option
+@global_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    projects: tuple[str, ...],
+    secrets: Path | None,
+    no_secrets: bool,
+    ssh: str | None,
+    no_ssh: bool,
+    cert: Path | None,
+    skip: bool,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Check whether everything is ready for a scrape.
+
+    Each check is ok, a warning, failed, not due or skipped, and says what to do. Works without any configuration.
+    """
+    from gros_agent import console, preflight  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.errors import ConfigurationError, ExitStatus, Problems  # noqa: PLC0415
+    from gros_agent.settings.environment import malformed_keys  # noqa: PLC0415
+
+    if (secrets and no_secrets) or (ssh and no_ssh):
+        raise ConfigurationError("an option and its --no- form contradict each other", "leave one of them out")
+    overrides = {}
+    if ssh:
+        overrides["ssh", "host"] = option_value("--ssh", ssh)
+    if cert:
+        overrides["ssh", "cert"] = option_value("--cert", cert.absolute())
+    settings = current(ctx).load(overrides)
+    Problems.raise_if(malformed_keys(projects, "option --project"))
+    scope = preflight.Scope(settings, projects or settings.projects, secrets, no_secrets, no_ssh, timeout)
+    results = list(preflight.run(scope))
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        click.echo(msgspec.json.format(msgspec.json.encode(results)))
+    else:
+        console.print_checks(results)
+    return ExitStatus.DONE if skip else preflight.status_of(results)

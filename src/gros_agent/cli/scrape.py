@@ -1,0 +1,105 @@
+"""``gros-agent scrape``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gros_agent.cli.options import (
+    EnvironmentOption,
+    current,
+    global_options,
+    json_option,
+    project_option,
+    timeout_option,
+)
+
+EPILOG = """\b
+Examples:
+  gros-agent scrape --project ABC
+  gros-agent scrape --project ABC --dry-run
+  gros-agent scrape --project DEMO --source git=. --make-secrets
+"""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _flag(name: str, text: str) -> Callable[[F], F]:
+    variable = "GROS_AGENT_" + name.removeprefix("--").upper().replace("-", "_")
+    return click.option(name, is_flag=True, cls=EnvironmentOption, envvar=variable, help=text)
+
+
+@click.command("scrape", epilog=EPILOG)
+@project_option
+@click.option(
+    "--source",
+    "entries",
+    metavar="TYPE[:NAME]=URL",
+    multiple=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_SOURCE",
+    help="Collect from this source too; may be given several times.",
+)
+@_flag("--full", "Collect everything, not only what is new.")
+@_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.")
+@_flag("--make-secrets", "Make secrets for a project that has none and reports to no controller.")
+@_flag("--dry-run", "Write nothing, and show which fields would leave in which form.")
+@_flag("--discard", "Throw away a batch that was not delivered, and collect again.")
+@click.option(
+    "--repos",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_REPOS",
+    help="Folder for local clones; state/repos in the home by default.",
+)
+@timeout_option
+@json_option
+@global_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    projects: tuple[str, ...],
+    entries: tuple[str, ...],
+    full: bool,
+    no_secrets: bool,
+    make_secrets: bool,
+    dry_run: bool,
+    discard: bool,
+    repos: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Collect what is new, pseudonymise it and write the tables.
+
+    The sources of a project are those of its data_sources.json and of --source. What was collected lies in
+    export/KEY: all tables and trackers of a scrape together, or none.
+    """
+    from gros_agent import console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.entries import parse  # noqa: PLC0415
+    from gros_agent.scrape import ScrapeOptions  # noqa: PLC0415
+
+    settings = current(ctx).load()
+    chosen = pipeline.choose_projects(settings, projects)
+    options = ScrapeOptions(
+        extra=parse(entries, Path.cwd()),
+        full=full,
+        no_secrets=no_secrets,
+        make_secrets=make_secrets,
+        discard=discard,
+        clones=repos.absolute() if repos else None,
+        silence=timeout,
+    )
+    told: list[Any] = []
+    with console.progress_bars(shown=not current(ctx).quiet) as progress:
+        if dry_run:
+            show = told.append if as_json else console.print_preview
+            status = pipeline.preview_projects(settings, chosen, options, show, progress)
+        else:
+            tell = told.append if as_json else console.print_report
+            status = pipeline.scrape_projects(settings, chosen, options, tell, progress)
+    if as_json:
+        click.echo(console.as_json(told))
+    return status

@@ -1,0 +1,48 @@
+"""``gros-agent version``."""
+
+from pathlib import Path
+
+import click
+
+from gros_agent import __version__
+from gros_agent.cli.options import current, global_options, json_option
+
+EPILOG = """\b
+Example:
+  gros-agent version --stamp > VERSION
+"""
+
+
+@click.command("version", epilog=EPILOG)
+@click.option(
+    "--stamp",
+    is_flag=True,
+    envvar="GROS_AGENT_STAMP",
+    help="Print what belongs in VERSION for this checkout.",
+)
+@json_option
+@global_options
+@click.pass_context
+def command(ctx: click.Context, *, stamp: bool, as_json: bool) -> None:
+    """Show the agent's version string.
+
+    That is the module version, with the branch and commit behind it where a VERSION file has them.
+    """
+    from gros_agent import version  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.settings.model import Home  # noqa: PLC0415
+
+    if stamp:
+        from gros_agent.sources.git.access import base_environment  # noqa: PLC0415
+
+        text = version.stamp(Path.cwd(), base_environment())
+    else:
+        text = version.version(Home(current(ctx).root))
+    if as_json:
+        import json  # noqa: PLC0415
+
+        content = {"version": text, "module": __version__}
+        match = version.STAMPED.fullmatch(text)
+        if match and match["commit"]:
+            content |= {"branch": match["branch"], "commit": match["commit"]}
+        text = json.dumps(content)
+    click.echo(text)

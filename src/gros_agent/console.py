@@ -1,0 +1,181 @@
+"""What people see: tables on standard output, progress on standard error, and nothing fancy outside a terminal."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from gros_agent.preflight import Result, Status
+from gros_agent.preview import NOT_AT_ALL, PLAIN, PSEUDONYM, Preview
+from gros_agent.scrape import Outcome, Report
+from gros_agent.settings.model import Settings, masked
+from gros_agent.sources.base import Progress, no_progress
+
+WIDTH_WITHOUT_TERMINAL = 160
+_EXAMPLE_LENGTH = 44
+_COLOURS = {
+    Status.OK: "green",
+    Status.WARNING: "yellow",
+    Status.FAILED: "red",
+    Status.NOT_DUE: "cyan",
+    Status.SKIPPED: "dim",
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or wide enough to cut nothing off in a file."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(
+        stderr=stderr,
+        width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL,
+        highlight=False,
+        soft_wrap=False,
+    )
+
+
+@contextmanager
+def progress_bars(*, shown: bool) -> Iterator[Progress]:
+    """Progress bars on standard error while the work goes on, if that is a terminal; they vanish at the end."""
+    if not shown or not sys.stderr.isatty():
+        yield no_progress
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield tell
+
+
+def _table(*headings: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def print_report(report: Report) -> None:
+    """Show what became of a project's scrape."""
+    out = console()
+    if report.outcomes:
+        table = _table("source", "type", "new items", "tables", "time", "outcome", title=f"Project {report.project}")
+        table.columns[2].justify = table.columns[4].justify = "right"
+        for outcome in report.outcomes:
+            counts = "\n".join(f"{name} {rows}" for name, rows in outcome.tables.items()) or "-"
+            table.add_row(
+                Text(outcome.source),
+                outcome.kind,
+                _items(outcome),
+                counts,
+                f"{outcome.seconds:.1f} s",
+                _outcome(outcome),
+            )
+        out.print(table)
+    else:
+        out.print(f"[bold]Project {report.project}[/bold]")
+    for note in report.notes:
+        out.print(Text(f"note: {note}"))
+    if report.error:
+        out.print(Text(f"error: {report.error}", style="red"))
+    if report.hint:
+        out.print(Text(f"  what to do: {report.hint}"))
+    if report.folder:
+        out.print(Text(f"{sum(report.tables.values())} rows in {len(report.tables)} tables in {report.folder}"))
+
+
+def _items(outcome: Outcome) -> str:
+    if outcome.status:
+        return "-"
+    if outcome.expected is None or outcome.expected == outcome.items:
+        return str(outcome.items)
+    return f"{outcome.items} of {outcome.expected}"
+
+
+def _outcome(outcome: Outcome) -> Text:
+    if outcome.error:
+        text = Text(f"failed: {outcome.error}", style="red")
+        return text.append(f"\n{outcome.hint}" if outcome.hint else "", style="default")
+    return Text("\n".join(("done", *outcome.notes)), style="yellow" if outcome.notes else "green")
+
+
+def print_preview(preview: Preview) -> None:
+    """Show which fields would leave, in which form, to where."""
+    out = console()
+    destination = preview.destination or "nowhere: no controller is configured, the tables stay here"
+    out.print(Text(f"Project {preview.project}: what would leave, and to where: {destination}", style="bold"))
+    for table in preview.tables:
+        shown = _table("field", "leaves", "example before", "example after", title=f"{table.table}: {table.rows} rows")
+        for content in table.fields.values():
+            style = {PSEUDONYM: "green", PLAIN: "bold red", NOT_AT_ALL: "dim"}.get(content.treatment, "")
+            before, after = _example(content.before), _example(content.after)
+            shown.add_row(content.name, Text(content.treatment, style=style), before, after)
+        out.print(shown)
+    for outcome in preview.outcomes:
+        out.print(Text(f"{outcome.source}: {_items(outcome)} items; ").append_text(_outcome(outcome)))
+    for note in preview.notes:
+        out.print(Text(f"note: {note}"))
+    out.print(Text("note: this was a dry run: nothing was written"))
+
+
+def _example(value: str | None) -> Text:
+    if value is None:
+        return Text("-", style="dim")
+    line = value.strip().replace("\n", " ")
+    return Text(line if len(line) <= _EXAMPLE_LENGTH else line[: _EXAMPLE_LENGTH - 1] + "…")
+
+
+def print_checks(results: Sequence[Result]) -> None:
+    """Show the results of preflight."""
+    table = _table("check", "result", "what was found")
+    for result in results:
+        detail = Text(result.detail)
+        if result.hint and result.status != Status.OK:
+            detail.append(f"\nwhat to do: {result.hint}")
+        table.add_row(Text(result.name), Text(result.status, style=_COLOURS[result.status]), detail)
+    console().print(table)
+
+
+def print_settings(settings: Settings, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Show settings as section, option, value and origin."""
+    table = _table("section", "option", "value", "where it comes from")
+    for section, option, value, origin in rows:
+        table.add_row(section, option, Text(value), Text(origin))
+    out = console()
+    out.print(Text(f"home: {settings.home.root}"))
+    out.print(table)
+
+
+def setting_rows(settings: Settings, *, empty: bool) -> list[tuple[str, str, str, str]]:
+    """Settings as section, option, masked value and origin; the empty ones only where asked for."""
+    return [
+        (section, option, masked(value, secret=secret), value.origin)
+        for section, option, value, secret in settings.rows()
+        if empty or value.text
+    ]
+
+
+def as_json(told: Sequence[Report | Preview]) -> str:
+    """Reports as JSON, with the exit status of each."""
+    import msgspec  # noqa: PLC0415 (only where it is asked for)
+
+    content = [
+        msgspec.to_builtins(one, str_keys=True) | ({"status": int(one.status)} if isinstance(one, Report) else {})
+        for one in told
+    ]
+    return msgspec.json.format(msgspec.json.encode(content)).decode()

@@ -1,0 +1,95 @@
+"""Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from gros_agent.errors import ConfigurationError, Problems, SourceError
+from gros_agent.settings.files import read_text
+from gros_agent.settings.values import Secret
+from gros_agent.sources import KNOWN_TYPES
+from gros_agent.sources.base import SourceEntry
+from gros_agent.urls import split, take_credentials
+
+FILE = "data_sources.json"
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Listed(msgspec.Struct):
+    type: _Text
+    name: _Text
+    url: _Text
+
+
+def read(path: Path) -> tuple[SourceEntry, ...] | None:
+    """Read ``data_sources.json``, or return None if there is none.
+
+    Raises :class:`ConfigurationError` if it is damaged, or an entry lacks its type, name or URL.
+    """
+    text = read_text(path, "the list of sources")
+    if text is None:
+        return None
+    try:
+        listed = msgspec.json.decode(text, type=list[_Listed])
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(
+            f"{path}: the list of sources is damaged: {error}",
+            "it is a JSON list of objects with type, name and url; correct it, or save it again in the web interface",
+        ) from None
+    return tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed)
+
+
+def parse(options: Iterable[str], folder: Path) -> tuple[SourceEntry, ...]:
+    """Parse ``TYPE[:NAME]=URL`` options; relative paths start at ``folder``.
+
+    Raises :class:`ConfigurationError`, or all of them together as :class:`Problems`.
+    """
+    entries: list[SourceEntry] = []
+    problems: list[ConfigurationError] = []
+    for option in options:
+        try:
+            entries.append(_parse_option(option, folder))
+        except ConfigurationError as problem:
+            problems.append(problem)
+    Problems.raise_if(problems)
+    return tuple(entries)
+
+
+def _parse_option(option: str, folder: Path) -> SourceEntry:
+    head, separator, url = option.partition("=")
+    kind, _, name = head.partition(":")
+    if not separator or not url:
+        raise ConfigurationError(f"--source {option}: this is no source", "write TYPE=URL or TYPE:NAME=URL")
+    if kind not in KNOWN_TYPES:
+        raise ConfigurationError(
+            f"--source {option}: there is no type {kind!r}", f"the types are {', '.join(KNOWN_TYPES)}"
+        )
+    entry = _entry(kind, name, url, folder)
+    try:
+        split(entry.url)
+    except SourceError as error:
+        raise ConfigurationError(f"--source {error.message}", error.hint) from None
+    return entry
+
+
+def _entry(kind: str, name: str, url: str, folder: Path) -> SourceEntry:
+    if is_path(url):
+        url = (folder / Path(url).expanduser()).resolve().as_uri()
+    url, username, password = take_credentials(url)
+    return SourceEntry(kind, name or _name(url), url, username, Secret(password) if password else None)
+
+
+def is_path(url: str) -> bool:
+    """Whether a text is a path and no URL, as git decides it: a colon before the first slash makes it one."""
+    return "://" not in url and ":" not in url.partition("/")[0] and not url.startswith("-")
+
+
+def _name(url: str) -> str:
+    """A name for a source that was given none: the last part of its URL."""
+    path = urlsplit(url).path if "://" in url else url.rpartition(":")[2]
+    last = unquote(path.rstrip("/").rpartition("/")[2])
+    return last.removesuffix(".git") or "repository"

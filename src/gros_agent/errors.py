@@ -1,0 +1,126 @@
+"""What can go wrong, as one tree; every error has an exit status and says what to do.
+
+::
+
+    AgentError              1  unexpected: the disk is full, a program misbehaves
+    ├── ConfigurationError  7  settings, options, environment, project keys, input files
+    │   └── Problems        7  several of them, reported together
+    ├── PreflightError      4  a check of preflight did not pass
+    ├── DeliveryError       6  a batch waits for its delivery, and was kept
+    ├── BusyError           5  somebody else does this work right now
+    └── SourceError         3  one source can't be collected; the others go on
+
+The command line catches :class:`AgentError` in one place. Anything else is a bug, and ends with status 1 too.
+"""
+
+import enum
+from collections.abc import Iterable
+
+
+class ExitStatus(enum.IntEnum):
+    """What the exit status of every command means."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    PARTLY = 3
+    PREFLIGHT = 4
+    NOT_DUE = 5
+    POSTPONED = 6
+    WRONG_INPUT = 7
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitStatus.DONE: "done",
+    ExitStatus.NOT_DUE: "not due yet, or another process does the same work right now",
+    ExitStatus.PARTLY: "partly done: some sources failed, the others are complete",
+    ExitStatus.POSTPONED: "delivery postponed: the data was kept",
+    ExitStatus.PREFLIGHT: "preflight not passed",
+    ExitStatus.WRONG_INPUT: "configuration or input wrong",
+    ExitStatus.UNEXPECTED: "unexpected error",
+    ExitStatus.USAGE: "the command line was not understood",
+    ExitStatus.INTERRUPTED: "interrupted",
+}
+
+SEVERITY = (
+    ExitStatus.DONE,
+    ExitStatus.NOT_DUE,
+    ExitStatus.PARTLY,
+    ExitStatus.POSTPONED,
+    ExitStatus.PREFLIGHT,
+    ExitStatus.WRONG_INPUT,
+    ExitStatus.UNEXPECTED,
+)
+"""Statuses that can hold at once, the lesser first."""
+
+
+def worst(statuses: Iterable[ExitStatus]) -> ExitStatus:
+    """The status that a run of several parts ends with: the one furthest along :data:`SEVERITY`."""
+    return max(statuses, key=SEVERITY.index, default=ExitStatus.DONE)
+
+
+class AgentError(Exception):
+    """An error that the user is told in one line, and what to do about it in a second.
+
+    ``message`` says what is wrong and where; ``hint`` what to do.
+    """
+
+    status = ExitStatus.UNEXPECTED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigurationError(AgentError):
+    """Something that the user wrote, or left out, is wrong."""
+
+    status = ExitStatus.WRONG_INPUT
+
+
+class Problems(ConfigurationError):  # noqa: N818 (several errors, not one)
+    """Several configuration errors, reported together."""
+
+    def __init__(self, problems: Iterable[ConfigurationError]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problem.message for problem in self.problems))
+
+    @classmethod
+    def raise_if(cls, problems: Iterable[ConfigurationError]) -> None:
+        """Raise the one problem as it is, several together, and none for an empty list."""
+        found = tuple(problems)
+        if len(found) == 1:
+            raise found[0]
+        if found:
+            raise cls(found)
+
+
+class PreflightError(AgentError):
+    """A check did not pass."""
+
+    status = ExitStatus.PREFLIGHT
+
+
+class DeliveryError(AgentError):
+    """A written batch has not been delivered yet."""
+
+    status = ExitStatus.POSTPONED
+
+
+class BusyError(AgentError):
+    """Another process works on the same project."""
+
+    status = ExitStatus.NOT_DUE
+
+
+class SourceError(AgentError):
+    """One source can't be collected. It becomes that source's outcome."""
+
+    status = ExitStatus.PARTLY

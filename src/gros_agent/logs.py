@@ -1,0 +1,77 @@
+"""Logging: configured once, to standard error, as text or JSON lines, with every known secret left out."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from typing import Literal
+
+from gros_agent.settings.values import MASK
+from gros_agent.urls import without_password
+
+LogFormat = Literal["text", "json"]
+_SHORTEST = 4
+"""A secret of fewer characters would mask half of every line."""
+
+
+class Redactor(logging.Filter):
+    """Replaces known secrets, and the credentials in URLs, in every record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: tuple[str, ...] = ()
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Leave these texts out from now on."""
+        known = {secret for secret in secrets if len(secret) >= _SHORTEST}
+        self._secrets = tuple(sorted(known.union(self._secrets), key=len, reverse=True))
+
+    def redact(self, text: str) -> str:
+        """A text without the secrets that are known."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return without_password(text)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact a record; all of them are logged."""
+        record.msg = self.redact(record.getMessage())
+        record.args = None
+        if record.exc_info:
+            record.exc_text = self.redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
+        return True
+
+
+class _Text(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+
+class _Json(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object a line."""
+        content = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_text:
+            content["traceback"] = record.exc_text
+        return json.dumps(content, ensure_ascii=False)
+
+
+def configure(level: str, form: LogFormat, redactor: Redactor) -> None:
+    """Send the agent's log records of ``level`` and above to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if form == "json" else _Text())
+    handler.addFilter(redactor)
+    logger = logging.getLogger("gros_agent")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False

@@ -1,0 +1,19 @@
+"""Moments as the tables have them: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
+
+from datetime import datetime
+
+UNKNOWN = "0"
+"""A moment that nobody knows."""
+
+FIRST, LAST = "1000-01-01 00:00:00", "9999-12-31 23:59:59"
+"""The bounds of what the tables can hold: years of four digits."""
+
+
+def local_time(seconds: int) -> tuple[str, bool]:
+    """Seconds since 1970 as local time, and whether that is exact: a moment beyond the bounds becomes the bound."""
+    try:
+        moment = datetime.fromtimestamp(seconds)  # noqa: DTZ006 (local time is what the tables hold)
+    except (ValueError, OverflowError, OSError):
+        return (LAST if seconds > 0 else FIRST), False
+    text = moment.isoformat(" ")
+    return (text, True) if text >= FIRST else (FIRST, False)

@@ -1,0 +1,302 @@
+"""Checks before the work: each has a result and says what to do.
+
+A check is a function of a :class:`Scope` that yields results. It never raises: what goes wrong is a result.
+"""
+
+import enum
+import os
+import shutil
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gros_agent import entries
+from gros_agent.errors import AgentError, ConfigurationError, ExitStatus
+from gros_agent.scrape import ScrapeOptions, collectable, source_context
+from gros_agent.settings import secrets
+from gros_agent.settings.environment import malformed_keys
+from gros_agent.settings.files import owner
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import SourceEntry
+from gros_agent.sources.git.access import supported_version
+
+EXPIRY_WARNING = timedelta(days=30)
+LITTLE_SPACE = 1 << 30
+"""Bytes of free disk below which a warning is due: a large history takes as much."""
+NO_SPACE = 64 << 20
+"""Bytes below which not even the tables of a small project fit."""
+SHORTEST_RSA = 3072
+"""Bits of an RSA key below which NIST SP 800-57 advises against it beyond 2030."""
+WEAKEST_RSA = 2048
+
+
+class Status(enum.StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    NOT_DUE = "not due"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found, and what to do about it."""
+
+    name: str
+    status: Status
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What to check: the settings and projects, another secrets file, and what is left out."""
+
+    settings: Settings
+    projects: tuple[str, ...] = ()
+    secrets_path: Path | None = None
+    no_secrets: bool = False
+    no_ssh: bool = False
+    silence: float = 30.0
+
+
+Check = Callable[[Scope], Iterator[Result]]
+
+
+def run(scope: Scope) -> Iterator[Result]:
+    """Run all checks, one after the other."""
+    for check in CHECKS:
+        yield from check(scope)
+
+
+def status_of(results: list[Result]) -> ExitStatus:
+    """The exit status that results stand for."""
+    found = {result.status for result in results}
+    if Status.FAILED in found:
+        return ExitStatus.PREFLIGHT
+    return ExitStatus.NOT_DUE if Status.NOT_DUE in found else ExitStatus.DONE
+
+
+def check_settings(scope: Scope) -> Iterator[Result]:
+    """The settings were read; what they lack, and what they say that is odd."""
+    settings = scope.settings
+    files = [path for path in (settings.settings_file, settings.credentials_file) if path.exists()]
+    detail = ", ".join(map(str, files)) or "no configuration files: the environment and defaults apply"
+    yield Result("settings", Status.OK, detail)
+    for warning in settings.warnings:
+        yield Result("settings", Status.WARNING, warning)
+    for problem in malformed_keys(settings.projects, "settings"):
+        yield Result("settings", Status.FAILED, problem.message, problem.hint)
+    if settings.credentials_file.exists() and settings.credentials_file.stat().st_mode & stat.S_IROTH:
+        hint = f"chmod o-r {settings.credentials_file}"
+        yield Result("settings", Status.WARNING, f"{settings.credentials_file} can be read by everybody", hint)
+    for name in settings.hosts:
+        yield from _host_results(settings, name)
+
+
+def _host_results(settings: Settings, name: str) -> Iterator[Result]:
+    host = settings.host(name)
+    if host.unset_variable:
+        detail = f"[{name}] env: the variable {host.unset_variable} is not set"
+        yield Result("settings", Status.FAILED, detail, "set it to the path of an SSH private key")
+    elif host.key is not None and not host.key.is_file():
+        detail = f"[{name}] env: there is no SSH key {host.key}"
+        yield Result("settings", Status.FAILED, detail, "put the key there, or correct the path")
+    if host.is_on("unsafe_hosts"):
+        detail = f"[{name}] unsafe_hosts: certificates and host keys of this host are not verified"
+        yield Result("settings", Status.WARNING, detail, "set unsafe_hosts to false")
+
+
+def check_export(scope: Scope) -> Iterator[Result]:
+    """The export folder can be written, and there is room for the tables."""
+    export = scope.settings.home.export
+    existing = next(path for path in (export, *export.parents) if path.exists())
+    try:
+        with TemporaryDirectory(prefix=".preflight-", dir=existing):
+            free = shutil.disk_usage(existing).free
+    except OSError as error:
+        hint = f"let user {os.getuid()} write there, or mount it writable"
+        yield Result("export folder", Status.FAILED, f"{existing}: {error.strerror} (owner: {owner(existing)})", hint)
+        return
+    detail = f"{export}: writable, {free / (1 << 30):.1f} GiB free"
+    if free < NO_SPACE:
+        yield Result("export folder", Status.FAILED, detail, "free some space")
+    else:
+        yield Result("export folder", Status.WARNING if free < LITTLE_SPACE else Status.OK, detail)
+
+
+def check_certificate(scope: Scope) -> Iterator[Result]:
+    """The controller's certificate file is there, PEM, valid today, and for whom."""
+    name, settings = "certificate", scope.settings
+    path = settings.certificate
+    if path is None:
+        if settings.controller() is None:
+            yield Result(name, Status.SKIPPED, "no controller is configured")
+        else:
+            detail = "no certificate file is configured: the authorities of this system are trusted"
+            yield Result(name, Status.WARNING, detail, "set SSH_HTTPS_CERT to the controller's certificate file")
+        return
+    try:
+        found = _certificates(path)
+    except ConfigurationError as error:
+        yield Result(name, Status.FAILED, error.message, error.hint)
+        return
+    for names, begin, end in found:
+        yield _certificate_result(path, names, begin, end)
+
+
+def _certificates(path: Path) -> list[tuple[str, datetime, datetime]]:
+    from cryptography import x509  # noqa: PLC0415 (half of the start-up time of all commands)
+    from OpenSSL import crypto  # noqa: PLC0415
+
+    hint = "put the controller's public certificate there, in PEM form"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}", hint) from None
+    blocks = [part + b"-----END CERTIFICATE-----\n" for part in content.split(b"-----END CERTIFICATE-----")[:-1]]
+    if not blocks:
+        raise ConfigurationError(f"{path}: there is no PEM certificate in this file", hint)
+    found = []
+    for block in blocks:
+        try:
+            certificate = crypto.load_certificate(crypto.FILETYPE_PEM, block).to_cryptography()
+        except crypto.Error:
+            raise ConfigurationError(f"{path}: a certificate in this file is damaged", hint) from None
+        try:
+            extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            names = ", ".join(str(name.value) for name in extension.value)
+        except x509.ExtensionNotFound:
+            names = certificate.subject.rfc4514_string()
+        found.append((names, certificate.not_valid_before_utc, certificate.not_valid_after_utc))
+    return found
+
+
+def _certificate_result(path: Path, names: str, begin: datetime, end: datetime) -> Result:
+    now = datetime.now(UTC)
+    detail = f"{path}: for {names}, valid until {end:%Y-%m-%d}"
+    hint = "ask the controller's operator for the renewed certificate"
+    if now > end:
+        return Result("certificate", Status.FAILED, f"{path}: for {names}, expired on {end:%Y-%m-%d}", hint)
+    if now < begin:
+        return Result("certificate", Status.FAILED, f"{path}: for {names}, valid from {begin:%Y-%m-%d} only", hint)
+    if now > end - EXPIRY_WARNING:
+        return Result("certificate", Status.WARNING, detail, hint)
+    return Result("certificate", Status.OK, detail)
+
+
+def check_secrets(scope: Scope) -> Iterator[Result]:
+    """Each project's secrets are complete, and private."""
+    name = "secrets"
+    if scope.no_secrets:
+        yield Result(name, Status.SKIPPED, "left out with --no-secrets")
+        return
+    if scope.secrets_path is not None:
+        yield _secrets_result(scope.secrets_path, str(scope.secrets_path))
+    elif not scope.projects:
+        yield Result(name, Status.SKIPPED, "no project is named", "name one with --project KEY, or set JIRA_KEY")
+    else:
+        for project in scope.projects:
+            found = secrets.find(scope.settings.home.root, project)
+            wanted = found or secrets.candidates(scope.settings.home.root, project)[0]
+            yield _secrets_result(wanted, f"{project}: {wanted}")
+
+
+def _secrets_result(path: Path, subject: str) -> Result:
+    try:
+        secrets.read(path)
+    except ConfigurationError as error:
+        return Result("secrets", Status.FAILED, error.message, error.hint)
+    if not secrets.is_private(path):
+        return Result("secrets", Status.FAILED, f"{subject} can be read by others", f"chmod 600 {path}")
+    return Result("secrets", Status.OK, f"{subject}: complete, private")
+
+
+def check_key(scope: Scope) -> Iterator[Result]:
+    """The agent's SSH key is there, private, and strong enough."""
+    name, path = "SSH key", scope.settings.key
+    if scope.no_ssh:
+        yield Result(name, Status.SKIPPED, "left out with --no-ssh")
+        return
+    if scope.settings.controller() is None:
+        yield Result(name, Status.SKIPPED, "no controller is configured", "set SSH_HOST, or leave it out: --no-ssh")
+        return
+    if not path.exists():
+        yield Result(name, Status.FAILED, f"{path}: there is no such key", "register makes it")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield Result(name, Status.FAILED, f"{path}: its mode is {mode:o}, so ssh refuses it", f"chmod 600 {path}")
+        return
+    yield _key_result(path)
+
+
+def _key_result(path: Path) -> Result:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # paramiko imports ciphers that cryptography calls old
+        import paramiko  # noqa: PLC0415 (slow to import)
+
+    try:
+        key = paramiko.PKey.from_path(path)
+    except paramiko.PasswordRequiredException:
+        return Result("SSH key", Status.FAILED, f"{path}: is locked with a passphrase", "use a key without one")
+    except (paramiko.SSHException, ValueError, OSError) as error:
+        return Result("SSH key", Status.FAILED, f"{path}: is no private key that can be read: {error}")
+    detail = f"{path}: {key.get_name()}, {key.get_bits()} bits"
+    weak = key.get_bits() if key.get_name() == "ssh-rsa" else None
+    if key.get_name() == "ssh-dss" or (weak is not None and weak < WEAKEST_RSA):
+        return Result("SSH key", Status.FAILED, f"{detail}: too weak", "make a new one, Ed25519 or RSA of 4096 bits")
+    if weak is not None and weak < SHORTEST_RSA:
+        return Result("SSH key", Status.WARNING, f"{detail}: weak", "make a new one, Ed25519 or RSA of 4096 bits")
+    return Result("SSH key", Status.OK, detail)
+
+
+def check_git(_scope: Scope) -> Iterator[Result]:
+    """The programs that the sources need are there."""
+    try:
+        yield Result("git", Status.OK, f"version {supported_version()}")
+    except AgentError as error:
+        yield Result("git", Status.FAILED, error.message, error.hint)
+
+
+def check_sources(scope: Scope) -> Iterator[Result]:
+    """Each configured source answers."""
+    for project in scope.projects:
+        path = scope.settings.home.export / project / entries.FILE
+        try:
+            found = entries.read(path)
+        except ConfigurationError as error:
+            yield Result(f"{project}: sources", Status.FAILED, error.message, error.hint)
+            continue
+        if not found:
+            yield Result(f"{project}: sources", Status.SKIPPED, f"there is no list of sources at {path}")
+        for entry in found or ():
+            yield _source_result(scope, project, entry)
+
+
+def _source_result(scope: Scope, project: str, entry: SourceEntry) -> Result:
+    name, source = f"{project}: {entry.name}", collectable(entry)
+    if source is None:
+        return Result(name, Status.WARNING, f"this version collects no sources of type {entry.type}")
+    try:
+        context = source_context(scope.settings, project, entry, ScrapeOptions(silence=scope.silence))
+        return Result(name, Status.OK, source.check(context))
+    except AgentError as error:
+        return Result(name, Status.FAILED, error.message, error.hint)
+
+
+CHECKS: tuple[Check, ...] = (
+    check_settings,
+    check_export,
+    check_certificate,
+    check_secrets,
+    check_key,
+    check_git,
+    check_sources,
+)

@@ -1,0 +1,159 @@
+"""What a scrape would send, without writing anything: for the people who have to allow it."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from msgspec import UNSET
+
+from gros_agent.errors import ConfigurationError, SourceError
+from gros_agent.privacy import Pseudonymiser
+from gros_agent.scrape import (
+    Outcome,
+    ScrapeOptions,
+    check_key,
+    collectable,
+    collected_outcome,
+    drain,
+    failed,
+    list_sources,
+    read_trackers,
+    source_context,
+    source_tables,
+    unavailable,
+)
+from gros_agent.settings import secrets
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import Progress, SourceEntry, no_progress
+from gros_agent.tables.schema import NOBODY, Row
+
+AS_IS = "as it is"
+FREE_TEXT = "as it is; free text, people can be named in it"
+PSEUDONYM = "pseudonym"
+PLAIN = "AS IT IS, A PERSON'S"
+NOT_AT_ALL = "not at all"
+
+
+@dataclass
+class FieldPreview:
+    """How one field leaves, with one value before and after."""
+
+    name: str
+    treatment: str
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass
+class TablePreview:
+    """The rows of one table, and its fields."""
+
+    table: str
+    rows: int = 0
+    fields: dict[str, FieldPreview] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would leave for one project, and to where (None: no controller is configured, it stays here)."""
+
+    project: str
+    destination: str | None
+    tables: tuple[TablePreview, ...]
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...]
+
+
+def preview(settings: Settings, project: str, options: ScrapeOptions, progress: Progress = no_progress) -> Preview:
+    """Collect what a scrape would collect, and keep one example of each field. Raises :class:`AgentError`."""
+    check_key(settings, project, options)
+    found = list_sources(settings, project, options)
+    pseudonymiser, notes = _pseudonymiser(settings, project, options)
+    positions = read_trackers(settings.home.export / project, found)
+    tables = {row.table: _table(row, encrypts=pseudonymiser.encrypts) for row in source_tables(found)}
+    with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
+        if options.clones is None:
+            options = replace(options, clones=Path(temporary))
+
+        look = _Look(settings, project, options, positions, tables, pseudonymiser, progress)
+        outcomes = tuple(look.source(entry) for entry in found)
+    return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
+
+
+def _pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
+    path = secrets.find(settings.home.root, project)
+    if path is not None:
+        return Pseudonymiser(secrets.read(path)), ()
+    if options.no_secrets or settings.no_secrets:
+        return Pseudonymiser(None, plain=True), ("there are no secrets: PERSONAL DATA WOULD LEAVE AS IT IS",)
+    note = "there are no secrets yet: these pseudonyms are examples, and a scrape would write nothing"
+    return Pseudonymiser(secrets.make()), (note,)
+
+
+def _table(row: type[Row], *, encrypts: bool) -> TablePreview:
+    def treatment(name: str) -> str:
+        if name in row.personal:
+            return PSEUDONYM if encrypts else PLAIN
+        return FREE_TEXT if name in row.free_text else AS_IS
+
+    names = sorted(row.__struct_fields__, key=lambda name: name == "encrypted")
+    return TablePreview(row.table, 0, {name: FieldPreview(name, treatment(name)) for name in names})
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at the sources of a project."""
+
+    settings: Settings
+    project: str
+    options: ScrapeOptions
+    positions: dict[str, dict[str, str]]
+    tables: dict[str, TablePreview]
+    pseudonymiser: Pseudonymiser
+    progress: Progress
+
+    def source(self, entry: SourceEntry) -> Outcome:
+        source = collectable(entry)
+        if source is None:
+            return unavailable(entry)
+        counts: dict[str, int] = {row.table: 0 for row in source.tables}
+
+        def take(rows: Sequence[Row]) -> None:
+            if rows:
+                counts[type(rows[0]).table] += len(rows)
+                _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser)
+
+        since = None if self.options.full else self.positions[source.tracker].get(entry.name)
+        start = time.monotonic()
+        try:
+            context = source_context(self.settings, self.project, entry, self.options, self.progress)
+            collected = drain(source.collect(context, since), take)
+        except SourceError as error:
+            return failed(entry, error, time.monotonic() - start)
+        return collected_outcome(entry, source, collected, counts, time.monotonic() - start)
+
+
+def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser) -> None:
+    """Count rows, and keep the first telling value of each field that has none yet."""
+    table.rows += len(rows)
+    wanting = [content for content in table.fields.values() if content.before in {None, NOBODY}]
+    if not wanting:
+        return
+    for before, after in zip(rows, pseudonymiser.rows(rows).rows, strict=True):
+        for content in wanting:
+            value = getattr(before, content.name)
+            if value is UNSET:
+                content.treatment = NOT_AT_ALL
+            elif content.before is None or (content.before == NOBODY != value):
+                content.before, content.after = value, getattr(after, content.name)
+
+
+def check_possible(options: ScrapeOptions) -> None:
+    """Raise :class:`ConfigurationError` for options that contradict a preview."""
+    if options.discard or options.make_secrets:
+        raise ConfigurationError(
+            "--dry-run writes nothing, so it goes with neither --discard nor --make-secrets",
+            "leave one of them out",
+        )

@@ -1,0 +1,112 @@
+"""Runs other programs: with a list of arguments and never a shell, with time-outs, and with bounded output.
+
+A program is started in a process group of its own, so that it can be ended together with what it started.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from gros_agent.errors import AgentError
+
+MAX_OUTPUT = 64 << 20
+"""Bytes of standard output that :func:`run` takes."""
+MAX_ERRORS = 64 << 10
+"""Bytes of standard error that are kept, the last ones."""
+_BLOCK = 64 << 10
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program did. ``stalled`` is true if it was ended because it showed no sign of life."""
+
+    status: int
+    output: bytes
+    errors: str
+    stalled: bool = False
+
+
+def start(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start a program whose standard output is a pipe. Raises :class:`AgentError` if it is not there."""
+    try:
+        return subprocess.Popen(
+            arguments,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            process_group=0,
+        )
+    except FileNotFoundError:
+        raise AgentError(
+            f"the program {arguments[0]} is not there", f"install {arguments[0]}, or put it on the PATH"
+        ) from None
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program and what it started, at once, and close its pipes."""
+    with contextlib.suppress(ProcessLookupError):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+def run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    silence: float,
+    on_errors: Callable[[bytes], None] | None = None,
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    It is ended when it prints nothing for ``silence`` seconds. ``on_errors`` gets each piece of standard error, which
+    is where programs show their progress. Raises :class:`AgentError` when it prints more than :data:`MAX_OUTPUT`.
+    """
+    process = start(arguments, environment)
+    assert process.stdout is not None  # noqa: S101 (for the type checker: start makes pipes)
+    assert process.stderr is not None  # noqa: S101
+    output, errors = bytearray(), bytearray()
+    stalled = False
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ, output)
+            selector.register(process.stderr, selectors.EVENT_READ, errors)
+            while selector.get_map():
+                ready = selector.select(silence)
+                if not ready:
+                    stalled = True
+                    break
+                for key, _ in ready:
+                    block = os.read(key.fd, _BLOCK)
+                    if not block:
+                        selector.unregister(key.fileobj)
+                        continue
+                    key.data.extend(block)
+                    if key.data is errors:
+                        del errors[:-MAX_ERRORS]
+                        if on_errors:
+                            on_errors(block)
+                    elif len(output) > MAX_OUTPUT:
+                        raise AgentError(f"{arguments[0]} printed more than {MAX_OUTPUT} bytes")
+        if not stalled:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(silence)
+    finally:
+        stop(process)
+    return Completed(process.returncode, bytes(output), errors.decode(errors="replace"), stalled)

@@ -1,0 +1,372 @@
+"""One project's scrape: for each source collect, pseudonymise, write; then publish the batch.
+
+A source that fails is an outcome, and its rows are taken back; the others go on.
+"""
+
+import hashlib
+import logging
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gros_agent import entries
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError, worst
+from gros_agent.privacy import Pseudonymiser
+from gros_agent.settings import secrets
+from gros_agent.settings.environment import malformed_keys
+from gros_agent.settings.model import Host, Settings
+from gros_agent.sources import sources
+from gros_agent.sources.base import Collected, Context, Progress, Source, SourceEntry, no_progress
+from gros_agent.tables import trackers
+from gros_agent.tables.batch import Manifest, ProjectFolder
+from gros_agent.tables.schema import TABLES, Row
+from gros_agent.tables.writer import Writer
+from gros_agent.urls import host_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScrapeOptions:
+    """How to scrape.
+
+    ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones, ``silence``
+    the seconds after which a source that shows no sign of life is given up.
+    """
+
+    extra: Sequence[SourceEntry] = ()
+    full: bool = False
+    no_secrets: bool = False
+    make_secrets: bool = False
+    discard: bool = False
+    clones: Path | None = None
+    silence: float = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one source: its new items, the rows of each table, and what has to be said about it."""
+
+    source: str
+    kind: str
+    items: int = 0
+    expected: int | None = None
+    tables: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    hint: str = ""
+    status: ExitStatus = ExitStatus.DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of a project. ``tables`` has the rows that lie in its folder now, where a batch was published."""
+
+    project: str
+    outcomes: tuple[Outcome, ...] = ()
+    tables: Mapping[str, int] = field(default_factory=dict)
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    hint: str = ""
+    own_status: ExitStatus = ExitStatus.DONE
+
+    @property
+    def status(self) -> ExitStatus:
+        """The worst of the project's own status and those of its sources."""
+        return worst((self.own_status, *(outcome.status for outcome in self.outcomes)))
+
+
+def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
+    """Raise :class:`ConfigurationError` for a project key that is malformed, or that nothing is known about."""
+    for problem in malformed_keys((project,), "option --project"):
+        raise problem
+    known = project in settings.projects or (settings.home.export / project / entries.FILE).exists()
+    if not known and not options.extra:
+        raise ConfigurationError(
+            f"project {project} is not known here: there is no {settings.home.export / project / entries.FILE}",
+            "check the key, or name a source: --source git=URL",
+        )
+
+
+def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tuple[SourceEntry, ...]:
+    """A project's sources. Raises :class:`ConfigurationError` if there are none, or two of one name."""
+    path = settings.home.export / project / entries.FILE
+    listed = entries.read(path)
+    found = (*(listed or ()), *options.extra)
+    if not found:
+        raise ConfigurationError(
+            f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
+            "name a source: --source git=URL, or write the list",
+        )
+    for name, count in Counter(entry.name for entry in found).items():
+        if count > 1:
+            raise ConfigurationError(
+                f"project {project}: {count} sources are called {name!r}",
+                "give each a name: --source TYPE:NAME=URL",
+            )
+    return found
+
+
+def load_pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> Pseudonymiser:
+    """The pseudonymiser with a project's secrets. Raises :class:`ConfigurationError` where there are none."""
+    path = secrets.find(settings.home.root, project)
+    if path is None and options.make_secrets:
+        path = _make_secrets(settings, project)
+    if path is not None:
+        if not secrets.is_private(path):
+            log.warning("%s can be read by others: chmod 600 %s", path, path)
+        return Pseudonymiser(secrets.read(path))
+    if options.no_secrets or settings.no_secrets:
+        log.warning("PROJECT %s HAS NO SECRETS: names and addresses are written as they are", project)
+        return Pseudonymiser(None, plain=True)
+    wanted = secrets.candidates(settings.home.root, project)[0]
+    raise ConfigurationError(
+        f"project {project} has no secrets, so nothing is written: there is no {wanted}",
+        "register the project with its controller; without one, --make-secrets makes them here",
+    )
+
+
+def _make_secrets(settings: Settings, project: str) -> Path:
+    if settings.controller(project):
+        raise ConfigurationError(
+            f"project {project} reports to a controller, which hands out its secrets",
+            "register the project instead of making secrets",
+        )
+    path = secrets.candidates(settings.home.root, project)[0]
+    secrets.write(path, secrets.make())
+    log.info("made secrets for project %s in %s: keep them, or its pseudonyms change", project, path)
+    return path
+
+
+def scrape(
+    settings: Settings,
+    project: str,
+    options: ScrapeOptions,
+    tell: Callable[[Report], None],
+    progress: Progress = no_progress,
+) -> ExitStatus:
+    """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
+    check_key(settings, project, options)
+    folder = ProjectFolder(settings.home.export / project)
+    with folder.locked():
+        unreported = folder.recover()
+        if unreported is not None:
+            report = _recovered(project, folder, unreported)
+        else:
+            replaced = _make_room(settings, project, folder, options)
+            report = _Scrape(settings, project, options, folder, progress).run(replaced)
+        tell(report)
+        folder.acknowledge()
+    return report.status
+
+
+def _recovered(project: str, folder: ProjectFolder, manifest: Manifest) -> Report:
+    made = f"{manifest.made:%Y-%m-%d %H:%M:%S}"
+    return Report(
+        project=project,
+        tables=manifest.tables,
+        folder=folder.path,
+        notes=(f"finished a scrape of {made} that was interrupted at its very end; run again for what came since",),
+    )
+
+
+def _make_room(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> Manifest | None:
+    """See to the batch that lies here: discard it, refuse to go on, or return it to be replaced."""
+    batch = folder.batch()
+    if batch is None or not batch.rows:
+        return None
+    if options.discard:
+        folder.discard()
+        log.warning("project %s: threw away the batch of %s with %d rows", project, batch.made, batch.rows)
+        return None
+    if settings.controller(project):
+        raise DeliveryError(
+            f"project {project} has a batch of {batch.made:%Y-%m-%d %H:%M:%S} with {batch.rows} rows "
+            "that was not delivered: nothing was collected",
+            "export it, or throw it away and collect again: scrape --discard",
+        )
+    return batch
+
+
+class _Scrape:
+    """One run over the sources of a project, into a staging folder."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        project: str,
+        options: ScrapeOptions,
+        folder: ProjectFolder,
+        progress: Progress,
+    ) -> None:
+        self._settings = settings
+        self._project = project
+        self._options = options
+        self._folder = folder
+        self._progress = progress
+
+    def run(self, replaced: Manifest | None) -> Report:
+        found = list_sources(self._settings, self._project, self._options)
+        pseudonymiser = load_pseudonymiser(self._settings, self._project, self._options)
+        positions = read_trackers(self._folder.path, found)
+        with self._folder.staging() as staging, Writer(staging, source_tables(found)) as writer:
+            outcomes = tuple(self._source(entry, writer, pseudonymiser, positions) for entry in found)
+            if all(outcome.status for outcome in outcomes):
+                nothing = ("nothing was collected, so nothing was changed",)
+                return Report(project=self._project, outcomes=outcomes, notes=nothing)
+            writer.close()
+            rows = {table.path.name: table.count for table in writer.tables.values()}
+            contents = {name: trackers.encode(content) for name, content in positions.items()}
+            self._folder.publish(staging, rows, contents)
+        notes = (*_replaced(replaced), *_limits(writer))
+        return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
+
+    def _source(
+        self,
+        entry: SourceEntry,
+        writer: Writer,
+        pseudonymiser: Pseudonymiser,
+        positions: dict[str, dict[str, str]],
+    ) -> Outcome:
+        source = collectable(entry)
+        if source is None:
+            return unavailable(entry)
+        start, before = time.monotonic(), writer.position()
+        known = positions[source.tracker]
+        since = None if self._options.full else known.get(entry.name)
+        try:
+            context = source_context(self._settings, self._project, entry, self._options, self._progress)
+            collected = drain(source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows)))
+            if self._settings.environment.cleanup_repos:
+                shutil.rmtree(context.folder, ignore_errors=True)
+        except SourceError as error:
+            writer.rewind(before)
+            log.error("project %s: source %s failed: %s", self._project, entry.name, error)  # noqa: TRY400
+            return failed(entry, error, time.monotonic() - start)
+        if collected.position is not None:
+            known[entry.name] = collected.position
+        tables = {name: table.count - before[name].rows for name, table in writer.tables.items()}
+        return collected_outcome(entry, source, collected, tables, time.monotonic() - start)
+
+
+def collected_outcome(
+    entry: SourceEntry, source: Source, collected: Collected, tables: Mapping[str, int], seconds: float
+) -> Outcome:
+    """The outcome of a source that was collected; ``tables`` has the rows that it brought to each table."""
+    return Outcome(
+        source=entry.name,
+        kind=entry.type,
+        items=tables[source.items.table],
+        expected=collected.expected,
+        tables={row.table: tables[row.table] for row in source.tables},
+        seconds=seconds,
+        notes=collected.notes,
+    )
+
+
+def unavailable(entry: SourceEntry) -> Outcome:
+    """The outcome of a source that nothing here collects."""
+    return Outcome(
+        source=entry.name,
+        kind=entry.type,
+        error=f"this version collects no sources of type {entry.type}",
+        hint="its data is missing from the tables",
+        status=ExitStatus.PARTLY,
+    )
+
+
+def failed(entry: SourceEntry, error: AgentError, seconds: float = 0.0) -> Outcome:
+    """The outcome of a source that could not be collected."""
+    return Outcome(
+        source=entry.name,
+        kind=entry.type,
+        seconds=seconds,
+        error=error.message,
+        hint=error.hint,
+        status=ExitStatus.PARTLY,
+    )
+
+
+def source_host(settings: Settings, entry: SourceEntry) -> Host:
+    """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
+    name, port = host_of(entry.url)
+    return settings.host(name, port) if name else Host()
+
+
+def source_context(
+    settings: Settings,
+    project: str,
+    entry: SourceEntry,
+    options: ScrapeOptions,
+    progress: Progress = no_progress,
+) -> Context:
+    """What a source is given. Raises :class:`SourceError` for a URL that can't be read."""
+
+    def of_source(what: str, done: int, total: int | None) -> None:
+        progress(f"{entry.name}: {what}", done, total)
+
+    clones = options.clones or settings.home.state / "repos"
+    return Context(
+        entry=entry,
+        host=source_host(settings, entry),
+        folder=clones / project / _folder_name(entry),
+        known_hosts=settings.home.state / "known_hosts",
+        silence=options.silence,
+        progress=of_source,
+    )
+
+
+def _folder_name(entry: SourceEntry) -> str:
+    """A folder name that no name or URL of a source can lead out of, the same in each run."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.name).strip(".-")[:60]
+    return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
+
+
+def _replaced(batch: Manifest | None) -> tuple[str, ...]:
+    if batch is None:
+        return ()
+    made = f"{batch.made:%Y-%m-%d %H:%M:%S}"
+    return (f"replaced the batch of {made} with {batch.rows} rows; --full collects everything again",)
+
+
+def _limits(writer: Writer) -> Iterator[str]:
+    """Name what the columns of the importer's database can't hold."""
+    for table in writer.tables.values():
+        for name, count in table.shortened.items():
+            yield f"{table.row.table}: {count} values of {name} were shortened to fit their column"
+        for name, count in table.beyond.items():
+            if count:
+                yield f"{table.row.table}: {count} values of {name} are larger than the existing importer can read"
+
+
+def collectable(entry: SourceEntry) -> Source | None:
+    """What collects a source, or None."""
+    return sources().get(entry.type)
+
+
+def read_trackers(folder: Path, found: Sequence[SourceEntry]) -> dict[str, dict[str, str]]:
+    """The trackers of these sources: file name → source name → position."""
+    names = {source.tracker for entry in found if (source := collectable(entry))}
+    return {name: trackers.read(folder / name) for name in sorted(names)}
+
+
+def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:
+    """Hand over each block of a collection, and return how it ended."""
+    while True:
+        try:
+            block = next(collection)
+        except StopIteration as end:
+            collected: Collected = end.value
+            return collected
+        take(block)
+
+
+def source_tables(found: Sequence[SourceEntry]) -> list[type[Row]]:
+    """The tables that these sources can fill."""
+    return [row for row in TABLES if any(row in source.tables for entry in found if (source := collectable(entry)))]

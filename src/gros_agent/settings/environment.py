@@ -1,0 +1,151 @@
+"""The environment: the process's own variables, overridden by those of the environment files, checked together."""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environs
+from environs import validate
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.settings import envfile
+from gros_agent.settings.values import Value
+
+PERIODS = ("15min", "hourly", "daily", "weekly", "monthly")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MAX_KEY_LENGTH = 20
+"""The column that holds a project key in the importer's database."""
+
+VARIABLES: Mapping[str, str] = {
+    "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
+    "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
+    "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
+    "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
+    "JIRA_KEY": "project key, or several separated by spaces",
+    "PREFLIGHT_ARGS": "arguments for preflight, such as `--no-secrets --no-ssh`",
+    "AGENT_LOGGING": "if set: log records of WARNING and above go to the controller",
+    "AGENT_HOST": "host name (and port) that requests to the agent's web API must carry",
+    "DEFINITIONS_CREDENTIALS_ENV": "name of the variable with the path of the agent's SSH private key",
+    "SOURCE_CREDENTIALS_ENV": "name of the variable with the path of the SSH private key for the sources' host",
+    "GATHERER_SETTINGS_FILE": "path of the settings file; `settings.cfg` by default",
+    "GATHERER_CREDENTIALS_FILE": "path of the credentials file; `credentials.cfg` by default",
+    "GATHERER_URL_BLACKLIST": "URL patterns, separated by commas, that are never connected to",
+    "cleanupRepos": "`true`: remove the local clones after a scrape",
+    "logLevel": f"how much to log: {', '.join(LOG_LEVELS)}",
+}
+"""The variables that are no template for an option of a configuration file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """The merged environment: ``values`` has every variable, the fields those that the agent itself acts on."""
+
+    values: Mapping[str, Value]
+    cron_period: str | None = None
+    bigboat_period: str | None = None
+    jenkins_style: bool = False
+    projects: tuple[str, ...] = ()
+    preflight_args: tuple[str, ...] = ()
+    agent_logging: bool = False
+    agent_host: str | None = None
+    url_blacklist: tuple[str, ...] = ()
+    cleanup_repos: bool = False
+    log_level: str = "INFO"
+    warnings: tuple[str, ...] = ()
+
+    def get(self, name: str) -> str | None:
+        """The value of a variable, or None where it is not set or switched off."""
+        value = self.values.get(name)
+        return value.effective if value else None
+
+
+class _Reader(environs.Env):
+    """Environs' parsers over a mapping of ours: falsy values are as good as missing ones."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        super().__init__(eager=False)
+        self._mapping = values
+        self.add_parser("words", _words)
+        self.add_parser("switch", bool)
+
+    def _get_value(self, env_key: str, default: Any) -> Any:  # noqa: ANN401 (the base class's signature)
+        value = self._mapping.get(env_key)
+        text = value.effective if value else None
+        return default if text is None else text
+
+
+def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 (environs hands the default over as it is)
+    """Split arguments as a shell does."""
+    try:
+        return tuple(shlex.split(value)) if isinstance(value, str) else value
+    except ValueError as error:
+        raise environs.EnvError(str(error)) from None
+
+
+def merge(environ: Mapping[str, str], files: Iterable[Path]) -> tuple[Environment, list[ConfigurationError]]:
+    """Merge a process's environment with the environment files, a later one overriding what came before.
+
+    Returns what was understood and the problems met; never raises for what the variables hold.
+    """
+    merged = envfile.merge(environ, files)
+    problems = list(merged.problems)
+    return _interpret(merged.variables, problems, merged.warnings), problems
+
+
+def _interpret(
+    values: Mapping[str, Value], problems: list[ConfigurationError], warnings: tuple[str, ...]
+) -> Environment:
+    reader = _Reader(values)
+    period = validate.OneOf(PERIODS, error="must be one of {choices}")
+    keys: list[str] = reader.list("JIRA_KEY", default=[], delimiter=None) or []
+    environment = Environment(
+        values=values,
+        cron_period=reader.str("CRON_PERIOD", default=None, validate=period),
+        bigboat_period=reader.str("BIGBOAT_PERIOD", default=None, validate=period),
+        jenkins_style=reader.switch("JENKINS_URL", default=False),
+        projects=tuple(dict.fromkeys(keys)),
+        preflight_args=reader.words("PREFLIGHT_ARGS", default=()) or (),
+        agent_logging=reader.switch("AGENT_LOGGING", default=False),
+        agent_host=reader.str("AGENT_HOST", default=None),
+        url_blacklist=tuple(reader.list("GATHERER_URL_BLACKLIST", default=[]) or ()),
+        cleanup_repos=reader.switch("cleanupRepos", default=False),
+        log_level=reader.str(
+            "logLevel",
+            default="INFO",
+            validate=validate.OneOf(LOG_LEVELS, error="must be one of {choices}"),
+        )
+        or "INFO",
+        warnings=warnings,
+    )
+    problems.extend(_problems_of(reader, values))
+    problems.extend(malformed_keys(environment.projects, _origin(values, "JIRA_KEY")))
+    return environment
+
+
+def _problems_of(reader: _Reader, values: Mapping[str, Value]) -> Iterable[ConfigurationError]:
+    try:
+        reader.seal()
+    except environs.EnvValidationError as error:
+        found: Any = error.error_messages  # a mapping where several variables were read, as here
+        for name, messages in found.items():
+            text = "; ".join(str(message) for message in messages)
+            yield ConfigurationError(
+                f"{name} ({_origin(values, name)}): {values[name].text!r}: {text}", "correct or remove it"
+            )
+
+
+def _origin(values: Mapping[str, Value], name: str) -> str:
+    return values[name].origin if name in values else "default"
+
+
+def malformed_keys(keys: Iterable[str], origin: str) -> Iterable[ConfigurationError]:
+    """Yield an error for each project key that no controller would accept."""
+    for key in keys:
+        if not re.fullmatch(rf"[A-Z]{{1,{MAX_KEY_LENGTH}}}", key):
+            hint = f"a project key is 1 to {MAX_KEY_LENGTH} capital letters"
+            if re.fullmatch("[A-Z]{1,20}", key.upper()):
+                hint += f"; was {key.upper()} meant?"
+            yield ConfigurationError(f"{key!r} ({origin}) is not a project key", hint)

@@ -1,0 +1,56 @@
+"""Put the settings together: environment, environment files, configuration files, options of the command line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gros_agent.errors import ConfigurationError, Problems
+from gros_agent.settings import ini
+from gros_agent.settings.environment import Environment, merge
+from gros_agent.settings.model import Home, Settings
+from gros_agent.settings.options import Sections, fill_credentials, fill_settings
+from gros_agent.settings.values import Value
+
+Overrides = Mapping[tuple[str, str], Value]
+"""Section and option → value from the command line."""
+
+
+def load(root: Path, environ: Mapping[str, str], overrides: Overrides | None = None) -> Settings:
+    """Read everything that configures the agent whose home is ``root``.
+
+    Raises :class:`ConfigurationError`, or :class:`Problems` with all that is wrong in all files and variables.
+    """
+    home = Home(root.absolute())
+    environment, problems = merge(environ, home.environment_files)
+    if not root.is_dir():
+        problems.append(ConfigurationError(f"{root}: the agent's home is not a folder", "make it, or name another"))
+    settings_file = home.resolve(environment.get("GATHERER_SETTINGS_FILE") or "settings.cfg")
+    credentials_file = home.resolve(environment.get("GATHERER_CREDENTIALS_FILE") or "credentials.cfg")
+    sections = _sections(settings_file, "the settings file", problems)
+    hosts = _sections(credentials_file, "the credentials file", problems)
+    Problems.raise_if(problems)
+    if sections is None:
+        sections = fill_settings(environment.values)
+    for (section, option), value in (overrides or {}).items():
+        sections.setdefault(section, {})[option] = value
+    return Settings(
+        home=home,
+        environment=environment,
+        sections=sections,
+        hosts=fill_credentials(environment.values) if hosts is None else hosts,
+        settings_file=settings_file,
+        credentials_file=credentials_file,
+        warnings=environment.warnings,
+    )
+
+
+def environment(root: Path, environ: Mapping[str, str]) -> Environment:
+    """Read the environment alone, and leave its problems to :func:`load`."""
+    return merge(environ, Home(root.absolute()).environment_files)[0]
+
+
+def _sections(path: Path, what: str, problems: list[ConfigurationError]) -> Sections | None:
+    try:
+        return ini.read(path, what)
+    except ConfigurationError as problem:
+        problems.append(problem)
+        return None

@@ -1,0 +1,174 @@
+"""What the rest of the agent sees of the settings: frozen, with every value's origin."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gros_agent.settings.environment import VARIABLES, Environment
+from gros_agent.settings.options import SECRET_HOST_OPTIONS, Sections, is_secret, is_secret_host_option
+from gros_agent.settings.values import MASK, Secret, Value
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder where the agent's files lie, and their places in it."""
+
+    root: Path
+
+    @property
+    def environment_files(self) -> tuple[Path, ...]:
+        """The environment files, in the order in which they are read."""
+        return self.root / "env", self.root / "config" / "env"
+
+    @property
+    def version_files(self) -> tuple[Path, ...]:
+        """Where a version string may have been stamped."""
+        return self.root / "VERSION", self.root / "config" / "VERSION"
+
+    @property
+    def export(self) -> Path:
+        """The folder with a folder of tables for each project."""
+        return self.root / "export"
+
+    @property
+    def state(self) -> Path:
+        """Private state between runs."""
+        return self.root / "state"
+
+    def resolve(self, path: str | Path) -> Path:
+        """A path of the settings as an absolute one: relative ones start at the home, ``~`` is the user's."""
+        return (self.root / Path(path).expanduser()).absolute()
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is configured for one host that sources lie on; ``section`` is empty if nothing is.
+
+    ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
+    """
+
+    section: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    key: Path | None = None
+    unset_variable: str = ""
+
+    def get(self, option: str) -> str | None:
+        """The text of an option that is not secret, or None where it is missing or switched off."""
+        if is_secret_host_option(option):
+            raise KeyError(f"{option} is a secret")
+        return self._text(option)
+
+    def secret(self, option: str) -> Secret | None:
+        """A secret option, or None."""
+        text = self._text(option)
+        return None if text is None else Secret(text)
+
+    def username(self, scheme: str) -> str | None:
+        """The user for ``ssh`` or ``http``."""
+        return self.get(f"username.{scheme}") or self.get("username")
+
+    def is_on(self, option: str) -> bool:
+        """Whether a switch is on."""
+        return self.get(option) is not None
+
+    def _text(self, option: str) -> str | None:
+        value = self.options.get(option)
+        return value.effective if value else None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one run. Made by :func:`gros_agent.settings.load.load`, never changed."""
+
+    home: Home
+    environment: Environment
+    sections: Sections
+    hosts: Sections
+    settings_file: Path
+    credentials_file: Path
+    warnings: tuple[str, ...] = ()
+
+    def value(self, section: str, option: str, project: str | None = None) -> Value | None:
+        """The value of an option; one for the project wins over the general one."""
+        content = self.sections.get(section, {})
+        if project is not None and (specific := content.get(f"{option}.{project.lower()}")):
+            return specific
+        return content.get(option)
+
+    def get(self, section: str, option: str, project: str | None = None) -> str | None:
+        """The text of an option, or None where it is missing or switched off."""
+        value = self.value(section, option, project)
+        return value.effective if value else None
+
+    @property
+    def projects(self) -> tuple[str, ...]:
+        """The project keys that the agent is configured with, the agent key first."""
+        named = (key.upper() for key in self.sections.get("projects", {}))
+        return tuple(dict.fromkeys((*self.environment.projects, *named)))
+
+    def controller(self, project: str | None = None) -> str | None:
+        """The controller's host, or None if the agent reports to none."""
+        return self.get("ssh", "host", project)
+
+    @property
+    def certificate(self) -> Path | None:
+        """The controller's certificate file, or None if none is configured."""
+        path = self.get("ssh", "cert")
+        return self.home.resolve(path) if path else None
+
+    @property
+    def key(self) -> Path:
+        """The agent's own SSH private key."""
+        return self._key_of(self.environment.get("DEFINITIONS_CREDENTIALS_ENV")) or Path("~/.ssh/id_rsa").expanduser()
+
+    def _key_of(self, variable: str | None) -> Path | None:
+        path = self.environment.get(variable) if variable else None
+        return self.home.resolve(path) if path else None
+
+    def host(self, name: str, port: int | None = None) -> Host:
+        """What ``credentials.cfg`` has for a host; a section with the port wins, a redirection is followed once."""
+        section = self._section(name, port)
+        if section and (target := self.hosts[section].get("host")) and target.effective:
+            section = self._section(*_split_host(target.effective)) or section
+        options = self.hosts.get(section, {})
+        env = options.get("env")
+        variable = env.effective if env else None
+        key = self._key_of(variable)
+        return Host(section, options, key, variable if variable and key is None else "")
+
+    def _section(self, name: str, port: int | None) -> str:
+        wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)
+        return next((section for section in wanted if section in self.hosts), "")
+
+    @property
+    def no_secrets(self) -> bool:
+        """Whether PREFLIGHT_ARGS waives pseudonyms for projects that have no secrets."""
+        return "--no-secrets" in self.environment.preflight_args
+
+    def secrets(self) -> Iterator[str]:
+        """Every secret text of the configuration files, for the log to leave out."""
+        for _, _, value, secret in self.rows():
+            if secret and value.effective:
+                yield value.effective
+
+    def rows(self) -> Iterator[tuple[str, str, Value, bool]]:
+        """Every setting as section, option, value, and whether it is secret; variables come first."""
+        for name in VARIABLES:
+            if name in self.environment.values:
+                yield "environment", name, self.environment.values[name], False
+        for section, options in self.sections.items():
+            for option, value in options.items():
+                yield section, option, value, is_secret(section, option)
+        for section, options in self.hosts.items():
+            for option, value in options.items():
+                yield section, option, value, option in SECRET_HOST_OPTIONS
+
+
+def _split_host(text: str) -> tuple[str, int | None]:
+    name, _, port = text.rpartition(":")
+    return (name, int(port)) if name and port.isdigit() else (text, None)
+
+
+def masked(value: Value, *, secret: bool) -> str:
+    """A value's text for people: a secret one is masked, an empty one stays empty."""
+    return MASK if secret and value.text else value.text

@@ -1,0 +1,160 @@
+"""Every option of the two configuration files, and the template that fills them from the environment.
+
+The names of sections, options and variables are those of existing GROS installations.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gros_agent.settings.values import Value, is_falsy
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a configuration file and the variable that fills it in a new file."""
+
+    section: str
+    name: str
+    variable: str
+    secret: bool = False
+
+
+def _section(section: str, prefix: str, names: str) -> tuple[Option, ...]:
+    """Declare a section from ``name`` or ``name=SUFFIX`` words; a ``!`` in front marks a secret."""
+    options = []
+    for word in names.split():
+        name, _, suffix = word.lstrip("!").partition("=")
+        options.append(Option(section, name, prefix + (suffix or name.upper()), secret=word.startswith("!")))
+    return tuple(options)
+
+
+SETTINGS: tuple[Option, ...] = (
+    *_section("jira", "JIRA_", "server username=USER !password"),
+    *_section("quality-time", "QUALITY_TIME_", "name url"),
+    *_section("sonar", "SONAR_", "name url"),
+    *_section("jenkins", "JENKINS_", "host username !password verify scrape=JOB !token"),
+    *_section("gitlab", "GITLAB_", "url repo !token user level"),
+    *_section("dropins", "DROPINS_", "type=STORE url username=USER !password"),
+    *_section("database", "MONETDB_", "username=USER !password host name"),
+    *_section("ssh", "SSH_", "username host cert=HTTPS_CERT port https_port=HTTPS_PORT"),
+    *_section("importer", "IMPORTER_", "url job branch results artifact"),
+    *_section("bigboat", "BIGBOAT_", "host !key"),
+    *_section("schedule", "SCHEDULE_", "days drift"),
+    *_section(
+        "ldap",
+        "LDAP_",
+        "server root_dn search_filter manager_dn !manager_password group_dn group_attr display_name",
+    ),
+    *_section("deploy", "DEPLOYER_", "!auth"),
+)
+"""The options of ``settings.cfg``."""
+
+KEYED: Mapping[str, tuple[str, str]] = {
+    "projects": ("JIRA_KEY", "PROJECT_NAME"),
+    "subprojects": ("SUBPROJECT_KEY", "JIRA_KEY"),
+    "teams": ("JIRA_KEY", "TEAM_NAME"),
+    "support": ("JIRA_KEY", "SUPPORT_TEAM"),
+    "network": ("JIRA_KEY", "CONTROLLER_NETWORK"),
+    "access": ("JIRA_KEY", "ACCESS_NETWORK"),
+}
+"""Sections whose options are project keys: the variables with the keys, and with their value."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostOption:
+    """One option of a host's section in ``credentials.cfg``.
+
+    Its variable is ``SOURCE_`` and the suffix, or the name in capitals where there is no suffix; ``DEFINITIONS_`` and
+    the same for an option that definitions have too. One that is not in the template has no variable.
+    """
+
+    name: str
+    meaning: str
+    suffix: str = ""
+    definitions: bool = False
+    secret: bool = False
+    in_template: bool = True
+
+    def variable(self, prefix: str) -> str:
+        """Name the variable that fills this option; ``prefix`` is ``SOURCE_`` or ``DEFINITIONS_``."""
+        return prefix + (self.suffix or self.name.upper())
+
+
+HOST_OPTIONS: tuple[HostOption, ...] = (
+    HostOption("env", "name of the variable with the path of an SSH private key", "CREDENTIALS_ENV", definitions=True),
+    HostOption("username", "user for HTTP(S) and SSH", definitions=True),
+    HostOption("username.ssh", "user for SSH, where it differs", in_template=False),
+    HostOption("username.http", "user for HTTP(S), where it differs", in_template=False),
+    HostOption("password", "password or access token for HTTP(S)", definitions=True, secret=True),
+    HostOption("host", "the host[:port] whose section is used instead of this one", in_template=False),
+    HostOption("port", "another port for this host"),
+    HostOption("protocol", "http or https, for the API where the source has an ssh URL"),
+    HostOption("web_port", "port of the API"),
+    HostOption("type", "type of the sources on this host, as the configuration web UI notes it", in_template=False),
+    HostOption("github_api_url", "API of GitHub Enterprise", "GITHUB_API"),
+    HostOption("github_token", "API token", secret=True),
+    HostOption("github_bots", "logins whose comments are left out, separated by commas"),
+    HostOption("gitlab_token", "API token", secret=True),
+    HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP"),
+    HostOption("tfs", "true, or a collection path: the host is Azure DevOps"),
+    HostOption("from_date", "collect only commits since this date in a first collection"),
+    HostOption("tag", "collect only what leads to this tag"),
+    HostOption("strip", "first part of the path that an SSH URL does not have"),
+    HostOption("unsafe_hosts", "do not verify certificates and host keys", "UNSAFE", definitions=True),
+    HostOption("skip_stats", "leave out line counts, sizes, branches and changed paths"),
+    HostOption("agile_rest_path", "path of Jira's agile API"),
+)
+"""The options of a section of ``credentials.cfg``."""
+
+SECRET_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS if option.secret)
+SECRET_OPTIONS = frozenset((option.section, option.name) for option in SETTINGS if option.secret)
+
+
+def is_secret(section: str, option: str) -> bool:
+    """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``."""
+    return (section, option.partition(".")[0]) in SECRET_OPTIONS
+
+
+def is_secret_host_option(option: str) -> bool:
+    """Whether an option of ``credentials.cfg`` is secret."""
+    return option in SECRET_HOST_OPTIONS
+
+
+Sections = dict[str, dict[str, Value]]
+"""Section → option in lower case → value: what a configuration file holds."""
+
+
+def fill_settings(environment: Mapping[str, Value]) -> Sections:
+    """What a new ``settings.cfg`` holds: every option, from its variable, empty where that is not set."""
+    sections: Sections = {}
+    for option in SETTINGS:
+        sections.setdefault(option.section, {})[option.name] = _variable(environment, option.variable)
+    for section, (keys, value) in KEYED.items():
+        content = sections.setdefault(section, {})
+        for key in _variable(environment, keys).text.split():
+            content[key.lower()] = _variable(environment, value)
+    return sections
+
+
+def fill_credentials(environment: Mapping[str, Value]) -> Sections:
+    """What a new ``credentials.cfg`` holds: a section for the host of the sources and for that of the definitions."""
+    sections: Sections = {}
+    for prefix in ("DEFINITIONS_", "SOURCE_"):
+        host = _variable(environment, prefix + "HOST").text
+        if not is_falsy(host):
+            section = sections.setdefault(host.strip().lower(), {})
+            section.update(_host_section(environment, prefix))
+    return sections
+
+
+def _host_section(environment: Mapping[str, Value], prefix: str) -> Iterator[tuple[str, Value]]:
+    for option in HOST_OPTIONS:
+        if option.in_template and (option.definitions or prefix == "SOURCE_"):
+            yield option.name, _variable(environment, option.variable(prefix))
+
+
+def _variable(environment: Mapping[str, Value], name: str) -> Value:
+    if name in environment:
+        found = environment[name]
+        return Value(found.text, f"variable {name} ({found.origin})")
+    return Value("", "default")

@@ -1,0 +1,89 @@
+"""What a source is: a declaration of what it collects, and a generator that collects it.
+
+A source knows neither settings files nor the controller nor the export folder. It gets a :class:`Context` and yields
+rows, block by block; who called it pseudonymises and writes them.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gros_agent.settings.model import Host
+from gros_agent.settings.values import Secret
+from gros_agent.tables.schema import Row
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """Where to collect from: an entry of ``data_sources.json`` or a ``--source`` option.
+
+    ``password`` is what stood in the URL, which goes without it from here on.
+    """
+
+    type: str
+    name: str
+    url: str
+    username: str | None = None
+    password: Secret | None = None
+
+
+Progress = Callable[[str, int, int | None], None]
+"""Told what is being done, how many are done, and of how many (None: nobody knows)."""
+
+
+def no_progress(_what: str, _done: int, _total: int | None) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a source is given: its entry, what is configured for its host, folders, limits and someone to tell.
+
+    ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
+    seconds after which a counterpart that shows no sign of life is given up.
+    """
+
+    entry: SourceEntry
+    host: Host
+    folder: Path
+    known_hosts: Path
+    silence: float = 120.0
+    progress: Progress = field(default=no_progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """How a collection ended: the new position for the tracker (None: as before), and what the outcome must name.
+
+    ``notes`` are things that the reader of the tables has to know; ``expected`` is the number of items that the
+    system said there are.
+    """
+
+    position: str | None
+    notes: tuple[str, ...] = ()
+    expected: int | None = None
+
+
+class Source(Protocol):
+    """A kind of system to collect from.
+
+    ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions.
+    """
+
+    kind: str
+    title: str
+    tables: tuple[type[Row], ...]
+    items: type[Row]
+    tracker: str
+
+    def check(self, context: Context) -> str:
+        """Reach for the system, and say in a few words what answered. Raises :class:`SourceError`."""
+        ...
+
+    def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
+        """Yield what is new since a position (None: everything) in blocks of rows of one table each.
+
+        Raises :class:`SourceError` when the source can't be collected.
+        """
+        ...

@@ -1,0 +1,221 @@
+"""Where git connects to and as whom, with credentials in no URL, argument list or configuration file.
+
+A password is handed to git through a credential helper that prints an environment variable; git itself asks it only
+for the very scheme, host and port that the password belongs to.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlunsplit
+
+from gros_agent.errors import AgentError, SourceError
+from gros_agent.settings.model import Host
+from gros_agent.settings.values import Secret
+from gros_agent.sources.base import Context
+from gros_agent.urls import SCP, split
+
+MINIMUM_VERSION = (2, 36)
+"""The first git whose ``cat-file --batch-command`` can be told to flush."""
+PROTOCOLS = ("file", "git", "http", "https", "ssh")
+"""The transports that git may use."""
+
+_CONFIGURATION = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "core.commitGraph=true",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.recurseSubmodules=false",
+    "protocol.version=2",
+    "transfer.credentialsInUrl=die",
+    "log.showSignature=false",
+    "log.mailmap=true",
+    "diff.renames=true",
+    "diff.renameLimit=1000",
+    "diff.algorithm=myers",
+    "http.lowSpeedLimit=1",
+)
+_FROM_OUTSIDE = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_HELPER = '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$GROS_USERNAME" "$GROS_PASSWORD"; }; f'
+
+
+def base_environment() -> dict[str, str]:
+    """The variables for a git that connects to nothing: no configuration but ours, and no questions."""
+    environment = {name: os.environ[name] for name in _FROM_OUTSIDE if name in os.environ}
+    environment |= {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
+        "LC_ALL": "C.UTF-8",
+    }
+    return configured(environment, _CONFIGURATION)
+
+
+def configured(environment: Mapping[str, str], settings: tuple[str, ...]) -> dict[str, str]:
+    """Add ``name=value`` configuration to the variables for git, after what they have."""
+    result = dict(environment)
+    count = int(result.get("GIT_CONFIG_COUNT", "0"))
+    for number, setting in enumerate(settings, start=count):
+        name, _, value = setting.partition("=")
+        result |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return result | {"GIT_CONFIG_COUNT": str(count + len(settings))}
+
+
+@dataclass(frozen=True)
+class Access:
+    """A URL without credentials, and the variables that a git which connects to it needs."""
+
+    url: str
+    environment: Mapping[str, str]
+
+
+def resolve(context: Context) -> Access:
+    """Find out how to reach a repository. Raises :class:`SourceError` for a URL that can't or may not be used."""
+    entry, host = context.entry, context.host
+    parts = split(entry.url)
+    if parts.scheme not in {*PROTOCOLS, SCP}:
+        raise SourceError(
+            f"{entry.url}: the transport {parts.scheme} is not allowed",
+            f"use one of {', '.join(PROTOCOLS)}, or a path",
+        )
+    if parts.scheme == "file":
+        return Access(entry.url, base_environment())
+    if host.unset_variable:
+        raise SourceError(
+            f"[{host.section}] env: the variable {host.unset_variable} is not set",
+            "set it to the path of an SSH private key",
+        )
+    username = entry.username
+    if parts.scheme in {"http", "https"} and host.key is not None:
+        parts = _over_ssh(parts, host)
+    if parts.scheme in {"ssh", SCP}:
+        return _ssh(context, parts, host.username("ssh") or username)
+    if parts.scheme == "git":
+        return Access(urlunsplit(_with_port(parts, host, None)), base_environment())
+    return _http(context, _with_port(parts, host, None), host.username("http") or username)
+
+
+def _over_ssh(parts: SplitResult, host: Host) -> SplitResult:
+    """The SSH form of an HTTP(S) URL, for a host that a key is configured for."""
+    path = parts.path
+    strip = host.get("strip")
+    if strip and path.startswith(f"/{strip.strip('/')}/"):
+        path = path[len(strip.strip("/")) + 1 :]
+    return SplitResult("ssh", _address(parts, None, None), path, "", "")
+
+
+def _with_port(parts: SplitResult, host: Host, username: str | None) -> SplitResult:
+    return parts._replace(netloc=_address(parts, username, _port(host) or parts.port))
+
+
+def _port(host: Host) -> int | None:
+    port = host.get("port")
+    if port is None:
+        return None
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise SourceError(f"[{host.section}] port = {port}: this is no port", "write a number below 65536")
+    return int(port)
+
+
+def _address(parts: SplitResult, username: str | None, port: int | None) -> str:
+    name = parts.hostname or ""
+    name = f"[{name}]" if ":" in name else name
+    user = f"{quote(username, safe='')}@" if username else ""
+    return user + name + (f":{port}" if port else "")
+
+
+def _ssh(context: Context, parts: SplitResult, username: str | None) -> Access:
+    host = context.host
+    username = username or (unquote(parts.username) if parts.username else None)
+    command = [
+        "ssh",
+        "-oBatchMode=yes",
+        "-oConnectTimeout=30",
+        "-oServerAliveInterval=15",
+        "-oServerAliveCountMax=4",
+    ]
+    if host.key is not None:
+        if not host.key.is_file():
+            raise SourceError(f"{host.key}: there is no such SSH key", f"see env in [{host.section}]")
+        command += ["-F", os.devnull, "-oIdentitiesOnly=yes", "-i", str(host.key)]
+    if host.is_on("unsafe_hosts"):
+        command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
+    else:
+        # the first key that a host shows is pinned, another one later is refused
+        command += [
+            "-oStrictHostKeyChecking=accept-new",
+            f"-oUserKnownHostsFile={_quoted(context.known_hosts)}",
+        ]
+    if parts.scheme == SCP and (port := _port(host)):
+        command.append(f"-oPort={port}")
+    environment = base_environment() | {"GIT_SSH_COMMAND": shlex.join(command), "GIT_SSH_VARIANT": "ssh"}
+    if "SSH_AUTH_SOCK" in os.environ and host.key is None:
+        environment["SSH_AUTH_SOCK"] = os.environ["SSH_AUTH_SOCK"]
+    if parts.scheme == SCP:
+        user = f"{username}@" if username else ""
+        return Access(f"{user}{parts.netloc.rpartition('@')[2]}:{parts.path}", environment)
+    return Access(urlunsplit(_with_port(parts, host, username)), environment)
+
+
+def _quoted(path: Path) -> str:
+    """A path as ssh's own option parser takes it."""
+    return '"' + str(path).replace("%", "%%") + '"'
+
+
+def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
+    host = context.host
+    password = host.secret("password") or context.entry.password
+    url = urlunsplit(parts)
+    settings = [f"http.lowSpeedTime={max(1, int(context.silence))}"]
+    if host.is_on("unsafe_hosts"):
+        settings.append("http.sslVerify=false")
+    environment = base_environment()
+    for name in _PROXIES:
+        for variable in (name, name.upper()):
+            if variable in os.environ:
+                environment[variable] = os.environ[variable]
+    if password is not None:
+        origin = f"{parts.scheme}://{parts.netloc}"
+        settings += [f"credential.{origin}.helper=", f"credential.{origin}.helper={_HELPER}"]
+        environment |= _credentials(username or "git", password)
+    return Access(url, configured(environment, tuple(settings)))
+
+
+def _credentials(username: str, password: Secret) -> dict[str, str]:
+    if "\n" in username or "\n" in password.reveal():
+        raise SourceError("a user name or password holds a line break", "correct the credentials file")
+    return {"GROS_USERNAME": username, "GROS_PASSWORD": password.reveal()}
+
+
+@cache
+def installed_version() -> tuple[int, ...]:
+    """The version of the git that is there. Raises :class:`AgentError` if there is none."""
+    try:
+        answer = subprocess.run(
+            ["git", "version"], env=base_environment(), capture_output=True, check=True, timeout=30, text=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise AgentError("git is not there, or does not start", "install git") from None
+    match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
+    return tuple(map(int, match[0].split("."))) if match else (0,)
+
+
+def supported_version() -> str:
+    """The version of git as text. Raises :class:`SourceError` if it is too old."""
+    version = installed_version()
+    text = ".".join(map(str, version))
+    if version < MINIMUM_VERSION:
+        wanted = ".".join(map(str, MINIMUM_VERSION))
+        raise SourceError(f"git {text} is too old", f"install git {wanted} or newer")
+    return text

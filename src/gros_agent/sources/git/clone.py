@@ -1,0 +1,214 @@
+"""A bare local clone, fetched incrementally, and what its origin advertises.
+
+Only the default branch and the tags are fetched. The URL is an argument of each fetch and stands in no configuration
+file, so that a clone tells nobody where it comes from.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gros_agent import process
+from gros_agent.errors import SourceError
+from gros_agent.sources.base import Progress
+from gros_agent.sources.git.access import Access, base_environment, supported_version
+from gros_agent.storage import storage_errors
+
+HEAD = "refs/gros/head"
+"""Where the clone keeps the head of the default branch."""
+
+_PROGRESS = re.compile(rb"(Receiving objects|Resolving deltas): +\d+% \((\d+)/(\d+)\)")
+
+
+@dataclass(frozen=True)
+class Advertised:
+    """The commit at the head of the default branch (None: there is none), and each tag's object by its full name."""
+
+    head: str | None
+    tags: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+class Remote:
+    """A repository somewhere, reached through git."""
+
+    def __init__(self, access: Access, silence: float) -> None:
+        supported_version()
+        self.access = access
+        self.silence = silence
+
+    def advertised(self) -> Advertised:
+        """Ask for the head of the default branch and the tags. Raises :class:`SourceError`."""
+        refs = self._list("HEAD", "refs/tags/*")
+        head = refs.pop("HEAD", None)
+        notes: tuple[str, ...] = ()
+        if head is None:
+            branches = self._list("refs/heads/*")
+            if len(branches) == 1:
+                ((name, head),) = branches.items()
+                notes = (f"the default branch has no commits; collected the only other one, {name[11:]}",)
+            elif branches:
+                raise SourceError(
+                    "the default branch of the repository has no commits, and there are several others",
+                    "let HEAD of the repository point to one of its branches",
+                )
+        return Advertised(head, refs, notes)
+
+    def _list(self, *patterns: str) -> dict[str, str]:
+        done = process.run(
+            ["git", "ls-remote", "--quiet", "--", self.access.url, *patterns],
+            self.access.environment,
+            silence=self.silence,
+        )
+        if done.status or done.stalled:
+            raise explain(done, self.silence)
+        lines = (line.split("\t", 1) for line in done.output.decode(errors="surrogateescape").splitlines())
+        return {name: version for version, name in lines if not name.endswith("^{}") and _listed(name)}
+
+
+def _listed(name: str) -> bool:
+    return name == "HEAD" or name.startswith(("refs/tags/", "refs/heads/"))
+
+
+class Clone:
+    """A bare clone in a folder of its own."""
+
+    def __init__(self, folder: Path, remote: Remote) -> None:
+        self.folder = folder
+        self._remote = remote
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables for a git that reads the clone: it may not fetch what is missing by itself."""
+        return base_environment() | {"GIT_NO_LAZY_FETCH": "1", "GIT_DIR": str(self.folder)}
+
+    def update(self, advertised: Advertised, progress: Progress) -> None:
+        """Bring the clone to what its origin advertises. Raises :class:`SourceError`.
+
+        A clone whose making was interrupted goes on where it was; one that is damaged is made anew.
+        """
+        if self._is_current(advertised):
+            return
+        with storage_errors(self.folder):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._clear_leftovers()
+            self._initialise()
+        done = self._fetch(advertised, progress)
+        if done.status and not done.stalled and _DAMAGED.search(done.errors):
+            with storage_errors(self.folder):
+                shutil.rmtree(self.folder)
+                self._initialise()
+            done = self._fetch(advertised, progress)
+        if done.status or done.stalled:
+            raise explain(done, self._remote.silence)
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit is in the clone."""
+        return self.git("cat-file", "-e", f"{commit}^{{commit}}").status == 0
+
+    def git(self, *arguments: str) -> process.Completed:
+        """Run a git command in the clone that is done in no time."""
+        return process.run(["git", *arguments], self.environment, silence=self._remote.silence)
+
+    def _is_current(self, advertised: Advertised) -> bool:
+        if not (self.folder / "HEAD").exists():
+            return False
+        done = self.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", HEAD)
+        lines = (line.split(" ", 1) for line in done.output.decode(errors="surrogateescape").splitlines())
+        refs = {name: version for version, name in lines}
+        return done.status == 0 and refs.pop(HEAD, None) == advertised.head and refs == dict(advertised.tags)
+
+    def _initialise(self) -> None:
+        arguments = ["git", "init", "--quiet", "--bare", "--template=", "--", str(self.folder)]
+        done = process.run(arguments, base_environment(), silence=self._remote.silence)
+        if done.status:
+            raise explain(done, self._remote.silence)
+        (self.folder / "HEAD").write_text(f"ref: {HEAD}\n", encoding="ascii")
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a git that was killed left: the caller knows that none is running."""
+        if self.folder.is_dir():
+            for pattern in ("**/*.lock", "objects/pack/tmp_*", "objects/**/tmp_obj_*"):
+                for leftover in self.folder.glob(pattern):
+                    leftover.unlink(missing_ok=True)
+
+    def _fetch(self, advertised: Advertised, progress: Progress) -> process.Completed:
+        head = f"+{advertised.head}" if advertised.notes else "+HEAD"
+        arguments: Sequence[str] = (
+            *("git", "fetch", "--progress", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
+            *("--no-auto-maintenance", "--no-recurse-submodules", "--", self._remote.access.url),
+            *(f"{head}:{HEAD}", "+refs/tags/*:refs/tags/*"),
+        )
+
+        def watch(block: bytes) -> None:
+            for step, done, total in _PROGRESS.findall(block):
+                progress(step.decode().lower(), int(done), int(total))
+
+        environment = {**self._remote.access.environment, "GIT_DIR": str(self.folder)}
+        return process.run(arguments, environment, silence=self._remote.silence, on_errors=watch)
+
+
+_DAMAGED = re.compile(
+    r"bad object|corrupt|object file .* is empty|unable to read tree|did not send all necessary objects"
+    r"|not a git repository: '?/|missing (?:blob|tree|commit)"
+)
+
+_REASONS: tuple[tuple[str, str, str], ...] = (
+    (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
+    (
+        (
+            r"could not read (?:Username|Password)|Authentication failed|Permission denied|terminal prompts disabled"
+            r"|HTTP Basic: Access denied|returned error: 40[13]"
+        ),
+        "the repository asks for a password or key that is missing or wrong",
+        "set username and password, or env for SSH, for its host in the credentials file",
+    ),
+    (
+        r"[Hh]ost key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "the host shows another SSH key than the one that was pinned",
+        "find out why; if the change is legitimate, remove the host's line from the known hosts file",
+    ),
+    (
+        r"certificate|SSL",
+        "the host's certificate is not trusted",
+        "install the authority's certificate, or set unsafe_hosts for the host in the credentials file",
+    ),
+    (
+        r"dubious ownership",
+        "git refuses to read a repository that belongs to another user",
+        "run the agent as the repository's owner, or read it over another transport",
+    ),
+    (
+        r"not found|does not appear to be a git repository|does not exist|No such file|not a git repository",
+        "there is no such repository",
+        "check its URL, and that this account may read it",
+    ),
+    (
+        (
+            r"[Cc]ould not resolve|Name or service not known|Connection (?:refused|timed out|reset)|unable to connect"
+            r"|Failed to connect|Could not connect|No route to host|unreachable|timed out|Operation too slow"
+        ),
+        "the repository's host can't be reached",
+        "check its URL, the network and the proxy",
+    ),
+)
+
+
+def explain(done: process.Completed, silence: float) -> SourceError:
+    """Turn what git said about a failure into an error for people: the reason first, git's own words after it."""
+    if done.stalled:
+        return SourceError(
+            f"the repository's host showed no sign of life for {silence:g} s",
+            "check the network, or allow more time with --timeout",
+        )
+    lines = [line.strip() for line in done.errors.splitlines() if line.strip()]
+    words = next(
+        (line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))),
+        lines[-1] if lines else "",
+    )
+    for pattern, reason, hint in _REASONS:
+        if re.search(pattern, done.errors):
+            return SourceError(f"{reason} (git: {words})", hint)
+    return SourceError(f"git failed: {words or f'status {done.status}'}")

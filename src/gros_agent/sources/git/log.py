@@ -1,0 +1,173 @@
+"""Reads commits with their changed files out of ``git log``, several processes at a time, in the order asked for.
+
+Each process gets a block of commits. While the first one's output is read, the others work ahead until their pipes are
+full, so the order is kept without threads, and memory does not grow with the history.
+
+The output is a sequence of records that NUL ends: the seven fields of a commit, the first with a mark before it, then
+for each changed file a ``--raw`` record and its paths, then for each file a ``--numstat`` record and its paths.
+Paths are read by count, so that nothing in a path or message can be taken for something else.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gros_agent.errors import SourceError
+from gros_agent.sources.git.clone import Clone
+from gros_agent.sources.git.order import Order
+from gros_agent.sources.git.stream import GitStream
+
+BLOCK = 256
+"""Commits for one process: their hashes fit into a pipe, and starting it costs little in comparison."""
+
+_MARK = b"\x01"
+_FORMAT = "--format=%x01%H%x00%P%x00%at%x00%ct%x00%aN%x00%aE%x00%B"
+_OPTIONS = (
+    "--no-walk=unsorted",
+    "--stdin",
+    "-z",
+    "--encoding=UTF-8",
+    "--no-show-signature",
+    "--no-decorate",
+    _FORMAT,
+)
+_CHANGES = (
+    "--raw",
+    "--numstat",
+    "--no-abbrev",
+    "-M",
+    "--diff-merges=first-parent",
+    "--root",
+    "--no-ext-diff",
+)
+_SUBMODULE = b"160000"
+_RENAMED = (b"R", b"C")
+
+
+class Change(NamedTuple):
+    """A changed file: kind (M, A, D or R), its new blob (empty for none), its path, and lines in and out."""
+
+    kind: str
+    blob: str
+    path: str
+    insertions: int
+    deletions: int
+
+
+@dataclass(slots=True)
+class Commit:
+    """A commit as git tells it. Moments are in seconds since 1970, or None where the commit has none."""
+
+    version: str
+    branch: str
+    is_merge: bool
+    authored: int | None
+    committed: int | None
+    author: str
+    address: str
+    message: str
+    changes: list[Change] = field(default_factory=list)
+
+
+def read(clone: Clone, order: Order, *, with_changes: bool, jobs: int) -> Iterator[Commit]:
+    """Yield the commits of ``order``, oldest first. Raises :class:`SourceError`."""
+    arguments = ("log", *_OPTIONS, *(_CHANGES if with_changes else ("--no-patch",)))
+    blocks = order.oldest_first(BLOCK)
+    running: deque[tuple[GitStream, list[str], list[str]]] = deque()
+    try:
+        while True:
+            while len(running) < jobs and (block := next(blocks, None)):
+                hashes, branches = block
+                content = "\n".join(hashes).encode() + b"\n"
+                running.append((GitStream(clone, *arguments, stdin=content), hashes, branches))
+            if not running:
+                return
+            stream, hashes, branches = running[0]
+            yield from _matched(_parse(stream.records(b"\0")), hashes, branches)
+            running.popleft()[0].finish()
+    finally:
+        for stream, _, _ in running:
+            stream.abandon()
+
+
+def _matched(commits: Iterator[Commit], hashes: list[str], branches: list[str]) -> Iterator[Commit]:
+    """Give each commit its branch, and make sure that git told of every commit that it was asked for."""
+    count = 0
+    for commit, version, branch in zip(commits, hashes, branches, strict=False):
+        if commit.version != version:
+            break
+        commit.branch = branch
+        count += 1
+        yield commit
+    if count != len(hashes):
+        raise SourceError(f"git log did not tell of commit {hashes[count]}", "remove the local clone, and run again")
+
+
+def _parse(records: Iterator[bytes]) -> Iterator[Commit]:
+    record = next(records, None)
+    while record is not None:
+        if not record.startswith(_MARK):
+            raise SourceError(f"git log printed something unexpected: {record[:80]!r}")
+        commit = _commit(record[1:], records)
+        record = next(records, None)
+        if record is not None and record.startswith(b"\n"):
+            record = _read_changes(commit, record[1:], records)
+        yield commit
+
+
+def _commit(version: bytes, records: Iterator[bytes]) -> Commit:
+    parents, authored, committed, author, address, message = (next(records, b"") for _ in range(6))
+    return Commit(
+        version.decode("ascii"),
+        "",
+        b" " in parents,
+        _seconds(authored),
+        _seconds(committed),
+        text(author),
+        text(address),
+        text(message),
+    )
+
+
+def _read_changes(commit: Commit, record: bytes | None, records: Iterator[bytes]) -> bytes | None:
+    """Read the raw and numstat records of a commit, and return the record that follows them."""
+    raw: list[tuple[str, str, bytes]] = []
+    while record is not None and record.startswith(b":"):
+        _, new_mode, _, blob, kind = record.split(b" ")
+        path = next(records, b"")
+        if kind.startswith(_RENAMED):
+            path = next(records, b"")
+        exists = kind != b"D" and new_mode != _SUBMODULE
+        raw.append((_KINDS[kind[:1]], blob.decode("ascii") if exists else "", path))
+        record = next(records, None)
+    lines: dict[bytes, tuple[int, int]] = {}
+    while record is not None and record[:1] in _COUNTS:
+        insertions, deletions, path = record.split(b"\t", 2)
+        if not path:  # a rename: the old path, then the new one
+            next(records, None)
+            path = next(records, b"")
+        lines[path] = (_number(insertions), _number(deletions))
+        record = next(records, None)
+    commit.changes = [Change(kind, blob, text(path), *lines.get(path, (0, 0))) for kind, blob, path in raw]
+    return record
+
+
+_KINDS = {b"M": "M", b"A": "A", b"D": "D", b"R": "R", b"T": "M", b"C": "A", b"U": "M", b"X": "M", b"B": "M"}
+_COUNTS = frozenset(b"%d" % digit for digit in range(10)) | {b"-"}
+
+
+def text(content: bytes) -> str:
+    """Decode text of a repository; what is no valid Unicode is replaced."""
+    return content.decode(errors="replace")
+
+
+def _number(content: bytes) -> int:
+    return 0 if content == b"-" else int(content)
+
+
+def _seconds(content: bytes) -> int | None:
+    try:
+        return int(content)
+    except ValueError:
+        return None

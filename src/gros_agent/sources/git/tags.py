@@ -1,0 +1,91 @@
+"""Reads the tags of a clone: annotated ones with message, date and tagger, lightweight ones without."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from gros_agent.moments import UNKNOWN, local_time
+from gros_agent.sources.git.clone import Clone
+from gros_agent.sources.git.log import text
+from gros_agent.sources.git.stream import GitStream
+from gros_agent.tables.schema import NOBODY, Row, Tag
+
+_BLOCK = 200
+_PREFIX = "refs/tags/"
+_FIELDS = (
+    *("%(refname)", "%(objecttype)", "%(objectname)", "%(taggername)", "%(taggeremail:trim)"),
+    *("%(taggerdate:unix)", "%(contents:signature)", "%(contents)"),
+)
+_CONTACT = re.compile(r"[^<>\n]+ <[^<>\n]+>")
+NO_COMMIT = "0"
+
+
+@dataclass(slots=True)
+class _Found:
+    name: str
+    kind: str
+    target: str
+    tagger: str
+    address: str
+    date: str
+    message: str
+
+
+def rows(clone: Clone, repo_name: str) -> Iterator[Sequence[Row]]:
+    """Yield all tags of a clone in blocks. One that points to no commit has ``"0"`` in its place."""
+    found = _found(clone)
+    while block := list(islice(found, _BLOCK)):
+        commits = _commits(clone, [tag.target for tag in block])
+        names = _mapped(clone, block)
+        yield [_row(repo_name, tag, commits[tag.target], names) for tag in block]
+
+
+def _found(clone: Clone) -> Iterator[_Found]:
+    form = "%00".join(_FIELDS) + "%00"
+    with GitStream(clone, "for-each-ref", f"--format={form}", _PREFIX) as stream:
+        records = stream.records(b"\0")
+        while True:
+            fields = list(islice(records, len(_FIELDS)))
+            if len(fields) < len(_FIELDS):
+                return
+            name, kind, target, tagger, address, date, signature, message = map(text, fields)
+            name = name.lstrip("\n").removeprefix(_PREFIX)
+            yield _Found(name, kind, target, tagger, address, date, message.removesuffix(signature))
+
+
+def _commits(clone: Clone, targets: list[str]) -> dict[str, str]:
+    """The commit that each object leads to, through any number of tags."""
+    question = "".join(f"{target}^{{commit}}\n" for target in targets)
+    with GitStream(clone, "cat-file", "--batch-check=%(objectname)", stdin=question.encode()) as stream:
+        answers = [line.decode("ascii") for line in stream.records(b"\n")]
+    return {target: NO_COMMIT if " " in answer else answer for target, answer in zip(targets, answers, strict=True)}
+
+
+def _mapped(clone: Clone, tags: list[_Found]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Names and addresses of the taggers as the repository's mailmap has them."""
+    people = {(tag.tagger, tag.address) for tag in tags}
+    contacts = {person: f"{person[0]} <{person[1]}>" for person in people}
+    known = {person: contact for person, contact in contacts.items() if _CONTACT.fullmatch(contact)}
+    question = "".join(f"{contact}\n" for contact in known.values())
+    with GitStream(clone, "check-mailmap", "--stdin", stdin=question.encode()) as stream:
+        answers = [text(line) for line in stream.records(b"\n")]
+    mapped = {}
+    for person, answer in zip(known, answers, strict=True):
+        name, _, address = answer.rpartition(" <")
+        mapped[person] = (name, address.removesuffix(">"))
+    return mapped
+
+
+def _row(repo_name: str, tag: _Found, commit: str, names: dict[tuple[str, str], tuple[str, str]]) -> Tag:
+    annotated = tag.kind == "tag"
+    tagger, address = names.get((tag.tagger, tag.address), (tag.tagger, tag.address))
+    return Tag(
+        repo_name=repo_name,
+        tag_name=tag.name,
+        version_id=commit,
+        message=tag.message if annotated else NOBODY,
+        tagged_date=local_time(int(tag.date))[0] if annotated and tag.date else UNKNOWN,
+        tagger=(tagger if annotated else "") or NOBODY,
+        tagger_email=(address if annotated else "") or NOBODY,
+    )

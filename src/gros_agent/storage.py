@@ -1,0 +1,60 @@
+"""What can go wrong with a disk, said in words, and files that are whole or not there."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.settings.files import owner
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn an operating system's error about ``folder`` into one that says what to do.
+
+    A full disk becomes :class:`AgentError`; a folder that may not be written :class:`ConfigurationError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise AgentError(
+                f"the disk is full: {folder} can't be written",
+                "free some space and run again: nothing of this run was published",
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise ConfigurationError(
+                f"{place} can't be written: {os.strerror(error.errno)} (it belongs to {owner(folder)})",
+                f"let user {os.getuid()} write there, or mount it writable",
+            ) from error
+        raise AgentError(f"{place}: {os.strerror(error.errno or errno.EIO)}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk knows the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file and wait until the disk has it. It must not exist yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Replace a file by another content, all at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.unlink(missing_ok=True)
+    write_synced(temporary, content, mode)
+    temporary.replace(path)
+    sync_folder(path.parent)

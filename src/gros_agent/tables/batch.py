@@ -1,0 +1,191 @@
+"""A scrape's files become visible all at once, or not at all.
+
+A scrape writes into a hidden folder, and publishing it is one rename of that folder: before it, a crash leaves the old
+state; after it, whoever opens the project next moves the files to their places first. The batch's manifest stays in
+that folder until the run that made it has told its result, so that a run that was killed in between is known.
+
+::
+
+    .staging-*                 being written; worth nothing
+    .publishing/               published: its files belong in place of those beside it
+    .publishing/manifest.json  published and in place, not yet reported
+    .batch.json                the manifest of the batch that lies here
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gros_agent.errors import AgentError, BusyError
+from gros_agent.storage import storage_errors, sync_folder, write_synced
+
+_STAGING = ".staging-"
+_PUBLISHING = ".publishing"
+_MANIFEST = "manifest.json"
+_BATCH = ".batch.json"
+_LOCK = ".lock"
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch consists of.
+
+    ``tables`` maps a file's name to its number of rows. ``trackers`` maps the name of a tracker that the batch brought
+    to the text that it had before (None: there was no such file), so that a batch can be thrown away.
+    """
+
+    kind: Literal["scrape", "discard"] = "scrape"
+    made: datetime
+    tables: Mapping[str, int]
+    trackers: Mapping[str, str | None]
+    removed: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """All rows of all tables."""
+        return sum(self.tables.values())
+
+
+class ProjectFolder:
+    """The folder ``export/KEY`` with what is collected for one project."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out. Raises :class:`BusyError` if one is in."""
+        with storage_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "?"
+                raise BusyError(
+                    f"another scrape of {self.path.name} is running (process {holder})",
+                    "wait until it is done; this one did nothing",
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def recover(self) -> Manifest | None:
+        """Finish what a killed process left, and return the batch that it never reported, if there is one."""
+        with storage_errors(self.path):
+            for leftover in self.path.glob(f"{_STAGING}*"):
+                shutil.rmtree(leftover)
+            if not (self.path / _PUBLISHING).is_dir():
+                return None
+            manifest = self._move_in_place()
+            if manifest is None or manifest.kind == "discard":
+                self.acknowledge()
+                return None
+            return manifest
+
+    def batch(self) -> Manifest | None:
+        """The manifest of the batch that lies here, or None."""
+        return _read_manifest(self.path / _BATCH)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A hidden folder to write a batch into; what was not published is removed at the end."""
+        with storage_errors(self.path):
+            folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.path))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, staging: Path, tables: Mapping[str, int], trackers: Mapping[str, bytes]) -> Manifest:
+        """Publish the table files in ``staging`` and these trackers in place of the batch that lies here.
+
+        ``tables`` maps file names to numbers of rows, ``trackers`` file names to contents.
+        """
+        previous = self.batch()
+        manifest = Manifest(
+            made=datetime.now().astimezone(),
+            tables=tables,
+            trackers={name: self._text(name) for name in trackers},
+            removed=tuple(sorted(set(previous.tables) - set(tables))) if previous else (),
+        )
+        self._publish(staging, manifest, trackers)
+        return manifest
+
+    def discard(self) -> Manifest | None:
+        """Throw away the batch that lies here and put the trackers back, and return its manifest, or None."""
+        batch = self.batch()
+        if batch is None:
+            return None
+        restored = {name: text.encode() for name, text in batch.trackers.items() if text is not None}
+        new = tuple(name for name, text in batch.trackers.items() if text is None)
+        manifest = Manifest(
+            kind="discard",
+            made=datetime.now().astimezone(),
+            tables={},
+            trackers=dict.fromkeys(restored),
+            removed=(*batch.tables, *new, _BATCH),
+        )
+        with self.staging() as staging:
+            self._publish(staging, manifest, restored)
+        self.acknowledge()
+        return batch
+
+    def acknowledge(self) -> None:
+        """Note that the result of the published batch was told to whoever asked for it."""
+        publishing = self.path / _PUBLISHING
+        with storage_errors(self.path):
+            manifest = _read_manifest(publishing / _MANIFEST)
+            if manifest is not None and manifest.kind == "scrape":
+                (publishing / _MANIFEST).replace(self.path / _BATCH)
+                sync_folder(self.path)
+            shutil.rmtree(publishing, ignore_errors=True)
+
+    def _publish(self, staging: Path, manifest: Manifest, trackers: Mapping[str, bytes]) -> None:
+        with storage_errors(self.path):
+            for name, content in trackers.items():
+                write_synced(staging / name, content)
+            write_synced(staging / _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+            sync_folder(staging)
+            staging.rename(self.path / _PUBLISHING)
+            sync_folder(self.path)
+            self._move_in_place()
+
+    def _move_in_place(self) -> Manifest | None:
+        """Move published files to their places; doing it twice is as good as once."""
+        publishing = self.path / _PUBLISHING
+        manifest = _read_manifest(publishing / _MANIFEST)
+        if manifest is None:  # reported, and killed while the folder was removed
+            return None
+        for name in (*manifest.tables, *manifest.trackers):
+            if (publishing / name).exists():
+                (publishing / name).replace(self.path / name)
+        for name in manifest.removed:
+            (self.path / name).unlink(missing_ok=True)
+        sync_folder(self.path)
+        return manifest
+
+    def _text(self, name: str) -> str | None:
+        path = self.path / name
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _read_manifest(path: Path) -> Manifest | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise AgentError(
+            f"{path}: the manifest of a batch is damaged: {error}", "remove it, and scrape again"
+        ) from None

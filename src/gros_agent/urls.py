@@ -1,0 +1,64 @@
+"""Takes the URLs of sources apart: ordinary ones, and the short form ``user@host:path`` that git knows."""
+
+import re
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from gros_agent.errors import SourceError
+
+SCP = "scp"
+"""The scheme that the short form gets: its path starts at the user's home on the other side."""
+
+_SCP_LIKE = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]]+\]|[^/:@]+):(?P<path>(?!//).+)")
+_PRINTABLE = 32
+
+
+def split(url: str) -> SplitResult:
+    """Take a URL, or ``user@host:path``, apart. Raises :class:`SourceError` for what is neither."""
+    hint = "write a URL such as https://host/path or ssh://user@host/path"
+    if url.startswith("-") or any(ord(character) < _PRINTABLE for character in url):
+        raise SourceError(f"{url!r} is no URL", hint)
+    if "::" in url.partition("/")[0]:
+        raise SourceError(f"{url}: this transport is not allowed", hint)
+    if "://" in url:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise SourceError(f"{without_password(url)}: {error}", hint) from None
+        if parts.scheme != "file" and (not parts.hostname or parts.hostname.startswith("-")):
+            raise SourceError(f"{without_password(url)}: there is no host in this URL", hint)
+        return parts
+    match = _SCP_LIKE.fullmatch(url)
+    if match is None or match["host"].startswith("-"):
+        raise SourceError(f"{url}: this is no URL", hint)
+    user = f"{match['user']}@" if match["user"] else ""
+    return SplitResult(SCP, user + match["host"], match["path"], "", "")
+
+
+def take_credentials(url: str) -> tuple[str, str | None, str | None]:
+    """Return a URL without its password, and the user name and password that stood in it.
+
+    For HTTP(S) the user name is taken out too. A URL that can't be taken apart is returned as it is.
+    """
+    try:
+        parts = split(url)
+    except SourceError:
+        return url, None, None
+    if parts.scheme in {SCP, "file"} or "@" not in parts.netloc:
+        return url, None, None
+    username = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else None
+    host = parts.netloc.rpartition("@")[2]
+    keep = "" if parts.scheme in {"http", "https"} or not parts.username else f"{parts.username}@"
+    return urlunsplit(parts._replace(netloc=keep + host)), username, password
+
+
+def without_password(text: str) -> str:
+    """Mask the credentials of every URL in a text."""
+    return re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "********@", text)
+
+
+def host_of(url: str) -> tuple[str, int | None]:
+    """The host and the port of a URL, empty and None for a file. Raises :class:`SourceError`."""
+    parts = split(url)
+    return parts.hostname or "", None if parts.scheme == SCP else parts.port
