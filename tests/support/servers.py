@@ -1,0 +1,168 @@
+"""Real counterparts on loopback: git over HTTP with basic authentication, and OpenSSH's server."""
+
+import base64
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(port: int) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing answers at port {port}")
+
+
+@contextlib.contextmanager
+def git_daemon(folder: Path) -> Iterator[int]:
+    """Git's own server."""
+    port = free_port()
+    arguments = ["daemon", "--export-all", "--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}", "--reuseaddr"]
+    with subprocess.Popen(["git", *arguments, str(folder)], process_group=0, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for(port)
+            yield port
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+
+
+@dataclass
+class HttpServer:
+    """Where git's smart HTTP server runs, and which Authorization headers reached it."""
+
+    port: int
+    authorizations: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def git_http(folder: Path, username: str, password: str) -> Iterator[HttpServer]:
+    """Git's smart HTTP server (git http-backend) behind basic authentication."""
+    wanted = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.answer(b"")
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            self.answer(self.rfile.read(length) if length else self.chunks())
+
+        def chunks(self) -> bytes:
+            content = b""
+            while size := int(self.rfile.readline(), 16):
+                content += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return content
+
+        def answer(self, body: bytes) -> None:
+            authorization = self.headers.get("Authorization")
+            if authorization:
+                server.authorizations.append(authorization)
+            if authorization != wanted:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            path, _, query = self.path.partition("?")
+            environment = {
+                "PATH": os.environ["PATH"],
+                "GIT_PROJECT_ROOT": str(folder),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "GIT_CONFIG_GLOBAL": os.devnull,
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "CONTENT_LENGTH": str(len(body)),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "REMOTE_USER": username,
+                "REMOTE_ADDR": "127.0.0.1",
+            }
+            done = subprocess.run(["git", "http-backend"], env=environment, input=body, capture_output=True, check=True)
+            head, _, content = done.stdout.partition(b"\r\n\r\n")
+            headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+            self.send_response(int(headers.pop("Status", "200 OK").split()[0]))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        server = HttpServer(listener.server_address[1])
+        thread = threading.Thread(target=listener.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+@dataclass
+class SshServer:
+    """Where OpenSSH's server listens, whose key it takes, and where its host key lies."""
+
+    port: int
+    key: Path
+    host_key: Path
+    user: str
+
+
+def make_key(path: Path, *options: str) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", str(path), *(options or ("-t", "ed25519"))], check=True)
+    return path
+
+
+@contextlib.contextmanager
+def ssh_server(folder: Path, port: int | None = None) -> Iterator[SshServer]:
+    """OpenSSH's server for the user who runs the tests. Skips where there is none."""
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("there is no OpenSSH server (sshd) on this machine")
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    host_key, key = folder / "host_key", folder / "user_key"
+    for path in (host_key, key):
+        if not path.exists():
+            make_key(path)
+    (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())
+    (folder / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\nPidFile none\nStrictModes no\nUsePAM no\n"
+        f"AuthorizedKeysFile {folder / 'authorized_keys'}\nPasswordAuthentication no\nPermitRootLogin yes\n"
+    )
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    with subprocess.Popen([program, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for(port)
+            yield SshServer(port, key, host_key, getpass.getuser())
+        finally:
+            server.terminate()

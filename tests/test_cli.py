@@ -1,0 +1,162 @@
+"""The command line itself: options before and after, variables, help, versions, logs, exit statuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Agent
+from gros_agent import __version__
+from gros_agent.cli import COMMANDS
+from gros_agent.errors import SEVERITY, ExitStatus, worst
+from support.repository import Repository
+from test_git_rows import give_secrets
+
+
+class TestGlobalOptions:
+    @pytest.mark.parametrize("before", [True, False])
+    def test_before_and_after(self, agent: Agent, tmp_path: Path, *, before: bool) -> None:
+        (tmp_path / "settings.cfg").write_text("[ssh]\nhost=here\n")
+        options, command = ("--home", str(tmp_path)), ("config", "show", "--json")
+        done = agent(*options, *command) if before else agent(*command, *options)
+        assert json.loads(done.output)["home"] == str(tmp_path)
+
+    def test_after_wins(self, agent: Agent, tmp_path: Path) -> None:
+        done = agent("--home", "/", "config", "show", "--json", "--home", str(tmp_path), variables={"GROS_AGENT_HOME": "/x"})
+        assert json.loads(done.output)["home"] == str(tmp_path)
+
+    def test_variable(self, agent: Agent, tmp_path: Path) -> None:
+        done = agent("config", "show", "--json", variables={"GROS_AGENT_HOME": str(tmp_path)})
+        assert json.loads(done.output)["home"] == str(tmp_path)
+
+    def test_working_directory_by_default(self, agent: Agent) -> None:
+        assert json.loads(agent("config", "show", "--json").output)["home"] == str(agent.home)
+
+    def test_home_that_is_none(self, agent: Agent) -> None:
+        done = agent("--home", "nowhere", "config", "show")
+        assert done.status == 7
+        assert "the agent's home is not a folder" in done.errors
+
+    def test_project_from_an_environment_file(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        for project in ("ABC", "DEF"):
+            give_secrets(agent, project)
+        (agent.home / "env").write_text('JIRA_KEY="ABC DEF"\n')
+        assert agent("scrape", "--source", f"git={repository.path}").status == 0
+        assert sorted(path.name for path in (agent.home / "export").iterdir()) == ["ABC", "DEF"]
+
+    def test_flag_from_a_variable(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", variables={"GROS_AGENT_DRY_RUN": "1"})
+        assert "this was a dry run" in done.output
+
+
+class TestLogs:
+    def test_json(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", "--no-secrets", "--log-format", "json")
+        (record,) = [json.loads(line) for line in done.errors.splitlines()]
+        assert record["level"] == "WARNING"
+        assert record["time"].endswith("Z")
+
+    def test_quiet(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", "--no-secrets", "--quiet")
+        assert done.errors == ""
+        assert "data_vcs_versions 1" in done.output
+
+    def test_results_and_logs_are_apart(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", "--no-secrets", "--json")
+        (report,) = json.loads(done.output)
+        assert report["status"] == 0
+        assert report["outcomes"][0]["items"] == 1
+        assert "WARNING" in done.errors
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", ["", *COMMANDS, "config show"])
+    def test_has_an_example(self, agent: Agent, command: str) -> None:
+        done = agent(*command.split(), "--help")
+        assert done.status == 0
+        assert "Example" in done.output or command == "config"
+
+    def test_loads_little(self) -> None:
+        """What makes a start slow is loaded by the commands that need it."""
+        script = "import sys; from gros_agent.cli import run; run(['{}']); print(*sys.modules, file=sys.stderr)"
+        for argument in ("--help", "version"):
+            done = subprocess.run(
+                [sys.executable, "-c", script.format(argument)], capture_output=True, text=True, check=True
+            )
+            heavy = {"rich", "environs", "marshmallow", "msgspec", "paramiko", "OpenSSL", "requests", "regex"}
+            assert not heavy & set(done.stderr.split())
+
+    def test_every_option_has_a_variable(self) -> None:
+        import click
+        from gros_agent.cli import main
+
+        context = click.Context(main)
+        for name in COMMANDS:
+            command = main.get_command(context, name)
+            commands = command.commands.values() if isinstance(command, click.Group) else [command]
+            for one in commands:
+                assert one is not None
+                for parameter in one.params:
+                    assert parameter.envvar, (name, parameter.name)
+
+    def test_completion(self, agent: Agent) -> None:
+        done = subprocess.run(
+            [Path(sys.executable).parent / "gros-agent"],
+            env=agent.environment({"_GROS_AGENT_COMPLETE": "bash_source"}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "_gros_agent_completion" in done.stdout
+
+
+class TestVersion:
+    def test_module_alone(self, agent: Agent) -> None:
+        assert agent("version").output == agent("--version").output == f"{__version__}\n"
+
+    @pytest.mark.parametrize("folder", ["", "config"])
+    def test_stamped(self, agent: Agent, folder: str) -> None:
+        text = f"{__version__}-feature/a-b-{'a1' * 20}"
+        (agent.home / folder).mkdir(exist_ok=True)
+        (agent.home / folder / "VERSION").write_text(text + "\n")
+        assert agent("version").output == text + "\n"
+        content = json.loads(agent("version", "--json").output)
+        assert content == {"version": text, "module": __version__, "branch": "feature/a-b", "commit": "a1" * 20}
+
+    @pytest.mark.parametrize("text", ["0.0.1-main-" + "a" * 40, "rubbish", "", f"{__version__}-main-abc"])
+    def test_stamp_of_another_version(self, agent: Agent, text: str) -> None:
+        (agent.home / "VERSION").write_text(text)
+        assert agent("version").output == f"{__version__}\n"
+
+    def test_stamp(self, agent: Agent, tmp_path: Path) -> None:
+        assert agent("version", "--stamp").status == 7
+        repository = Repository(agent.home)
+        repository.git("init", "--quiet", "--initial-branch=my-branch")
+        commit = repository.commit("one")
+        assert agent("version", "--stamp").output == f"{__version__}-my-branch-{commit}\n"
+        del tmp_path
+
+    def test_file_in_the_repository(self) -> None:
+        assert (ROOT / "VERSION").read_text() == f"{__version__}\n"
+
+
+class TestExitStatus:
+    def test_worst(self) -> None:
+        assert worst([]) == ExitStatus.DONE
+        for index, status in enumerate(SEVERITY):
+            assert worst([*SEVERITY[:index], status, ExitStatus.DONE]) == status
+        assert [int(status) for status in SEVERITY] == [0, 5, 3, 6, 4, 7, 1]
+
+    def test_all_have_a_meaning(self) -> None:
+        assert all(status.meaning for status in ExitStatus)
+
+    def test_reader_that_goes_away(self, agent: Agent) -> None:
+        script = f"{sys.executable} -m gros_agent config show --all | head -n 1"
+        done = subprocess.run(["sh", "-c", script], cwd=agent.home, env=agent.environment(), capture_output=True, check=True)
+        assert b"Traceback" not in done.stderr

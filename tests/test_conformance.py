@@ -1,0 +1,117 @@
+"""What every source must do, whatever it collects from. A new source adds a sample here, and nothing else."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from gros_agent.errors import SourceError
+from gros_agent.scrape import drain
+from gros_agent.settings.model import Host
+from gros_agent.sources import KNOWN_TYPES, sources
+from gros_agent.sources.base import Collected, Context, Source, SourceEntry
+from gros_agent.tables.schema import TABLES, Row
+from support.exotic import exotic
+
+
+@dataclass
+class Sample:
+    """A real counterpart: its context, how to add one item, and the context of one that is not there."""
+
+    context: Context
+    grow: Callable[[], object]
+    missing: Context
+
+
+def git(folder: Path) -> Sample:
+    repository = exotic(folder / "sample")
+    entry = SourceEntry("git", "sample", repository.url)
+    context = Context(entry=entry, host=Host(), folder=folder / "clone", known_hosts=folder / "known", silence=20)
+    missing = replace(context, entry=replace(entry, url="file:///nowhere/at/all"), folder=folder / "other")
+    return Sample(context, lambda: repository.commit("more", {"more": "x"}), missing)
+
+
+SAMPLES: dict[str, Callable[[Path], Sample]] = {"git": git}
+
+
+@pytest.fixture(params=sorted(sources()))
+def source(request: pytest.FixtureRequest) -> Source:
+    return sources()[request.param]
+
+
+@pytest.fixture
+def sample(source: Source, tmp_path: Path) -> Sample:
+    return SAMPLES[source.kind](tmp_path)
+
+
+def collect(source: Source, context: Context, since: str | None = None) -> tuple[dict[type[Row], list[Row]], Collected]:
+    rows: dict[type[Row], list[Row]] = {table: [] for table in source.tables}
+
+    def take(block: Sequence[Row]) -> None:
+        assert len({type(row) for row in block}) <= 1
+        if block:
+            rows[type(block[0])].extend(block)
+
+    return rows, drain(source.collect(context, since), take)
+
+
+def test_every_source_has_a_sample() -> None:
+    assert set(SAMPLES) == set(sources())
+
+
+def test_declaration(source: Source) -> None:
+    assert source.kind in KNOWN_TYPES
+    assert source.title
+    assert set(source.tables) <= set(TABLES)
+    assert source.items in source.tables
+    assert source.tracker.endswith(".json")
+
+
+def test_check(source: Source, sample: Sample) -> None:
+    assert source.check(sample.context)
+    with pytest.raises(SourceError) as error:
+        source.check(sample.missing)
+    assert error.value.hint
+
+
+def test_rows(source: Source, sample: Sample) -> None:
+    rows, collected = collect(source, sample.context)
+    assert collected.position
+    assert collected.expected == len(rows[source.items])
+    for table, found in rows.items():
+        assert found, f"the sample has nothing for {table.table}"
+        keys = Counter(tuple(getattr(row, name) for name in table.key) for row in found)
+        assert keys.most_common(1)[0][1] == 1
+        for row in found:
+            assert getattr(row, "repo_name") == sample.context.entry.name  # noqa: B009
+            assert all(getattr(row, name) for name in table.personal)
+
+
+def test_nothing_new_and_one_new(source: Source, sample: Sample) -> None:
+    _, first = collect(source, sample.context)
+    rows, second = collect(source, sample.context, first.position)
+    assert second.position == first.position
+    assert all(not found for table, found in rows.items() if not table.snapshot)
+    sample.grow()
+    rows, third = collect(source, sample.context, second.position)
+    assert third.position != second.position
+    assert len(rows[source.items]) == 1
+
+
+def test_twice_is_the_same(source: Source, sample: Sample) -> None:
+    assert collect(source, sample.context)[0] == collect(source, sample.context)[0]
+
+
+def test_missing(source: Source, sample: Sample) -> None:
+    with pytest.raises(SourceError) as error:
+        collect(source, sample.missing)
+    assert error.value.hint
+
+
+def test_an_abandoned_collection_leaves_no_process(source: Source, sample: Sample) -> None:
+    collection = source.collect(sample.context, None)
+    next(collection)
+    collection.close()
+    children = Path("/proc/self/task").glob("*/children")
+    assert not "".join(path.read_text() for path in children).strip()

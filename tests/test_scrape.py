@@ -1,0 +1,457 @@
+"""Scrapes from the outside: what is new, what is an error and with which status, and what a crash leaves."""
+
+import fcntl
+import json
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import Agent, Finished
+from support.repository import Repository, linear_history
+from support.servers import git_daemon
+from test_git_rows import give_secrets, table
+
+
+@pytest.fixture
+def ready(agent: Agent) -> Agent:
+    give_secrets(agent)
+    return agent
+
+
+def versions(agent: Agent) -> list[str]:
+    return [row["version_id"] for row in table(agent, "data_vcs_versions")]
+
+
+class TestIncrements:
+    def test_nothing_new(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        repository.git("tag", "v1")
+        ready.scrape("--source", f"git={repository.path}")
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 0
+        assert table(ready, "data_vcs_versions") == table(ready, "data_change_path") == []
+        assert [row["tag_name"] for row in table(ready, "data_tag")] == ["v1"]
+        assert "replaced the batch" in done.output
+        assert "--full collects everything again" in done.output
+
+    def test_one_new_commit_is_one_row(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}")
+        second = repository.commit("two", {"a": "2"})
+        assert ready.scrape("--source", f"git={repository.path}").status == 0
+        assert versions(ready) == [second]
+
+    def test_full(self, ready: Agent, repository: Repository) -> None:
+        commits = [repository.commit(str(number), {"a": str(number)}) for number in range(3)]
+        for arguments in ((), ("--full",)):
+            ready.scrape("--source", f"git={repository.path}", *arguments)
+            assert versions(ready) == commits
+
+    def test_empty_repository_then_a_commit(self, ready: Agent, repository: Repository) -> None:
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 0
+        assert "the repository is empty" in done.output
+        assert versions(ready) == []
+        commit = repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}")
+        assert versions(ready) == [commit]
+
+    def test_rewritten_history(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        base = repository.head
+        repository.commit("two", {"a": "2"})
+        ready.scrape("--source", f"git={repository.path}")
+        repository.git("reset", "--quiet", "--hard", base)
+        other = repository.commit("another two", {"a": "3"})
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 0
+        assert "history was rewritten" in done.output
+        assert base[:12] in done.output
+        assert versions(ready) == [other]
+
+    def test_commit_of_the_tracker_is_gone(self, ready: Agent, repository: Repository) -> None:
+        commit = repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git:x={repository.path}")
+        (ready.export() / "latest_vcs_versions.json").write_text(json.dumps({"x": "1" * 40}))
+        done = ready.scrape("--source", f"git:x={repository.path}")
+        assert done.status == 0
+        assert "is gone: everything was collected again" in done.output
+        assert versions(ready) == [commit]
+
+    def test_default_branch_is_renamed(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}")
+        repository.git("branch", "-m", "trunk")
+        second = repository.commit("two", {"a": "2"})
+        assert ready.scrape("--source", f"git={repository.path}").status == 0
+        assert versions(ready) == [second]
+
+    def test_default_branch_without_commits(self, ready: Agent, repository: Repository) -> None:
+        commit = repository.commit("one", {"a": "1"})
+        repository.git("symbolic-ref", "HEAD", "refs/heads/elsewhere")
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 0
+        assert "the default branch has no commits; collected the only other one, main" in " ".join(done.output.split())
+        assert versions(ready) == [commit]
+
+    def test_statistics_left_out(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        with git_daemon(repository.path.parent) as port:
+            (ready.home / "credentials.cfg").write_text(f"[127.0.0.1:{port}]\nskip_stats=true\n")
+            done = ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository")
+        assert done.status == 0, done
+        (row,) = table(ready, "data_vcs_versions")
+        assert not {"insertions", "deletions", "number_of_files", "number_of_lines", "size", "branch"} & set(row)
+        assert table(ready, "data_change_path") == []
+
+    def test_deleted_tag_is_gone(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        repository.git("tag", "v1")
+        ready.scrape("--source", f"git={repository.path}")
+        repository.git("tag", "-d", "v1")
+        ready.scrape("--source", f"git={repository.path}")
+        assert table(ready, "data_tag") == []
+
+    def test_a_damaged_clone_is_made_anew(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}")
+        (clone,) = (ready.home / "state" / "repos" / "TEST").iterdir()
+        shutil.rmtree(clone / "objects")
+        (clone / "objects").mkdir()
+        second = repository.commit("two", {"a": "2"})
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 0, done
+        assert second in versions(ready)
+
+    def test_clones_are_removed_on_request(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}", variables={"cleanupRepos": "true"})
+        assert list((ready.home / "state" / "repos" / "TEST").iterdir()) == []
+
+
+class TestErrors:
+    """What must be an error says what is wrong and what to do, with the right status, and changes nothing."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "words"),
+        [
+            (("--project", "TEST1"), 7, "is not a project key"),
+            (("--project", "test"), 7, "was TEST meant?"),
+            (("--project", "OTHER"), 7, "project OTHER is not known here"),
+            (("--project", "TEST", "--source", "git"), 7, "write TYPE=URL"),
+            (("--project", "TEST", "--source", "cvs=http://x/"), 7, "there is no type 'cvs'"),
+            (("--project", "TEST", "--source", "git=ext::sh -c x"), 7, "transport is not allowed"),
+            (("--project", "TEST", "--source", "git=--upload-pack=x"), 7, "is no URL"),
+            (("--project",), 2, "requires an argument"),
+            (("--no-such-option",), 2, "No such option"),
+            ((), 7, "no project is named"),
+        ],
+    )
+    def test_arguments(self, ready: Agent, arguments: tuple[str, ...], status: int, words: str) -> None:
+        done = ready("scrape", *arguments)
+        assert (done.status, words in done.errors + done.output) == (status, True), done
+        assert "Traceback" not in done.errors
+        assert not (ready.home / "export").exists()
+
+    def test_no_secrets(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}")
+        assert done.status == 7
+        assert "has no secrets, so nothing is written" in done.output
+        assert not list(agent.export().glob("*.json"))
+
+    @pytest.mark.parametrize("content", ["{", '{"salts": {"salt": "a"}}', '{"salts": {"salt": "", "pepper": "b"}}', "[]"])
+    def test_damaged_secrets(self, ready: Agent, repository: Repository, content: str) -> None:
+        repository.commit("one", {"a": "1"})
+        (ready.home / "secrets" / "TEST.json").write_text(content)
+        done = ready.scrape("--source", f"git={repository.path}", "--no-secrets")
+        assert done.status == 7
+        assert str(ready.home / "secrets" / "TEST.json") in " ".join(done.output.split())
+
+    def test_all_bad_settings_at_once(self, ready: Agent) -> None:
+        (ready.home / "env").write_text('JIRA_KEY="TEST"\nthis is no line\nA=\'b"\n')
+        (ready.home / "settings.cfg").write_text("[ssh]\nhost=a\nhost=b\n")
+        done = ready.scrape(variables={"CRON_PERIOD": "never"})
+        assert done.status == 7
+        for words in (f"{ready.home}/env:2:", f"{ready.home}/env:3:", "settings.cfg:3:", "CRON_PERIOD"):
+            assert words in done.errors
+
+    def test_list_of_sources_is_damaged(self, ready: Agent) -> None:
+        ready.export().mkdir(parents=True)
+        (ready.export() / "data_sources.json").write_text('[{"type": "git", "name": "x"}]')
+        done = ready.scrape()
+        assert done.status == 7
+        assert "data_sources.json: the list of sources is damaged" in done.output
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"repository": "no commit"}'])
+    def test_damaged_tracker(self, ready: Agent, repository: Repository, content: str) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.export().mkdir(parents=True)
+        tracker = ready.export() / "latest_vcs_versions.json"
+        tracker.write_text(content)
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == (3 if "no commit" in content else 7)
+        assert "tracker" in done.output
+        assert tracker.read_text() == content
+
+    def test_missing_repository(self, ready: Agent, tmp_path: Path) -> None:
+        done = ready.scrape("--source", f"git={tmp_path / 'nowhere'}")
+        assert done.status == 3
+        assert "there is no such repository" in done.output
+
+    def test_unreachable_repository(self, ready: Agent) -> None:
+        done = ready.scrape("--source", "git=http://127.0.0.1:1/x.git")
+        assert done.status == 3
+        assert "the repository's host can't be reached" in done.output
+
+    def test_hanging_repository(self, ready: Agent) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            done = ready.scrape("--source", f"git=git://127.0.0.1:{port}/x", "--timeout", "1")
+        assert done.status == 3
+        assert "no sign of life for 1 s" in done.output
+
+    def test_a_failed_source_does_not_stop_the_others(self, ready: Agent, repository: Repository) -> None:
+        commit = repository.commit("one", {"a": "1"})
+        sources = ("--source", "git:bad=/nowhere", "--source", f"git:good={repository.path}", "--source", "jira=http://x/")
+        done = ready.scrape(*sources)
+        assert done.status == 3
+        assert versions(ready) == [commit]
+        assert json.loads((ready.export() / "latest_vcs_versions.json").read_text()) == {"good": commit}
+        assert "collects no sources of type jira" in " ".join(done.output.split())
+
+    def test_all_sources_failed_changes_nothing(self, ready: Agent, repository: Repository) -> None:
+        commit = repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}")
+        assert ready.scrape("--source", "git=/nowhere").status == 3
+        assert versions(ready) == [commit]
+
+    def test_two_sources_of_one_name(self, ready: Agent, repository: Repository) -> None:
+        done = ready.scrape("--source", f"git:x={repository.path}", "--source", "git:x=/elsewhere")
+        assert done.status == 7
+        assert "2 sources are called 'x'" in done.output
+
+    def test_second_scrape_of_a_project(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.export().mkdir(parents=True)
+        with (ready.export() / ".lock").open("w") as lock:
+            lock.write("4711\n")
+            lock.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 5
+        assert "another scrape of TEST is running (process 4711)" in done.output
+
+    def test_worst_of_several_projects(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = ready("scrape", "--project", "NOSECRETS", "--project", "TEST", "--source", f"git={repository.path}")
+        assert done.status == 7
+        assert len(versions(ready)) == 1
+
+    def test_interrupted(self, ready: Agent) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"git=git://127.0.0.1:{server.getsockname()[1]}/x"
+            process = ready.start("scrape", "--project", "TEST", "--source", url)
+            connection, _ = server.accept()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+            connection.close()
+        assert process.returncode == 130
+        assert "interrupted" in errors
+        assert not list(ready.export().glob(".staging-*"))
+
+    def test_traceback_with_debug_alone(self, ready: Agent) -> None:
+        for level, shown in (("INFO", False), ("DEBUG", True)):
+            done = ready("--log", level, "scrape", "--project", "bad")
+            assert done.status == 7
+            assert ("Traceback" in done.errors) == shown
+
+
+def in_namespace(agent: Agent, script: str, *arguments: str) -> Finished:
+    """Run a script with the agent's command in ``$@``, in a mount namespace where it may mount what it likes."""
+    probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"this system lets nobody mount: {probe.stderr.decode().strip()}")
+    command = ["unshare", "-rm", "sh", "-ec", script + '\nexec "$@"', "sh", sys.executable, "-m", "gros_agent"]
+    done = subprocess.run(
+        [*command, *arguments], cwd=agent.home, env=agent.environment(), capture_output=True, text=True, check=False
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+class TestDisk:
+    def test_full(self, ready: Agent, tmp_path: Path) -> None:
+        repository = linear_history(tmp_path / "long", 2000)
+        ready.export().mkdir(parents=True)
+        script = "mount -t tmpfs -o size=256k none export"
+        done = in_namespace(ready, script, "scrape", "--project", "TEST", "--source", f"git={repository.path}")
+        assert done.status == 1
+        assert "the disk is full" in done.output
+        assert "Traceback" not in done.errors
+
+    def test_full_for_the_clone(self, ready: Agent, tmp_path: Path) -> None:
+        repository = Repository.make(tmp_path / "large")
+        repository.commit("one", {"a": random.Random(1).randbytes(2 << 20)})
+        (ready.home / "state").mkdir()
+        script = "mount -t tmpfs -o size=512k none state"
+        done = in_namespace(ready, script, "scrape", "--project", "TEST", "--source", f"git={repository.path}")
+        assert done.status == 3
+        assert "the disk is full" in done.output
+
+    def test_read_only(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.export().mkdir(parents=True)
+        script = "mount --bind export export; mount -o remount,ro,bind export"
+        done = in_namespace(ready, script, "scrape", "--project", "TEST", "--source", f"git={repository.path}")
+        assert done.status == 7
+        assert "can't be written: Read-only file system" in " ".join(done.output.split())
+
+
+class TestDelivery:
+    def test_a_batch_for_a_controller_is_not_replaced(self, ready: Agent, repository: Repository) -> None:
+        variables = {"SSH_HOST": "controller.example"}
+        first = repository.commit("one", {"a": "1"})
+        source = ("--source", f"git={repository.path}")
+        assert ready.scrape(*source, variables=variables).status == 0
+        second = repository.commit("two", {"a": "2"})
+        done = ready.scrape(*source, variables=variables)
+        assert done.status == 6
+        assert "was not delivered: nothing was collected" in " ".join(done.output.split())
+        assert versions(ready) == [first]
+        done = ready.scrape(*source, "--discard", variables=variables)
+        assert done.status == 0
+        assert versions(ready) == [first, second]
+
+    def test_own_secrets_are_for_projects_without_controller(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        source = ("--source", f"git={repository.path}", "--make-secrets")
+        assert agent.scrape(*source, variables={"SSH_HOST": "controller.example"}).status == 7
+        assert not (agent.home / "secrets").exists()
+        assert agent.scrape(*source).status == 0
+        path = agent.home / "secrets" / "TEST.json"
+        assert path.stat().st_mode & 0o777 == 0o600
+        before = path.read_bytes()
+        assert agent.scrape(*source).status == 0
+        assert path.read_bytes() == before
+
+
+class TestDryRun:
+    def test_writes_nothing(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", "--dry-run")
+        assert done.status == 0
+        assert list(agent.home.iterdir()) == []
+        lines = [line.split() for line in done.output.splitlines()]
+        assert ["data_vcs_versions:", "1", "rows"] in lines
+        developer = next(line for line in lines if line[:1] == ["developer"])
+        assert developer[1:4] == ["pseudonym", "Ada", "Author"]
+        assert "these pseudonyms are examples" in done.output
+
+    def test_says_what_leaves_as_it_is(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", "--dry-run", "--no-secrets", "--json")
+        (content,) = json.loads(done.output)
+        fields = content["tables"][0]["fields"]
+        assert fields["developer"]["treatment"] == "AS IT IS, A PERSON'S"
+        assert fields["message"]["treatment"].startswith("as it is; free text")
+        assert fields["commit_date"]["treatment"] == "as it is"
+
+    def test_fields_left_out(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        with git_daemon(repository.path.parent) as port:
+            (agent.home / "credentials.cfg").write_text("[127.0.0.1]\nskip_stats=true\n")
+            url = f"git=git://127.0.0.1:{port}/repository"
+            done = agent.scrape("--source", url, "--dry-run", "--json")
+        fields = json.loads(done.output)[0]["tables"][0]["fields"]
+        assert fields["insertions"]["treatment"] == "not at all"
+
+
+class TestCrash:
+    """A killed scrape leaves the old state or the new, and the next one goes on."""
+
+    MOMENTS = 50
+
+    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path) -> None:
+        repository = linear_history(tmp_path / "long", 1500)
+        commits = repository.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()
+        source = ("--source", f"git={repository.path}")
+        started = time.monotonic()
+        assert ready.scrape(*source).status == 0
+        duration = time.monotonic() - started
+        chance = random.Random(20)
+        killed = 0
+        for _ in range(self.MOMENTS):
+            shutil.rmtree(ready.home / "export")
+            if chance.random() < 0.5:
+                shutil.rmtree(ready.home / "state", ignore_errors=True)
+            process = ready.start("scrape", "--project", "TEST", *source)
+            time.sleep(chance.uniform(0, duration))
+            process.kill()
+            output, _ = process.communicate()
+            killed += process.returncode == -signal.SIGKILL
+            for path in ready.export().glob("*.json"):
+                json.loads(path.read_text())
+            told = "rows in" in output  # then it was complete, and the next one has nothing new
+            assert not told or versions(ready) == commits
+            done = ready.scrape(*source)
+            assert done.status == 0, done
+            assert versions(ready) == ([] if told else commits)
+            for path in ready.export().glob("*.json"):
+                json.loads(path.read_text())
+            assert json.loads((ready.export() / "latest_vcs_versions.json").read_text()) == {"long": commits[-1]}
+            hidden = {path.name for path in ready.export().iterdir() if path.name.startswith(".")}
+            assert hidden == {".lock", ".batch.json"}
+        assert killed > self.MOMENTS / 2
+
+    def test_killed_with_a_controller(self, ready: Agent, repository: Repository) -> None:
+        """Nothing replaces a batch that waits for its delivery, not even after a crash."""
+        commits = [repository.commit(str(number), {"a": str(number)}) for number in range(4)]
+        variables = {"SSH_HOST": "controller.example"}
+        source = ("--source", f"git={repository.path}")
+        assert ready.scrape(*source, variables=variables).status == 0
+        folder = ready.export()
+        publishing = folder / ".publishing"
+        publishing.mkdir()
+        (folder / ".batch.json").rename(publishing / "manifest.json")
+        (folder / "data_vcs_versions.json").rename(publishing / "data_vcs_versions.json")
+        done = ready.scrape(*source, variables=variables)
+        assert done.status == 0
+        assert "finished a scrape of" in done.output
+        assert versions(ready) == commits
+        assert Counter(path.name for path in folder.glob(".*")) == Counter([".lock", ".batch.json"])
+        assert ready.scrape(*source, variables=variables).status == 6
+
+
+def test_grows_while_it_is_collected(ready: Agent, tmp_path: Path) -> None:
+    """Commits that come while a scrape runs are in this one or in the next, never lost or doubled."""
+    repository = linear_history(tmp_path / "long", 500)
+    repository.git("reset", "--quiet", "--hard")
+    seen: list[str] = []
+    stop = threading.Event()
+
+    def grow() -> None:
+        for number in range(25):
+            if stop.is_set():
+                return
+            repository.commit(f"late {number}", {"late": str(number)})
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        for _ in range(3):
+            assert ready.scrape("--source", f"git={repository.path}").status == 0
+            seen += versions(ready)
+    finally:
+        stop.set()
+        thread.join()
+    assert ready.scrape("--source", f"git={repository.path}").status == 0
+    seen += versions(ready)
+    assert seen == repository.git("rev-list", "--reverse", "HEAD").splitlines()

@@ -1,0 +1,94 @@
+"""URLs of sources: taken apart as git does it, and never with a password left in them."""
+
+from pathlib import Path
+
+import pytest
+from gros_agent.entries import is_path, parse
+from gros_agent.errors import ConfigurationError, SourceError
+from gros_agent.logs import Redactor
+from gros_agent.urls import host_of, split, take_credentials, without_password
+from hypothesis import given
+from hypothesis import strategies as st
+
+WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/@:#?[]\\%"), min_size=1)
+
+
+@given(WORD, WORD, st.sampled_from(["http", "https", "ssh", "git"]))
+def test_credentials_are_taken_out(username: str, password: str, scheme: str) -> None:
+    url, found_name, found_password = take_credentials(f"{scheme}://{username}:{password}@host.example:1234/a/b.git")
+    assert (found_name, found_password) == (username, password)
+    keep = f"{username}@" if scheme in {"ssh", "git"} else ""
+    assert url == f"{scheme}://{keep}host.example:1234/a/b.git"
+
+
+@given(WORD, WORD)
+def test_credentials_never_reach_a_log(username: str, password: str) -> None:
+    shown = without_password(f"x https://{username}:{password}@host.example/a y")
+    assert shown == "x https://********@host.example/a y"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("https://host.example/x", "host.example", None),
+        ("ssh://git@host.example:2222/x", "host.example", 2222),
+        ("git@host.example:group/x.git", "host.example", None),
+        ("host.example:x", "host.example", None),
+        ("https://[::1]:8443/x", "::1", 8443),
+        ("file:///some/path", "", None),
+    ],
+)
+def test_host(url: str, host: str, port: int | None) -> None:
+    assert host_of(url) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "-x", "--upload-pack=x", "ext::sh -c x", "https:///x", "https://h:99999/x", "ssh://-oProxyCommand=x/y", "-o:x",
+     "a\nb:c", "https://h\0/x", "-h.example:x"],
+)  # fmt: skip
+def test_what_is_no_url(url: str) -> None:
+    with pytest.raises(SourceError):
+        split(url)
+
+
+@given(st.text())
+def test_any_text_is_taken_apart_or_refused(url: str) -> None:
+    try:
+        parts = split(url)
+    except SourceError:
+        return
+    assert parts.scheme
+    assert not url.startswith("-")
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "name", "url"),
+    [
+        ("git=https://h.example/group/repo.git/", "git", "repo", "https://h.example/group/repo.git/"),
+        ("git:My Name=git@h.example:a/b.git", "git", "My Name", "git@h.example:a/b.git"),
+        ("git=git@h.example:b.git", "git", "b", "git@h.example:b.git"),
+        ("git=.", "git", "here", "file:///some/here"),
+        ("git=sub dir/x", "git", "x", "file:///some/here/sub%20dir/x"),
+        ("git=/else/where", "git", "where", "file:///else/where"),
+        ("git:a=b=https://h.example/x", "git", "a", "file:///some/here/b%3Dhttps%3A/h.example/x"),
+    ],
+)
+def test_source_options(option: str, kind: str, name: str, url: str) -> None:
+    if "b=https" in option:
+        with pytest.raises(ConfigurationError):
+            parse([option], Path("/some/here"))
+        return
+    (entry,) = parse([option], Path("/some/here"))
+    assert (entry.type, entry.name, entry.url) == (kind, name, url)
+
+
+def test_paths() -> None:
+    assert all(map(is_path, (".", "a/b:c", "/x", "~/y")))
+    assert not any(map(is_path, ("h:x", "ssh://h/x", "-x")))
+
+
+def test_redactor() -> None:
+    redactor = Redactor()
+    redactor.hide(["long-secret", "abc", "long-secret-tail"])
+    assert redactor.redact("a long-secret-tail, long-secret and abc") == "a ********, ******** and abc"
