@@ -1,22 +1,16 @@
-"""What all tests share: a guard that keeps them on this machine, a home, a way to run the command, real repositories."""
+"""What all tests share: a guard that keeps them on this machine, a home to run the command in, a repository."""
 
 import os
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
+from support.agent import Agent
 from support.repository import Repository
-
-ROOT = Path(__file__).parent.parent
-_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
 
 
 def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
@@ -31,47 +25,14 @@ def pytest_configure() -> None:
     sys.addaudithook(_stay_here)
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What a run of the command left."""
-
-    status: int
-    output: str
-    errors: str
-
-
-@dataclass
-class Agent:
-    """Runs the command in a process of its own, with an environment that holds nothing of the machine's."""
-
-    home: Path
-
-    def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return {**inherited, "TZ": "UTC", **(variables or {})}
-
-    def start(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "gros_agent", *map(str, arguments)],
-            cwd=self.home,
-            env=self.environment(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-
-    def __call__(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
-        with self.start(*arguments, variables=variables) as process:
-            output, errors = process.communicate(timeout=120)
-        return Finished(process.returncode, output, errors)
-
-    def scrape(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
-        return self("scrape", "--project", "TEST", *arguments, variables=variables)
-
-    def export(self, project: str = "TEST") -> Path:
-        return self.home / "export" / project
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where GROS_NO_SKIPS is set, a test that skips has failed: everything that it needs should be there."""
+    report = yield
+    if report.skipped and os.environ.get("GROS_NO_SKIPS"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped: {report.longrepr}"
+    return report
 
 
 @pytest.fixture
@@ -82,5 +43,5 @@ def agent(tmp_path: Path) -> Agent:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Iterator[Repository]:
-    yield Repository.make(tmp_path / "repository")
+def repository(tmp_path: Path) -> Repository:
+    return Repository.make(tmp_path / "repository")

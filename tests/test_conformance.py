@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+
 from gros_agent.errors import SourceError
 from gros_agent.scrape import drain
 from gros_agent.settings.model import Host

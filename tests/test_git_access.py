@@ -1,17 +1,18 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Agent
+
 from gros_agent.errors import SourceError
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
+from support.agent import Agent, give_secrets, table
 from support.repository import Repository
 from support.servers import git_daemon, git_http, make_key, ssh_server
-from test_git_rows import give_secrets, table
 
 CANARY = "c4n4ry-p4ssw0rd$`'\""
 
@@ -112,15 +113,13 @@ class TestSsh:
         with ssh_server(tmp_path / "ssh") as server:
             other = make_key(tmp_path / "other")
             self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}")
-            done = ready.scrape(
-                "--source", f"git=ssh://127.0.0.1{repository.path}", variables={"THE_KEY": str(other)}
-            )
+            done = ready.scrape("--source", f"git=ssh://127.0.0.1{repository.path}", variables={"THE_KEY": str(other)})
         assert done.status == 3
         assert "asks for a password or key that is missing or wrong" in " ".join(done.output.split())
 
 
-def resolved(url: str, key: Path | None = None, **options: str) -> access.Access:
-    host = Host("h", {name.replace("__", "."): Value(text, "") for name, text in options.items()}, key)
+def resolved(url: str, options: Mapping[str, str], key: Path | None = None) -> access.Access:
+    host = Host("h", {name: Value(text, "") for name, text in options.items()}, key)
     entry = SourceEntry("git", "x", url)
     return access.resolve(Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h")))
 
@@ -138,18 +137,18 @@ class TestAddresses:
             ("ssh://h.example/a", {"username": "tfs\\user"}, "ssh://tfs%5Cuser@h.example/a"),
             ("git://h.example/a", {"username": "x"}, "git://h.example/a"),
         ):
-            assert resolved(url, **{name.replace(".", "__"): text for name, text in options.items()}).url == expected
-        assert resolved("https://h.example/a/b", key, username="git").url == "ssh://git@h.example/a/b"
-        assert resolved("https://h.example/a/b", key, strip="a").url == "ssh://h.example/b"
+            assert resolved(url, options).url == expected
+        assert resolved("https://h.example/a/b", {"username": "git"}, key).url == "ssh://git@h.example/a/b"
+        assert resolved("https://h.example/a/b", {"strip": "a"}, key).url == "ssh://h.example/b"
 
     def test_no_secret_in_the_url(self) -> None:
-        found = resolved("https://h.example/a", username="u", password="hunter2")
+        found = resolved("https://h.example/a", {"username": "u", "password": "hunter2"})
         assert "hunter2" not in found.url
         assert [name for name, text in found.environment.items() if "hunter2" in text] == ["GROS_PASSWORD"]
 
     def test_password_stays_away_from_what_needs_none(self) -> None:
         for url in ("git://h.example/a", "ssh://h.example/a", "file:///a"):
-            assert "hunter2" not in str(resolved(url, username="u", password="hunter2").environment)
+            assert "hunter2" not in str(resolved(url, {"username": "u", "password": "hunter2"}).environment)
 
     @pytest.mark.parametrize(
         ("url", "options", "words"),
@@ -162,15 +161,13 @@ class TestAddresses:
     )
     def test_refused(self, url: str, options: dict[str, str], words: str) -> None:
         with pytest.raises(SourceError, match=words):
-            resolved(url, **options)
+            resolved(url, options)
 
     def test_missing_key(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="no such SSH key"):
-            resolved("ssh://h.example/a", tmp_path / "none")
+            resolved("ssh://h.example/a", {}, tmp_path / "none")
 
-    def test_configuration_of_the_user_is_not_read(
-        self, ready: Agent, repository: Repository, tmp_path: Path
-    ) -> None:
+    def test_configuration_of_the_user_is_not_read(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
         """What ~/.gitconfig says must not change what is collected, or run anything."""
         (tmp_path / ".gitconfig").write_text(
             f'[core]\n\tfsmonitor = touch {tmp_path}/ran\n[url "file:///nowhere"]\n\tinsteadOf = {repository.url}\n'
@@ -182,6 +179,14 @@ class TestAddresses:
         monkeypatch.setattr(access, "installed_version", lambda: (2, 30, 1))
         with pytest.raises(SourceError, match=r"git 2\.30\.1 is too old"):
             access.supported_version()
+
+
+def test_options_that_nothing_acts_on_are_named(ready: Agent, repository: Repository) -> None:
+    with git_daemon(repository.path.parent) as port:
+        (ready.home / "credentials.cfg").write_text("[127.0.0.1]\nfrom_date=2024-01-01\ntag=-\n")
+        done = ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository")
+    assert "[127.0.0.1] from_date is not acted on" in " ".join(done.output.split())
+    assert " tag is not" not in done.output
 
 
 def test_git_protocol(ready: Agent, repository: Repository) -> None:

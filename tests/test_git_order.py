@@ -1,9 +1,10 @@
 """The branch of each commit: linear in the product, against a slow and obviously right version."""
 
 import pytest
-from gros_agent.sources.git.order import Order, assign, merged_branch
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gros_agent.sources.git.order import Order, assign, merged_branch
 
 
 @st.composite

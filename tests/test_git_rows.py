@@ -4,32 +4,17 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import ROOT, Agent
+
 from support import reference, schemas
+from support.agent import PEPPER, ROOT, SALT, Agent, Rows, give_secrets, table
 from support.exotic import exotic
 from support.repository import Repository, linear_history
-
-SALT, PEPPER = "some salt", "some pepper"
-Rows = list[dict[str, Any]]
-
-
-def table(agent: Agent, name: str) -> Rows:
-    rows: Rows = json.loads((agent.export() / f"{name}.json").read_text(encoding="utf-8"))
-    return rows
 
 
 def hashed(value: str) -> str:
     return value if value == "0" else hashlib.sha256((SALT + value + PEPPER).encode()).hexdigest()
-
-
-def give_secrets(agent: Agent, project: str = "TEST") -> None:
-    path = agent.home / "secrets" / f"{project}.json"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.write_text(json.dumps({"salts": {"salt": SALT, "pepper": PEPPER}, "usernames": []}))
-    path.chmod(0o600)
 
 
 def expected(path: Path, head: str, *since: str) -> tuple[Rows, Rows]:
@@ -121,7 +106,11 @@ def test_no_person_outside_free_text(agent: Agent, tmp_path: Path) -> None:
     give_secrets(agent)
     repository = exotic(tmp_path / "exotic")
     assert agent.scrape("--source", f"git={repository.path}").status == 0
-    people = set(repository.git("log", "--format=%an%n%ae%n%cn%n%ce%n%aN%n%aE", "--all").splitlines()) - {"", "root", "C"}
+    people = set(repository.git("log", "--format=%an%n%ae%n%cn%n%ce%n%aN%n%aE", "--all").splitlines()) - {
+        "",
+        "root",
+        "C",
+    }
     assert "Ada Author" in people
     free_text = {"message", "branch", "file", "tag_name"}
     for name in ("data_vcs_versions", "data_change_path", "data_tag"):

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Agent
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from support.agent import Agent, give_secrets
 from support.repository import Repository
 from support.servers import make_key
-from test_git_rows import give_secrets
 
 
 def results(agent: Agent, *arguments: str, variables: dict[str, str] | None = None) -> dict[str, tuple[str, str]]:

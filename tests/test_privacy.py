@@ -6,15 +6,16 @@ import time
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gros_agent.errors import ConfigurationError
 from gros_agent.privacy import Pseudonymised, Pseudonymiser, pseudonym
 from gros_agent.settings.secrets import Salts, Secrets, UsernamePattern
 from gros_agent.tables.schema import Tag, VcsVersion
-from hypothesis import given
-from hypothesis import strategies as st
 
 SALTS = Salts("s", "p")
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def with_patterns(*patterns: dict[str, str]) -> Pseudonymiser:
@@ -139,5 +140,7 @@ def test_bad_patterns_are_named(pattern: dict[str, str]) -> None:
 def test_every_personal_field_is_declared() -> None:
     """A field that names a person by its name must be in the declaration."""
     for row in (VcsVersion, Tag):
-        people = [name for name in row.__struct_fields__ if re.match("developer|tagger$|tagger_email|author(?!_date)", name)]
+        people = [
+            name for name in row.__struct_fields__ if re.match("developer|tagger$|tagger_email|author(?!_date)", name)
+        ]
         assert list(row.personal) == people

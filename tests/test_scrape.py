@@ -14,10 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Agent, Finished
+
+from support.agent import Agent, Finished, give_secrets, table
 from support.repository import Repository, linear_history
 from support.servers import git_daemon
-from test_git_rows import give_secrets, table
 
 
 @pytest.fixture
@@ -168,7 +168,9 @@ class TestErrors:
         assert "has no secrets, so nothing is written" in done.output
         assert not list(agent.export().glob("*.json"))
 
-    @pytest.mark.parametrize("content", ["{", '{"salts": {"salt": "a"}}', '{"salts": {"salt": "", "pepper": "b"}}', "[]"])
+    @pytest.mark.parametrize(
+        "content", ["{", '{"salts": {"salt": "a"}}', '{"salts": {"salt": "", "pepper": "b"}}', "[]"]
+    )
     def test_damaged_secrets(self, ready: Agent, repository: Repository, content: str) -> None:
         repository.commit("one", {"a": "1"})
         (ready.home / "secrets" / "TEST.json").write_text(content)
@@ -221,7 +223,14 @@ class TestErrors:
 
     def test_a_failed_source_does_not_stop_the_others(self, ready: Agent, repository: Repository) -> None:
         commit = repository.commit("one", {"a": "1"})
-        sources = ("--source", "git:bad=/nowhere", "--source", f"git:good={repository.path}", "--source", "jira=http://x/")
+        sources = (
+            "--source",
+            "git:bad=/nowhere",
+            "--source",
+            f"git:good={repository.path}",
+            "--source",
+            "jira=http://x/",
+        )
         done = ready.scrape(*sources)
         assert done.status == 3
         assert versions(ready) == [commit]

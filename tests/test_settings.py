@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Agent
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gros_agent.errors import ConfigurationError, Problems
 from gros_agent.settings import envfile, ini
 from gros_agent.settings.load import load
 from gros_agent.settings.values import MASK, Secret, Value, is_falsy
-from hypothesis import given
-from hypothesis import strategies as st
+from support.agent import Agent
 
 HERE = Path("env")
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
-LINES = st.text(st.characters(exclude_characters="\n\0", exclude_categories=("Cs",)))
+LINES = st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]))
 
 
 def texts(content: envfile.Variables) -> dict[str, str]:
@@ -59,7 +60,9 @@ class TestEnvironmentFile:
     def test_value(self, line: str, expected: str) -> None:
         assert texts(envfile.parse(line, HERE)) == {"A": expected}
 
-    @pytest.mark.parametrize("line", ["A", "A b=c", "1A=b", "A='b", 'A="b', "A='b'c'", "A = b", "=b", "source x", "A=\0"])
+    @pytest.mark.parametrize(
+        "line", ["A", "A b=c", "1A=b", "A='b", 'A="b', "A='b'c'", "A = b", "=b", "source x", "A=\0"]
+    )
     def test_unreadable(self, line: str) -> None:
         content = envfile.parse(f"# first\n{line}", Path("dir/env"))
         assert not content.variables
@@ -199,7 +202,7 @@ class TestBadFiles:
     def test_names_the_line(self, tmp_path: Path, text: str, words: str) -> None:
         path = tmp_path / "settings.cfg"
         path.write_text(text)
-        with pytest.raises(ConfigurationError, match="settings.cfg") as error:
+        with pytest.raises(ConfigurationError, match=r"settings\.cfg") as error:
             ini.read(path, "the settings file")
         assert words in error.value.message
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.moments import local_time
 from gros_agent.privacy import Pseudonymiser
@@ -13,16 +16,16 @@ from gros_agent.settings.secrets import Salts, Secrets
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import TABLES, ChangePath, Row, Tag, VcsVersion, length_limits
 from gros_agent.tables.writer import Writer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support import schemas
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 SAFE = Pseudonymiser(Secrets(Salts("s", "p")))
 
 
 def change(file: str = "f", size: str = "1") -> ChangePath:
-    return ChangePath(repo_name="r", version_id="ab", file=file, change_type="M", insertions="1", deletions="0", size=size)
+    return ChangePath(
+        repo_name="r", version_id="ab", file=file, change_type="M", insertions="1", deletions="0", size=size
+    )
 
 
 def written(folder: Path, blocks: list[list[ChangePath]]) -> tuple[list[dict[str, Any]], Writer]:
@@ -136,7 +139,7 @@ class TestMoments:
     @given(st.integers(-30_000_000_000, 250_000_000_000))
     def test_as_the_calendar_says(self, seconds: int) -> None:
         expected = datetime.fromtimestamp(seconds, UTC).strftime("%4Y-%m-%d %H:%M:%S")
-        local = datetime.fromtimestamp(seconds).astimezone().isoformat(" ")[:19]  # noqa: DTZ006
+        local = datetime.fromtimestamp(seconds).astimezone().isoformat(" ")[:19]
         assert local_time(seconds) == (local, True)
         assert abs(seconds) > 10**11 or len(expected) == 19
 

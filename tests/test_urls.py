@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gros_agent.entries import is_path, parse
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.logs import Redactor
 from gros_agent.urls import host_of, split, take_credentials, without_password
-from hypothesis import given
-from hypothesis import strategies as st
 
 WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/@:#?[]\\%"), min_size=1)
 

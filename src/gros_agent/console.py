@@ -175,7 +175,8 @@ def as_json(told: Sequence[Report | Preview]) -> str:
     import msgspec  # noqa: PLC0415 (only where it is asked for)
 
     content = [
-        msgspec.to_builtins(one, str_keys=True) | ({"status": int(one.status)} if isinstance(one, Report) else {})
+        msgspec.to_builtins(one, str_keys=True, enc_hook=str)
+        | ({"status": int(one.status)} if isinstance(one, Report) else {})
         for one in told
     ]
     return msgspec.json.format(msgspec.json.encode(content)).decode()

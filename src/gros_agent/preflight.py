@@ -244,7 +244,7 @@ def _key_result(path: Path) -> Result:
 
     try:
         key = paramiko.PKey.from_path(path)
-    except paramiko.PasswordRequiredException:
+    except (paramiko.PasswordRequiredException, TypeError):  # the second comes for OpenSSH's own format
         return Result("SSH key", Status.FAILED, f"{path}: is locked with a passphrase", "use a key without one")
     except (paramiko.SSHException, ValueError, OSError) as error:
         return Result("SSH key", Status.FAILED, f"{path}: is no private key that can be read: {error}")

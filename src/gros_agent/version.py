@@ -9,7 +9,7 @@ from pathlib import Path
 from gros_agent import __version__
 from gros_agent.errors import ConfigurationError
 from gros_agent.process import run
-from gros_agent.settings.model import Home
+from gros_agent.settings.home import Home
 
 STAMPED = re.compile(r"(?P<module>[0-9][^-\s]*)(?:-(?P<branch>\S+)-(?P<commit>[0-9a-f]{40}))?")
 _SECONDS = 30

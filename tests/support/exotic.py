@@ -50,7 +50,8 @@ def _paths(repository: Repository) -> None:
         b"new\nline.txt", b"tab\there.txt", b'quote".txt', b"back\\slash.txt", b"sp ace.txt", b"caf\xe9.txt",
         "\u00e9\U0001f600.txt".encode(), b"a => b.txt", b"{old => new}/file", b":100644 x", b"-", b"0\t0\tx", b"\x01c",
     )  # fmt: skip
-    stream = b"commit refs/heads/main\ncommitter C <c@c.example> 1600100000 +0000\ndata 9\nodd paths\nfrom refs/heads/main^0\n"
+    stream = b"commit refs/heads/main\ncommitter C <c@c.example> 1600100000 +0000\n"
+    stream += b"data 9\nodd paths\nfrom refs/heads/main^0\n"
     for path in odd:
         stream += b"M 100644 inline " + _quoted(path) + b"\ndata 4\nabc\n\n"
     stream += b"\ncommit refs/heads/main\ncommitter C <c@c.example> 1600100100 +0000\ndata 11\nodd renames\n"
@@ -86,7 +87,9 @@ def _merges(repository: Repository) -> None:
         repository.git("checkout", "--quiet", "-b", name, "HEAD")
         repository.commit(name, {name: name})
         repository.git("checkout", "--quiet", "main")
-    repository.git("merge", "--quiet", "--no-ff", "-m", "Merge branches 'octopus1' and 'octopus2'", "octopus1", "octopus2")
+    repository.git(
+        "merge", "--quiet", "--no-ff", "-m", "Merge branches 'octopus1' and 'octopus2'", "octopus1", "octopus2"
+    )
     repository.git("checkout", "--quiet", "--orphan", "second-root")
     repository.git("rm", "-rfq", ".")
     repository.commit("another root", {"other/root": "x\n"})
@@ -134,9 +137,7 @@ def _people_and_messages(repository: Repository) -> None:
     ).encode() + LATIN
     commit = repository.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw)
     repository.git("reset", "--quiet", "--hard", commit)
-    repository.commit(
-        "a mailmap", {".mailmap": "New Name <new@mapped.example> Old Name <old@mapped.example>\n"}
-    )
+    repository.commit("a mailmap", {".mailmap": "New Name <new@mapped.example> Old Name <old@mapped.example>\n"})
 
 
 def _tags(repository: Repository) -> None:

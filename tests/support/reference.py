@@ -51,7 +51,7 @@ def moment(seconds: int) -> str:
 
 
 def rows(path: Path, head: str, name: str, *since: str) -> tuple[Rows, Rows]:
-    """The rows of data_vcs_versions and data_change_path for what leads to ``head`` and not to ``since``, not hashed."""
+    """The rows of commits and changed files for what leads to ``head`` and not to ``since``, not hashed."""
     git = Git(path)
     commits = git.lines("rev-list", "--topo-order", "--reverse", head, *(f"^{commit}" for commit in since))
     branches = dict(slow_branches(git, head))

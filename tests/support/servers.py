@@ -37,7 +37,14 @@ def wait_for(port: int) -> None:
 def git_daemon(folder: Path) -> Iterator[int]:
     """Git's own server."""
     port = free_port()
-    arguments = ["daemon", "--export-all", "--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}", "--reuseaddr"]
+    arguments = [
+        "daemon",
+        "--export-all",
+        "--listen=127.0.0.1",
+        f"--port={port}",
+        f"--base-path={folder}",
+        "--reuseaddr",
+    ]
     with subprocess.Popen(["git", *arguments, str(folder)], process_group=0, stderr=subprocess.DEVNULL) as server:
         try:
             wait_for(port)

@@ -12,7 +12,8 @@ Example:
 """
 
 
-@click.group("config")
+@click.group("config", epilog=EPILOG)
+@global_options
 def command() -> None:
     """Show every setting and where it comes from."""
 

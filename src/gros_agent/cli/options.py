@@ -66,7 +66,7 @@ class EnvironmentOption(click.Option):
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The variable's text, or None where it is not set or empty."""
         from gros_agent.settings.envfile import merge  # noqa: PLC0415 (click asks only where no option was given)
-        from gros_agent.settings.model import Home  # noqa: PLC0415
+        from gros_agent.settings.home import Home  # noqa: PLC0415
 
         if not isinstance(self.envvar, str):
             return None

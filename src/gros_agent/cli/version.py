@@ -29,7 +29,7 @@ def command(ctx: click.Context, *, stamp: bool, as_json: bool) -> None:
     That is the module version, with the branch and commit behind it where a VERSION file has them.
     """
     from gros_agent import version  # noqa: PLC0415 (commands load what they need when they run)
-    from gros_agent.settings.model import Home  # noqa: PLC0415
+    from gros_agent.settings.home import Home  # noqa: PLC0415
 
     if stamp:
         from gros_agent.sources.git.access import base_environment  # noqa: PLC0415

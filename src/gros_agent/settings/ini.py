@@ -26,7 +26,7 @@ def read(path: Path, what: str) -> Sections | None:
     try:
         parser.read_string(text, str(path))
     except configparser.ParsingError as error:
-        line = error.errors[0][0] if error.errors else getattr(error, "lineno", 0)
+        line = error.lineno if isinstance(error, configparser.MissingSectionHeaderError) else error.errors[0][0]
         raise ConfigurationError(
             f"{path}:{line}: can't read this line of {what}", "write [section] or option = value"
         ) from None

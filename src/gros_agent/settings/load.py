@@ -6,7 +6,8 @@ from pathlib import Path
 from gros_agent.errors import ConfigurationError, Problems
 from gros_agent.settings import ini
 from gros_agent.settings.environment import Environment, merge
-from gros_agent.settings.model import Home, Settings
+from gros_agent.settings.home import Home
+from gros_agent.settings.model import Settings
 from gros_agent.settings.options import Sections, fill_credentials, fill_settings
 from gros_agent.settings.values import Value
 

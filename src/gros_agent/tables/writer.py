@@ -4,6 +4,7 @@ Every block is read back through the row type's own decoder before it reaches th
 table's shape can't be written. Texts longer than their database column are shortened, and counted.
 """
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -101,8 +102,9 @@ class TableFile:
         self._stream.close()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
-        self._stream.close()
+        """Close the file as it is: nobody will read it."""
+        with contextlib.suppress(OSError):  # what was not written yet may not fit on the disk
+            self._stream.close()
 
 
 class Writer:

@@ -5,7 +5,7 @@
 - :mod:`.sizes` asks for the sizes of objects, :mod:`.tags` reads tags.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.git import access, tags
@@ -42,7 +42,15 @@ class GitSource:
         history = History(clone, advertised.head, since, context.entry.name)
         yield from history.rows(with_statistics=not context.host.is_on("skip_stats"), progress=context.progress)
         yield from tags.rows(clone, context.entry.name)
-        return Collected(position=advertised.head, notes=(*advertised.notes, *history.notes), expected=history.expected)
+        notes = (*advertised.notes, *history.notes, *_ignored(context))
+        return Collected(position=advertised.head, notes=notes, expected=history.expected)
+
+
+def _ignored(context: Context) -> Iterator[str]:
+    """Name the options that are set and that this source does not act on."""
+    for option in ("from_date", "tag"):
+        if context.host.is_on(option):
+            yield f"[{context.host.section}] {option} is not acted on: all commits were collected"
 
 
 SOURCE = GitSource()

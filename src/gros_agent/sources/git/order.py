@@ -16,7 +16,7 @@ from gros_agent.sources.git.stream import GitStream
 NO_BRANCH = "0"
 _MERGE_SUBJECTS = (
     re.compile(r"Merge branch '([^']+)'"),
-    re.compile(r"Merge remote-tracking branch '(?:refs/remotes/)?[^'/]+/([^']+)'"),
+    re.compile(r"Merge remote-tracking branch '(?:refs/remotes/)?origin/([^']+)'"),
     re.compile(r"Merge pull request #\d+ (?:in \S+ )?from (\S+)"),
     re.compile(r"Merged in (\S+) \(pull request #\d+\)"),
 )

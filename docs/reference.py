@@ -1,0 +1,138 @@
+"""The generated parts of the documentation: for the blocks in the pages, and the JSON Schemas in ``schema/``.
+
+``cog -r README.md docs/*.md`` writes the blocks, ``python docs/reference.py`` the schemas; with ``--check`` both only
+compare, and fail where something drifted.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gros_agent.cli import COMMANDS, main
+from gros_agent.errors import SEVERITY, ExitStatus
+from gros_agent.settings.environment import VARIABLES
+from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS
+from gros_agent.sources import sources
+from gros_agent.tables.schema import TABLES, json_schema
+
+SCHEMAS = Path(__file__).parent / "schema"
+
+
+def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [headings, tuple("---" for _ in headings), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
+
+
+def exit_statuses() -> str:
+    """Every exit status, those that can hold at once in the order in which the last one wins."""
+    others = [status for status in ExitStatus if status not in SEVERITY]
+    return table(("status", "meaning"), [(str(int(one)), one.meaning) for one in (*SEVERITY, *others)])
+
+
+def commands() -> str:
+    """The help of every command, as the terminal shows it."""
+    parts = []
+    for name in ("", *COMMANDS):
+        command = main.get_command(click.Context(main), name) if name else main
+        assert command is not None
+        parts.append(_help(f"gros-agent {name}".strip(), command))
+        if isinstance(command, click.Group) and command is not main:
+            parts += [_help(f"gros-agent {name} {sub}", one) for sub, one in command.commands.items()]
+    return "\n".join(parts)
+
+
+def _help(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    context.help_option_names = ["-h", "--help"]
+    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def option_variables() -> str:
+    """The variable of each option of a command."""
+    rows = set()
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        listed = command.commands.values() if isinstance(command, click.Group) else [command]
+        rows |= {
+            (one.opts[-1], str(one.envvar)) for each in listed if each for one in each.params if one.opts[-1] != "home"
+        }
+    return table(("option", "variable"), sorted((f"`{option}`", f"`{variable}`") for option, variable in rows))
+
+
+def variables() -> str:
+    """The variables that are no template for an option."""
+    return table(("variable", "meaning"), [(f"`{name}`", meaning) for name, meaning in VARIABLES.items()])
+
+
+def settings() -> str:
+    """The options of the settings file and their variables."""
+    rows = [
+        (f"`[{one.section}]`", f"`{one.name}`", f"`{one.variable}`", "yes" if one.secret else "") for one in SETTINGS
+    ]
+    rows += [(f"`[{name}]`", f"*a key of* `{keys}`", f"`{value}`", "") for name, (keys, value) in KEYED.items()]
+    return table(("section", "option", "variable", "secret"), rows)
+
+
+def host_options() -> str:
+    """The options of a host in the credentials file and their variables."""
+    rows = []
+    for one in HOST_OPTIONS:
+        prefixes = (["SOURCE_"] if one.in_template else []) + (["DEFINITIONS_"] if one.definitions else [])
+        rows.append((f"`{one.name}`", one.meaning, ", ".join(f"`{one.variable(prefix)}`" for prefix in prefixes)))
+    return table(("option", "meaning", "variables"), rows)
+
+
+def source_table() -> str:
+    """The sources that there are."""
+    rows = [
+        (one.title, f"`{one.kind}`", ", ".join(f"`{row.table}`" for row in one.tables), f"`{one.tracker}`")
+        for one in sources().values()
+    ]
+    return table(("system", "type", "tables", "tracker"), rows)
+
+
+def personal_fields() -> str:
+    """The tables with their personal fields and their free text."""
+    rows = []
+    for row in TABLES:
+        personal = ", ".join(f"`{name}`" for name in row.personal) or "none"
+        rows.append((f"`{row.table}`", personal, ", ".join(f"`{name}`" for name in row.free_text) or "none"))
+    return table(("table", "pseudonymised", "free text, written as it is"), rows)
+
+
+def schemas() -> dict[Path, str]:
+    """The JSON Schema of each table's file."""
+    found = {}
+    for row in TABLES:
+        schema = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": row.table,
+            "description": "One JSON array of rows, generated from the row type.",
+            "type": "array",
+            "items": json_schema(row),
+        }
+        found[SCHEMAS / f"{row.table}.json"] = json.dumps(schema, indent=2) + "\n"
+    return found
+
+
+def write_schemas(*, check: bool) -> int:
+    """Write the schemas, or say which of them drifted. Returns an exit status."""
+    wanted = schemas()
+    drifted = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    drifted += [path for path in SCHEMAS.glob("*.json") if path not in wanted]
+    for path in drifted:
+        if check:
+            sys.stderr.write(f"{path} does not say what the code says: run python docs/reference.py\n")
+        elif path in wanted:
+            path.write_text(wanted[path])
+        else:
+            path.unlink()
+    return 1 if check and drifted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(write_schemas(check="--check" in sys.argv[1:]))

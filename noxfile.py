@@ -1,0 +1,56 @@
+"""Everything that has to pass, on every Python that is there."""
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "docs", "tests", "integration", "minimums"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run what needs nothing but Python and git."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-n", "auto", "-m", "not integration", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Run what needs other programs: an SSH server."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "integration", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("ruff")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Check that the generated parts of the documentation say what the code says; ``-- write`` writes them."""
+    session.install("-e", ".[dev]")
+    write = "write" in session.posargs
+    pages = ("README.md", "docs/commands.md", "docs/configuration.md")
+    session.run("cog", "-r" if write else "--check", *pages)
+    session.run("python", "docs/reference.py", *([] if write else ["--check"]))
+
+
+@nox.session(python=PYTHONS[0])
+def minimums(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that are allowed."""
+    session.install("uv")
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("pytest", "-n", "auto", "-m", "not integration", "-k", "not TestCrash", *session.posargs)

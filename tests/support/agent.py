@@ -1,0 +1,72 @@
+"""Runs the command as a user does, and reads what it left."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+SALT, PEPPER = "some salt", "some pepper"
+Rows = list[dict[str, Any]]
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run of the command left."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@dataclass
+class Agent:
+    """Runs the command in a process of its own, with an environment that holds nothing of the machine's."""
+
+    home: Path
+
+    def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {**inherited, "TZ": "UTC", **(variables or {})}
+
+    def start(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gros_agent", *map(str, arguments)],
+            cwd=self.home,
+            env=self.environment(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def __call__(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
+        with self.start(*arguments, variables=variables) as process:
+            output, errors = process.communicate(timeout=120)
+        return Finished(process.returncode, output, errors)
+
+    def scrape(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
+        return self("scrape", "--project", "TEST", *arguments, variables=variables)
+
+    def export(self, project: str = "TEST") -> Path:
+        return self.home / "export" / project
+
+
+def table(agent: Agent, name: str) -> Rows:
+    """The rows of a table."""
+    rows: Rows = json.loads((agent.export() / f"{name}.json").read_text(encoding="utf-8"))
+    return rows
+
+
+def give_secrets(agent: Agent, project: str = "TEST") -> None:
+    """Give a project secrets that the tests know."""
+    path = agent.home / "secrets" / f"{project}.json"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text(json.dumps({"salts": {"salt": SALT, "pepper": PEPPER}, "usernames": []}))
+    path.chmod(0o600)
