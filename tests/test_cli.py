@@ -1,6 +1,9 @@
 """The command line itself: options before and after, variables, help, versions, logs, exit statuses."""
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,7 @@ from gros_agent import __version__
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus, worst
 from support.agent import ROOT, Agent, give_secrets
-from support.repository import Repository
+from support.repository import Repository, linear_history
 
 
 class TestGlobalOptions:
@@ -76,6 +79,33 @@ class TestLogs:
         assert report["status"] == 0
         assert report["outcomes"][0]["items"] == 1
         assert "WARNING" in done.errors
+
+
+class TestTerminal:
+    def test_bars_are_gone_before_the_table(self, agent: Agent, tmp_path: Path) -> None:
+        """What the bars do to the cursor must not wipe out what was printed."""
+        repository = linear_history(tmp_path / "long", 800)
+        reader, writer = pty.openpty()
+        command = ["scrape", "--project", "TEST", "--source", f"git={repository.path}", "--no-secrets"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "gros_agent", *command],
+            cwd=agent.home,
+            env=agent.environment({"TERM": "xterm", "COLUMNS": "100"}),
+            stdin=writer,
+            stdout=writer,
+            stderr=writer,
+        ) as process:
+            os.close(writer)
+            shown = b""
+            with contextlib.suppress(OSError):  # the terminal's end
+                while block := os.read(reader, 65536):
+                    shown += block
+        os.close(reader)
+        assert process.returncode == 0
+        text = shown.decode()
+        assert "commits" in text
+        assert "\x1b[1A" not in text.partition("data_vcs_versions")[2]
+        assert "HAS NO SECRETS" in text
 
 
 class TestHelp:

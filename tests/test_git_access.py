@@ -94,6 +94,14 @@ class TestSsh:
             done = ready.scrape("--source", f"git=127.0.0.1:{repository.path}", "--full", variables=variables)
             assert done.status == 0, done
 
+    def test_dry_run_pins_nothing(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
+        with ssh_server(tmp_path / "ssh") as server:
+            self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}")
+            variables = {"THE_KEY": str(server.key)}
+            done = ready.scrape("--source", f"git=ssh://127.0.0.1{repository.path}", "--dry-run", variables=variables)
+        assert done.status == 0, done
+        assert not (ready.home / "state").exists()
+
     def test_host_key_is_pinned(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
         variables = {"THE_KEY": str(tmp_path / "ssh" / "user_key")}
         source = ("--source", f"git=ssh://127.0.0.1{repository.path}", "--full")

@@ -112,6 +112,25 @@ class TestIncrements:
         assert not {"insertions", "deletions", "number_of_files", "number_of_lines", "size", "branch"} & set(row)
         assert table(ready, "data_change_path") == []
 
+    def test_shallow_repository(self, ready: Agent, tmp_path: Path) -> None:
+        repository = linear_history(tmp_path / "long", 10)
+        shallow = Repository.make(tmp_path / "shallow")
+        shallow.git("fetch", "--quiet", "--depth=3", repository.url, "main:main", "--update-head-ok")
+        done = ready.scrape("--source", f"git={shallow.path}")
+        assert done.status == 0, done
+        assert versions(ready) == repository.git("rev-list", "--reverse", "HEAD~3..HEAD").splitlines()
+        assert "the repository is shallow" in " ".join(done.output.split())
+
+    def test_repository_with_sha256(self, ready: Agent, tmp_path: Path) -> None:
+        repository = Repository.make(tmp_path / "sha256", "--object-format=sha256")
+        commits = [repository.commit(str(number), {"a": str(number)}) for number in range(2)]
+        repository.git("checkout", "--quiet", "--detach")
+        repository.git("tag", "-a", "v1", "-m", "first")
+        assert ready.scrape("--source", f"git={repository.path}").status == 0
+        assert versions(ready) == commits
+        assert table(ready, "data_change_path")[1]["size"] == "1"
+        assert table(ready, "data_tag")[0]["version_id"] == commits[-1]
+
     def test_deleted_tag_is_gone(self, ready: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         repository.git("tag", "v1")

@@ -1,8 +1,9 @@
 """What people see: tables on standard output, progress on standard error, and nothing fancy outside a terminal."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from rich import box
 from rich.console import Console
@@ -15,7 +16,6 @@ from gros_agent.preflight import Result, Status
 from gros_agent.preview import NOT_AT_ALL, PLAIN, PSEUDONYM, Preview
 from gros_agent.scrape import Outcome, Report
 from gros_agent.settings.model import Settings, masked
-from gros_agent.sources.base import Progress, no_progress
 
 WIDTH_WITHOUT_TERMINAL = 160
 _EXAMPLE_LENGTH = 44
@@ -39,28 +39,43 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-@contextmanager
-def progress_bars(*, shown: bool) -> Iterator[Progress]:
-    """Progress bars on standard error while the work goes on, if that is a terminal; they vanish at the end."""
-    if not shown or not sys.stderr.isatty():
-        yield no_progress
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
+class ProgressBars:
+    """Progress bars on standard error, if that is a terminal and they are wanted.
 
-        def tell(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
+    They come with the first news and go with :meth:`clear`, which has to be called before anything else is printed.
+    """
 
-        yield tell
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown and sys.stderr.isatty()
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """Show how far something is."""
+        if not self._shown:
+            return
+        if self._bars is None:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bars = Bars(*columns, TimeElapsedColumn(), console=console(stderr=True), transient=True)
+            self._bars.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+
+    def clear(self) -> None:
+        """Take the bars away."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = None
+        self._tasks.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
 
 
 def _table(*headings: str, title: str | None = None) -> Table:
@@ -168,6 +183,14 @@ def setting_rows(settings: Settings, *, empty: bool) -> list[tuple[str, str, str
         for section, option, value, secret in settings.rows()
         if empty or value.text
     ]
+
+
+def show(one: Report | Preview) -> None:
+    """Show a report or a preview."""
+    if isinstance(one, Report):
+        print_report(one)
+    else:
+        print_preview(one)
 
 
 def as_json(told: Sequence[Report | Preview]) -> str:

@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TextIO
 
 from gros_agent.settings.values import MASK
 from gros_agent.urls import without_password
@@ -43,6 +43,18 @@ class Redactor(logging.Filter):
         return True
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard error is at the moment: progress bars put something else in its place."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Where records go."""
+        return sys.stderr
+
+
 class _Text(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -68,7 +80,7 @@ class _Json(logging.Formatter):
 
 def configure(level: str, form: LogFormat, redactor: Redactor) -> None:
     """Send the agent's log records of ``level`` and above to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(_Json() if form == "json" else _Text())
     handler.addFilter(redactor)
     logger = logging.getLogger("gros_agent")

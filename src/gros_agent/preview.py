@@ -19,6 +19,7 @@ from gros_agent.scrape import (
     drain,
     failed,
     list_sources,
+    pinned_hosts,
     read_trackers,
     source_context,
     source_tables,
@@ -74,8 +75,10 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     positions = read_trackers(settings.home.export / project, found)
     tables = {row.table: _table(row, encrypts=pseudonymiser.encrypts) for row in source_tables(found)}
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
-        if options.clones is None:
-            options = replace(options, clones=Path(temporary))
+        known_hosts = Path(temporary) / "known_hosts"
+        if pinned_hosts(settings).exists():
+            known_hosts.write_bytes(pinned_hosts(settings).read_bytes())
+        options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
 
         look = _Look(settings, project, options, positions, tables, pseudonymiser, progress)
         outcomes = tuple(look.source(entry) for entry in found)

@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 class ScrapeOptions:
     """How to scrape.
 
-    ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones, ``silence``
-    the seconds after which a source that shows no sign of life is given up.
+    ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
+    ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
+    sign of life is given up.
     """
 
     extra: Sequence[SourceEntry] = ()
@@ -44,6 +45,7 @@ class ScrapeOptions:
     make_secrets: bool = False
     discard: bool = False
     clones: Path | None = None
+    known_hosts: Path | None = None
     silence: float = 120.0
 
 
@@ -316,10 +318,15 @@ def source_context(
         entry=entry,
         host=source_host(settings, entry),
         folder=clones / project / _folder_name(entry),
-        known_hosts=settings.home.state / "known_hosts",
+        known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
         progress=of_source,
     )
+
+
+def pinned_hosts(settings: Settings) -> Path:
+    """The file with the SSH host keys of sources."""
+    return settings.home.state / "known_hosts"
 
 
 def _folder_name(entry: SourceEntry) -> str:

@@ -93,13 +93,16 @@ def command(
         silence=timeout,
     )
     told: list[Any] = []
-    with console.progress_bars(shown=not current(ctx).quiet) as progress:
-        if dry_run:
-            show = told.append if as_json else console.print_preview
-            status = pipeline.preview_projects(settings, chosen, options, show, progress)
-        else:
-            tell = told.append if as_json else console.print_report
-            status = pipeline.scrape_projects(settings, chosen, options, tell, progress)
+    with console.ProgressBars(shown=not current(ctx).quiet) as bars:
+
+        def tell(one: Any) -> None:  # noqa: ANN401 (a report or a preview)
+            bars.clear()
+            told.append(one)
+            if not as_json:
+                console.show(one)
+
+        run = pipeline.preview_projects if dry_run else pipeline.scrape_projects
+        status = run(settings, chosen, options, tell, bars)
     if as_json:
         click.echo(console.as_json(told))
     return status

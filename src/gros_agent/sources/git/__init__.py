@@ -42,8 +42,13 @@ class GitSource:
         history = History(clone, advertised.head, since, context.entry.name)
         yield from history.rows(with_statistics=not context.host.is_on("skip_stats"), progress=context.progress)
         yield from tags.rows(clone, context.entry.name)
-        notes = (*advertised.notes, *history.notes, *_ignored(context))
+        notes = (*advertised.notes, *history.notes, *_shallow(clone), *_ignored(context))
         return Collected(position=advertised.head, notes=notes, expected=history.expected)
+
+
+def _shallow(clone: Clone) -> Iterator[str]:
+    if clone.is_shallow:
+        yield "the repository is shallow: its older commits are missing, and the oldest ones look like first commits"
 
 
 def _ignored(context: Context) -> Iterator[str]:

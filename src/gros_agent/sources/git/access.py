@@ -18,6 +18,7 @@ from gros_agent.errors import AgentError, SourceError
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
+from gros_agent.storage import storage_errors
 from gros_agent.urls import SCP, split
 
 MINIMUM_VERSION = (2, 36)
@@ -153,6 +154,8 @@ def _ssh(context: Context, parts: SplitResult, username: str | None) -> Access:
         command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
     else:
         # the first key that a host shows is pinned, another one later is refused
+        with storage_errors(context.known_hosts.parent):
+            context.known_hosts.parent.mkdir(parents=True, exist_ok=True)
         command += [
             "-oStrictHostKeyChecking=accept-new",
             f"-oUserKnownHostsFile={_quoted(context.known_hosts)}",

@@ -19,6 +19,7 @@ from gros_agent.storage import storage_errors
 HEAD = "refs/gros/head"
 """Where the clone keeps the head of the default branch."""
 
+_SHA256_DIGITS = 64
 _PROGRESS = re.compile(rb"(Receiving objects|Resolving deltas): +\d+% \((\d+)/(\d+)\)")
 
 
@@ -94,12 +95,12 @@ class Clone:
         with storage_errors(self.folder):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers()
-            self._initialise()
+            self._initialise(advertised)
         done = self._fetch(advertised, progress)
         if done.status and not done.stalled and _DAMAGED.search(done.errors):
             with storage_errors(self.folder):
                 shutil.rmtree(self.folder)
-                self._initialise()
+                self._initialise(advertised)
             done = self._fetch(advertised, progress)
         if done.status or done.stalled:
             raise explain(done, self._remote.silence)
@@ -107,6 +108,11 @@ class Clone:
     def has(self, commit: str) -> bool:
         """Whether a commit is in the clone."""
         return self.git("cat-file", "-e", f"{commit}^{{commit}}").status == 0
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether the origin, and so the clone, lacks the older part of its history."""
+        return (self.folder / "shallow").exists()
 
     def git(self, *arguments: str) -> process.Completed:
         """Run a git command in the clone that is done in no time."""
@@ -120,8 +126,10 @@ class Clone:
         refs = {name: version for version, name in lines}
         return done.status == 0 and refs.pop(HEAD, None) == advertised.head and refs == dict(advertised.tags)
 
-    def _initialise(self) -> None:
-        arguments = ["git", "init", "--quiet", "--bare", "--template=", "--", str(self.folder)]
+    def _initialise(self, advertised: Advertised) -> None:
+        kind = "sha256" if len(advertised.head or "") == _SHA256_DIGITS else "sha1"
+        options = ("--quiet", "--bare", "--template=", f"--object-format={kind}")
+        arguments = ["git", "init", *options, "--", str(self.folder)]
         done = process.run(arguments, base_environment(), silence=self._remote.silence)
         if done.status:
             raise explain(done, self._remote.silence)
@@ -138,6 +146,7 @@ class Clone:
         head = f"+{advertised.head}" if advertised.notes else "+HEAD"
         arguments: Sequence[str] = (
             *("git", "fetch", "--progress", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
+            "--update-shallow",
             *("--no-auto-maintenance", "--no-recurse-submodules", "--", self._remote.access.url),
             *(f"{head}:{HEAD}", "+refs/tags/*:refs/tags/*"),
         )
