@@ -2,15 +2,13 @@
 
 import json
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.agent import Agent, give_secrets
+from support.certificates import certificate
 from support.repository import Repository
 from support.servers import make_key
 
@@ -18,25 +16,6 @@ from support.servers import make_key
 def results(agent: Agent, *arguments: str, variables: dict[str, str] | None = None) -> dict[str, tuple[str, str]]:
     done = agent("preflight", "--json", *arguments, variables=variables)
     return {one["name"]: (one["status"], one["detail"]) for one in json.loads(done.output)}
-
-
-def certificate(path: Path, start: timedelta, end: timedelta) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "controller.example")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now + start)
-        .not_valid_after(now + end)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("controller.example")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 def test_without_anything(agent: Agent) -> None:

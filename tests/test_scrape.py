@@ -345,7 +345,7 @@ class TestDisk:
 
 class TestDelivery:
     def test_a_batch_for_a_controller_is_not_replaced(self, ready: Agent, repository: Repository) -> None:
-        variables = {"SSH_HOST": "controller.example"}
+        variables = {"SSH_HOST": "controller.example", "GROS_AGENT_NO_SSH": "1"}
         first = repository.commit("one", {"a": "1"})
         source = ("--source", f"git={repository.path}")
         assert ready.scrape(*source, variables=variables).status == 0
@@ -361,7 +361,7 @@ class TestDelivery:
     def test_own_secrets_are_for_projects_without_controller(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         source = ("--source", f"git={repository.path}", "--make-secrets")
-        assert agent.scrape(*source, variables={"SSH_HOST": "controller.example"}).status == 7
+        assert agent.scrape(*source, variables={"SSH_HOST": "controller.example", "GROS_AGENT_NO_SSH": "1"}).status == 7
         assert not (agent.home / "secrets").exists()
         assert agent.scrape(*source).status == 0
         path = agent.home / "secrets" / "TEST.json"
@@ -442,7 +442,7 @@ class TestCrash:
     def test_killed_with_a_controller(self, ready: Agent, repository: Repository) -> None:
         """Nothing replaces a batch that waits for its delivery, not even after a crash."""
         commits = [repository.commit(str(number), {"a": str(number)}) for number in range(4)]
-        variables = {"SSH_HOST": "controller.example"}
+        variables = {"SSH_HOST": "controller.example", "GROS_AGENT_NO_SSH": "1"}
         source = ("--source", f"git={repository.path}")
         assert ready.scrape(*source, variables=variables).status == 0
         folder = ready.export()

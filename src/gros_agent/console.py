@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich import box
 from rich.console import Console
@@ -16,6 +16,10 @@ from gros_agent.preflight import Result, Status
 from gros_agent.preview import NOT_AT_ALL, PLAIN, PSEUDONYM, Preview
 from gros_agent.scrape import Outcome, Report
 from gros_agent.settings.model import Settings, masked
+
+if TYPE_CHECKING:
+    from gros_agent.delivery import Export
+    from gros_agent.registration import Registered
 
 WIDTH_WITHOUT_TERMINAL = 160
 _EXAMPLE_LENGTH = 44
@@ -185,6 +189,38 @@ def setting_rows(settings: Settings, *, empty: bool) -> list[tuple[str, str, str
     ]
 
 
+def print_registrations(done: "Sequence[Registered]") -> None:
+    """Show what registrations did."""
+    for one in done:
+        table = _table("", "", title=f"Registered {one.project}")
+        table.show_header = False
+        for name, text in one.rows().items():
+            table.add_row(name, Text(text))
+        console().print(table)
+
+
+def print_export(export: "Export") -> None:
+    """Show what became of a delivery."""
+    out = console()
+    files = export.receipt.files if export.receipt else export.planned
+    if files:
+        what = "would be delivered to" if export.planned else "delivered to"
+        destination = export.destination or (export.receipt.controller if export.receipt else "")
+        table = _table(
+            "file", "announced as", "rows", "bytes", "SHA-256", title=f"{export.project}: {what} {destination}"
+        )
+        table.columns[2].justify = table.columns[3].justify = "right"
+        for one in files:
+            rows = "-" if one.rows is None else str(one.rows)
+            table.add_row(one.name, one.heading, rows, str(one.size), one.sha256[:16] + "…")
+        out.print(table)
+    elif not export.error:
+        out.print(Text(f"{export.project}: there is nothing to deliver"))
+    if export.error:
+        out.print(Text(f"error: {export.error}", style="red"))
+        out.print(Text(f"  what to do: {export.hint}"))
+
+
 def show(one: Report | Preview) -> None:
     """Show a report or a preview."""
     if isinstance(one, Report):
@@ -193,7 +229,7 @@ def show(one: Report | Preview) -> None:
         print_preview(one)
 
 
-def as_json(told: Sequence[Report | Preview]) -> str:
+def as_json(told: "Sequence[Report | Preview | Export]") -> str:
     """Reports as JSON, with the exit status of each."""
     import msgspec  # noqa: PLC0415 (only where it is asked for)
 

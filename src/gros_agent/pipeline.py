@@ -1,7 +1,8 @@
 """The flow, from top to bottom: for each project, one after the other, what the user asked for.
 
-environment → settings → discover → collect → pseudonymise → write rows and trackers as one batch. Whoever calls this
-has read the settings; what remains is to go through the projects so that one that fails does not stop the next.
+environment → settings → discover → collect → pseudonymise → write rows and trackers as one batch, which
+:mod:`.delivery` takes from there. Whoever calls this has read the settings; what remains is to go through the projects
+so that one that fails does not stop the next.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,17 +28,17 @@ def choose_projects(settings: Settings, named: Sequence[str]) -> tuple[str, ...]
 
 
 def scrape_projects(
-    settings: Settings,
+    settings_of: Callable[[str], Settings],
     projects: Sequence[str],
     options: ScrapeOptions,
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
 ) -> ExitStatus:
-    """Scrape projects and tell each one's report. Returns the worst status."""
+    """Scrape projects, each with its own settings, and tell each one's report. Returns the worst status."""
     statuses = []
     for project in projects:
         try:
-            statuses.append(scrape(settings, project, options, tell, progress))
+            statuses.append(scrape(settings_of(project), project, options, tell, progress))
         except AgentError as error:
             tell(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
             statuses.append(error.status)
@@ -45,7 +46,7 @@ def scrape_projects(
 
 
 def preview_projects(
-    settings: Settings,
+    settings_of: Callable[[str], Settings],
     projects: Sequence[str],
     options: ScrapeOptions,
     tell: Callable[[Preview], None],
@@ -58,7 +59,7 @@ def preview_projects(
     check_possible(options)
     statuses = []
     for project in projects:
-        shown = preview(settings, project, options, progress)
+        shown = preview(settings_of(project), project, options, progress)
         tell(shown)
         statuses += [outcome.status for outcome in shown.outcomes]
     return worst(statuses)

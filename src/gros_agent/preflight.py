@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from gros_agent import entries
 from gros_agent.errors import AgentError, ConfigurationError, ExitStatus
@@ -20,9 +21,15 @@ from gros_agent.scrape import ScrapeOptions, collectable, source_context
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.files import owner
+from gros_agent.settings.load import PREFLIGHT_ENVIRONMENT
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import SourceEntry
 from gros_agent.sources.git.access import supported_version
+from gros_agent.storage import replace_file, storage_errors
+from gros_agent.version import version
+
+if TYPE_CHECKING:
+    from gros_agent.controller import client
 
 EXPIRY_WARNING = timedelta(days=30)
 LITTLE_SPACE = 1 << 30
@@ -32,6 +39,9 @@ NO_SPACE = 64 << 20
 SHORTEST_RSA = 3072
 """Bits of an RSA key below which NIST SP 800-57 advises against it beyond 2030."""
 WEAKEST_RSA = 2048
+LARGEST_SKEW = 120.0
+"""Seconds between two clocks that the schedule and the order of events can bear."""
+PREFLIGHT_DATE = "preflight_date.txt"
 
 
 class Status(enum.StrEnum):
@@ -142,40 +152,15 @@ def check_certificate(scope: Scope) -> Iterator[Result]:
             detail = "no certificate file is configured: the authorities of this system are trusted"
             yield Result(name, Status.WARNING, detail, "set SSH_HTTPS_CERT to the controller's certificate file")
         return
+    from gros_agent.controller import tls  # noqa: PLC0415 (slow to import)
+
     try:
-        found = _certificates(path)
+        found = tls.read_pinned(path)
     except ConfigurationError as error:
         yield Result(name, Status.FAILED, error.message, error.hint)
         return
-    for names, begin, end in found:
-        yield _certificate_result(path, names, begin, end)
-
-
-def _certificates(path: Path) -> list[tuple[str, datetime, datetime]]:
-    from cryptography import x509  # noqa: PLC0415 (half of the start-up time of all commands)
-    from OpenSSL import crypto  # noqa: PLC0415
-
-    hint = "put the controller's public certificate there, in PEM form"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}", hint) from None
-    blocks = [part + b"-----END CERTIFICATE-----\n" for part in content.split(b"-----END CERTIFICATE-----")[:-1]]
-    if not blocks:
-        raise ConfigurationError(f"{path}: there is no PEM certificate in this file", hint)
-    found = []
-    for block in blocks:
-        try:
-            certificate = crypto.load_certificate(crypto.FILETYPE_PEM, block).to_cryptography()
-        except crypto.Error:
-            raise ConfigurationError(f"{path}: a certificate in this file is damaged", hint) from None
-        try:
-            extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            names = ", ".join(str(name.value) for name in extension.value)
-        except x509.ExtensionNotFound:
-            names = certificate.subject.rfc4514_string()
-        found.append((names, certificate.not_valid_before_utc, certificate.not_valid_after_utc))
-    return found
+    for one in found:
+        yield _certificate_result(path, ", ".join(one.names), one.begin, one.end)
 
 
 def _certificate_result(path: Path, names: str, begin: datetime, end: datetime) -> Result:
@@ -291,12 +276,100 @@ def _source_result(scope: Scope, project: str, entry: SourceEntry) -> Result:
         return Result(name, Status.FAILED, error.message, error.hint)
 
 
+def check_controller(scope: Scope) -> Iterator[Result]:
+    """The controller shows the pinned certificate, is ready for each project, and has our clock and version."""
+    name, settings = "controller", scope.settings
+    if settings.controller() is None:
+        yield Result(name, Status.SKIPPED, "no controller is configured")
+        return
+    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415 (slow to import)
+
+    try:
+        client = ControllerClient(settings, read_seconds=scope.silence)
+        yield _server_certificate(settings, client.host, scope.silence)
+        for project in scope.projects:
+            yield from _status_results(scope, project, client.status(project))
+        yield _version_result(client)
+    except AgentError as error:
+        yield Result(name, Status.FAILED, error.message, error.hint)
+
+
+def _server_certificate(settings: Settings, address: tuple[str, int], seconds: float) -> Result:
+    from gros_agent.controller import tls  # noqa: PLC0415 (slow to import)
+
+    name, (host, port) = "server certificate", address
+    shown = tls.read_shown(host, port, seconds)
+    reason = tls.refusal(host, port, settings.certificate, seconds)
+    if reason is None:
+        return Result(name, Status.OK, f"{host} port {port}: trusted, for {', '.join(shown.names)}")
+    detail = f"{host} port {port} shows {shown.fingerprint[:16]}… for {', '.join(shown.names)}: {reason}"
+    if settings.certificate is not None:
+        pinned = ", ".join(f"{one.fingerprint[:16]}…" for one in tls.read_pinned(settings.certificate))
+        detail += f"; pinned is {pinned}"
+    return Result(name, Status.FAILED, detail, "ask the controller's operator for its certificate, and compare")
+
+
+def _status_results(scope: Scope, project: str, status: "client.Status") -> Iterator[Result]:
+    for name, component in status.components.items():
+        detail = component.message or ("is ready" if component.ok else "is not ready")
+        if component.ok:
+            yield Result(f"{project}: {name}", Status.OK, detail)
+        else:
+            bad = Status.NOT_DUE if status.not_due else Status.FAILED
+            hint = "" if status.not_due else "see the controller's log"
+            yield Result(f"{project}: {name}", bad, detail, hint)
+    if status.skew is not None and abs(status.skew) > LARGEST_SKEW:
+        detail = f"the controller's clock and ours are {abs(status.skew):.0f} s apart"
+        yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
+    if all(component.ok for component in status.components.values()):
+        _note_passed(scope.settings, project, status.contents)
+
+
+def _note_passed(settings: Settings, project: str, contents: str) -> None:
+    """Keep what the controller says for the scrape, and when; its schedule counts from there."""
+    folder = settings.home.export / project
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / PREFLIGHT_ENVIRONMENT, contents.encode())
+        moment = datetime.now().astimezone().isoformat(timespec="microseconds")
+        replace_file(folder / PREFLIGHT_DATE, moment.encode())
+
+
+def _version_result(client: "client.ControllerClient") -> Result:
+    text = version(client.settings.home)
+    answer = client.version(text)
+    if answer is None:
+        return Result("agent version", Status.OK, f"{text}: the controller can't tell whether it is up to date")
+    if answer.up_to_date:
+        return Result("agent version", Status.OK, f"{text} is up to date")
+    return Result("agent version", Status.WARNING, f"{text}, the controller knows {answer.version}", "update the agent")
+
+
+def check_log_in(scope: Scope) -> Iterator[Result]:
+    """The agent can log in to the controller, which shows the pinned host key."""
+    name = "SSH log-in"
+    if scope.no_ssh or scope.settings.controller() is None:
+        reason = "left out with --no-ssh" if scope.no_ssh else "no controller is configured"
+        yield Result(name, Status.SKIPPED, reason)
+        return
+    from gros_agent.delivery import connect  # noqa: PLC0415 (slow to import)
+
+    project = scope.projects[0] if scope.projects else ""
+    try:
+        with connect(scope.settings, project) as connection:
+            yield Result(name, Status.OK, f"works, files go by {connection.way}")
+    except AgentError as error:
+        yield Result(name, Status.FAILED, error.message, error.hint)
+
+
 CHECKS: tuple[Check, ...] = (
     check_settings,
     check_export,
     check_certificate,
     check_secrets,
     check_key,
+    check_controller,
+    check_log_in,
     check_git,
     check_sources,
 )

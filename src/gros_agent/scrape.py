@@ -21,6 +21,7 @@ from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, Progress, Source, SourceEntry, no_progress
+from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import Manifest, ProjectFolder
 from gros_agent.tables.schema import TABLES, Row
@@ -36,7 +37,7 @@ class ScrapeOptions:
 
     ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
     ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
-    sign of life is given up.
+    sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured.
     """
 
     extra: Sequence[SourceEntry] = ()
@@ -46,6 +47,7 @@ class ScrapeOptions:
     discard: bool = False
     clones: Path | None = None
     known_hosts: Path | None = None
+    no_ssh: bool = False
     silence: float = 120.0
 
 
@@ -155,6 +157,11 @@ def scrape(
 ) -> ExitStatus:
     """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
     check_key(settings, project, options)
+    reports = settings.controller(project) is not None and not options.no_ssh
+    if reports:
+        from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
+
+        delivery.finish_open(settings, (project,), lambda one: delivery.export(settings, one, progress=progress))
     folder = ProjectFolder(settings.home.export / project)
     with folder.locked():
         unreported = folder.recover()
@@ -162,6 +169,8 @@ def scrape(
             report = _recovered(project, folder, unreported)
         else:
             replaced = _make_room(settings, project, folder, options)
+            if reports:
+                _take_trackers(settings, project, folder, options)
             report = _Scrape(settings, project, options, folder, progress).run(replaced)
         tell(report)
         folder.acknowledge()
@@ -181,7 +190,7 @@ def _recovered(project: str, folder: ProjectFolder, manifest: Manifest) -> Repor
 def _make_room(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> Manifest | None:
     """See to the batch that lies here: discard it, refuse to go on, or return it to be replaced."""
     batch = folder.batch()
-    if batch is None or not batch.rows:
+    if batch is None or batch.delivered or not batch.rows:
         return None
     if options.discard:
         folder.discard()
@@ -194,6 +203,19 @@ def _make_room(settings: Settings, project: str, folder: ProjectFolder, options:
             "export it, or throw it away and collect again: scrape --discard",
         )
     return batch
+
+
+def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> None:
+    """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
+    from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
+
+    names = _tracker_names(list_sources(settings, project, options))
+    for name, content in delivery.fetch_trackers(settings, project, names).items():
+        with storage_errors(folder.path):
+            if content is None:
+                (folder.path / name).unlink(missing_ok=True)
+            else:
+                replace_file(folder.path / name, content)
 
 
 class _Scrape:
@@ -359,8 +381,11 @@ def collectable(entry: SourceEntry) -> Source | None:
 
 def read_trackers(folder: Path, found: Sequence[SourceEntry]) -> dict[str, dict[str, str]]:
     """The trackers of these sources: file name → source name → position."""
-    names = {source.tracker for entry in found if (source := collectable(entry))}
-    return {name: trackers.read(folder / name) for name in sorted(names)}
+    return {name: trackers.read(folder / name) for name in _tracker_names(found)}
+
+
+def _tracker_names(found: Sequence[SourceEntry]) -> list[str]:
+    return sorted({source.tracker for entry in found if (source := collectable(entry))})
 
 
 def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:

@@ -149,7 +149,7 @@ def make_key(path: Path, *options: str) -> Path:
 
 
 @contextlib.contextmanager
-def ssh_server(folder: Path, port: int | None = None) -> Iterator[SshServer]:
+def ssh_server(folder: Path, port: int | None = None, options: str = "") -> Iterator[SshServer]:
     """OpenSSH's server for the user who runs the tests. Skips where there is none."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -164,6 +164,7 @@ def ssh_server(folder: Path, port: int | None = None) -> Iterator[SshServer]:
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\nPidFile none\nStrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {folder / 'authorized_keys'}\nPasswordAuthentication no\nPermitRootLogin yes\n"
+        f"Subsystem sftp internal-sftp\n{options}"
     )
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

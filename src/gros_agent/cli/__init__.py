@@ -20,7 +20,9 @@ from gros_agent.errors import AgentError, ExitStatus, Problems
 
 COMMANDS = {
     "config": "Show every setting and where it comes from.",
+    "export": "Deliver what was collected to the controller.",
     "preflight": "Check whether everything is ready for a scrape.",
+    "register": "Make the agent known to the controller, and get a project's secrets.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
     "version": "Show the agent's version string.",
 }

@@ -38,20 +38,36 @@ class GlobalOptions:
         """The agent's home."""
         return self.home or Path(os.environ.get("GROS_AGENT_HOME") or Path.cwd())
 
-    def load(self, overrides: "Mapping[tuple[str, str], Value] | None" = None) -> "Settings":
+    def load(
+        self, overrides: "Mapping[tuple[str, str], Value] | None" = None, project: str | None = None
+    ) -> "Settings":
         """Read the settings, and set up the log as they say. Raises :class:`ConfigurationError`."""
         from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
 
         self.set_up_log(self.log or "INFO")
-        settings = load(self.root, os.environ, overrides)
+        settings = load(self.root, os.environ, overrides, project)
         redactor.hide(settings.secrets())
         self.set_up_log(self.log or settings.environment.log_level)
+        if settings.environment.agent_logging and settings.controller() and settings.projects:
+            _log_to_controller(settings, project or settings.projects[0])
         return settings
 
     def set_up_log(self, level: str) -> None:
         """Log to standard error from here on."""
         type(self).debugging = level == "DEBUG"
         configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format, redactor)
+
+
+def _log_to_controller(settings: "Settings", project: str) -> None:
+    import atexit  # noqa: PLC0415 (only where AGENT_LOGGING is set)
+    import logging  # noqa: PLC0415
+
+    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
+    from gros_agent.controller.records import ControllerHandler  # noqa: PLC0415
+
+    handler = ControllerHandler(ControllerClient(settings), project, redactor)
+    logging.getLogger("gros_agent").addHandler(handler)
+    atexit.register(handler.close)
 
 
 def current(ctx: click.Context) -> GlobalOptions:
@@ -145,6 +161,51 @@ timeout_option = click.option(
     envvar="GROS_AGENT_TIMEOUT",
     help="Give a source up that shows no sign of life for so long.",
 )
+
+
+ssh_option = click.option(
+    "--ssh", metavar="HOST", cls=EnvironmentOption, envvar="GROS_AGENT_SSH", help="Host of the controller."
+)
+
+no_ssh_option = click.option(
+    "--no-ssh",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_NO_SSH",
+    help="Make no SSH connection to the controller.",
+)
+
+cert_option = click.option(
+    "--cert",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_CERT",
+    help="The controller's certificate file.",
+)
+
+known_hosts_option = click.option(
+    "--known-hosts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_KNOWN_HOSTS",
+    help="File with the controller's SSH host keys; state/controller_hosts in the home by default.",
+)
+
+
+def controller_overrides(ssh: str | None, cert: Path | None, *, no_ssh: bool) -> "dict[tuple[str, str], Value]":
+    """The settings that ``--ssh`` and ``--cert`` override. Raises :class:`ConfigurationError` for a contradiction."""
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415 (only commands that have these options)
+
+    if ssh and no_ssh:
+        raise ConfigurationError("--ssh and --no-ssh contradict each other", "leave one of them out")
+    overrides = {}
+    if ssh:
+        overrides["ssh", "host"] = option_value("--ssh", ssh)
+    if cert:
+        overrides["ssh", "cert"] = option_value("--cert", cert.absolute())
+    return overrides
 
 
 def option_value(option: str, text: str | Path) -> "Value":

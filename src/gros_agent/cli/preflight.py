@@ -6,11 +6,14 @@ import click
 
 from gros_agent.cli.options import (
     EnvironmentOption,
+    cert_option,
+    controller_overrides,
     current,
     global_options,
     json_option,
-    option_value,
+    no_ssh_option,
     project_option,
+    ssh_option,
     timeout_option,
 )
 
@@ -38,22 +41,9 @@ _PATH = click.Path(path_type=Path)
     envvar="GROS_AGENT_NO_SECRETS",
     help="Leave the secrets out.",
 )
-@click.option("--ssh", metavar="HOST", cls=EnvironmentOption, envvar="GROS_AGENT_SSH", help="Host of the controller.")
-@click.option(
-    "--no-ssh",
-    is_flag=True,
-    cls=EnvironmentOption,
-    envvar="GROS_AGENT_NO_SSH",
-    help="Leave the SSH checks out.",
-)
-@click.option(
-    "--cert",
-    type=_PATH,
-    metavar="PATH",
-    cls=EnvironmentOption,
-    envvar="GROS_AGENT_CERT",
-    help="The controller's certificate file.",
-)
+@ssh_option
+@no_ssh_option
+@cert_option
 @click.option(
     "--skip",
     is_flag=True,
@@ -86,14 +76,9 @@ def command(
     from gros_agent.errors import ConfigurationError, ExitStatus, Problems  # noqa: PLC0415
     from gros_agent.settings.environment import malformed_keys  # noqa: PLC0415
 
-    if (secrets and no_secrets) or (ssh and no_ssh):
-        raise ConfigurationError("an option and its --no- form contradict each other", "leave one of them out")
-    overrides = {}
-    if ssh:
-        overrides["ssh", "host"] = option_value("--ssh", ssh)
-    if cert:
-        overrides["ssh", "cert"] = option_value("--cert", cert.absolute())
-    settings = current(ctx).load(overrides)
+    if secrets and no_secrets:
+        raise ConfigurationError("--secrets and --no-secrets contradict each other", "leave one of them out")
+    settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh))
     Problems.raise_if(malformed_keys(projects, "option --project"))
     scope = preflight.Scope(settings, projects or settings.projects, secrets, no_secrets, no_ssh, timeout)
     results = list(preflight.run(scope))

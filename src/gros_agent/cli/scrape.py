@@ -45,6 +45,7 @@ def _flag(name: str, text: str) -> Callable[[F], F]:
 @_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.")
 @_flag("--make-secrets", "Make secrets for a project that has none and reports to no controller.")
 @_flag("--dry-run", "Write nothing, and show which fields would leave in which form.")
+@_flag("--no-ssh", "Use the local trackers, and leave the controller's alone.")
 @_flag("--discard", "Throw away a batch that was not delivered, and collect again.")
 @click.option(
     "--repos",
@@ -67,6 +68,7 @@ def command(
     no_secrets: bool,
     make_secrets: bool,
     dry_run: bool,
+    no_ssh: bool,
     discard: bool,
     repos: Path | None,
     timeout: float,
@@ -89,6 +91,7 @@ def command(
         no_secrets=no_secrets,
         make_secrets=make_secrets,
         discard=discard,
+        no_ssh=no_ssh,
         clones=repos.absolute() if repos else None,
         silence=timeout,
     )
@@ -102,7 +105,7 @@ def command(
                 console.show(one)
 
         run = pipeline.preview_projects if dry_run else pipeline.scrape_projects
-        status = run(settings, chosen, options, tell, bars)
+        status = run(lambda project: current(ctx).load(project=project), chosen, options, tell, bars)
     if as_json:
         click.echo(console.as_json(told))
     return status

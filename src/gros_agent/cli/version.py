@@ -20,10 +20,11 @@ Example:
     envvar="GROS_AGENT_STAMP",
     help="Print what belongs in VERSION for this checkout.",
 )
+@click.option("--check", is_flag=True, envvar="GROS_AGENT_CHECK", help="Ask the controller whether it is up to date.")
 @json_option
 @global_options
 @click.pass_context
-def command(ctx: click.Context, *, stamp: bool, as_json: bool) -> None:
+def command(ctx: click.Context, *, stamp: bool, check: bool, as_json: bool) -> None:
     """Show the agent's version string.
 
     That is the module version, with the branch and commit behind it where a VERSION file has them.
@@ -37,12 +38,25 @@ def command(ctx: click.Context, *, stamp: bool, as_json: bool) -> None:
         text = version.stamp(Path.cwd(), base_environment())
     else:
         text = version.version(Home(current(ctx).root))
+    answer = _ask(ctx) if check else None
     if as_json:
         import json  # noqa: PLC0415
 
-        content = {"version": text, "module": __version__}
+        content = {"version": text, "module": __version__} | ({"controller": answer} if answer else {})
         match = version.STAMPED.fullmatch(text)
         if match and match["commit"]:
             content |= {"branch": match["branch"], "commit": match["commit"]}
         text = json.dumps(content)
+    elif answer:
+        text = f"{text}: {answer}"
     click.echo(text)
+
+
+def _ask(ctx: click.Context) -> str:
+    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
+
+    client = ControllerClient(current(ctx).load())
+    answer = client.version(client.agent_version)
+    if answer is None:
+        return "the controller can't tell whether it is up to date"
+    return "up to date" if answer.up_to_date else f"the controller knows {answer.version}: update the agent"

@@ -5,23 +5,32 @@ from pathlib import Path
 
 from gros_agent.errors import ConfigurationError, Problems
 from gros_agent.settings import ini
-from gros_agent.settings.environment import Environment, merge
+from gros_agent.settings.environment import merge
 from gros_agent.settings.home import Home
 from gros_agent.settings.model import Settings
 from gros_agent.settings.options import Sections, fill_credentials, fill_settings
 from gros_agent.settings.values import Value
 
+PREFLIGHT_ENVIRONMENT = "preflight_env"
+"""The file in a project's folder with the variables that its controller gave it."""
+
 Overrides = Mapping[tuple[str, str], Value]
 """Section and option → value from the command line."""
 
 
-def load(root: Path, environ: Mapping[str, str], overrides: Overrides | None = None) -> Settings:
+def load(
+    root: Path, environ: Mapping[str, str], overrides: Overrides | None = None, project: str | None = None
+) -> Settings:
     """Read everything that configures the agent whose home is ``root``.
+
+    For the scrape of a ``project`` that includes the variables that its controller gave it; the agent's own
+    environment files win over those.
 
     Raises :class:`ConfigurationError`, or :class:`Problems` with all that is wrong in all files and variables.
     """
     home = Home(root.absolute())
-    environment, problems = merge(environ, home.environment_files)
+    given = (home.export / project / PREFLIGHT_ENVIRONMENT,) if project else ()
+    environment, problems = merge(environ, (*given, *home.environment_files))
     if not root.is_dir():
         problems.append(ConfigurationError(f"{root}: the agent's home is not a folder", "make it, or name another"))
     settings_file = home.resolve(environment.get("GATHERER_SETTINGS_FILE") or "settings.cfg")
@@ -42,11 +51,6 @@ def load(root: Path, environ: Mapping[str, str], overrides: Overrides | None = N
         credentials_file=credentials_file,
         warnings=environment.warnings,
     )
-
-
-def environment(root: Path, environ: Mapping[str, str]) -> Environment:
-    """Read the environment alone, and leave its problems to :func:`load`."""
-    return merge(environ, Home(root.absolute()).environment_files)[0]
 
 
 def _sections(path: Path, what: str, problems: list[ConfigurationError]) -> Sections | None:

@@ -16,6 +16,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,9 +24,10 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import field
 
 from gros_agent.errors import AgentError, BusyError
-from gros_agent.storage import storage_errors, sync_folder, write_synced
+from gros_agent.storage import replace_file, storage_errors, sync_folder, write_synced
 
 _STAGING = ".staging-"
 _PUBLISHING = ".publishing"
@@ -37,11 +39,14 @@ _LOCK = ".lock"
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch consists of.
 
-    ``tables`` maps a file's name to its number of rows. ``trackers`` maps the name of a tracker that the batch brought
-    to the text that it had before (None: there was no such file), so that a batch can be thrown away.
+    ``identifier`` is the same for every try to deliver it, ``delivered`` when the controller took it. ``tables`` maps a
+    file's name to its number of rows. ``trackers`` maps the name of a tracker that the batch brought to the text that
+    it had before (None: there was no such file), so that a batch can be thrown away.
     """
 
     kind: Literal["scrape", "discard"] = "scrape"
+    identifier: str = field(default_factory=lambda: uuid.uuid4().hex)
+    delivered: datetime | None = None
     made: datetime
     tables: Mapping[str, int]
     trackers: Mapping[str, str | None]
@@ -122,6 +127,13 @@ class ProjectFolder:
         self._publish(staging, manifest, trackers)
         return manifest
 
+    def mark_delivered(self, moment: datetime) -> None:
+        """Note that the batch that lies here was taken by the controller, so that a scrape may replace it."""
+        batch = self.batch()
+        if batch is not None:
+            with storage_errors(self.path):
+                replace_file(self.path / _BATCH, _encoded(msgspec.structs.replace(batch, delivered=moment)))
+
     def discard(self) -> Manifest | None:
         """Throw away the batch that lies here and put the trackers back, and return its manifest, or None."""
         batch = self.batch()
@@ -155,7 +167,7 @@ class ProjectFolder:
         with storage_errors(self.path):
             for name, content in trackers.items():
                 write_synced(staging / name, content)
-            write_synced(staging / _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+            write_synced(staging / _MANIFEST, _encoded(manifest))
             sync_folder(staging)
             staging.rename(self.path / _PUBLISHING)
             sync_folder(self.path)
@@ -178,6 +190,10 @@ class ProjectFolder:
     def _text(self, name: str) -> str | None:
         path = self.path / name
         return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
 
 
 def _read_manifest(path: Path) -> Manifest | None:

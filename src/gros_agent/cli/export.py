@@ -1,0 +1,76 @@
+"""``gros-agent export``."""
+
+from pathlib import Path
+
+import click
+
+from gros_agent.cli.options import (
+    EnvironmentOption,
+    current,
+    global_options,
+    json_option,
+    known_hosts_option,
+    project_option,
+)
+
+EPILOG = """\b
+Example:
+  gros-agent export --project ABC
+"""
+
+
+@click.command("export", epilog=EPILOG)
+@project_option
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_DRY_RUN",
+    help="Show what would be uploaded to where, and send nothing.",
+)
+@known_hosts_option
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_WAIT",
+    help="How long to wait until the controller took what was announced.",
+)
+@json_option
+@global_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    projects: tuple[str, ...],
+    dry_run: bool,
+    known_hosts: Path | None,
+    wait: float,
+    as_json: bool,
+) -> int:
+    """Deliver what was collected to the controller.
+
+    Uploads the tables, trackers and log of a project, announces them, and waits until the controller took them. What
+    was not announced is not delivered: everything is kept, the status is 6, and the next call goes on.
+    """
+    from gros_agent import console, delivery, pipeline  # noqa: PLC0415 (commands load what they need)
+
+    settings = current(ctx).load()
+    chosen = pipeline.choose_projects(settings, projects)
+    told: list[delivery.Export] = []
+    with console.ProgressBars(shown=not current(ctx).quiet) as bars:
+
+        def tell(one: delivery.Export) -> None:
+            bars.clear()
+            told.append(one)
+            if not as_json:
+                console.print_export(one)
+
+        options = delivery.ExportOptions(dry_run=dry_run, known_hosts=known_hosts, wait=wait)
+        status = delivery.deliver_projects(settings, chosen, options, tell, bars)
+    if as_json:
+        click.echo(console.as_json(told))
+    return status

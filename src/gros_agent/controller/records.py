@@ -1,0 +1,59 @@
+"""Hands log records of WARNING and above to the controller, in a thread of its own, so that the work never waits."""
+
+import contextlib
+import logging
+import queue
+import threading
+import traceback
+
+import requests
+
+from gros_agent.controller import ControllerError
+from gros_agent.controller.client import ControllerClient
+from gros_agent.logs import Redactor
+
+MAX_WAITING = 500
+"""Records that wait to be sent; further ones are dropped, as they stand in the local log too."""
+LAST_SECONDS = 5.0
+"""How long the end of the program may wait for the last records."""
+_NAMES = (
+    *("name", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName", "created", "msecs"),
+    *("relativeCreated", "thread", "threadName", "process", "processName", "msg", "args", "exc_info", "stack_info"),
+)
+
+
+class ControllerHandler(logging.Handler):
+    """Sends records to ``log.py`` of the controller of one project."""
+
+    def __init__(self, client: ControllerClient, project: str, redactor: Redactor) -> None:
+        super().__init__(logging.WARNING)
+        self._client = client
+        self._project = project
+        self._waiting: queue.Queue[dict[str, str] | None] = queue.Queue(MAX_WAITING)
+        self._thread = threading.Thread(target=self._send, name="controller log", daemon=True)
+        self._thread.start()
+        self.addFilter(redactor)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put a record, which was redacted before, into the queue."""
+        content = {name: str(getattr(record, name)) for name in _NAMES}
+        content |= {"message": record.getMessage(), "asctime": logging.Formatter().formatTime(record)}
+        if record.exc_text:
+            content["exc_text"] = record.exc_text
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(content)
+
+    def close(self) -> None:
+        """Send what waits, for :data:`LAST_SECONDS` at most."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(LAST_SECONDS)
+        super().close()
+
+    def _send(self) -> None:
+        while (content := self._waiting.get()) is not None:
+            try:
+                self._client.log(self._project, content)
+            except (ControllerError, requests.RequestException):
+                # not a warning: that would come back here
+                logging.getLogger(__name__).debug("a log record was not sent: %s", traceback.format_exc(limit=1))

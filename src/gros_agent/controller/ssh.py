@@ -1,0 +1,238 @@
+"""Moves files to and from the controller over SSH: by SFTP where the server has it, by classic scp where it has not.
+
+The host key is pinned; another one is refused with both fingerprints. Existing controllers permit classic scp into
+``~/export`` and out of ``~/update`` and refuse SFTP, newer ones have SFTP alone: the first file finds out.
+"""
+
+import base64
+import io
+import re
+import socket
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import paramiko
+import scp
+
+from gros_agent.controller import ControllerError
+from gros_agent.errors import ConfigurationError
+from gros_agent.storage import replace_file, storage_errors
+
+DEFAULT_PORT = 22
+CONNECT_SECONDS = 20.0
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_GONE = re.compile("no such file", re.IGNORECASE)
+_SSH_ERRORS = (paramiko.SSHException, scp.SCPException, EOFError, OSError)
+
+
+class HostKeys:
+    """A ``known_hosts`` file with the keys of controllers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._keys = paramiko.HostKeys()
+        if path.exists():
+            try:
+                self._keys.load(str(path))
+            except (OSError, paramiko.SSHException) as error:
+                raise ConfigurationError(f"{path}: the host keys can't be read: {error}", "correct the file") from None
+
+    def of(self, host: str, port: int) -> dict[str, paramiko.PKey]:
+        """The pinned keys of a host, by their kind."""
+        found = self._keys.lookup(_entry(host, port))
+        return dict(found.items()) if found else {}
+
+    def pin(self, host: str, port: int, keys: Iterable[paramiko.PKey]) -> None:
+        """Pin these keys of a host, in place of those that it has."""
+        name = _entry(host, port)
+        if self._keys.lookup(name):
+            del self._keys[name]
+        for key in keys:
+            self._keys.add(name, key.get_name(), key)
+        lines = (
+            f"{pattern} {kind} {key.get_base64()}\n"
+            for pattern, kinds in self._keys.items()
+            for kind, key in kinds.items()
+        )
+        with storage_errors(self.path.parent):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(self.path, "".join(lines).encode(), 0o600)
+
+
+def read_private_key(path: Path) -> paramiko.PKey:
+    """Read an SSH private key. Raises :class:`ConfigurationError`."""
+    try:
+        return paramiko.PKey.from_path(path)
+    except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
+        raise ConfigurationError(f"{path}: the SSH key can't be read: {error}", "see preflight") from None
+
+
+def parse_key(line: str) -> paramiko.PKey:
+    """A public key from its one line. Raises :class:`ControllerError`."""
+    try:
+        kind, content = line.split()[:2]
+        return paramiko.PKey.from_type_string(kind, base64.b64decode(content))
+    except (ValueError, paramiko.SSHException) as error:
+        raise ControllerError(f"the controller names a host key that is none: {error}", "report it") from None
+
+
+def _entry(host: str, port: int) -> str:
+    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+
+
+class Connection:
+    """An SSH connection to the controller as the agent's user. Raises :class:`ControllerError` for all that fails."""
+
+    def __init__(self, host: str, port: int, user: str, key: Path, pinned: HostKeys) -> None:
+        self._place = f"{host} port {port}"
+        self._sftp: paramiko.SFTPClient | None = None
+        self._classic = False
+        private = read_private_key(key)
+        known = pinned.of(host, port)
+        if not known:
+            raise ControllerError(
+                f"no SSH host key is pinned for {self._place} in {pinned.path}", "register: that pins it"
+            )
+        try:
+            plain = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
+            self._transport = _start(plain, known)
+        except _SSH_ERRORS as error:
+            raise self._broken(error) from None
+        try:
+            check_host_key(self._transport.get_remote_server_key(), known, self._place, pinned.path)
+            self._transport.auth_publickey(user, private)
+        except paramiko.AuthenticationException:
+            self._transport.close()
+            raise ControllerError(
+                f"{self._place} refuses the key {key} for {user}", "register: that makes the key known"
+            ) from None
+        except _SSH_ERRORS as error:
+            self._transport.close()
+            raise self._broken(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transport.close()
+
+    @property
+    def way(self) -> str:
+        """How files are moved: ``sftp`` or ``scp``, found out by asking for SFTP."""
+        return "scp" if self._open_sftp() is None else "sftp"
+
+    def put(self, source: Path, folder: str, name: str) -> None:
+        """Upload a file. By SFTP it comes under a temporary name and is renamed when it is whole."""
+        _check_name(name)
+        sftp = self._open_sftp()
+        try:
+            if sftp is None:
+                with self._scp() as client, source.open("rb") as stream:
+                    client.putfo(stream, f"~/{folder}/{name}", size=source.stat().st_size)
+            else:
+                temporary = f"{folder}/.{name}.part"
+                sftp.put(str(source), temporary)
+                sftp.posix_rename(temporary, f"{folder}/{name}")
+        except _SSH_ERRORS as error:
+            raise self._broken(error, f"{name} could not be uploaded") from None
+
+    def get(self, folder: str, name: str) -> bytes | None:
+        """Download a small file, or return None if there is none."""
+        _check_name(name)
+        sftp = self._open_sftp()
+        try:
+            if sftp is not None:
+                buffer = io.BytesIO()
+                sftp.getfo(f"{folder}/{name}", buffer)
+                return buffer.getvalue()
+            with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary, self._scp() as client:
+                target = Path(temporary) / name
+                client.get(f"~/{folder}/{name}", str(target))
+                return target.read_bytes()
+        except _SSH_ERRORS as error:
+            if _is_missing(error):
+                return None
+            raise self._broken(error, f"{name} could not be fetched") from None
+
+    def exists(self, folder: str, name: str) -> bool:
+        """Whether a file is there. By scp that means to fetch it, so ask for a small one."""
+        sftp = self._open_sftp()
+        if sftp is None:
+            return self.get(folder, name) is not None
+        try:
+            sftp.stat(f"{folder}/{name}")
+        except FileNotFoundError:
+            return False
+        except _SSH_ERRORS as error:
+            raise self._broken(error) from None
+        return True
+
+    def _open_sftp(self) -> paramiko.SFTPClient | None:
+        if self._sftp is None and not self._classic:
+            try:
+                self._sftp = paramiko.SFTPClient.from_transport(self._transport)
+            except (paramiko.SSHException, EOFError):
+                self._classic = True  # refused: an existing controller
+        return self._sftp
+
+    def _scp(self) -> scp.SCPClient:
+        # the tilde has to arrive unquoted; nothing in the paths that we make needs quotes
+        return scp.SCPClient(self._transport, sanitize=False, socket_timeout=CONNECT_SECONDS)
+
+    def _broken(self, error: BaseException, what: str = "the SSH connection failed") -> ControllerError:
+        words = str(error) or type(error).__name__
+        return ControllerError(f"{self._place}: {what}: {words}", "try again; what is to be delivered is kept")
+
+
+def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Transport:
+    """Shake hands, asking for a host key of a kind that is pinned."""
+    transport = paramiko.Transport(plain)
+    options = transport.get_security_options()
+    kinds = set(known) | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in known else set())
+    wanted = [kind for kind in options.key_types if kind in kinds]
+    options.key_types = [*wanted, *(kind for kind in options.key_types if kind not in kinds)]
+    try:
+        transport.start_client(timeout=CONNECT_SECONDS)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def shown_host_key(host: str, port: int) -> paramiko.PKey:
+    """The key that a host shows, without trusting it. Raises :class:`ControllerError`."""
+    try:
+        transport = _start(socket.create_connection((host, port), timeout=CONNECT_SECONDS), {})
+    except _SSH_ERRORS as error:
+        raise ControllerError(
+            f"no SSH connection to {host} port {port}: {error}", "check the host, the port and the network"
+        ) from None
+    try:
+        return transport.get_remote_server_key()
+    finally:
+        transport.close()
+
+
+def check_host_key(shown: paramiko.PKey, known: dict[str, paramiko.PKey], place: str, path: Path) -> None:
+    """Raise :class:`ControllerError` with both fingerprints if a host shows another key than the pinned one."""
+    if shown in known.values():
+        return
+    pinned = ", ".join(key.fingerprint for key in known.values())
+    raise ControllerError(
+        f"{place} shows the SSH host key {shown.fingerprint}, pinned is {pinned}",
+        f"find out why; if the change is legitimate, remove the host's lines from {path} and register",
+    )
+
+
+def _check_name(name: str) -> None:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise ControllerError(f"{name!r} is no name of a file for the controller", "report this as a mistake")
+
+
+def _is_missing(error: BaseException) -> bool:
+    return isinstance(error, FileNotFoundError) or _GONE.search(str(error)) is not None

@@ -1,0 +1,116 @@
+"""The controller's certificate: what the pinned file holds, and what the server shows."""
+
+import hashlib
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import crypto
+from requests.adapters import HTTPAdapter
+
+from gros_agent.controller import ControllerError
+from gros_agent.errors import ConfigurationError
+
+_END = b"-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """For whom a certificate is, from when until when, and its SHA-256 fingerprint in hexadecimal digits."""
+
+    names: tuple[str, ...]
+    begin: datetime
+    end: datetime
+    fingerprint: str
+
+
+def read_pinned(path: Path) -> list[Certificate]:
+    """Read the certificates of a PEM file. Raises :class:`ConfigurationError` if there is none or one is damaged."""
+    hint = "put the controller's public certificate there, in PEM form"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}", hint) from None
+    blocks = [part + _END + b"\n" for part in content.split(_END)[:-1]]
+    if not blocks:
+        raise ConfigurationError(f"{path}: there is no PEM certificate in this file", hint)
+    try:
+        return [_describe(crypto.load_certificate(crypto.FILETYPE_PEM, block).to_cryptography()) for block in blocks]
+    except crypto.Error:
+        raise ConfigurationError(f"{path}: a certificate in this file is damaged", hint) from None
+
+
+def read_shown(host: str, port: int, seconds: float) -> Certificate:
+    """Ask a server for its certificate without trusting it. Raises :class:`ControllerError`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=seconds) as plain,
+            context.wrap_socket(plain, server_hostname=host) as wrapped,
+        ):
+            shown = wrapped.getpeercert(binary_form=True)
+    except OSError as error:
+        raise ControllerError(
+            f"no TLS connection to {host} port {port}: {error}", "check the host, the port and the network"
+        ) from None
+    if not shown:
+        raise ControllerError(f"{host} port {port} shows no certificate", "check the host and the port")
+    return _describe(x509.load_der_x509_certificate(shown))
+
+
+def trusting(trusted: Path | None) -> ssl.SSLContext:
+    """A context that trusts the certificates of a file and no others, or those of the system without one.
+
+    A certificate in the file is trusted as it is, whoever signed it, and also where two have the same subject: the old
+    one of a controller and its successor.
+    """
+    context = ssl.create_default_context(cafile=str(trusted) if trusted else None)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+class PinningAdapter(HTTPAdapter):
+    """Makes a session's connections with such a context."""
+
+    def __init__(self, trusted: Path | None) -> None:
+        self._trusted = trusted
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base class's signature)
+        """Hand the context to the connections."""
+        super().init_poolmanager(*arguments, **options, ssl_context=trusting(self._trusted))
+
+
+def refusal(host: str, port: int, trusted: Path | None, seconds: float) -> str | None:
+    """Why a server is not trusted with a certificate file, or without one with the system's; None if it is."""
+    context = trusting(trusted)
+    try:
+        with (
+            socket.create_connection((host, port), timeout=seconds) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return None
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except OSError as error:
+        return str(error)
+
+
+def _describe(certificate: x509.Certificate) -> Certificate:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = tuple(str(name.value) for name in extension.value)
+    except x509.ExtensionNotFound:
+        names = (certificate.subject.rfc4514_string(),)
+    return Certificate(
+        names,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        hashlib.sha256(certificate.tbs_certificate_bytes + certificate.signature).hexdigest(),
+    )

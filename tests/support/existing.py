@@ -1,0 +1,202 @@
+"""A controller as installations have it: OpenSSH's server for the files, and the HTTPS calls that move them on.
+
+Files that are announced are copied to an inbox and then removed, in the background, as the existing one does it. The
+HTTPS side can be told to misbehave.
+"""
+
+import contextlib
+import json
+import shutil
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from support.certificates import certificate
+from support.servers import SshServer, ssh_server
+
+Answer = tuple[int, Any]
+SALTS = {"salt": "controller's salt", "pepper": "controller's pepper"}
+
+RESTRICTED = r"""#!/bin/sh
+# Permits classic scp into ~/ and out of it, and nothing else.
+export HOME={home}
+case "$SSH_ORIGINAL_COMMAND" in
+    *';'* | *'&'* | *'||'* | */../*) exit 1 ;;
+    "scp -t ~/"* | "scp -f ~/"* | "scp -v -t ~/"* | "scp -v -f ~/"*) eval "exec $SSH_ORIGINAL_COMMAND" ;;
+    *) echo "not permitted" >&2; exit 1 ;;
+esac
+"""
+
+
+@dataclass
+class ExistingController:
+    """Where it lies and listens; ``misbehave`` maps a call such as ``export.py`` to what answers it instead."""
+
+    folder: Path
+    https: int = 0
+    ssh: SshServer | None = None
+    keys: list[str] = field(default_factory=list)
+    announced: list[dict[str, Any]] = field(default_factory=list)
+    logged: list[dict[str, str]] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list)
+    status: dict[str, Any] = field(default_factory=lambda: {"total": {"ok": True}})
+    misbehave: dict[str, Callable[[BaseHTTPRequestHandler], Answer | None]] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "controller.crt"
+
+    def variables(self, **more: str) -> dict[str, str]:
+        """The variables that lead an agent here."""
+        assert self.ssh
+        return {
+            "SSH_HOST": "127.0.0.1",
+            "SSH_USERNAME": self.ssh.user,
+            "SSH_PORT": str(self.ssh.port),
+            "SSH_HTTPS_PORT": str(self.https),
+            "SSH_HTTPS_CERT": str(self.certificate),
+            "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY",
+            "THE_KEY": str(self.ssh.key),
+            "JIRA_KEY": "TEST",
+            **more,
+        }
+
+    def rows(self, table: str) -> list[dict[str, str]]:
+        """All rows of a table that arrived, in order."""
+        found = []
+        for folder in sorted(self.inbox.iterdir()) if self.inbox.exists() else []:
+            if (folder / table).exists():
+                found += json.loads((folder / table).read_text())
+        return found
+
+    def answer(self, method: str, call: str, query: dict[str, str], form: dict[str, str]) -> Answer:
+        project = query.get("project", "")
+        if (method, call) == ("POST", "agent.py"):
+            self.keys.append(form["public_key"])
+            for part in ("export", "update"):
+                shutil.rmtree(self.home / part, ignore_errors=True)
+                (self.home / part / project).mkdir(parents=True)
+            for tracker in (self.folder / "trackers").glob("*"):
+                shutil.copy(tracker, self.home / "update" / project)
+            return 200, {"salts": SALTS, "usernames": []}
+        if (method, call) == ("GET", "status.py"):
+            ok = all(one["ok"] for one in self.status.values())
+            return 200 if ok else 503, self.status
+        if (method, call) == ("POST", "export.py"):
+            self.announced.append({"project": project, **{name: json.loads(form[name]) for name in ("files", "agent")}})
+            threading.Thread(target=self.take, args=(project, self.announced[-1]["files"])).start()
+            return 202, ""
+        if (method, call) == ("GET", "version.py"):
+            return 400, "cannot tell"
+        if (method, call) == ("POST", "log.py"):
+            self.logged.append(form)
+            return 202, ""
+        return 404, "no such call"
+
+    def take(self, project: str, files: dict[str, list[str]]) -> None:
+        """Copy what was announced to the inbox, keep the trackers, then remove it."""
+        time.sleep(0.2)
+        source = self.home / "export" / project
+        target = self.inbox / f"{time.time_ns()}"
+        target.mkdir(parents=True)
+        (self.folder / "trackers").mkdir(exist_ok=True)
+        names = [name for heading in ("export", "update", "other") for name in files[heading]]
+        for name in names:
+            shutil.copy(source / name, target)
+        for name in files["update"]:
+            if name != "preflight_date.txt":
+                shutil.copy(source / name, self.folder / "trackers")
+                shutil.copy(source / name, self.home / "update" / project)
+        for name in names:
+            (source / name).unlink()
+
+
+@contextlib.contextmanager
+def existing_controller(folder: Path, way: str) -> Iterator[ExistingController]:
+    """Start one that has ``sftp`` alone, or classic ``scp`` alone."""
+    controller = ExistingController(folder)
+    controller.home.mkdir(parents=True)
+    make_certificate(controller)
+    if way == "sftp":
+        command = f"internal-sftp -d {controller.home}"
+    else:
+        shell = folder / "shell"
+        shell.write_text(RESTRICTED.format(home=controller.home))
+        shell.chmod(0o755)
+        command = str(shell)
+    with ssh_server(folder / "ssh", options=f"ForceCommand {command}\n") as server, https(controller) as port:
+        controller.ssh, controller.https = server, port
+        yield controller
+
+
+def make_certificate(controller: ExistingController, name: str = "127.0.0.1", days: int = 30) -> None:
+    certificate(
+        controller.certificate, timedelta(days=-days), timedelta(days=days), (name,), controller.folder / "tls.key"
+    )
+
+
+@contextlib.contextmanager
+def https(controller: ExistingController, port: int = 0) -> Iterator[int]:
+    """The HTTPS side, with the certificate as it is now."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.handle_call("GET")
+
+        def do_POST(self) -> None:
+            self.handle_call("POST")
+
+        def handle_call(self, method: str) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            controller.agents.append(self.headers["User-Agent"])
+            url = urlsplit(self.path)
+            call = url.path.removeprefix("/auth/")
+            form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            instead = controller.misbehave.get(call)
+            answer = instead(self) if instead else controller.answer(method, call, query, form)
+            if answer is None:
+                self.close_connection = True
+                return
+            content = answer[1] if isinstance(answer[1], str) else json.dumps(answer[1])
+            self.send_response(answer[0])
+            self.send_header("Content-Length", str(len(content.encode())))
+            if 300 <= answer[0] < 400:
+                self.send_header("Location", "http://elsewhere.example/")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(content.encode())
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_arguments: object) -> None:
+            """A client that does not trust us goes away: that is its business."""
+
+    with Server(("127.0.0.1", port), Handler) as listener:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(controller.certificate, controller.folder / "tls.key")
+        listener.socket = context.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield listener.server_address[1]
+        finally:
+            listener.shutdown()
+            thread.join()
