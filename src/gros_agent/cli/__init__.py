@@ -20,6 +20,7 @@ from gros_agent.errors import AgentError, ExitStatus, Problems
 
 COMMANDS = {
     "config": "Show every setting and where it comes from.",
+    "controller": "Run a reference controller: the other side of the agent.",
     "preflight": "Check whether everything is ready for a scrape.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
     "version": "Show the agent's version string.",
