@@ -31,7 +31,7 @@ ROWS = [{"a": "1"}, {"a": "2"}]
 FILES = {"export": ["data_tag.json"], "update": ["latest_vcs_versions.json"], "other": ["scrape.log"]}
 CONTENTS = {"data_tag.json": json.dumps(ROWS), "latest_vcs_versions.json": '{"x": "1"}', "scrape.log": "a log\n"}
 
-_REFUSED = "can't|leads out|No such file|Permission denied"
+_REFUSED = "can't|can be changed|leads out|No such file|Permission denied"
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +125,16 @@ class TestStart:
 
     def test_what_is_wrong_is_said(self, agent: Agent, shared: Controller) -> None:
         ports = ("--https-port", "0", "--ssh-port", "0")
+        damaged = agent.home / "damaged"
+        damaged.mkdir()
+        for name in ("certificate.pem", "key.pem"):
+            (damaged / name).write_text("nonsense")
         for arguments, status, text in (
             (("--folder", shared.folder), 5, "another controller has"),
             (("--folder", "c", "--listen", "nowhere"), 7, "is no IP address"),
             (("--folder", "c", "--network", "ABC=x"), 7, "option --network"),
-            (("--folder", "c", "--project", "abc"), 7, "is no project key"),
+            (("--folder", "damaged"), 7, "certificate.pem"),
             (("--folder", "c", "--environment", "none"), 7, "there is no such file"),
-            (("--folder", "c", "--usernames", "none"), 7, "there is no such file"),
             (("--folder", "c", "--https-port", str(shared.https)), 7, "nothing can listen"),
             (("--folder", "c", "--ssh-port", str(shared.ssh)), 7, "nothing can listen"),
         ):

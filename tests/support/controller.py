@@ -31,13 +31,14 @@ class Controller:
     folder: Path
     process: subprocess.Popen[str]
     log: Path
+    session: requests.Session
 
     @property
     def url(self) -> str:
         return f"https://127.0.0.1:{self.https}/auth/"
 
     def request(self, method: str, call: str, data: Any = None, **query: str) -> requests.Response:
-        return requests.request(
+        return self.session.request(
             method, f"{self.url}{call}.py", params=query, data=data, verify=str(self.certificate), timeout=10
         )
 
@@ -142,7 +143,10 @@ def start(folder: Path, *options: str) -> Controller:
         process.stdout.close()
         raise AssertionError(log.read_text())
     said = json.loads(line)
-    return Controller(said["https"], said["ssh"], Path(said["certificate"]), Path(said["folder"]), process, log)
+    session = requests.Session()
+    session.trust_env = False
+    paths = (Path(said["certificate"]), Path(said["folder"]))
+    return Controller(said["https"], said["ssh"], *paths, process, log, session)
 
 
 @contextlib.contextmanager
@@ -152,6 +156,7 @@ def controller(folder: Path, *options: str) -> Iterator[Controller]:
     try:
         yield running
     finally:
+        running.session.close()
         if running.process.poll() is None:
             running.process.terminate()
             try:

@@ -17,7 +17,8 @@ from gros_agent.storage import replace_file, storage_errors
 DAYS = 365
 """How long a certificate is valid."""
 
-_AGAIN = "remove certificate.pem and key.pem to have new ones made, and give every agent the new certificate"
+AGAIN = "remove certificate.pem and key.pem to have new ones made, and give every agent the new certificate"
+"""What to do about a certificate that can't be used."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,16 @@ def ensure(folder: Path, address: str, names: Sequence[str]) -> CertificateFiles
         _make(files, address, names)
         return files
     if not files.key.exists():
-        raise ConfigurationError(f"{files.key} is missing, and {files.certificate} is of no use without it", _AGAIN)
+        raise ConfigurationError(f"{files.key} is missing, and {files.certificate} is of no use without it", AGAIN)
     try:
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, x509.ExtensionNotFound) as error:
-        raise ConfigurationError(f"{files.certificate} can't be used: {error}", _AGAIN) from None
+        raise ConfigurationError(f"{files.certificate} can't be used: {error}", AGAIN) from None
     if certificate.not_valid_after_utc < dt.datetime.now(dt.UTC):
         raise ConfigurationError(
             f"{files.certificate} expired at {certificate.not_valid_after_utc.isoformat(' ')}",
-            _AGAIN,
+            AGAIN,
         )
     present = {str(value) for value in alternatives.get_values_for_type(x509.IPAddress)}
     present |= set(alternatives.get_values_for_type(x509.DNSName))

@@ -7,8 +7,9 @@ import logging
 import signal
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from ipaddress import ip_address
+from typing import Any
 
 import uvicorn
 
@@ -25,7 +26,19 @@ _log = logging.getLogger(__name__)
 
 
 class _Https(uvicorn.Server):
-    """Uvicorn without its own handling of signals, which would not know of the SSH server."""
+    """Uvicorn without its own handling of signals, which would not know of the SSH server.
+
+    ``listening`` is set when it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -56,6 +69,11 @@ async def _serve(state: State, options: Options) -> None:
     with _bind(options) as listener:
         https = _server(controller, files)
         web = asyncio.create_task(https.serve([listener]))
+        await _first(https.listening.wait(), web)
+        if web.done():
+            raise ConfigurationError(
+                f"{files.certificate} and {files.key} can't be used: {web.exception()}", certificate.AGAIN
+            )
         try:
             acceptor = await ssh.listen(state, options, host_key)
         except OSError as error:
@@ -63,25 +81,24 @@ async def _serve(state: State, options: Options) -> None:
             await web
             raise _unavailable(options.listen, options.ssh_port, error) from None
         intake = asyncio.create_task(_take(controller))
-        while not https.started and not web.done():
-            await asyncio.sleep(0.01)
-        print(  # noqa: T201 (what the command is called for)
-            json.dumps(
-                {
-                    "https": listener.getsockname()[1],
-                    "ssh": acceptor.get_port(),
-                    "certificate": str(files.certificate),
-                    "folder": str(state.folder),
-                }
-            ),
-            flush=True,
-        )
-        await asyncio.wait({asyncio.create_task(stopped.wait()), web, intake}, return_when=asyncio.FIRST_COMPLETED)
+        ports = {"https": listener.getsockname()[1], "ssh": acceptor.get_port()}
+        said = {**ports, "certificate": str(files.certificate), "folder": str(state.folder)}
+        print(json.dumps(said), flush=True)  # noqa: T201 (what the command is called for)
+        await _first(stopped.wait(), web, intake)
         _log.info("stopping")
         https.should_exit = True
         acceptor.close()
         intake.cancel()
-        await asyncio.gather(web, intake, return_exceptions=True)
+        for ended in await asyncio.gather(web, intake, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def _first(event: Coroutine[Any, Any, Any], *tasks: asyncio.Task[None]) -> None:
+    """Wait until something happens, or a task ends before it does."""
+    waiting = asyncio.create_task(event)
+    await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 def _bind(options: Options) -> socket.socket:
