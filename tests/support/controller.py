@@ -114,6 +114,7 @@ class Controller:
         self.process.wait(timeout=10)
 
     def stop(self) -> int:
+        self.session.close()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=10)
 
