@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +21,8 @@ import pytest
 import requests
 from cryptography import x509
 
-from gros_agent.errors import BusyError
+from gros_agent.cli import main
+from gros_agent.errors import BusyError, ConfigurationError
 from gros_agent.reference import intake
 from gros_agent.reference.scp import parse
 from gros_agent.reference.state import State
@@ -141,6 +143,15 @@ class TestStart:
             done = agent("controller", "serve", *ports, *arguments)
             assert (done.status, done.output) == (status, ""), done
             assert text in done.errors
+
+    @pytest.mark.parametrize("module", ["asyncssh", "starlette", "uvicorn"])
+    def test_missing_extra(self, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in sys.modules if name.startswith(("gros_agent.reference", f"{module}."))]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(ConfigurationError) as caught:
+            main.main(["controller", "serve", "--folder", str(tmp_path / "c")], standalone_mode=False)
+        assert (module in caught.value.message, caught.value.hint) == (True, "install gros-agent[controller]")
 
 
 class TestRegistration:

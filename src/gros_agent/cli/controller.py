@@ -136,7 +136,7 @@ def serve(
 
     current(ctx).set_up_log(current(ctx).log or "INFO")
     try:
-        from gros_agent.reference.serve import run  # noqa: PLC0415
+        from gros_agent.reference.serve import run  # noqa: PLC0415 (and it needs what an extra installs)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "gros_agent":
             raise

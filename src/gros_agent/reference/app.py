@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from gros_agent.version import STAMPED
 MAX_BODY = 1 << 20
 """The longest body of a request, in bytes."""
 
+_log = logging.getLogger(__name__)
 _MAX_FIELDS = 60
 _MAX_VALUE = 1 << 16
 _MAX_SOURCE = 2000
@@ -100,6 +102,7 @@ class Controller:
             salts = await asyncio.to_thread(self.state.register, project, user, public_key)
         except BusyError as error:
             raise HTTPException(503, f"{error.message}: {error.hint}") from None
+        _log.info("%s registered for %s", user, project)
         usernames = msgspec.to_builtins(self.options.usernames)
         return JSONResponse(
             {"salts": msgspec.to_builtins(salts), "usernames": usernames, "host_keys": list(self.host_keys)}

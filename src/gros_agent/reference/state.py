@@ -27,10 +27,10 @@ from gros_agent.errors import BusyError, ConfigurationError
 from gros_agent.settings.secrets import TOKEN_BYTES, Salts
 from gros_agent.storage import replace_file, storage_errors
 
-KEY = re.compile(r"[A-Z]+")
+KEY = re.compile(r"[A-Z]{1,64}")
 """What a project key and an agent key look like."""
 
-USER = re.compile(r"agent-[A-Z]+")
+USER = re.compile(r"agent-[A-Z]{1,64}")
 """What the account of an agent looks like."""
 
 MOST_RECORDS = 10_000
@@ -125,6 +125,11 @@ class State:
             with connection:
                 yield connection
 
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        """Read, without waiting for whoever writes."""
+        with closing(self._connect()) as connection:
+            return connection.execute(query, values).fetchall()
+
     def home(self, user: str) -> Path:
         """The folder that an agent sees as its home."""
         return self.folder / "agents" / user
@@ -135,26 +140,21 @@ class State:
 
     def salts(self, project: str) -> Salts | None:
         """The salts of a project, or None where nobody registered for it."""
-        with self.transaction() as connection:
-            row = connection.execute(_SALTS, (project,)).fetchone()
-        return Salts(*row) if row else None
+        rows = self._rows(_SALTS, project)
+        return Salts(*rows[0]) if rows else None
 
     def public_key(self, user: str) -> str | None:
         """The key that an account may log in with."""
-        with self.transaction() as connection:
-            row = connection.execute("SELECT public_key FROM agent WHERE user = ?", (user,)).fetchone()
-        return str(row[0]) if row else None
+        rows = self._rows("SELECT public_key FROM agent WHERE user = ?", user)
+        return str(rows[0][0]) if rows else None
 
     def owns(self, user: str, project: str) -> bool:
         """Whether an agent registered for a project."""
-        with self.transaction() as connection:
-            found = connection.execute("SELECT 1 FROM registration WHERE (user, project) = (?, ?)", (user, project))
-            return found.fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM registration WHERE (user, project) = (?, ?)", user, project))
 
     def locked(self) -> bool:
         """Whether a registration is under way."""
-        with self.transaction() as connection:
-            return connection.execute("SELECT 1 FROM lock").fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM lock"))
 
     def register(self, project: str, user: str, public_key: str) -> Salts:
         """Register an agent for a project, with the side effects that existing controllers have.
@@ -234,18 +234,15 @@ class State:
             "SELECT sequence, project, batch, agent, files, moment FROM announcement"
             " WHERE state = 'announced' ORDER BY sequence"
         )
-        with self.transaction() as connection:
-            rows = connection.execute(query).fetchall()
         return [
             Announcement(sequence, project, batch, json.loads(agent), json.loads(files), moment)
-            for sequence, project, batch, agent, files, moment in rows
+            for sequence, project, batch, agent, files, moment in self._rows(query)
         ]
 
     def was_taken(self, project: str, batch: str) -> bool:
         """Whether a batch was taken before."""
-        with self.transaction() as connection:
-            query = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'taken')"
-            return connection.execute(query, (project, batch)).fetchone() is not None
+        query = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'taken')"
+        return bool(self._rows(query, project, batch))
 
     def settle(self, announcement: Announcement, state: str, reason: str = "") -> None:
         """Note what became of an announcement: ``taken``, ``repeated`` or ``refused``."""
@@ -261,9 +258,9 @@ class State:
             "SELECT state, batch, reason FROM announcement"
             " WHERE project = ? AND state NOT IN ('announced', 'withdrawn') ORDER BY sequence DESC LIMIT 1"
         )
-        with self.transaction() as connection:
-            row = connection.execute(query, (project,)).fetchone()
-        return f"batch {row[1]} was refused: {row[2]}" if row and row[0] == "refused" else None
+        for state, batch, reason in self._rows(query, project):
+            return f"batch {batch} was refused: {reason}" if state == "refused" else None
+        return None
 
     def keep_record(self, kind: str, project: str, content: object) -> None:
         """Keep what an agent sent: a ``log`` record or a BigBoat ``status``."""
