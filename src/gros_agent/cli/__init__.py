@@ -21,6 +21,7 @@ from gros_agent.errors import AgentError, ExitStatus, Problems
 COMMANDS = {
     "config": "Show every setting and where it comes from.",
     "export": "Deliver what was collected to the controller.",
+    "controller": "Run a reference controller: the other side of the agent.",
     "preflight": "Check whether everything is ready for a scrape.",
     "register": "Make the agent known to the controller, and get a project's secrets.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",

@@ -1,0 +1,146 @@
+"""Takes announced batches: each one whole, and once, wherever the process is killed.
+
+The order carries it: copy to a hidden folder, rename it into the inbox, keep the trackers, remove what was uploaded,
+note it as taken. Until that note the announcement stands, and the next start goes through the same steps again, each
+of which finds its work done or does it.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gros_agent.errors import AgentError
+from gros_agent.reference.state import USER, Announcement, State
+from gros_agent.storage import storage_errors, sync_folder, write_synced
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What a file in a batch, and a batch itself, may be called."""
+
+RECEIPT = "receipt.json"
+_CHUNK = 1 << 20
+_log = logging.getLogger(__name__)
+
+
+class Refusal(Exception):  # noqa: N818 (an answer to an agent, not an error of ours)
+    """A batch is not as it should be; the text says why."""
+
+
+def take_all(state: State) -> None:
+    """Take every batch that was announced.
+
+    Raises :class:`AgentError` where the disk does not let us, after the other batches: they wait for nobody.
+    """
+    failed: AgentError | None = None
+    for announcement in state.announced():
+        try:
+            with storage_errors(state.folder):
+                take(state, announcement)
+        except AgentError as error:
+            failed = error
+    if failed:
+        raise failed
+
+
+def take(state: State, announcement: Announcement) -> None:
+    """Take one batch, refuse it, or find that it was taken before."""
+    title = f"batch {announcement.batch} of {announcement.project}"
+    try:
+        _check(state, announcement)
+        uploaded = state.home(announcement.user) / "export" / announcement.project
+        repeated = state.was_taken(announcement.project, announcement.batch)
+        if not repeated:
+            folder = _copy(state, announcement, uploaded)
+            for name in announcement.files.get("update", ()):
+                state.keep_tracker(announcement.project, announcement.user, name, (folder / name).read_bytes())
+    except Refusal as refusal:
+        _log.warning("%s refused: %s", title, refusal)
+        state.settle(announcement, "refused", str(refusal))
+        return
+    for name in announcement.names:
+        (uploaded / name).unlink(missing_ok=True)
+    state.settle(announcement, "repeated" if repeated else "taken")
+    _log.info("%s %s: %d files", title, "was taken before" if repeated else "taken", len(announcement.names))
+
+
+def _check(state: State, announcement: Announcement) -> None:
+    if not USER.fullmatch(announcement.user) or state.public_key(announcement.user) is None:
+        raise Refusal(f"{announcement.user!r} is no registered agent")
+    if not state.owns(announcement.user, announcement.project):
+        raise Refusal(f"{announcement.user} did not register for project {announcement.project}")
+    for name in announcement.names:
+        if not NAME.fullmatch(name) or name == RECEIPT:
+            raise Refusal(f"{name!r} is no file name that a batch can have")
+
+
+def _copy(state: State, announcement: Announcement, uploaded: Path) -> Path:
+    """Copy a batch into the inbox, unless an earlier attempt did. Returns its folder there."""
+    inbox = state.folder / "inbox" / announcement.project
+    final = inbox / f"{announcement.sequence:06d}-{announcement.batch}"
+    if final.exists():
+        return final
+    inbox.mkdir(exist_ok=True)
+    temporary = inbox / f".{announcement.sequence:06d}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        receipt = {
+            "batch": announcement.batch,
+            "project": announcement.project,
+            "agent": announcement.agent,
+            "moment": announcement.moment,
+            "files": [
+                {"name": name, "kind": _kind(announcement, name), **_copy_file(uploaded / name, temporary / name)}
+                for name in announcement.names
+            ],
+        }
+    except Refusal:
+        shutil.rmtree(temporary)
+        raise
+    write_synced(temporary / RECEIPT, (json.dumps(receipt, indent=2) + "\n").encode())
+    sync_folder(temporary)
+    temporary.rename(final)
+    sync_folder(inbox)
+    sync_folder(inbox.parent)
+    return final
+
+
+def _kind(announcement: Announcement, name: str) -> str:
+    return next(kind for kind in ("export", "update", "other") if name in announcement.files.get(kind, ()))
+
+
+def _copy_file(source: Path, target: Path) -> dict[str, Any]:
+    """Copy a file, and say what it holds. What is checked is the copy, which nobody can change any more."""
+    try:
+        # O_NONBLOCK: opening a pipe must not wait for somebody who writes into it
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Refusal(f"{source.name} can't be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Refusal(f"{source.name} is no regular file")
+    digest = hashlib.sha256()
+    with os.fdopen(descriptor, "rb") as reader, target.open("xb") as writer:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    content = {"bytes": target.stat().st_size, "sha256": digest.hexdigest()}
+    return {"rows": _rows(target) if target.suffix == ".json" else None, **content}
+
+
+def _rows(path: Path) -> int | None:
+    """The length of the array in a JSON file, or None where it holds something else."""
+    try:
+        content: Any = msgspec.json.decode(path.read_bytes())
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise Refusal(f"{path.name} is no JSON: {error}") from None
+    return len(content) if isinstance(content, list) else None

@@ -1,0 +1,158 @@
+"""Runs the controller: HTTPS, SSH and the intake of batches in one event loop, until a signal ends them."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import sqlite3
+from collections.abc import Coroutine, Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import uvicorn
+
+from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.reference import certificate, ssh
+from gros_agent.reference.app import Controller
+from gros_agent.reference.certificate import CertificateFiles
+from gros_agent.reference.intake import take_all
+from gros_agent.reference.options import Options
+from gros_agent.reference.state import State
+
+_RETRY_SECONDS = 5
+_log = logging.getLogger(__name__)
+
+
+class _Https(uvicorn.Server):
+    """Uvicorn without its own handling of signals, which would not know of the SSH server.
+
+    ``listening`` is set when it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Raises :class:`AgentError` where it can't start."""
+    state = State(options.folder)
+    try:
+        asyncio.run(_serve(state, options))
+    finally:
+        state.close()
+
+
+async def _serve(state: State, options: Options) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    files = certificate.ensure(state.folder, options.listen, options.names)
+    if files.missing:
+        _log.warning("%s is not for %s: remove it and key.pem", files.certificate, ", ".join(files.missing))
+    host_key = ssh.ensure_host_key(state.folder)
+    controller = Controller(state, options, (ssh.host_key_line(host_key),))
+    # what was announced before the last end comes first, before anybody can upload over it
+    await asyncio.to_thread(take_all, state)
+    with _bind(options) as listener:
+        https = _server(controller, files)
+        web = asyncio.create_task(https.serve([listener]))
+        await _first(https.listening.wait(), web)
+        if web.done():
+            raise ConfigurationError(
+                f"{files.certificate} and {files.key} can't be used: {web.exception()}", certificate.AGAIN
+            )
+        try:
+            acceptor = await ssh.listen(state, options, host_key)
+        except OSError as error:
+            https.should_exit = True
+            await web
+            raise _unavailable(options.listen, options.ssh_port, error) from None
+        intake = asyncio.create_task(_take(controller))
+        ports = {"https": listener.getsockname()[1], "ssh": acceptor.get_port()}
+        said = {**ports, "certificate": str(files.certificate), "folder": str(state.folder)}
+        print(json.dumps(said), flush=True)  # noqa: T201 (what the command is called for)
+        await _first(stopped.wait(), web, intake)
+        _log.info("stopping")
+        https.should_exit = True
+        acceptor.close()
+        intake.cancel()
+        for ended in await asyncio.gather(web, intake, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def _first(event: Coroutine[Any, Any, Any], *tasks: asyncio.Task[None]) -> None:
+    """Wait until something happens, or a task ends before it does."""
+    waiting = asyncio.create_task(event)
+    await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def _bind(options: Options) -> socket.socket:
+    family = socket.AF_INET6 if ip_address(options.listen).version == 6 else socket.AF_INET  # noqa: PLR2004
+    # asyncio switches Nagle's algorithm off only where the protocol is named: it costs 40 ms an answer
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.listen, options.https_port))
+    except OSError as error:
+        listener.close()
+        raise _unavailable(options.listen, options.https_port, error) from None
+    return listener
+
+
+def _unavailable(address: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"nothing can listen at {address} port {port}: {error.strerror}", "give another port, or 0 for a free one"
+    )
+
+
+def _server(controller: Controller, files: CertificateFiles) -> _Https:
+    return _Https(
+        uvicorn.Config(
+            controller.app(),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # a client can't say that it comes from elsewhere
+            server_header=False,
+            limit_concurrency=100,
+            timeout_graceful_shutdown=1,
+            ssl_certfile=files.certificate,
+            ssl_keyfile=files.key,
+        )
+    )
+
+
+async def _take(controller: Controller) -> None:
+    """Take batches whenever one is announced; where the disk does not let us, say so and try again."""
+    while True:
+        timeout = _RETRY_SECONDS if controller.trouble else None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(controller.announced.wait(), timeout)
+        controller.announced.clear()
+        try:
+            await asyncio.to_thread(take_all, controller.state)
+            controller.trouble = ""
+        except AgentError as error:
+            controller.trouble = error.message
+        except sqlite3.Error as error:
+            controller.trouble = f"controller.db: {error}"
+        if controller.trouble:
+            _log.error("batches can't be taken: %s", controller.trouble)

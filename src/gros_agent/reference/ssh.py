@@ -1,0 +1,189 @@
+"""The SSH server: public keys alone, and files alone, by SFTP and classic scp, inside the agent's folder."""
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.reference import scp
+from gros_agent.reference.options import Options
+from gros_agent.reference.state import USER, State
+from gros_agent.storage import replace_file, storage_errors
+
+_PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\r\n]*)?")
+_MAX_KEY = 16_384
+_LOGIN_SECONDS = 30
+_DEPTH = 3  # export/KEY/FILE
+
+
+def is_public_key(text: str) -> bool:
+    """Whether a text is one line with an OpenSSH public key, and nothing else that a key file may hold."""
+    if len(text) > _MAX_KEY or not _PUBLIC_KEY.fullmatch(text):
+        return False
+    try:
+        asyncssh.import_public_key(text)
+    except (asyncssh.KeyImportError, ValueError):
+        return False
+    return True
+
+
+def ensure_host_key(folder: Path) -> asyncssh.SSHKey:
+    """The server's host key, made at the first start. Raises :class:`ConfigurationError` for a damaged one."""
+    path = folder / "ssh_host_key"
+    with storage_errors(folder):
+        if not path.exists():
+            replace_file(path, asyncssh.generate_private_key("ssh-ed25519").export_private_key(), 0o600)
+        content = path.read_bytes()
+    try:
+        return asyncssh.import_private_key(content)
+    except asyncssh.KeyImportError as error:
+        raise ConfigurationError(
+            f"{path} is no SSH key: {error}", "restore it from a backup, or remove it: agents will notice the new one"
+        ) from None
+
+
+def host_key_line(key: asyncssh.SSHKey) -> str:
+    """The public part of a host key as agents get it: kind and key, no comment."""
+    return " ".join(key.export_public_key().decode().split()[:2])
+
+
+async def listen(state: State, options: Options, host_key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
+    """Start the server. Raises :class:`OSError` where it can't listen."""
+
+    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.exit(await _run(process, state, options))
+
+    def files(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
+        return _Files(channel, str(state.home(_user(channel))).encode())
+
+    return await asyncssh.listen(
+        options.listen,
+        options.ssh_port,
+        server_factory=lambda: _Server(state),
+        server_host_keys=[host_key],
+        process_factory=handle,
+        sftp_factory=files if options.sftp else None,
+        encoding=None,
+        allow_pty=False,
+        agent_forwarding=False,
+        line_editor=False,
+        login_timeout=_LOGIN_SECONDS,
+    )
+
+
+def _user(channel: Any) -> str:  # noqa: ANN401 (channels of several kinds)
+    return str(channel.get_extra_info("username"))
+
+
+async def _run(process: asyncssh.SSHServerProcess[bytes], state: State, options: Options) -> int:
+    command = scp.parse(process.command or "") if options.scp and not process.subsystem else None
+    if command is None:
+        process.stderr.write(b"This account is for files alone: " + _offered(options) + b"\n")
+        return 1
+    return await scp.serve(process, state.home(_user(process.channel)), command)
+
+
+def _offered(options: Options) -> bytes:
+    ways = (["sftp"] if options.sftp else []) + (
+        ["scp -t ~/export/KEY/, scp -f ~/update/KEY/FILE"] if options.scp else []
+    )
+    return ", ".join(ways).encode() or b"and they are switched off"
+
+
+class _Server(asyncssh.SSHServer):
+    """Lets agents in with the key that they registered, and nobody else."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def public_key_auth_supported(self) -> bool:
+        """Public keys are the one way in."""
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether this is the key that the account registered."""
+        text = self._state.public_key(username) if USER.fullmatch(username) else None
+        return text is not None and asyncssh.import_public_key(text).public_data == key.public_data
+
+
+class _Files(asyncssh.SFTPServer):
+    """The agent's folder. Links can't be made, and one that is there can't lead out."""
+
+    def map_path(self, path: bytes) -> bytes:
+        """Where a path of the client's lies; ``~/`` is the agent's folder."""
+        root = self._chroot or b""
+        if path in {b"~", b"/~"} or path.startswith((b"~/", b"/~/")):
+            path = path.lstrip(b"/")[1:]
+        relative = posixpath.normpath(b"/" + path).lstrip(b"/")
+        mapped = os.path.realpath(posixpath.join(root, relative)) if relative else root
+        if mapped != root and not mapped.startswith(root + b"/"):
+            raise asyncssh.SFTPPermissionDenied("this leads out of the agent's folder")
+        return mapped
+
+    def _changeable(self, path: bytes) -> bytes:
+        """Refuse to change anything but files in ``export/KEY/``: the folders are the controller's."""
+        relative = os.path.relpath(self.map_path(path), self._chroot).split(b"/")
+        if len(relative) != _DEPTH or relative[0] != b"export":
+            raise asyncssh.SFTPPermissionDenied("only files in export/KEY/ can be changed")
+        return path
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:  # noqa: ANN401 (the base's)
+        """Open a file, with permissions of ours."""
+        del attrs
+        if pflags & ~asyncssh.FXF_READ:
+            self._changeable(path)
+        return super().open(path, pflags, asyncssh.SFTPAttrs())
+
+    def remove(self, path: bytes) -> None:
+        """Remove a file."""
+        super().remove(self._changeable(path))
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename a file."""
+        super().rename(self._changeable(oldpath), self._changeable(newpath))
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename a file, over another one if need be."""
+        super().posix_rename(self._changeable(oldpath), self._changeable(newpath))
+
+    def setstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        """Set size and times of a file; permissions and owners stay the controller's."""
+        super().setstat(self._changeable(path), _harmless(attrs))
+
+    def lsetstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        """The same for a path that is not followed."""
+        super().lsetstat(self._changeable(path), _harmless(attrs))
+
+    def fsetstat(self, file_obj: object, attrs: asyncssh.SFTPAttrs) -> None:
+        """The same for an open file."""
+        super().fsetstat(file_obj, _harmless(attrs))
+
+    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        """Refused: registration makes the folders."""
+        del path, attrs
+        raise asyncssh.SFTPPermissionDenied("folders can't be made")
+
+    def rmdir(self, path: bytes) -> None:
+        """Refused."""
+        del path
+        raise asyncssh.SFTPPermissionDenied("folders can't be removed")
+
+    def symlink(self, oldpath: bytes, newpath: bytes) -> None:
+        """Refused."""
+        del oldpath, newpath
+        raise asyncssh.SFTPPermissionDenied("links can't be made")
+
+    def link(self, oldpath: bytes, newpath: bytes) -> None:
+        """Refused."""
+        del oldpath, newpath
+        raise asyncssh.SFTPPermissionDenied("links can't be made")
+
+
+def _harmless(attrs: asyncssh.SFTPAttrs) -> asyncssh.SFTPAttrs:
+    return asyncssh.SFTPAttrs(
+        size=attrs.size, atime=attrs.atime, mtime=attrs.mtime, atime_ns=attrs.atime_ns, mtime_ns=attrs.mtime_ns
+    )

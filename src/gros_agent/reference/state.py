@@ -1,0 +1,276 @@
+"""What the controller keeps: one SQLite file, and folders beside it.
+
+::
+
+    controller.db             projects with their salts, agents with their keys, announcements, statuses, log records
+    agents/agent-A/export/K/  what an agent uploads
+    agents/agent-A/update/K/  the trackers that an agent fetches
+    trackers/K/               the trackers that are kept
+    inbox/K/N-BATCH/          the batches that were taken, each with a receipt.json
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gros_agent.errors import BusyError, ConfigurationError
+from gros_agent.settings.secrets import TOKEN_BYTES, Salts
+from gros_agent.storage import replace_file, storage_errors
+
+KEY = re.compile(r"[A-Z]{1,64}")
+"""What a project key and an agent key look like."""
+
+USER = re.compile(r"agent-[A-Z]{1,64}")
+"""What the account of an agent looks like."""
+
+MOST_RECORDS = 10_000
+"""How many log records and statuses are kept of each kind; the oldest go."""
+
+_BUSY_SECONDS = 10
+_SALTS = "SELECT salt, pepper FROM project WHERE key = ?"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS project (key TEXT PRIMARY KEY, salt TEXT NOT NULL, pepper TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS agent (user TEXT PRIMARY KEY, public_key TEXT NOT NULL, registered TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS registration (user TEXT NOT NULL, project TEXT NOT NULL, PRIMARY KEY (user, project));
+CREATE TABLE IF NOT EXISTS lock (name TEXT PRIMARY KEY, since TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS announcement (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, batch TEXT NOT NULL, agent TEXT NOT NULL,
+    files TEXT NOT NULL, moment TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS announcement_batch ON announcement (project, batch);
+CREATE TABLE IF NOT EXISTS record (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, project TEXT NOT NULL, moment TEXT NOT NULL,
+    content TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A batch that an agent says it has uploaded: file names by kind (``export``, ``update``, ``other``)."""
+
+    sequence: int
+    project: str
+    batch: str
+    agent: Mapping[str, Any]
+    files: Mapping[str, Sequence[str]]
+    moment: str
+
+    @property
+    def user(self) -> str:
+        """The account that uploaded it, as the announcement has it."""
+        return str(self.agent.get("user", ""))
+
+    @property
+    def names(self) -> list[str]:
+        """Every announced name once."""
+        return list(dict.fromkeys(name for names in self.files.values() for name in names))
+
+
+def now() -> str:
+    """The present moment, as it is kept: ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat()
+
+
+class State:
+    """The controller's folder. Several threads may use it; two processes may not."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder, or make it. Raises :class:`BusyError` where another controller has it."""
+        self.folder = folder.absolute()
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in ("agents", "trackers", "inbox"):
+                (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+            self._lock = os.open(self.folder / "controller.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            (self.folder / "controller.db").touch(0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise BusyError(f"another controller has {self.folder}", "stop it, or give another --folder") from None
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_SCHEMA)
+                connection.execute("DELETE FROM lock")  # whoever held it died with the process
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise ConfigurationError(
+                f"{self.folder / 'controller.db'} can't be used: {error}",
+                "restore it from a backup, or start with another folder",
+            ) from None
+
+    def close(self) -> None:
+        """Let another controller have the folder."""
+        os.close(self._lock)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.folder / "controller.db", timeout=_BUSY_SECONDS, isolation_level=None)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one transaction, which an exception takes back."""
+        with closing(self._connect()) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                yield connection
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        """Read, without waiting for whoever writes."""
+        with closing(self._connect()) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def home(self, user: str) -> Path:
+        """The folder that an agent sees as its home."""
+        return self.folder / "agents" / user
+
+    def trackers(self, project: str) -> Path:
+        """The folder with the trackers kept for a project."""
+        return self.folder / "trackers" / project
+
+    def salts(self, project: str) -> Salts | None:
+        """The salts of a project, or None where nobody registered for it."""
+        rows = self._rows(_SALTS, project)
+        return Salts(*rows[0]) if rows else None
+
+    def public_key(self, user: str) -> str | None:
+        """The key that an account may log in with."""
+        rows = self._rows("SELECT public_key FROM agent WHERE user = ?", user)
+        return str(rows[0][0]) if rows else None
+
+    def owns(self, user: str, project: str) -> bool:
+        """Whether an agent registered for a project."""
+        return bool(self._rows("SELECT 1 FROM registration WHERE (user, project) = (?, ?)", user, project))
+
+    def locked(self) -> bool:
+        """Whether a registration is under way."""
+        return bool(self._rows("SELECT 1 FROM lock"))
+
+    def register(self, project: str, user: str, public_key: str) -> Salts:
+        """Register an agent for a project, with the side effects that existing controllers have.
+
+        The key replaces the one before, the agent's ``export`` and ``update`` (all of its home, for another key) are
+        made anew for this project alone. Raises :class:`BusyError` while another registration goes on, or while a
+        batch of this agent is being taken, which this would destroy.
+        """
+        with self._registering(), storage_errors(self.folder), self.transaction() as connection:
+            pending = "SELECT 1 FROM announcement WHERE state = 'announced' AND json_extract(agent, '$.user') = ?"
+            if connection.execute(pending, (user,)).fetchone():
+                raise BusyError(f"a batch of {user} is being taken", "try again in a moment")
+            known = connection.execute("SELECT public_key FROM agent WHERE user = ?", (user,)).fetchone()
+            connection.execute(
+                "INSERT INTO agent VALUES (?, ?, ?) ON CONFLICT (user) DO UPDATE"
+                " SET public_key = excluded.public_key, registered = excluded.registered",
+                (user, public_key, now()),
+            )
+            connection.execute("INSERT OR IGNORE INTO registration VALUES (?, ?)", (user, project))
+            tokens = (secrets.token_hex(TOKEN_BYTES), secrets.token_hex(TOKEN_BYTES))
+            connection.execute("INSERT OR IGNORE INTO project VALUES (?, ?, ?)", (project, *tokens))
+            # what was refused lay in the folders that go now
+            connection.execute(
+                "UPDATE announcement SET state = 'withdrawn'"
+                " WHERE state = 'refused' AND json_extract(agent, '$.user') = ?",
+                (user,),
+            )
+            self._make_home(user, project, everything=known is not None and known[0] != public_key)
+            return Salts(*connection.execute(_SALTS, (project,)).fetchone())
+
+    @contextmanager
+    def _registering(self) -> Iterator[None]:
+        try:
+            with self.transaction() as connection:
+                connection.execute("INSERT INTO lock VALUES ('registration', ?)", (now(),))
+        except sqlite3.IntegrityError:
+            raise BusyError("another registration is under way", "try again in a moment") from None
+        try:
+            yield
+        finally:
+            with self.transaction() as connection:
+                connection.execute("DELETE FROM lock WHERE name = 'registration'")
+
+    def _make_home(self, user: str, project: str, *, everything: bool) -> None:
+        home = self.home(user)
+        for path in (home,) if everything else (home / "export", home / "update"):
+            if path.exists():
+                shutil.rmtree(path)
+        for name in ("export", "update"):
+            (home / name / project).mkdir(parents=True)
+        if self.trackers(project).exists():
+            shutil.copytree(self.trackers(project), home / "update" / project, dirs_exist_ok=True)
+
+    def keep_tracker(self, project: str, user: str, name: str, content: bytes) -> None:
+        """Keep a tracker, and give it to the agent at once."""
+        self.trackers(project).mkdir(exist_ok=True)
+        replace_file(self.trackers(project) / name, content)
+        update = self.home(user) / "update" / project
+        update.mkdir(parents=True, exist_ok=True)
+        replace_file(update / name, content)
+
+    def announce(self, project: str, batch: str | None, agent: Mapping[str, Any], files: Mapping[str, Any]) -> None:
+        """Note that a batch was uploaded. One that still waits to be taken is not noted twice."""
+        texts = (json.dumps(agent), json.dumps(files))
+        with self.transaction() as connection:
+            waiting = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'announced')"
+            if batch and connection.execute(waiting, (project, batch)).fetchone():
+                return
+            connection.execute(
+                "INSERT INTO announcement (project, batch, agent, files, moment, state) VALUES (?, ?, ?, ?, ?, ?)",
+                (project, batch or secrets.token_hex(8), *texts, now(), "announced"),
+            )
+
+    def announced(self) -> list[Announcement]:
+        """The batches that wait to be taken, the oldest first."""
+        query = (
+            "SELECT sequence, project, batch, agent, files, moment FROM announcement"
+            " WHERE state = 'announced' ORDER BY sequence"
+        )
+        return [
+            Announcement(sequence, project, batch, json.loads(agent), json.loads(files), moment)
+            for sequence, project, batch, agent, files, moment in self._rows(query)
+        ]
+
+    def was_taken(self, project: str, batch: str) -> bool:
+        """Whether a batch was taken before."""
+        query = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'taken')"
+        return bool(self._rows(query, project, batch))
+
+    def settle(self, announcement: Announcement, state: str, reason: str = "") -> None:
+        """Note what became of an announcement: ``taken``, ``repeated`` or ``refused``."""
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE announcement SET state = ?, reason = ? WHERE sequence = ?",
+                (state, reason, announcement.sequence),
+            )
+
+    def refusal(self, project: str) -> str | None:
+        """Why the last batch of a project was refused, or None if it was not."""
+        query = (
+            "SELECT state, batch, reason FROM announcement"
+            " WHERE project = ? AND state NOT IN ('announced', 'withdrawn') ORDER BY sequence DESC LIMIT 1"
+        )
+        for state, batch, reason in self._rows(query, project):
+            return f"batch {batch} was refused: {reason}" if state == "refused" else None
+        return None
+
+    def keep_record(self, kind: str, project: str, content: object) -> None:
+        """Keep what an agent sent: a ``log`` record or a BigBoat ``status``."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO record (kind, project, moment, content) VALUES (?, ?, ?, ?)",
+                (kind, project, now(), json.dumps(content)),
+            )
+            connection.execute(
+                "DELETE FROM record WHERE kind = ?1 AND sequence NOT IN"
+                " (SELECT sequence FROM record WHERE kind = ?1 ORDER BY sequence DESC LIMIT ?2)",
+                (kind, MOST_RECORDS),
+            )

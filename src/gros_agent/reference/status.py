@@ -1,0 +1,59 @@
+"""What ``status.py`` answers: a component for everything that has to be right before an agent collects."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gros_agent.errors import AgentError
+from gros_agent.reference.options import Options
+from gros_agent.reference.state import State
+
+PREFLIGHT_DATE = "preflight_date.txt"
+
+
+def components(state: State, options: Options, project: str, user: str, trouble: str) -> dict[str, dict[str, Any]]:
+    """The state of each component, with ``total`` over all of them. ``trouble`` is what stops the intake, if any."""
+    found = {
+        "database": _component(),
+        "tracker": _component(_too_early(state, options, project)),
+        "permissions": _component(_unprepared(state, project, user)),
+        "lock": _component("a registration is under way" if state.locked() else ""),
+        "importer": _component(state.refusal(project) or ""),
+        "daemon": _component(trouble),
+        "network": _component(),
+    }
+    configuration = _component(found["tracker"].get("message", ""))
+    if configuration["ok"]:
+        try:
+            configuration["contents"] = options.contents()
+        except AgentError as error:
+            configuration = _component(error.message)
+    found["configuration"] = configuration
+    wrong = [name for name, one in found.items() if not one["ok"]]
+    found["total"] = _component(f"not ok: {', '.join(wrong)}" if wrong else "")
+    if wrong:
+        configuration.pop("contents", None)
+    return found
+
+
+def _component(message: str = "") -> dict[str, Any]:
+    return {"ok": False, "message": message} if message else {"ok": True}
+
+
+def _unprepared(state: State, project: str, user: str) -> str:
+    if not state.owns(user, project):
+        return f"{user} did not register for project {project}"
+    missing = [name for name in ("export", "update") if not (state.home(user) / name / project).is_dir()]
+    return f"{user} has no folder {missing[0]}/{project}: register again" if missing else ""
+
+
+def _too_early(state: State, options: Options, project: str) -> str:
+    """Until when the schedule wants an agent to wait, in words; empty when a scrape is due."""
+    path = state.trackers(project) / PREFLIGHT_DATE
+    if options.days is None or not path.exists():
+        return ""
+    try:
+        last = datetime.fromisoformat(path.read_text(encoding="utf-8").strip()).astimezone()
+    except ValueError:
+        return ""  # a date that nobody can read must not stop an agent for ever
+    due = last + timedelta(days=options.days) - timedelta(minutes=options.drift)
+    return f"not due before {due.isoformat(' ', 'seconds')}" if datetime.now(UTC) < due else ""
