@@ -18,16 +18,27 @@ def readme_command(name: str) -> str:
     return match[1]
 
 
-def test_first_command(agent: Agent) -> None:
-    """Its last part, in this checkout; the parts before it install what runs this test."""
+def in_checkout(name: str, agent: Agent) -> list[str]:
+    """The arguments of the last part of a command of the README, with this checkout as the repository."""
     if not (ROOT / ".git").exists():
         pytest.skip("these sources are no git checkout")
-    program, *arguments = shlex.split(readme_command("first").rpartition(" && ")[2])
+    program, *arguments = shlex.split(readme_command(name).rpartition(" && ")[2])
     assert program == ".venv/bin/gros-agent"
-    place = arguments.index("--home") + 1
-    arguments[place] = str(agent.home)
-    arguments = [one.replace("git:gros-agent=.", f"git:gros-agent={ROOT}") for one in arguments]
-    done = agent(*arguments)
+    if "--home" in arguments:
+        arguments[arguments.index("--home") + 1] = str(agent.home)
+    return [one.replace("git:gros-agent=.", f"git:gros-agent={ROOT}") for one in arguments]
+
+
+def test_first_command(agent: Agent) -> None:
+    """Its last part, in this checkout; the parts before it install what runs this test."""
+    done = agent(*in_checkout("first", agent), "--repo", str(ROOT))
+    assert done.status == 0, done
+    assert re.search(r"✓ (\d+) commits says git, and as many arrived", done.output)
+    assert re.search(r"✓ \d+ names and addresses of its people, 0 of them outside free text", done.output)
+
+
+def test_scrape_command(agent: Agent) -> None:
+    done = agent(*in_checkout("scrape", agent))
     assert done.status == 0, done
     assert re.search(r"gros-agent +git +\d+ +data_vcs_versions \d+", done.output)
     assert "rows in 3 tables" in done.output

@@ -19,6 +19,7 @@ from gros_agent.settings.model import Settings, masked
 
 if TYPE_CHECKING:
     from gros_agent.delivery import Export
+    from gros_agent.demo import Shown
     from gros_agent.registration import Registered
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -219,6 +220,37 @@ def print_export(export: "Export") -> None:
     if export.error:
         out.print(Text(f"error: {export.error}", style="red"))
         out.print(Text(f"  what to do: {export.hint}"))
+
+
+def print_step(name: str, text: str) -> None:
+    """Show a step of a demo that was taken."""
+    console().print(Text.assemble((f"{name:<12}", "bold"), text))
+
+
+def print_demo(shown: "Shown") -> None:
+    """Show what a demo's controller received."""
+    out = console()
+    table = _table("table", "rows", title="What the controller received")
+    table.columns[1].justify = "right"
+    for name, count in shown.rows.items():
+        table.add_row(name, str(count))
+    out.print()
+    out.print(table)
+    if shown.example:
+        example = _table("field", "value", title="Its newest commit")
+        for name, value in shown.example.items():
+            example.add_row(name, _example(value))
+        out.print(example)
+    right = shown.rows["data_vcs_versions"] == shown.commits
+    out.print(_verdict(f"{shown.commits} commits says git, and as many arrived", fine=right))
+    found = f": {', '.join(shown.found)}" if shown.found else ""
+    words = f"{shown.people} names and addresses of its people, {len(shown.found)} of them outside free text{found}"
+    out.print(_verdict(words, fine=not shown.found))
+    out.print(Text("Everything was on this machine, and is gone now."))
+
+
+def _verdict(text: str, *, fine: bool) -> Text:
+    return Text(f"{'✓' if fine else '✗'} {text}", style="green" if fine else "red")
 
 
 def show(one: Report | Preview) -> None:

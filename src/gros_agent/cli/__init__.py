@@ -20,8 +20,9 @@ from gros_agent.errors import AgentError, ExitStatus, Problems
 
 COMMANDS = {
     "config": "Show every setting and where it comes from.",
-    "export": "Deliver what was collected to the controller.",
     "controller": "Run a reference controller: the other side of the agent.",
+    "demo": "Show the whole path on this machine, with a controller of its own.",
+    "export": "Deliver what was collected to the controller.",
     "preflight": "Check whether everything is ready for a scrape.",
     "register": "Make the agent known to the controller, and get a project's secrets.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
@@ -31,7 +32,7 @@ COMMANDS = {
 
 EPILOG = """\b
 Example:
-  gros-agent scrape --project DEMO --source git=. --make-secrets
+  gros-agent demo
 """
 
 
