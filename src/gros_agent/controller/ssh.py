@@ -23,6 +23,8 @@ from gros_agent.storage import replace_file, storage_errors
 
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
+_REQUEST = 128 << 10
+"""Bytes in one SFTP write; OpenSSH takes messages of up to 256 KiB (SFTP_MAX_MSG_LENGTH)."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _GONE = re.compile("no such file", re.IGNORECASE)
 _SSH_ERRORS = (paramiko.SSHException, scp.SCPException, EOFError, OSError)
@@ -136,7 +138,7 @@ class Connection:
                     client.putfo(stream, f"~/{folder}/{name}", size=source.stat().st_size)
             else:
                 temporary = f"{folder}/.{name}.part"
-                sftp.put(str(source), temporary)
+                _upload(sftp, source, temporary)
                 sftp.posix_rename(temporary, f"{folder}/{name}")
         except _SSH_ERRORS as error:
             raise self._broken(error, f"{name} could not be uploaded") from None
@@ -189,12 +191,25 @@ class Connection:
         return ControllerError(f"{self._place}: {what}: {words}", "try again; what is to be delivered is kept")
 
 
+def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
+    """Send a file without waiting for each answer, and make sure that all of it arrived."""
+    with source.open("rb") as stream, sftp.open(target, "wb") as remote:
+        remote.MAX_REQUEST_SIZE = _REQUEST
+        remote.set_pipelined(True)
+        while block := stream.read(_REQUEST):
+            remote.write(block)
+    size = sftp.stat(target).st_size
+    if size != source.stat().st_size:
+        raise paramiko.SSHException(f"{size} bytes of {source.stat().st_size} arrived")
+
+
 def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Transport:
     """Shake hands, asking for a host key of a kind that is pinned."""
     transport = paramiko.Transport(plain)
     options = transport.get_security_options()
     kinds = set(known) | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in known else set())
     wanted = [kind for kind in options.key_types if kind in kinds]
+    options.ciphers = sorted(options.ciphers, key=lambda name: "gcm" not in name)  # encrypts and signs in one pass
     options.key_types = [*wanted, *(kind for kind in options.key_types if kind not in kinds)]
     try:
         transport.start_client(timeout=CONNECT_SECONDS)

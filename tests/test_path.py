@@ -1,0 +1,157 @@
+"""The whole path between the real agent and the real reference controller, on loopback."""
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.agent import Agent, Finished
+from support.controller import Controller, controller
+from support.repository import Repository, linear_history
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Controller]:
+    with controller(tmp_path / "controller") as one:
+        yield one
+
+
+def variables(running: Controller, agent: Agent, keys: str = "TEST", **more: str) -> dict[str, str]:
+    return {
+        "SSH_HOST": "127.0.0.1",
+        "SSH_PORT": str(running.ssh),
+        "SSH_HTTPS_PORT": str(running.https),
+        "SSH_HTTPS_CERT": str(running.certificate),
+        "JIRA_KEY": keys,
+        "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY",
+        "THE_KEY": str(agent.home / "id_ed25519"),
+        **more,
+    }
+
+
+def chain(agent: Agent, running: Controller, project: str, repository: Repository, keys: str) -> list[Finished]:
+    """What a run does for one project after the other."""
+    given = variables(running, agent, keys)
+    source = ("--source", f"git={repository.path}")
+    calls = (("register",), ("preflight",), ("scrape", *source), ("export",))
+    done = [agent(*call, "--project", project, variables=given) for call in calls]
+    assert [one.status for one in done] == [0, 0, 0, 0], done
+    return done
+
+
+def rows(running: Controller, project: str) -> list[dict[str, str]]:
+    found = []
+    for batch in running.inbox(project):
+        found += json.loads((batch / "data_vcs_versions.json").read_text())
+    return found
+
+
+def test_two_projects_have_different_pseudonyms(agent: Agent, running: Controller, tmp_path: Path) -> None:
+    """One agent, two keys, each its own salts: nobody can join the tables of the two by a person."""
+    repositories = {}
+    for project, count in (("ABC", 3), ("DEF", 2)):
+        repositories[project] = Repository.make(tmp_path / project)
+        for number in range(count):
+            repositories[project].commit(f"{project} {number}", {"a": str(number)})
+    for _ in range(2):
+        for project, repository in repositories.items():
+            chain(agent, running, project, repository, "ABC DEF")
+            repository.commit(f"{project} more", {"b": project})
+    for project, repository in repositories.items():
+        commits = repository.git("rev-list", "--reverse", "HEAD~1").splitlines()
+        assert [row["version_id"] for row in rows(running, project)] == commits
+        batches = running.inbox(project)
+        receipts = [json.loads((batch / "receipt.json").read_text()) for batch in batches]
+        ours = (agent.home / "state" / "receipts" / project).iterdir()
+        assert {one["batch"] for one in receipts} == {json.loads(path.read_text())["batch"] for path in ours}
+    people = [{row["developer"] for row in rows(running, project)} for project in ("ABC", "DEF")]
+    assert len(people[0]) == len(people[1]) == 1
+    assert not people[0] & people[1]
+
+
+@pytest.mark.parametrize("option", ["--no-sftp", "--no-scp"])
+def test_either_way_of_files(agent: Agent, repository: Repository, tmp_path: Path, option: str) -> None:
+    repository.commit("one", {"a": "1"})
+    with controller(tmp_path / "controller", option) as running:
+        chain(agent, running, "TEST", repository, "TEST")
+        assert len(rows(running, "TEST")) == 1
+    (receipt,) = (agent.home / "state" / "receipts" / "TEST").iterdir()
+    assert json.loads(receipt.read_text())["way"] == {"--no-sftp": "scp", "--no-scp": "sftp"}[option]
+
+
+def test_not_due_yet(agent: Agent, repository: Repository, tmp_path: Path) -> None:
+    repository.commit("one", {"a": "1"})
+    with controller(tmp_path / "controller", "--days", "1") as running:
+        chain(agent, running, "TEST", repository, "TEST")
+        given = variables(running, agent)
+        assert agent("register", variables=given).status == 0
+        done = agent("preflight", variables=given)
+    assert done.status == 5, done
+    assert "not due" in done.output
+
+
+def test_up_to_date(agent: Agent, running: Controller) -> None:
+    done = agent("version", "--check", variables=variables(running, agent))
+    assert done.status == 0
+    assert "0.1.0" in done.output
+
+
+def test_another_host_key_after_known_hosts_was_deleted(
+    agent: Agent, running: Controller, repository: Repository
+) -> None:
+    """The controller tells its host keys over the pinned HTTPS channel, so that none is trusted at first sight."""
+    repository.commit("one", {"a": "1"})
+    done = chain(agent, running, "TEST", repository, "TEST")
+    assert "told by the controller over HTTPS" in done[0].output
+    (agent.home / "state" / "controller_hosts").unlink()
+    chain(agent, running, "TEST", repository, "TEST")
+
+
+def test_rotated_key(agent: Agent, running: Controller, repository: Repository) -> None:
+    repository.commit("one", {"a": "1"})
+    chain(agent, running, "TEST", repository, "TEST")
+    before = (agent.home / "id_ed25519").read_bytes()
+    assert agent("register", "--rotate", variables=variables(running, agent)).status == 0
+    assert (agent.home / "id_ed25519").read_bytes() != before
+    repository.commit("two", {"a": "2"})
+    chain(agent, running, "TEST", repository, "TEST")
+    assert len(rows(running, "TEST")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path, seed: int) -> None:
+    """kill -9 at four times 25 random moments of scrape, upload and announcement: each commit arrives exactly once."""
+    repository = linear_history(tmp_path / "long", 400)
+    repository.git("reset", "--quiet", "--hard")
+    given = variables(running, agent)
+    assert agent("register", variables=given).status == 0
+    source = ("--source", f"git={repository.path}")
+    chance = random.Random(seed)
+    kills = 0
+    while kills < 25:
+        for command in (("scrape", *source), ("export",)):
+            process = agent.start(*command, variables=given)
+            time.sleep(chance.uniform(0.1, 0.8))
+            process.kill()
+            output, errors = process.communicate()
+            kills += process.returncode == -9
+            assert process.returncode in {-9, 0, 6}, (output, errors)
+            for path in agent.export().glob("*.json"):
+                json.loads(path.read_text())
+        if chance.random() < 0.3:
+            repository.commit(f"late {kills}", {"late": str(kills)})
+    assert agent("export", variables=given).status == 0
+    assert agent("scrape", *source, variables=given).status == 0
+    assert agent("export", variables=given).status == 0
+    arrived = Counter(row["version_id"] for row in rows(running, "TEST"))
+    assert set(arrived) == set(repository.git("rev-list", "HEAD").splitlines())
+    assert set(arrived.values()) == {1}
+    assert len(running.inbox("TEST")) > 1
+    for batch in running.inbox("TEST"):
+        for path in batch.glob("*.json"):
+            json.loads(path.read_text())
