@@ -62,8 +62,9 @@ class TestLogs:
     def test_json(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         done = agent.scrape("--source", f"git={repository.path}", "--no-secrets", "--log-format", "json")
-        (record,) = [json.loads(line) for line in done.errors.splitlines()]
+        record, *others = [json.loads(line) for line in done.errors.splitlines()]
         assert record["level"] == "WARNING"
+        assert [one["level"] for one in others] == ["INFO"]
         assert record["time"].endswith("Z")
 
     def test_quiet(self, agent: Agent, repository: Repository) -> None:

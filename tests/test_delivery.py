@@ -69,6 +69,7 @@ def test_the_whole_path(agent: Agent, controller: ExistingController, repository
     assert row["developer"] == sha("Ada Author")
     (announced,) = controller.announced
     assert announced["files"]["export"] == ["data_change_path.json", "data_tag.json", "data_vcs_versions.json"]
+    assert announced["files"]["other"] == ["scrape.log"]
     assert announced["files"]["update"] == ["latest_vcs_versions.json", "preflight_date.txt"]
     assert announced["agent"]["user"] == controller.variables()["SSH_USERNAME"]
     assert announced["agent"]["version"].startswith("gros_agent/")
@@ -323,8 +324,8 @@ class TestInterruptions:
         def take_and_cut(_handler: BaseHTTPRequestHandler) -> None:
             if not controller.announced:
                 controller.announced.append({})
-                names = {"export": sorted(files["tables"]), "update": ["latest_vcs_versions.json"], "other": []}
-                controller.take("TEST", names)
+                names = {"export": sorted(files["tables"]), "update": ["latest_vcs_versions.json"]}
+                controller.take("TEST", {**names, "other": ["scrape.log"]})
 
         controller.misbehave["export.py"] = take_and_cut
         assert chain("export").status == 6

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import random
+import re
 import shutil
 import signal
 import socket
@@ -341,6 +342,17 @@ class TestDisk:
         done = in_namespace(ready, script, "scrape", "--project", "TEST", "--source", f"git={repository.path}")
         assert done.status == 7
         assert "can't be written: Read-only file system" in " ".join(done.output.split())
+
+
+class TestLogFile:
+    def test_ends_with_the_status(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        for source, status in ((f"git={repository.path}", 0), ("git=/nowhere", 3)):
+            assert ready.scrape("--source", source).status == status
+            lines = (ready.export() / "scrape.log").read_text().splitlines()
+            assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}:[A-Z]+:", line) for line in lines)
+            assert lines[-1].endswith(f":Process ended with status code {status}")
+            assert len(lines) > 1
 
 
 class TestDelivery:

@@ -7,6 +7,7 @@ the batch once, and one that does not gets it at least once, which changes nothi
 
 import hashlib
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from typing import Literal
 import msgspec
 
 from gros_agent.controller import ControllerError
-from gros_agent.controller.client import ControllerClient, agent_user, hostname
+from gros_agent.controller.client import TRIES, ControllerClient, agent_user, hostname
 from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, worst
+from gros_agent.logs import SCRAPE_LOG
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.storage import replace_file, storage_errors
@@ -31,7 +33,6 @@ PICK_UP_SECONDS = 300.0
 """How long to wait until the controller took an announced batch."""
 _POLL_SECONDS = 0.5
 PREFLIGHT_DATE = "preflight_date.txt"
-LOG = "scrape.log"
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +109,8 @@ def files_of(folder: ProjectFolder, batch: Manifest) -> tuple[File, ...]:
     listed = [_file(folder.path / name, "export", rows) for name, rows in sorted(batch.tables.items())]
     updates = [*sorted(batch.trackers), PREFLIGHT_DATE]
     listed += [_file(folder.path / name, "update", None) for name in updates if (folder.path / name).exists()]
-    if (folder.path / LOG).exists():
-        listed.append(_file(folder.path / LOG, "other", None))
+    if (folder.path / SCRAPE_LOG).exists():
+        listed.append(_file(folder.path / SCRAPE_LOG, "other", None))
     return tuple(listed)
 
 
@@ -170,14 +171,11 @@ class _Export:
         before = open_delivery(self._settings, self._project)
         if before is not None and before.batch != self._batch.identifier:
             before = None
-        with connect(self._settings, self._project, self._known_hosts) as connection:
-            if before is not None and before.stage != "uploading" and not self._anything_left(connection):
-                return self._finish(way="")  # the announcement came through, its answer did not
-            way = connection.way
-            self._note("uploading")
-            for number, one in enumerate(self._files):
-                self._progress(f"{self._project}: upload", number, len(self._files))
-                connection.put(self._folder.path / one.name, self._place, one.name)
+        if before is not None and before.stage != "uploading":
+            with connect(self._settings, self._project, self._known_hosts) as connection:
+                if not self._anything_left(connection):
+                    return self._finish(way="")  # the announcement came through, its answer did not
+        way = self._upload()
         self._note("announcing")
         names = {
             heading: [one.name for one in self._files if one.heading == heading]
@@ -189,6 +187,26 @@ class _Export:
         self._note("announced")
         self._wait(pick_up)
         return self._finish(way)
+
+    def _upload(self) -> str:
+        """Upload all files, again from the file where a connection broke, and return the way they went."""
+        waiting = list(self._files)
+        for attempt in range(1, TRIES + 1):
+            try:
+                with connect(self._settings, self._project, self._known_hosts) as connection:
+                    self._note("uploading")  # from here on a registration would clear what is there
+                    while waiting:
+                        done = len(self._files) - len(waiting)
+                        self._progress(f"{self._project}: upload", done, len(self._files))
+                        connection.put(self._folder.path / waiting[0].name, self._place, waiting[0].name)
+                        waiting.pop(0)
+                    return connection.way
+            except ControllerError as error:
+                if not error.transient or attempt == TRIES:
+                    raise
+                log.warning("project %s: %s; trying again", self._project, error)
+                time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
+        raise AssertionError("the last try returns or raises")
 
     def _anything_left(self, connection: Connection) -> bool:
         return any(connection.exists(self._place, one.name) for one in self._by_size())

@@ -5,11 +5,14 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal, TextIO
 
 from gros_agent.settings.values import MASK
 from gros_agent.urls import without_password
 
+SCRAPE_LOG = "scrape.log"
+"""The log of a scrape, beside its tables."""
 LogFormat = Literal["text", "json"]
 _SHORTEST = 4
 """A secret of fewer characters would mask half of every line."""
@@ -78,7 +81,37 @@ class _Json(logging.Formatter):
         return json.dumps(content, ensure_ascii=False)
 
 
-def configure(level: str, form: LogFormat, redactor: Redactor) -> None:
+class _Project(logging.Formatter):
+    """As the status dashboard of existing installations reads it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s:%(levelname)s:%(message)s")
+
+
+redactor = Redactor()
+"""Knows the secrets of this process: there is one, as there is one set of loggers."""
+
+
+class ProjectLog:
+    """A scrape's own log file, made anew; its last line says with which status the scrape ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        self._handler.setFormatter(_Project())
+        self._handler.addFilter(redactor)
+        self._logger = logging.getLogger("gros_agent")
+        self._logger.addHandler(self._handler)
+
+    def end(self, status: int) -> None:
+        """Write the last line, and close the file."""
+        self._logger.removeHandler(self._handler)
+        level = logging.INFO if status == 0 else logging.ERROR
+        words = f"Process ended with status code {status}"
+        self._handler.handle(logging.LogRecord("gros_agent", level, "", 0, words, None, None))
+        self._handler.close()
+
+
+def configure(level: str, form: LogFormat) -> None:
     """Send the agent's log records of ``level`` and above to standard error."""
     handler = _StandardError()
     handler.setFormatter(_Json() if form == "json" else _Text())

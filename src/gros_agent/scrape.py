@@ -10,11 +10,13 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gros_agent import entries
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError, worst
+from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import malformed_keys
@@ -169,12 +171,35 @@ def scrape(
             report = _recovered(project, folder, unreported)
         else:
             replaced = _make_room(settings, project, folder, options)
-            if reports:
-                _take_trackers(settings, project, folder, options)
-            report = _Scrape(settings, project, options, folder, progress).run(replaced)
+            with _logged(folder) as ended:
+                if reports:
+                    _take_trackers(settings, project, folder, options)
+                report = _Scrape(settings, project, options, folder, progress).run(replaced)
+                ended(report.status)
         tell(report)
         folder.acknowledge()
     return report.status
+
+
+@contextmanager
+def _logged(folder: ProjectFolder) -> Iterator[Callable[[ExitStatus], None]]:
+    """Keep the log of a scrape beside its tables; to be told how the scrape ended, if no error says it."""
+    with storage_errors(folder.path):
+        file = ProjectLog(folder.path / SCRAPE_LOG)
+    status = ExitStatus.UNEXPECTED
+
+    def ended(how: ExitStatus) -> None:
+        nonlocal status
+        status = how
+
+    try:
+        yield ended
+    except AgentError as error:
+        log.error("%s", error)  # noqa: TRY400 (whoever asked is told in words)
+        status = error.status
+        raise
+    finally:
+        file.end(status)
 
 
 def _recovered(project: str, folder: ProjectFolder, manifest: Manifest) -> Report:
@@ -275,8 +300,14 @@ class _Scrape:
             return failed(entry, error, time.monotonic() - start)
         if collected.position is not None:
             known[entry.name] = collected.position
+        for note in collected.notes:
+            log.info("project %s: source %s: %s", self._project, entry.name, note)
         tables = {name: table.count - before[name].rows for name, table in writer.tables.items()}
-        return collected_outcome(entry, source, collected, tables, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        words = "project %s: source %s: %d new items, %d rows in %.1f s"
+        outcome = collected_outcome(entry, source, collected, tables, seconds)
+        log.info(words, self._project, entry.name, outcome.items, sum(tables.values()), seconds)
+        return outcome
 
 
 def collected_outcome(

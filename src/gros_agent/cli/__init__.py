@@ -15,8 +15,9 @@ from typing import Any
 import click
 
 from gros_agent import __version__
-from gros_agent.cli.options import GlobalOptions, global_options, redactor
+from gros_agent.cli.options import GlobalOptions, global_options
 from gros_agent.errors import AgentError, ExitStatus, Problems
+from gros_agent.logs import redactor
 
 COMMANDS = {
     "config": "Show every setting and where it comes from.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import click
 
-from gros_agent.logs import Redactor, configure
+from gros_agent.logs import configure, redactor
 
 if TYPE_CHECKING:
     from gros_agent.settings.model import Settings
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 F = TypeVar("F", bound=Callable[..., Any])
 _KEY = "gros_agent.global_options"
-
-redactor = Redactor()
-"""Knows the secrets of this process, for logs and messages."""
 
 
 @dataclass
@@ -55,7 +52,7 @@ class GlobalOptions:
     def set_up_log(self, level: str) -> None:
         """Log to standard error from here on."""
         type(self).debugging = level == "DEBUG"
-        configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format, redactor)
+        configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format)
 
 
 def _log_to_controller(settings: "Settings", project: str) -> None:

@@ -7,3 +7,8 @@ class ControllerError(AgentError):
     """The controller can't be reached, refuses, or answers something that it should not."""
 
     status = ExitStatus.PREFLIGHT
+
+    def __init__(self, message: str, hint: str = "", *, transient: bool = False) -> None:
+        super().__init__(message, hint)
+        self.transient = transient
+        """Whether another try may go better: a connection broke, nothing was refused."""

@@ -23,6 +23,8 @@ from gros_agent.storage import replace_file, storage_errors
 
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
+SILENCE_SECONDS = 60.0
+"""How long the other side may say nothing in the middle of a file."""
 _REQUEST = 128 << 10
 """Bytes in one SFTP write; OpenSSH takes messages of up to 256 KiB (SFTP_MAX_MSG_LENGTH)."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -178,17 +180,20 @@ class Connection:
         if self._sftp is None and not self._classic:
             try:
                 self._sftp = paramiko.SFTPClient.from_transport(self._transport)
+                if self._sftp and (channel := self._sftp.get_channel()):
+                    channel.settimeout(SILENCE_SECONDS)
             except (paramiko.SSHException, EOFError):
                 self._classic = True  # refused: an existing controller
         return self._sftp
 
     def _scp(self) -> scp.SCPClient:
         # the tilde has to arrive unquoted; nothing in the paths that we make needs quotes
-        return scp.SCPClient(self._transport, sanitize=False, socket_timeout=CONNECT_SECONDS)
+        return scp.SCPClient(self._transport, sanitize=False, socket_timeout=SILENCE_SECONDS)
 
     def _broken(self, error: BaseException, what: str = "the SSH connection failed") -> ControllerError:
         words = str(error) or type(error).__name__
-        return ControllerError(f"{self._place}: {what}: {words}", "try again; what is to be delivered is kept")
+        hint = "try again; what is to be delivered is kept"
+        return ControllerError(f"{self._place}: {what}: {words}", hint, transient=True)
 
 
 def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
