@@ -1,6 +1,8 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,36 @@ def leaks(folder: Path, text: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
+@contextlib.contextmanager
+def watched_arguments() -> Iterator[set[bytes]]:
+    """The argument lists of all processes that run meanwhile, looked at as often as can be."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # it ended
+                    seen.add(path.read_bytes())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
 class TestHttp:
+    def test_password_is_in_no_argument_list(self, ready: Agent, repository: Repository) -> None:
+        with git_http(repository.path.parent, "reader", CANARY) as server, watched_arguments() as seen:
+            (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\nusername=reader\npassword={CANARY}\n")
+            for _ in range(3):
+                assert ready.scrape("--source", f"git=http://127.0.0.1:{server.port}/repository").status == 0
+        assert any(b"ls-remote" in arguments for arguments in seen)
+        assert not any(CANARY.encode() in arguments for arguments in seen)
+
     def test_password_of_the_host(self, ready: Agent, repository: Repository) -> None:
         with git_http(repository.path.parent, "reader", CANARY) as server:
             (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\nusername=reader\npassword={CANARY}\n")
