@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.collection import drain
 from gros_agent.errors import SourceError
-from gros_agent.scrape import drain
 from gros_agent.settings.model import Host
 from gros_agent.sources import KNOWN_TYPES, sources
 from gros_agent.sources.base import Collected, Context, Source, SourceEntry

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gros_agent.preflight import Result, Status
 from gros_agent.preview import NOT_AT_ALL, PLAIN, PSEUDONYM, Preview
-from gros_agent.scrape import Outcome, Report
+from gros_agent.report import Outcome, Report
 from gros_agent.settings.model import Settings, masked
 
 if TYPE_CHECKING:

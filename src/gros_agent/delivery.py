@@ -22,6 +22,7 @@ from gros_agent.controller.client import TRIES, ControllerClient, agent_user, ho
 from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, worst
 from gros_agent.logs import SCRAPE_LOG
+from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.storage import replace_file, storage_errors
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 PICK_UP_SECONDS = 300.0
 """How long to wait until the controller took an announced batch."""
 _POLL_SECONDS = 0.5
-PREFLIGHT_DATE = "preflight_date.txt"
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

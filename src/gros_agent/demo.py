@@ -16,17 +16,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gros_agent import preflight, process, registration
+from gros_agent.collection import ScrapeOptions
 from gros_agent.delivery import Receipt, export
 from gros_agent.entries import parse
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.scrape import Report, ScrapeOptions, scrape
+from gros_agent.scrape import scrape
 from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git.access import base_environment
 from gros_agent.tables.schema import TABLES
+
+if TYPE_CHECKING:
+    from gros_agent.report import Report
 
 PROJECT = "DEMO"
 START_SECONDS = 30

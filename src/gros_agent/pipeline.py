@@ -7,9 +7,11 @@ so that one that fails does not stop the next.
 
 from collections.abc import Callable, Sequence
 
+from gros_agent.collection import ScrapeOptions
 from gros_agent.errors import AgentError, ConfigurationError, ExitStatus, Problems, worst
 from gros_agent.preview import Preview, check_possible, preview
-from gros_agent.scrape import Report, ScrapeOptions, scrape
+from gros_agent.report import Report
+from gros_agent.scrape import scrape
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress

@@ -8,23 +8,20 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from gros_agent.errors import ConfigurationError, SourceError
-from gros_agent.privacy import Pseudonymiser
-from gros_agent.scrape import (
-    Outcome,
+from gros_agent.collection import (
     ScrapeOptions,
     check_key,
     collectable,
-    collected_outcome,
     drain,
-    failed,
     list_sources,
     pinned_hosts,
     read_trackers,
     source_context,
     source_tables,
-    unavailable,
 )
+from gros_agent.errors import ConfigurationError, SourceError
+from gros_agent.privacy import Pseudonymiser
+from gros_agent.report import Outcome, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, SourceEntry, no_progress

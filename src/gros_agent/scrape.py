@@ -3,120 +3,37 @@
 A source that fails is an outcome, and its rows are taken back; the others go on.
 """
 
-import hashlib
 import logging
-import re
 import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from gros_agent import entries
-from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError, worst
+from gros_agent.collection import (
+    ScrapeOptions,
+    check_key,
+    collectable,
+    drain,
+    list_sources,
+    read_trackers,
+    source_context,
+    source_tables,
+    tracker_names,
+)
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
+from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
-from gros_agent.settings.environment import malformed_keys
-from gros_agent.settings.model import Host, Settings
-from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, Progress, Source, SourceEntry, no_progress
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import Progress, SourceEntry, no_progress
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import Manifest, ProjectFolder
-from gros_agent.tables.schema import TABLES, Row
 from gros_agent.tables.writer import Writer
-from gros_agent.urls import host_of
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScrapeOptions:
-    """How to scrape.
-
-    ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
-    ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
-    sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured.
-    """
-
-    extra: Sequence[SourceEntry] = ()
-    full: bool = False
-    no_secrets: bool = False
-    make_secrets: bool = False
-    discard: bool = False
-    clones: Path | None = None
-    known_hosts: Path | None = None
-    no_ssh: bool = False
-    silence: float = 120.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one source: its new items, the rows of each table, and what has to be said about it."""
-
-    source: str
-    kind: str
-    items: int = 0
-    expected: int | None = None
-    tables: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-    error: str = ""
-    hint: str = ""
-    status: ExitStatus = ExitStatus.DONE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What became of a project. ``tables`` has the rows that lie in its folder now, where a batch was published."""
-
-    project: str
-    outcomes: tuple[Outcome, ...] = ()
-    tables: Mapping[str, int] = field(default_factory=dict)
-    folder: Path | None = None
-    notes: tuple[str, ...] = ()
-    error: str = ""
-    hint: str = ""
-    own_status: ExitStatus = ExitStatus.DONE
-
-    @property
-    def status(self) -> ExitStatus:
-        """The worst of the project's own status and those of its sources."""
-        return worst((self.own_status, *(outcome.status for outcome in self.outcomes)))
-
-
-def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
-    """Raise :class:`ConfigurationError` for a project key that is malformed, or that nothing is known about."""
-    for problem in malformed_keys((project,), "option --project"):
-        raise problem
-    known = project in settings.projects or (settings.home.export / project / entries.FILE).exists()
-    if not known and not options.extra:
-        raise ConfigurationError(
-            f"project {project} is not known here: there is no {settings.home.export / project / entries.FILE}",
-            "check the key, or name a source: --source git=URL",
-        )
-
-
-def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tuple[SourceEntry, ...]:
-    """A project's sources. Raises :class:`ConfigurationError` if there are none, or two of one name."""
-    path = settings.home.export / project / entries.FILE
-    listed = entries.read(path)
-    found = (*(listed or ()), *options.extra)
-    if not found:
-        raise ConfigurationError(
-            f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
-            "name a source: --source git=URL, or write the list",
-        )
-    for name, count in Counter(entry.name for entry in found).items():
-        if count > 1:
-            raise ConfigurationError(
-                f"project {project}: {count} sources are called {name!r}",
-                "give each a name: --source TYPE:NAME=URL",
-            )
-    return found
 
 
 def load_pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> Pseudonymiser:
@@ -234,7 +151,7 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, opti
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
-    names = _tracker_names(list_sources(settings, project, options))
+    names = tracker_names(list_sources(settings, project, options))
     for name, content in delivery.fetch_trackers(settings, project, names).items():
         with storage_errors(folder.path):
             if content is None:
@@ -310,84 +227,6 @@ class _Scrape:
         return outcome
 
 
-def collected_outcome(
-    entry: SourceEntry, source: Source, collected: Collected, tables: Mapping[str, int], seconds: float
-) -> Outcome:
-    """The outcome of a source that was collected; ``tables`` has the rows that it brought to each table."""
-    return Outcome(
-        source=entry.name,
-        kind=entry.type,
-        items=tables[source.items.table],
-        expected=collected.expected,
-        tables={row.table: tables[row.table] for row in source.tables},
-        seconds=seconds,
-        notes=collected.notes,
-    )
-
-
-def unavailable(entry: SourceEntry) -> Outcome:
-    """The outcome of a source that nothing here collects."""
-    return Outcome(
-        source=entry.name,
-        kind=entry.type,
-        error=f"this version collects no sources of type {entry.type}",
-        hint="its data is missing from the tables",
-        status=ExitStatus.PARTLY,
-    )
-
-
-def failed(entry: SourceEntry, error: AgentError, seconds: float = 0.0) -> Outcome:
-    """The outcome of a source that could not be collected."""
-    return Outcome(
-        source=entry.name,
-        kind=entry.type,
-        seconds=seconds,
-        error=error.message,
-        hint=error.hint,
-        status=ExitStatus.PARTLY,
-    )
-
-
-def source_host(settings: Settings, entry: SourceEntry) -> Host:
-    """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
-    name, port = host_of(entry.url)
-    return settings.host(name, port) if name else Host()
-
-
-def source_context(
-    settings: Settings,
-    project: str,
-    entry: SourceEntry,
-    options: ScrapeOptions,
-    progress: Progress = no_progress,
-) -> Context:
-    """What a source is given. Raises :class:`SourceError` for a URL that can't be read."""
-
-    def of_source(what: str, done: int, total: int | None) -> None:
-        progress(f"{entry.name}: {what}", done, total)
-
-    clones = options.clones or settings.home.state / "repos"
-    return Context(
-        entry=entry,
-        host=source_host(settings, entry),
-        folder=clones / project / _folder_name(entry),
-        known_hosts=options.known_hosts or pinned_hosts(settings),
-        silence=options.silence,
-        progress=of_source,
-    )
-
-
-def pinned_hosts(settings: Settings) -> Path:
-    """The file with the SSH host keys of sources."""
-    return settings.home.state / "known_hosts"
-
-
-def _folder_name(entry: SourceEntry) -> str:
-    """A folder name that no name or URL of a source can lead out of, the same in each run."""
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.name).strip(".-")[:60]
-    return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
-
-
 def _replaced(batch: Manifest | None) -> tuple[str, ...]:
     if batch is None:
         return ()
@@ -403,33 +242,3 @@ def _limits(writer: Writer) -> Iterator[str]:
         for name, count in table.beyond.items():
             if count:
                 yield f"{table.row.table}: {count} values of {name} are larger than the existing importer can read"
-
-
-def collectable(entry: SourceEntry) -> Source | None:
-    """What collects a source, or None."""
-    return sources().get(entry.type)
-
-
-def read_trackers(folder: Path, found: Sequence[SourceEntry]) -> dict[str, dict[str, str]]:
-    """The trackers of these sources: file name → source name → position."""
-    return {name: trackers.read(folder / name) for name in _tracker_names(found)}
-
-
-def _tracker_names(found: Sequence[SourceEntry]) -> list[str]:
-    return sorted({source.tracker for entry in found if (source := collectable(entry))})
-
-
-def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:
-    """Hand over each block of a collection, and return how it ended."""
-    while True:
-        try:
-            block = next(collection)
-        except StopIteration as end:
-            collected: Collected = end.value
-            return collected
-        take(block)
-
-
-def source_tables(found: Sequence[SourceEntry]) -> list[type[Row]]:
-    """The tables that these sources can fill."""
-    return [row for row in TABLES if any(row in source.tables for entry in found if (source := collectable(entry)))]

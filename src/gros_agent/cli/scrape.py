@@ -80,8 +80,8 @@ def command(
     export/KEY: all tables and trackers of a scrape together, or none.
     """
     from gros_agent import console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
     from gros_agent.entries import parse  # noqa: PLC0415
-    from gros_agent.scrape import ScrapeOptions  # noqa: PLC0415
 
     settings = current(ctx).load()
     chosen = pipeline.choose_projects(settings, projects)

@@ -14,6 +14,9 @@ from gros_agent.settings.values import Value
 PREFLIGHT_ENVIRONMENT = "preflight_env"
 """The file in a project's folder with the variables that its controller gave it."""
 
+PREFLIGHT_DATE = "preflight_date.txt"
+"""The file beside it with the moment when preflight passed; the controller's schedule counts from there."""
+
 Overrides = Mapping[tuple[str, str], Value]
 """Section and option → value from the command line."""
 

@@ -1,35 +1,24 @@
-"""Checks before the work: each has a result and says what to do.
+"""The checks that need no controller: settings, files, keys, programs and sources."""
 
-A check is a function of a :class:`Scope` that yields results. It never raises: what goes wrong is a result.
-"""
-
-import enum
 import os
 import shutil
 import stat
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from gros_agent import entries
-from gros_agent.errors import AgentError, ConfigurationError, ExitStatus
-from gros_agent.scrape import ScrapeOptions, collectable, source_context
+from gros_agent.collection import ScrapeOptions, collectable, source_context
+from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.files import owner
-from gros_agent.settings.load import PREFLIGHT_ENVIRONMENT
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import SourceEntry
 from gros_agent.sources.git.access import supported_version
-from gros_agent.storage import replace_file, storage_errors
-from gros_agent.version import version
-
-if TYPE_CHECKING:
-    from gros_agent.controller import client
 
 EXPIRY_WARNING = timedelta(days=30)
 LITTLE_SPACE = 1 << 30
@@ -39,58 +28,6 @@ NO_SPACE = 64 << 20
 SHORTEST_RSA = 3072
 """Bits of an RSA key below which NIST SP 800-57 advises against it beyond 2030."""
 WEAKEST_RSA = 2048
-LARGEST_SKEW = 120.0
-"""Seconds between two clocks that the schedule and the order of events can bear."""
-PREFLIGHT_DATE = "preflight_date.txt"
-
-
-class Status(enum.StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    NOT_DUE = "not due"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one check found, and what to do about it."""
-
-    name: str
-    status: Status
-    detail: str
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What to check: the settings and projects, another secrets file, and what is left out."""
-
-    settings: Settings
-    projects: tuple[str, ...] = ()
-    secrets_path: Path | None = None
-    no_secrets: bool = False
-    no_ssh: bool = False
-    silence: float = 30.0
-
-
-Check = Callable[[Scope], Iterator[Result]]
-
-
-def run(scope: Scope) -> Iterator[Result]:
-    """Run all checks, one after the other."""
-    for check in CHECKS:
-        yield from check(scope)
-
-
-def status_of(results: list[Result]) -> ExitStatus:
-    """The exit status that results stand for."""
-    found = {result.status for result in results}
-    if Status.FAILED in found:
-        return ExitStatus.PREFLIGHT
-    return ExitStatus.NOT_DUE if Status.NOT_DUE in found else ExitStatus.DONE
 
 
 def check_settings(scope: Scope) -> Iterator[Result]:
@@ -274,102 +211,3 @@ def _source_result(scope: Scope, project: str, entry: SourceEntry) -> Result:
         return Result(name, Status.OK, source.check(context))
     except AgentError as error:
         return Result(name, Status.FAILED, error.message, error.hint)
-
-
-def check_controller(scope: Scope) -> Iterator[Result]:
-    """The controller shows the pinned certificate, is ready for each project, and has our clock and version."""
-    name, settings = "controller", scope.settings
-    if settings.controller() is None:
-        yield Result(name, Status.SKIPPED, "no controller is configured")
-        return
-    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415 (slow to import)
-
-    try:
-        client = ControllerClient(settings, read_seconds=scope.silence)
-        yield _server_certificate(settings, client.host, scope.silence)
-        for project in scope.projects:
-            yield from _status_results(scope, project, client.status(project))
-        yield _version_result(client)
-    except AgentError as error:
-        yield Result(name, Status.FAILED, error.message, error.hint)
-
-
-def _server_certificate(settings: Settings, address: tuple[str, int], seconds: float) -> Result:
-    from gros_agent.controller import tls  # noqa: PLC0415 (slow to import)
-
-    name, (host, port) = "server certificate", address
-    shown = tls.read_shown(host, port, seconds)
-    reason = tls.refusal(host, port, settings.certificate, seconds)
-    if reason is None:
-        return Result(name, Status.OK, f"{host} port {port}: trusted, for {', '.join(shown.names)}")
-    detail = f"{host} port {port} shows {shown.fingerprint[:16]}… for {', '.join(shown.names)}: {reason}"
-    if settings.certificate is not None:
-        pinned = ", ".join(f"{one.fingerprint[:16]}…" for one in tls.read_pinned(settings.certificate))
-        detail += f"; pinned is {pinned}"
-    return Result(name, Status.FAILED, detail, "ask the controller's operator for its certificate, and compare")
-
-
-def _status_results(scope: Scope, project: str, status: "client.Status") -> Iterator[Result]:
-    for name, component in status.components.items():
-        detail = component.message or ("is ready" if component.ok else "is not ready")
-        if component.ok:
-            yield Result(f"{project}: {name}", Status.OK, detail)
-        else:
-            bad = Status.NOT_DUE if status.not_due else Status.FAILED
-            hint = "" if status.not_due else "see the controller's log"
-            yield Result(f"{project}: {name}", bad, detail, hint)
-    if status.skew is not None and abs(status.skew) > LARGEST_SKEW:
-        detail = f"the controller's clock and ours are {abs(status.skew):.0f} s apart"
-        yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
-    if all(component.ok for component in status.components.values()):
-        _note_passed(scope.settings, project, status.contents)
-
-
-def _note_passed(settings: Settings, project: str, contents: str) -> None:
-    """Keep what the controller says for the scrape, and when; its schedule counts from there."""
-    folder = settings.home.export / project
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / PREFLIGHT_ENVIRONMENT, contents.encode())
-        moment = datetime.now().astimezone().isoformat(timespec="microseconds")
-        replace_file(folder / PREFLIGHT_DATE, moment.encode())
-
-
-def _version_result(client: "client.ControllerClient") -> Result:
-    text = version(client.settings.home)
-    answer = client.version(text)
-    if answer is None:
-        return Result("agent version", Status.OK, f"{text}: the controller can't tell whether it is up to date")
-    if answer.up_to_date:
-        return Result("agent version", Status.OK, f"{text} is up to date")
-    return Result("agent version", Status.WARNING, f"{text}, the controller knows {answer.version}", "update the agent")
-
-
-def check_log_in(scope: Scope) -> Iterator[Result]:
-    """The agent can log in to the controller, which shows the pinned host key."""
-    name = "SSH log-in"
-    if scope.no_ssh or scope.settings.controller() is None:
-        reason = "left out with --no-ssh" if scope.no_ssh else "no controller is configured"
-        yield Result(name, Status.SKIPPED, reason)
-        return
-    from gros_agent.delivery import connect  # noqa: PLC0415 (slow to import)
-
-    project = scope.projects[0] if scope.projects else ""
-    try:
-        with connect(scope.settings, project) as connection:
-            yield Result(name, Status.OK, f"works, files go by {connection.way}")
-    except AgentError as error:
-        yield Result(name, Status.FAILED, error.message, error.hint)
-
-
-CHECKS: tuple[Check, ...] = (
-    check_settings,
-    check_export,
-    check_certificate,
-    check_secrets,
-    check_key,
-    check_controller,
-    check_log_in,
-    check_git,
-    check_sources,
-)

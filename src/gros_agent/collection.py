@@ -1,0 +1,140 @@
+"""What a scrape, a preview and preflight need to reach a project's sources: which there are, and what each is given."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gros_agent import entries
+from gros_agent.errors import ConfigurationError
+from gros_agent.settings.environment import malformed_keys
+from gros_agent.settings.model import Host, Settings
+from gros_agent.sources import sources
+from gros_agent.sources.base import Collected, Context, Progress, Source, SourceEntry, no_progress
+from gros_agent.tables import trackers
+from gros_agent.tables.schema import TABLES, Row
+from gros_agent.urls import host_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScrapeOptions:
+    """How to scrape.
+
+    ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
+    ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
+    sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured.
+    """
+
+    extra: Sequence[SourceEntry] = ()
+    full: bool = False
+    no_secrets: bool = False
+    make_secrets: bool = False
+    discard: bool = False
+    clones: Path | None = None
+    known_hosts: Path | None = None
+    no_ssh: bool = False
+    silence: float = 120.0
+
+
+def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
+    """Raise :class:`ConfigurationError` for a project key that is malformed, or that nothing is known about."""
+    for problem in malformed_keys((project,), "option --project"):
+        raise problem
+    known = project in settings.projects or (settings.home.export / project / entries.FILE).exists()
+    if not known and not options.extra:
+        raise ConfigurationError(
+            f"project {project} is not known here: there is no {settings.home.export / project / entries.FILE}",
+            "check the key, or name a source: --source git=URL",
+        )
+
+
+def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tuple[SourceEntry, ...]:
+    """A project's sources. Raises :class:`ConfigurationError` if there are none, or two of one name."""
+    path = settings.home.export / project / entries.FILE
+    listed = entries.read(path)
+    found = (*(listed or ()), *options.extra)
+    if not found:
+        raise ConfigurationError(
+            f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
+            "name a source: --source git=URL, or write the list",
+        )
+    for name, count in Counter(entry.name for entry in found).items():
+        if count > 1:
+            raise ConfigurationError(
+                f"project {project}: {count} sources are called {name!r}",
+                "give each a name: --source TYPE:NAME=URL",
+            )
+    return found
+
+
+def source_host(settings: Settings, entry: SourceEntry) -> Host:
+    """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
+    name, port = host_of(entry.url)
+    return settings.host(name, port) if name else Host()
+
+
+def source_context(
+    settings: Settings,
+    project: str,
+    entry: SourceEntry,
+    options: ScrapeOptions,
+    progress: Progress = no_progress,
+) -> Context:
+    """What a source is given. Raises :class:`SourceError` for a URL that can't be read."""
+
+    def of_source(what: str, done: int, total: int | None) -> None:
+        progress(f"{entry.name}: {what}", done, total)
+
+    clones = options.clones or settings.home.state / "repos"
+    return Context(
+        entry=entry,
+        host=source_host(settings, entry),
+        folder=clones / project / _folder_name(entry),
+        known_hosts=options.known_hosts or pinned_hosts(settings),
+        silence=options.silence,
+        progress=of_source,
+    )
+
+
+def pinned_hosts(settings: Settings) -> Path:
+    """The file with the SSH host keys of sources."""
+    return settings.home.state / "known_hosts"
+
+
+def _folder_name(entry: SourceEntry) -> str:
+    """A folder name that no name or URL of a source can lead out of, the same in each run."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.name).strip(".-")[:60]
+    return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
+
+
+def collectable(entry: SourceEntry) -> Source | None:
+    """What collects a source, or None."""
+    return sources().get(entry.type)
+
+
+def read_trackers(folder: Path, found: Sequence[SourceEntry]) -> dict[str, dict[str, str]]:
+    """The trackers of these sources: file name → source name → position."""
+    return {name: trackers.read(folder / name) for name in tracker_names(found)}
+
+
+def tracker_names(found: Sequence[SourceEntry]) -> list[str]:
+    """The files that keep the positions of these sources."""
+    return sorted({source.tracker for entry in found if (source := collectable(entry))})
+
+
+def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:
+    """Hand over each block of a collection, and return how it ended."""
+    while True:
+        try:
+            block = next(collection)
+        except StopIteration as end:
+            collected: Collected = end.value
+            return collected
+        take(block)
+
+
+def source_tables(found: Sequence[SourceEntry]) -> list[type[Row]]:
+    """The tables that these sources can fill."""
+    return [row for row in TABLES if any(row in source.tables for entry in found if (source := collectable(entry)))]

@@ -1,0 +1,39 @@
+"""What a check is given, and what it says."""
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+from gros_agent.settings.model import Settings
+
+
+class Status(enum.StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    NOT_DUE = "not due"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found, and what to do about it."""
+
+    name: str
+    status: Status
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What to check: the settings and projects, another secrets file, and what is left out."""
+
+    settings: Settings
+    projects: tuple[str, ...] = ()
+    secrets_path: Path | None = None
+    no_secrets: bool = False
+    no_ssh: bool = False
+    silence: float = 30.0

@@ -1,0 +1,81 @@
+"""What became of a scrape: an outcome for each source, a report for each project."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gros_agent.errors import AgentError, ExitStatus, worst
+from gros_agent.sources.base import Collected, Source, SourceEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one source: its new items, the rows of each table, and what has to be said about it."""
+
+    source: str
+    kind: str
+    items: int = 0
+    expected: int | None = None
+    tables: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    hint: str = ""
+    status: ExitStatus = ExitStatus.DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of a project. ``tables`` has the rows that lie in its folder now, where a batch was published."""
+
+    project: str
+    outcomes: tuple[Outcome, ...] = ()
+    tables: Mapping[str, int] = field(default_factory=dict)
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    hint: str = ""
+    own_status: ExitStatus = ExitStatus.DONE
+
+    @property
+    def status(self) -> ExitStatus:
+        """The worst of the project's own status and those of its sources."""
+        return worst((self.own_status, *(outcome.status for outcome in self.outcomes)))
+
+
+def collected_outcome(
+    entry: SourceEntry, source: Source, collected: Collected, tables: Mapping[str, int], seconds: float
+) -> Outcome:
+    """The outcome of a source that was collected; ``tables`` has the rows that it brought to each table."""
+    return Outcome(
+        source=entry.name,
+        kind=entry.type,
+        items=tables[source.items.table],
+        expected=collected.expected,
+        tables={row.table: tables[row.table] for row in source.tables},
+        seconds=seconds,
+        notes=collected.notes,
+    )
+
+
+def unavailable(entry: SourceEntry) -> Outcome:
+    """The outcome of a source that nothing here collects."""
+    return Outcome(
+        source=entry.name,
+        kind=entry.type,
+        error=f"this version collects no sources of type {entry.type}",
+        hint="its data is missing from the tables",
+        status=ExitStatus.PARTLY,
+    )
+
+
+def failed(entry: SourceEntry, error: AgentError, seconds: float = 0.0) -> Outcome:
+    """The outcome of a source that could not be collected."""
+    return Outcome(
+        source=entry.name,
+        kind=entry.type,
+        seconds=seconds,
+        error=error.message,
+        hint=error.hint,
+        status=ExitStatus.PARTLY,
+    )
