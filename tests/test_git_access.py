@@ -1,6 +1,7 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
 import contextlib
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -161,6 +162,17 @@ def resolved(url: str, options: Mapping[str, str], key: Path | None = None) -> a
     host = Host("h", {name: Value(text, "") for name, text in options.items()}, key)
     entry = SourceEntry("git", "x", url)
     return access.resolve(Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h")))
+
+
+def test_machine_without_ssh(ready: Agent, tmp_path: Path) -> None:
+    """What is missing is the program, not the repository."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("git", "sh"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    done = ready.scrape("--source", "git=ssh://127.0.0.1:1/x", variables={"PATH": str(programs)})
+    assert done.status == 3
+    assert "the program ssh is not there" in " ".join(done.output.split())
 
 
 class TestAddresses:

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 
 def free_port() -> int:
@@ -143,8 +145,16 @@ class SshServer:
     user: str
 
 
-def make_key(path: Path, *options: str) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", str(path), *(options or ("-t", "ed25519"))], check=True)
+def make_key(path: Path, rsa_bits: int | None = None, passphrase: str = "") -> Path:
+    """Write a private key, Ed25519 unless it is to be RSA, and its public key beside it."""
+    private = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ed25519.Ed25519PrivateKey.generate()
+    lock = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(private.private_bytes(*form, lock))
+    public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    path.with_name(f"{path.name}.pub").write_bytes(public + b" a test\n")
     return path
 
 
@@ -152,8 +162,9 @@ def make_key(path: Path, *options: str) -> Path:
 def ssh_server(folder: Path, port: int | None = None, options: str = "") -> Iterator[SshServer]:
     """OpenSSH's server for the user who runs the tests. Skips where there is none."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("there is no OpenSSH server (sshd) on this machine")
+    missing = [name for name in ("ssh", "scp") if shutil.which(name) is None] + ([] if program else ["sshd"])
+    if program is None or missing:
+        pytest.skip(f"OpenSSH is not complete on this machine: there is no {', '.join(missing)}")
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     host_key, key = folder / "host_key", folder / "user_key"

@@ -165,6 +165,11 @@ _DAMAGED = re.compile(
 )
 
 _REASONS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"cannot run ssh|\bssh: (?:command )?not found",
+        "the program ssh is not there",
+        "install an SSH client (openssh-client)",
+    ),
     (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
     (
         (
