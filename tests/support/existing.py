@@ -6,8 +6,10 @@ HTTPS side can be told to misbehave.
 
 import contextlib
 import json
+import os
 import shutil
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +42,7 @@ class ExistingController:
     """Where it lies and listens; ``misbehave`` maps a call such as ``export.py`` to what answers it instead."""
 
     folder: Path
+    home: Path
     https: int = 0
     ssh: SshServer | None = None
     keys: list[str] = field(default_factory=list)
@@ -48,10 +51,6 @@ class ExistingController:
     agents: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=lambda: {"total": {"ok": True}})
     misbehave: dict[str, Callable[[BaseHTTPRequestHandler], Answer | None]] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
 
     @property
     def inbox(self) -> Path:
@@ -129,19 +128,33 @@ class ExistingController:
 @contextlib.contextmanager
 def existing_controller(folder: Path, way: str) -> Iterator[ExistingController]:
     """Start one that has ``sftp`` alone, or classic ``scp`` alone."""
-    controller = ExistingController(folder)
-    controller.home.mkdir(parents=True)
-    make_certificate(controller)
-    if way == "sftp":
-        command = f"internal-sftp -d {controller.home}"
+    folder.mkdir(parents=True)
+    with _home(folder, way) as home:
+        controller = ExistingController(folder, home)
+        make_certificate(controller)
+        if way == "scp":
+            shell = folder / "shell"
+            shell.write_text(RESTRICTED.format(home=home))
+            shell.chmod(0o755)
+            options = f"ForceCommand {shell}\n"
+        elif os.geteuid() == 0:
+            options = f"ForceCommand internal-sftp\nChrootDirectory {home}\n"
+        else:  # only root may change the root
+            options = f"ForceCommand internal-sftp -d {home}\n"
+        with ssh_server(folder / "ssh", options=options) as server, https(controller) as port:
+            controller.ssh, controller.https = server, port
+            yield controller
+
+
+@contextlib.contextmanager
+def _home(folder: Path, way: str) -> Iterator[Path]:
+    """The agent's home at the controller; for a chroot every folder above it must be root's alone."""
+    if way == "sftp" and os.geteuid() == 0:
+        with tempfile.TemporaryDirectory(prefix="gros-agent-test-", dir="/run") as home:
+            yield Path(home)
     else:
-        shell = folder / "shell"
-        shell.write_text(RESTRICTED.format(home=controller.home))
-        shell.chmod(0o755)
-        command = str(shell)
-    with ssh_server(folder / "ssh", options=f"ForceCommand {command}\n") as server, https(controller) as port:
-        controller.ssh, controller.https = server, port
-        yield controller
+        (folder / "home").mkdir()
+        yield folder / "home"
 
 
 def make_certificate(controller: ExistingController, name: str = "127.0.0.1", days: int = 30) -> None:
