@@ -352,6 +352,7 @@ class TestInterruptions:
         assert len(classic.rows("data_vcs_versions.json")) == 1
         assert len(table(agent, "data_vcs_versions")) == 1
 
+    @pytest.mark.slow
     def test_killed_at_any_moment(self, agent: Agent, classic: ExistingController, tmp_path: Path) -> None:
         """Whatever is interrupted, each commit arrives; an existing controller may get a batch twice, never torn."""
         repository = linear_history(tmp_path / "long", 300)

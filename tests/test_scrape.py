@@ -419,6 +419,7 @@ class TestCrash:
 
     MOMENTS = 50
 
+    @pytest.mark.slow
     def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path) -> None:
         repository = linear_history(tmp_path / "long", 1500)
         commits = repository.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()

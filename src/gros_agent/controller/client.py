@@ -168,8 +168,8 @@ class ControllerClient:
         for attempt in range(1, TRIES + 1):
             try:
                 answer = self._once(method, path, query, form)
-            except requests.ConnectionError as error:
-                if attempt == TRIES or isinstance(error, requests.exceptions.SSLError):
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+                if attempt == TRIES or _is_distrust(error):  # a connection can also break within TLS or an answer
                     raise self._unreachable(error) from None
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
@@ -206,7 +206,7 @@ class ControllerClient:
     def _unreachable(self, error: requests.RequestException) -> ControllerError:
         host, port = self.host
         text = str(error)
-        if isinstance(error, requests.exceptions.SSLError):
+        if _is_distrust(error):
             reason = text.rpartition("(_ssl")[0].rpartition("] ")[2] or text
             return ControllerError(
                 f"the certificate of {host} port {port} is not the pinned one, or not for this host: {reason.strip()}",
@@ -280,6 +280,11 @@ def _skew(date: str | None) -> float | None:
         return (datetime.now(UTC) - parsedate_to_datetime(date or "")).total_seconds()
     except ValueError:
         return None
+
+
+def _is_distrust(error: requests.RequestException) -> bool:
+    """Whether a certificate was refused: a connection that breaks within TLS is an SSL error as well."""
+    return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
 
 
 def _innermost(error: BaseException) -> str:

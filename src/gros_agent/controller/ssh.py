@@ -6,6 +6,7 @@ The host key is pinned; another one is refused with both fingerprints. Existing 
 
 import base64
 import io
+import logging
 import re
 import socket
 import tempfile
@@ -24,12 +25,15 @@ from gros_agent.storage import replace_file, storage_errors
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 60.0
-"""How long the other side may say nothing in the middle of a file."""
+"""How long an answer about a file may take: a slow line has to bring what is under way first."""
 _REQUEST = 128 << 10
 """Bytes in one SFTP write; OpenSSH takes messages of up to 256 KiB (SFTP_MAX_MSG_LENGTH)."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _GONE = re.compile("no such file", re.IGNORECASE)
 _SSH_ERRORS = (paramiko.SSHException, scp.SCPException, EOFError, OSError)
+
+# without a handler its thread's tracebacks go to standard error, and we tell what went wrong ourselves
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class HostKeys:
@@ -108,8 +112,11 @@ class Connection:
         try:
             check_host_key(self._transport.get_remote_server_key(), known, self._place, pinned.path)
             self._transport.auth_publickey(user, private)
-        except paramiko.AuthenticationException:
+        except paramiko.AuthenticationException as error:
+            broken = not self._transport.is_active()  # paramiko calls that a failed authentication too
             self._transport.close()
+            if broken:
+                raise self._broken(error) from None
             raise ControllerError(
                 f"{self._place} refuses the key {key} for {user}", "register: that makes the key known"
             ) from None
@@ -180,10 +187,13 @@ class Connection:
         if self._sftp is None and not self._classic:
             try:
                 self._sftp = paramiko.SFTPClient.from_transport(self._transport)
-                if self._sftp and (channel := self._sftp.get_channel()):
-                    channel.settimeout(SILENCE_SECONDS)
-            except (paramiko.SSHException, EOFError):
+            except _SSH_ERRORS as error:
+                if not self._transport.is_active() or isinstance(error, TimeoutError):
+                    raise self._broken(error) from None
                 self._classic = True  # refused: an existing controller
+            else:
+                if self._sftp is not None and (channel := self._sftp.get_channel()) is not None:
+                    channel.settimeout(SILENCE_SECONDS)
         return self._sftp
 
     def _scp(self) -> scp.SCPClient:
@@ -211,6 +221,7 @@ def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
 def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Transport:
     """Shake hands, asking for a host key of a kind that is pinned."""
     transport = paramiko.Transport(plain)
+    transport.channel_timeout = CONNECT_SECONDS  # it would wait an hour
     options = transport.get_security_options()
     kinds = set(known) | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in known else set())
     wanted = [kind for kind in options.key_types if kind in kinds]
@@ -218,8 +229,11 @@ def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Tr
     options.key_types = [*wanted, *(kind for kind in options.key_types if kind not in kinds)]
     try:
         transport.start_client(timeout=CONNECT_SECONDS)
-    except BaseException:
+    except BaseException as error:
         transport.close()
+        if isinstance(error, Exception) and not isinstance(error, _SSH_ERRORS):
+            # what arrives before the keys are agreed upon can't be checked: paramiko stumbles over damage in many ways
+            raise paramiko.SSHException(f"the handshake makes no sense: {error}") from error
         raise
     return transport
 
