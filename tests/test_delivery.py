@@ -372,6 +372,39 @@ class TestInterruptions:
         assert set(arrived) == set(repository.git("rev-list", "HEAD").splitlines())
 
 
+class TestUpload:
+    def test_folder_that_takes_nothing(
+        self, agent: Agent, controller: ExistingController, repository: Repository
+    ) -> None:
+        repository.commit("one", {"a": "1"})
+        chain = Chain(agent, controller, repository)
+        chain("register")
+        chain("scrape", *chain.source)
+        folder = controller.home / "export" / "TEST"
+        folder.rmdir()
+        folder.touch()
+        done = chain("export")
+        assert done.status == 6, done
+        assert "could not be uploaded" in " ".join(done.output.split())
+        assert len(table(agent, "data_vcs_versions")) == 1
+        folder.unlink()
+        folder.mkdir()
+        assert chain("export").status == 0
+        assert len(controller.rows("data_vcs_versions.json")) == 1
+
+    def test_dry_run_sends_nothing(self, agent: Agent, controller: ExistingController, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        chain = Chain(agent, controller, repository)
+        chain("register")
+        chain("scrape", *chain.source)
+        done = chain("export", "--dry-run")
+        assert done.status == 0
+        assert "would be delivered to" in done.output
+        assert "data_vcs_versions.json" in done.output
+        assert not list((controller.home / "export" / "TEST").iterdir())
+        assert not controller.announced
+
+
 class TestLogRecords:
     def test_warnings_arrive(self, agent: Agent, classic: ExistingController) -> None:
         agent("register", variables=classic.variables(AGENT_LOGGING="1"))
