@@ -5,6 +5,7 @@ HTTPS side can be told to misbehave.
 """
 
 import contextlib
+import getpass
 import json
 import os
 import shutil
@@ -27,8 +28,9 @@ Answer = tuple[int, Any]
 SALTS = {"salt": "controller's salt", "pepper": "controller's pepper"}
 
 RESTRICTED = r"""#!/bin/sh
-# Permits classic scp into ~/ and out of it, and nothing else.
+# A login shell that permits classic scp into ~/ and out of it, and nothing else.
 export HOME={home}
+[ "$1" = -c ] && SSH_ORIGINAL_COMMAND=$2
 case "$SSH_ORIGINAL_COMMAND" in
     *';'* | *'&'* | *'||'* | */../*) exit 1 ;;
     "scp -t ~/"* | "scp -f ~/"* | "scp -v -t ~/"* | "scp -v -f ~/"*) eval "exec $SSH_ORIGINAL_COMMAND" ;;
@@ -132,18 +134,32 @@ def existing_controller(folder: Path, way: str) -> Iterator[ExistingController]:
     with _home(folder, way) as home:
         controller = ExistingController(folder, home)
         make_certificate(controller)
+        accounts = None
         if way == "scp":
             shell = folder / "shell"
             shell.write_text(RESTRICTED.format(home=home))
             shell.chmod(0o755)
-            options = f"ForceCommand {shell}\n"
+            if os.geteuid() == 0:
+                accounts = _accounts(folder / "passwd", shell)
+                options = f"Subsystem sftp {shutil.which('sftp-server', path='/usr/lib/openssh:/usr/libexec')}\n"
+            else:  # only root may give an account another shell
+                options = f"Subsystem sftp internal-sftp\nForceCommand {shell}\n"
         elif os.geteuid() == 0:
-            options = f"ForceCommand internal-sftp\nChrootDirectory {home}\n"
+            options = f"Subsystem sftp internal-sftp\nForceCommand internal-sftp\nChrootDirectory {home}\n"
         else:  # only root may change the root
-            options = f"ForceCommand internal-sftp -d {home}\n"
-        with ssh_server(folder / "ssh", options=options) as server, https(controller) as port:
+            options = f"Subsystem sftp internal-sftp\nForceCommand internal-sftp -d {home}\n"
+        with ssh_server(folder / "ssh", options=options, accounts=accounts) as server, https(controller) as port:
             controller.ssh, controller.https = server, port
             yield controller
+
+
+def _accounts(path: Path, shell: Path) -> Path:
+    """The accounts of this machine, with another login shell for the one that runs the tests."""
+    lines = Path("/etc/passwd").read_text().splitlines()
+    mine = f"{getpass.getuser()}:"
+    changed = [line.rpartition(":")[0] + f":{shell}" if line.startswith(mine) else line for line in lines]
+    path.write_text("\n".join(changed) + "\n")
+    return path
 
 
 @contextlib.contextmanager

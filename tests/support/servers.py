@@ -159,8 +159,17 @@ def make_key(path: Path, rsa_bits: int | None = None, passphrase: str = "") -> P
 
 
 @contextlib.contextmanager
-def ssh_server(folder: Path, port: int | None = None, options: str = "") -> Iterator[SshServer]:
-    """OpenSSH's server for the user who runs the tests. Skips where there is none."""
+def ssh_server(
+    folder: Path,
+    port: int | None = None,
+    options: str = "",
+    accounts: Path | None = None,
+) -> Iterator[SshServer]:
+    """OpenSSH's server for the user who runs the tests. Skips where there is none.
+
+    ``options`` stand at the end of its configuration; ``accounts`` is what it sees in place of /etc/passwd, in a mount
+    namespace of its own, which only root can make.
+    """
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     missing = [name for name in ("ssh", "scp") if shutil.which(name) is None] + ([] if program else ["sshd"])
     if program is None or missing:
@@ -175,11 +184,15 @@ def ssh_server(folder: Path, port: int | None = None, options: str = "") -> Iter
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\nPidFile none\nStrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {folder / 'authorized_keys'}\nPasswordAuthentication no\nPermitRootLogin yes\n"
-        f"Subsystem sftp internal-sftp\n{options}"
+        f"{options}"
     )
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    with subprocess.Popen([program, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL) as server:
+    command = [program, "-D", "-e", "-f", str(folder / "sshd_config")]
+    if accounts:
+        script = 'mount --bind "$1" /etc/passwd; shift; exec "$@"'
+        command = ["unshare", "--mount", "sh", "-ec", script, "sh", str(accounts), *command]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
             wait_for(port)
             yield SshServer(port, key, host_key, getpass.getuser())
