@@ -154,6 +154,21 @@ def test_skip_runs_all_and_ends_well(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
+    "wrong", [{"SSH_HTTPS_PORT": "abc"}, {"SSH_PORT": "70000"}, {"SSH_HOST": "127.0.0.1:abc"}], ids=str
+)
+def test_port_that_is_none(agent: Agent, wrong: dict[str, str]) -> None:
+    """A wrong value is the user's mistake, and no mistake of the agent."""
+    variables = {"SSH_HOST": "127.0.0.1", "JIRA_KEY": "TEST", **wrong}
+    for command in (("export",), ("register",)):
+        agent.export().mkdir(parents=True, exist_ok=True)
+        done = agent(*command, "--dry-run", variables=variables)
+        if command == ("register",) and "SSH_PORT" in wrong:
+            continue  # registering asks for it only after the HTTPS call
+        assert done.status == 7, done
+        assert "mistake in the agent" not in done.errors + done.output
+
+
+@pytest.mark.parametrize(
     ("arguments", "status"),
     [(("--ssh", "x", "--no-ssh"), 7), (("--project", "x1"), 7), (("--timeout", "0"), 2)],
 )

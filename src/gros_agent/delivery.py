@@ -89,8 +89,7 @@ def controller_hosts(settings: Settings) -> Path:
 def ssh_address(settings: Settings) -> tuple[str, int]:
     """Host and SSH port of the controller. Raises :class:`ControllerError`."""
     host, _ = ControllerClient(settings).host
-    port = settings.get("ssh", "port")
-    return host, int(port) if port else DEFAULT_PORT
+    return host, settings.port("port") or DEFAULT_PORT
 
 
 def open_delivery(settings: Settings, project: str) -> Delivery | None:

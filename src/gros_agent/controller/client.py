@@ -19,6 +19,7 @@ import requests
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.tls import PinningAdapter, read_pinned
+from gros_agent.errors import ConfigurationError
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets
 from gros_agent.version import version
@@ -109,8 +110,11 @@ class ControllerClient:
         if configured is None:
             raise ControllerError("no controller is configured", "set SSH_HOST, or use --ssh HOST")
         parts = urlsplit(f"//{configured}")
-        port = self.settings.get("ssh", "https_port")
-        return parts.hostname or configured, int(port) if port else parts.port or _DEFAULT_PORT
+        try:
+            own_port = parts.port
+        except ValueError as error:
+            raise ConfigurationError(f"[ssh] host = {configured}: {error}", "write HOST or HOST:PORT") from None
+        return parts.hostname or configured, self.settings.port("https_port") or own_port or _DEFAULT_PORT
 
     def register(self, project: str, public_key: str) -> Registration:
         """Send the agent's public key and get a project's secrets."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gros_agent.errors import ConfigurationError
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
 from gros_agent.settings.options import SECRET_HOST_OPTIONS, Sections, is_secret, is_secret_host_option
@@ -79,6 +80,19 @@ class Settings:
     def controller(self, project: str | None = None) -> str | None:
         """The controller's host, or None if the agent reports to none."""
         return self.get("ssh", "host", project)
+
+    def port(self, option: str) -> int | None:
+        """A port of the controller, or None where none is set. Raises :class:`ConfigurationError` for what is none."""
+        text = self.get("ssh", option)
+        if text is None:
+            return None
+        if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+            value = self.value("ssh", option)
+            origin = value.origin if value else "default"
+            raise ConfigurationError(
+                f"[ssh] {option} = {text} ({origin}): this is no port", "write a number below 65536"
+            )
+        return int(text)
 
     @property
     def certificate(self) -> Path | None:
