@@ -272,12 +272,12 @@ class TestErrors:
         repository.commit("one", {"a": "1"})
         ready.export().mkdir(parents=True)
         with (ready.export() / ".lock").open("w") as lock:
-            lock.write("4711\n")
+            lock.write("process 4711 on here\n")
             lock.flush()
             fcntl.flock(lock, fcntl.LOCK_EX)
             done = ready.scrape("--source", f"git={repository.path}")
         assert done.status == 5
-        assert "another scrape of TEST is running (process 4711)" in done.output
+        assert "another scrape of TEST is running (process 4711 on here)" in done.output
 
     def test_worst_of_several_projects(self, ready: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})

@@ -111,7 +111,7 @@ class TestPrecedence:
         settings = load(tmp_path, {"JIRA_KEY": "OLD", "AGENT_HOST": "y", "AGENT_LOGGING": "1", "cleanupRepos": "no"})
         assert settings.projects == ("AB",)
         assert settings.environment.log_level == "ERROR"
-        assert settings.environment.agent_host == "x"
+        assert settings.environment.agent_hosts == ("x",)
         assert settings.environment.agent_logging
         assert not settings.environment.cleanup_repos
 
@@ -186,7 +186,7 @@ env=NOT_SET
         assert settings.host("a.example", 1).get("group") == "g"
         assert settings.host("b").key == Path("/k")
         assert settings.key == Path("/k")
-        assert list(settings.secrets()) == ["pw"]
+        assert set(settings.secrets()) == {"pw"}
 
 
 class TestBadFiles:

@@ -24,7 +24,8 @@ class ScrapeOptions:
 
     ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
     ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
-    sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured.
+    sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured. Whoever
+    keeps a log of more than the scrape says so with ``is_logged``.
     """
 
     extra: Sequence[SourceEntry] = ()
@@ -36,6 +37,7 @@ class ScrapeOptions:
     known_hosts: Path | None = None
     no_ssh: bool = False
     silence: float = 120.0
+    is_logged: bool = False
 
 
 def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:

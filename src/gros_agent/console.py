@@ -18,7 +18,7 @@ from gros_agent.report import Outcome, Report
 from gros_agent.settings.model import Settings, masked
 
 if TYPE_CHECKING:
-    from gros_agent.delivery import Export
+    from gros_agent.delivery import Export, Receipt
     from gros_agent.demo import Shown
     from gros_agent.registration import Registered
 
@@ -220,6 +220,13 @@ def print_export(export: "Export") -> None:
     if export.error:
         out.print(Text(f"error: {export.error}", style="red"))
         out.print(Text(f"  what to do: {export.hint}"))
+
+
+def print_receipt(receipt: "Receipt") -> None:
+    """Show in a line what a controller took."""
+    size = sum(one.size for one in receipt.files)
+    words = f"{receipt.rows} rows in {len(receipt.files)} files, {size} bytes, delivered to {receipt.controller}"
+    console().print(Text(f"{receipt.project}: {words}"))
 
 
 def print_step(name: str, text: str) -> None:

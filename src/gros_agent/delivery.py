@@ -21,7 +21,7 @@ from gros_agent.controller import ControllerError
 from gros_agent.controller.client import TRIES, ControllerClient, agent_user, hostname
 from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, worst
-from gros_agent.logs import SCRAPE_LOG
+from gros_agent.logs import RETRY, SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
@@ -145,6 +145,19 @@ def export(
             raise DeliveryError(f"{project} was not delivered: {error.message}", error.hint) from error
 
 
+def send_log(settings: Settings, project: str) -> bool:
+    """Upload the log of a scrape that brought no batch. Returns whether it could: an open delivery comes first.
+
+    Raises :class:`ControllerError`.
+    """
+    path = settings.home.export / project / SCRAPE_LOG
+    if not path.exists() or open_delivery(settings, project) is not None:
+        return False
+    with connect(settings, project) as connection:
+        connection.put(path, f"export/{project}", path.name)
+    return True
+
+
 class _Export:
     """One try to deliver one batch."""
 
@@ -203,7 +216,7 @@ class _Export:
             except ControllerError as error:
                 if not error.transient or attempt == TRIES:
                     raise
-                log.warning("project %s: %s; trying again", self._project, error)
+                log.warning("project %s: %s; trying again", self._project, error, extra=RETRY)
                 time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
         raise AssertionError("the last try returns or raises")
 

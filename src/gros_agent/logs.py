@@ -4,13 +4,16 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
 
 from gros_agent.settings.values import MASK
 from gros_agent.urls import without_password
 
+RETRY = {"is_retry": True}
+"""What a record that tells of another try carries as its extra attributes, for those who count them."""
 SCRAPE_LOG = "scrape.log"
 """The log of a scrape, beside its tables."""
 LogFormat = Literal["text", "json"]
@@ -96,7 +99,8 @@ class ProjectLog:
     """A scrape's own log file, made anew; its last line says with which status the scrape ended."""
 
     def __init__(self, path: Path) -> None:
-        self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        path.write_bytes(b"")
+        self._handler = logging.FileHandler(path, encoding="utf-8")
         self._handler.setFormatter(_Project())
         self._handler.addFilter(redactor)
         self._logger = logging.getLogger("gros_agent")
@@ -111,12 +115,35 @@ class ProjectLog:
         self._handler.close()
 
 
+class RetryCounter(logging.Handler):
+    """Counts the records that tell of another try."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a record."""
+        self.count += getattr(record, "is_retry", False)
+
+
+@contextmanager
+def counted_retries() -> Iterator[RetryCounter]:
+    """Count the retries of what happens here."""
+    counter, logger = RetryCounter(), logging.getLogger("gros_agent")
+    logger.addHandler(counter)
+    try:
+        yield counter
+    finally:
+        logger.removeHandler(counter)
+
+
 def configure(level: str, form: LogFormat) -> None:
-    """Send the agent's log records of ``level`` and above to standard error."""
+    """Send the agent's log records of ``level`` and above to standard error; other handlers stay as they are."""
     handler = _StandardError()
     handler.setFormatter(_Json() if form == "json" else _Text())
     handler.addFilter(redactor)
     logger = logging.getLogger("gros_agent")
-    logger.handlers[:] = [handler]
+    logger.handlers[:] = [handler, *(one for one in logger.handlers if not isinstance(one, _StandardError))]
     logger.setLevel(level)
     logger.propagate = False

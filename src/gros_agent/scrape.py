@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from gros_agent.collection import (
@@ -88,7 +88,7 @@ def scrape(
             report = _recovered(project, folder, unreported)
         else:
             replaced = _make_room(settings, project, folder, options)
-            with _logged(folder) as ended:
+            with _logged(folder, options) as ended:
                 if reports:
                     _take_trackers(settings, project, folder, options)
                 report = _Scrape(settings, project, options, folder, progress).run(replaced)
@@ -98,11 +98,16 @@ def scrape(
     return report.status
 
 
+def _logged(folder: ProjectFolder, options: ScrapeOptions) -> AbstractContextManager[Callable[[ExitStatus], None]]:
+    return nullcontext(lambda _: None) if options.is_logged else project_log(folder.path)
+
+
 @contextmanager
-def _logged(folder: ProjectFolder) -> Iterator[Callable[[ExitStatus], None]]:
+def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
     """Keep the log of a scrape beside its tables; to be told how the scrape ended, if no error says it."""
-    with storage_errors(folder.path):
-        file = ProjectLog(folder.path / SCRAPE_LOG)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = ProjectLog(folder / SCRAPE_LOG)
     status = ExitStatus.UNEXPECTED
 
     def ended(how: ExitStatus) -> None:

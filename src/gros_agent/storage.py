@@ -1,12 +1,15 @@
 """What can go wrong with a disk, said in words, and files that are whole or not there."""
 
 import errno
+import fcntl
 import os
+import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.errors import AgentError, BusyError, ConfigurationError
 from gros_agent.settings.files import owner
 
 
@@ -58,3 +61,52 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     write_synced(temporary, content, mode)
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Keep other processes out while this one holds the lock file ``path``.
+
+    Raises :class:`BusyError`, with ``what`` in it, if one is in. A lock that is asked for by :func:`is_held` alone is
+    waited for.
+    """
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _locked(descriptor):
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "?"
+            raise BusyError(f"{what} is running ({holder})", "wait until it is done; this one did nothing")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file ``path``."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _locked(descriptor: int) -> bool:
+    for pause in (0.02, 0.05, 0.1, None):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if pause is None:
+                break
+            time.sleep(pause)
+        else:
+            return True
+    return False

@@ -23,9 +23,11 @@ COMMANDS = {
     "config": "Show every setting and where it comes from.",
     "controller": "Run a reference controller: the other side of the agent.",
     "demo": "Show the whole path on this machine, with a controller of its own.",
+    "entrypoint": "Work as the environment says: once, at each period, or on request.",
     "export": "Deliver what was collected to the controller.",
     "preflight": "Check whether everything is ready for a scrape.",
     "register": "Make the agent known to the controller, and get a project's secrets.",
+    "run": "Go the whole way for each project: register, preflight, scrape, export.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
     "version": "Show the agent's version string.",
 }

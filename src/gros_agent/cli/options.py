@@ -62,8 +62,14 @@ def _log_to_controller(settings: "Settings", project: str) -> None:
     from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
     from gros_agent.controller.records import ControllerHandler  # noqa: PLC0415
 
+    logger = logging.getLogger("gros_agent")
+    for before in [one for one in logger.handlers if isinstance(one, ControllerHandler)]:
+        if before.project == project:
+            return
+        logger.removeHandler(before)
+        before.close()
     handler = ControllerHandler(ControllerClient(settings), project, redactor)
-    logging.getLogger("gros_agent").addHandler(handler)
+    logger.addHandler(handler)
     atexit.register(handler.close)
 
 
@@ -83,7 +89,7 @@ class EnvironmentOption(click.Option):
 
         if not isinstance(self.envvar, str):
             return None
-        home = Home(current(ctx).root)
+        home = Home.of(current(ctx).root, os.environ)
         value = merge(os.environ, home.environment_files).variables.get(self.envvar)
         return value.text or None if value else None
 

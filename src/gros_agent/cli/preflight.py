@@ -1,6 +1,7 @@
 """``gros-agent preflight``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,10 @@ from gros_agent.cli.options import (
     ssh_option,
     timeout_option,
 )
+
+if TYPE_CHECKING:
+    from gros_agent.chain import Checks
+    from gros_agent.settings.model import Settings
 
 EPILOG = """\b
 Example:
@@ -89,3 +94,39 @@ def command(
     else:
         console.print_checks(results)
     return ExitStatus.DONE if skip else preflight.status_of(results)
+
+
+def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "tuple[Checks, bool]":
+    """What PREFLIGHT_ARGS says about the checks, and whether their results are wanted as JSON.
+
+    Options that every command has count for the whole run. Raises :class:`ConfigurationError` for arguments that
+    preflight does not have, and for those that have no place there.
+    """
+    from gros_agent.chain import Checks  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+
+    variable = settings.environment.values.get("PREFLIGHT_ARGS")
+    where = f"PREFLIGHT_ARGS ({variable.origin})" if variable else "PREFLIGHT_ARGS"
+    try:
+        given = command.make_context("PREFLIGHT_ARGS", list(settings.environment.preflight_args), parent=ctx)
+    except click.exceptions.Exit:
+        raise ConfigurationError(f"{where}: --help checks nothing", "leave it out") from None
+    except click.ClickException as error:
+        hint = "gros-agent preflight --help lists what there is"
+        raise ConfigurationError(f"{where}: {error.format_message()}", hint) from None
+    for name in ("projects", "home"):
+        if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = "--project" if name == "projects" else "--home"
+            raise ConfigurationError(f"{where}: {option} has no place there", "leave it out")
+    told = given.params
+    if told["secrets"] and told["no_secrets"]:
+        raise ConfigurationError(f"{where}: --secrets and --no-secrets contradict each other", "leave one of them out")
+    checks = Checks(
+        secrets=told["secrets"],
+        no_secrets=told["no_secrets"],
+        no_ssh=told["no_ssh"],
+        skip=skip or told["skip"],
+        overrides=controller_overrides(told["ssh"], told["cert"], no_ssh=told["no_ssh"]),
+        silence=told["timeout"],
+    )
+    return checks, told["as_json"]

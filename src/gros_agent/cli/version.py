@@ -1,5 +1,6 @@
 """``gros-agent version``."""
 
+import os
 from pathlib import Path
 
 import click
@@ -37,7 +38,7 @@ def command(ctx: click.Context, *, stamp: bool, check: bool, as_json: bool) -> N
 
         text = version.stamp(Path.cwd(), base_environment())
     else:
-        text = version.version(Home(current(ctx).root))
+        text = version.version(Home.of(current(ctx).root, os.environ))
     answer = _ask(ctx) if check else None
     if as_json:
         import json  # noqa: PLC0415

@@ -3,6 +3,7 @@
 The calls are those that existing GROS controllers answer, under ``https://HOST[:port]/auth/``.
 """
 
+import logging
 import platform
 import random
 import time
@@ -12,24 +13,24 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import requests
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.tls import PinningAdapter, read_pinned
-from gros_agent.errors import ConfigurationError
+from gros_agent.logs import RETRY
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets
 from gros_agent.version import version
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are taken; the largest honest one is an environment file of a few kilobytes."""
 TRIES = 3
-_DEFAULT_PORT = 443
 _SHOWN = 200
 
 
@@ -106,15 +107,10 @@ class ControllerClient:
     @property
     def host(self) -> tuple[str, int]:
         """The controller's host and HTTPS port. Raises :class:`ControllerError` where none is configured."""
-        configured = self.settings.controller()
-        if configured is None:
+        address = self.settings.controller_address()
+        if address is None:
             raise ControllerError("no controller is configured", "set SSH_HOST, or use --ssh HOST")
-        parts = urlsplit(f"//{configured}")
-        try:
-            own_port = parts.port
-        except ValueError as error:
-            raise ConfigurationError(f"[ssh] host = {configured}: {error}", "write HOST or HOST:PORT") from None
-        return parts.hostname or configured, self.settings.port("https_port") or own_port or _DEFAULT_PORT
+        return address
 
     def register(self, project: str, public_key: str) -> Registration:
         """Send the agent's public key and get a project's secrets."""
@@ -175,6 +171,7 @@ class ControllerClient:
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
                 if attempt == TRIES or _is_distrust(error):  # a connection can also break within TLS or an answer
                     raise self._unreachable(error) from None
+                reason = "the connection broke"
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
             else:
@@ -183,6 +180,8 @@ class ControllerClient:
                     return answer
                 if not busy or attempt == TRIES:
                     raise self._refused(path, answer)
+                reason = "the controller is busy"
+            log.warning("%s: %s; trying again", path, reason, extra=RETRY)
             time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
         raise AssertionError("the last try returns or raises")
 

@@ -28,7 +28,7 @@ class ControllerHandler(logging.Handler):
     def __init__(self, client: ControllerClient, project: str, redactor: Redactor) -> None:
         super().__init__(logging.WARNING)
         self._client = client
-        self._project = project
+        self.project = project
         self._waiting: queue.Queue[dict[str, str] | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._send, name="controller log", daemon=True)
         self._thread.start()
@@ -53,7 +53,7 @@ class ControllerHandler(logging.Handler):
     def _send(self) -> None:
         while (content := self._waiting.get()) is not None:
             try:
-                self._client.log(self._project, content)
+                self._client.log(self.project, content)
             except (ControllerError, requests.RequestException):
                 # not a warning: that would come back here
                 logging.getLogger(__name__).debug("a log record was not sent: %s", traceback.format_exc(limit=1))

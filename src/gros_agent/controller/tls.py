@@ -13,6 +13,7 @@ from OpenSSL import crypto
 from requests.adapters import HTTPAdapter
 
 from gros_agent.controller import ControllerError
+from gros_agent.controller.trust import trusting
 from gros_agent.errors import ConfigurationError
 
 _END = b"-----END CERTIFICATE-----"
@@ -64,17 +65,6 @@ def read_shown(host: str, port: int, seconds: float) -> Certificate:
     return _describe(x509.load_der_x509_certificate(shown))
 
 
-def trusting(trusted: Path | None) -> ssl.SSLContext:
-    """A context that trusts the certificates of a file and no others, or those of the system without one.
-
-    A certificate in the file is trusted as it is, whoever signed it, and also where two have the same subject: the old
-    one of a controller and its successor.
-    """
-    context = ssl.create_default_context(cafile=str(trusted) if trusted else None)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
-
-
 class PinningAdapter(HTTPAdapter):
     """Makes a session's connections with such a context."""
 
@@ -85,21 +75,6 @@ class PinningAdapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base class's signature)
         """Hand the context to the connections."""
         super().init_poolmanager(*arguments, **options, ssl_context=trusting(self._trusted))
-
-
-def refusal(host: str, port: int, trusted: Path | None, seconds: float) -> str | None:
-    """Why a server is not trusted with a certificate file, or without one with the system's; None if it is."""
-    context = trusting(trusted)
-    try:
-        with (
-            socket.create_connection((host, port), timeout=seconds) as plain,
-            context.wrap_socket(plain, server_hostname=host),
-        ):
-            return None
-    except ssl.SSLCertVerificationError as error:
-        return error.verify_message
-    except OSError as error:
-        return str(error)
 
 
 def _describe(certificate: x509.Certificate) -> Certificate:

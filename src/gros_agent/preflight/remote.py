@@ -37,11 +37,11 @@ def check_controller(scope: Scope) -> Iterator[Result]:
 
 
 def _server_certificate(settings: Settings, address: tuple[str, int], seconds: float) -> Result:
-    from gros_agent.controller import tls  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller import tls, trust  # noqa: PLC0415 (slow to import)
 
     name, (host, port) = "server certificate", address
     shown = tls.read_shown(host, port, seconds)
-    reason = tls.refusal(host, port, settings.certificate, seconds)
+    reason = trust.refusal(host, port, settings.certificate, seconds)
     if reason is None:
         return Result(name, Status.OK, f"{host} port {port}: trusted, for {', '.join(shown.names)}")
     detail = f"{host} port {port} shows {shown.fingerprint[:16]}… for {', '.join(shown.names)}: {reason}"

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environs
 from environs import validate
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings import envfile
-from gros_agent.settings.values import Value
+from gros_agent.settings.files import read_text
+from gros_agent.settings.options import ACCESS_VARIABLE, SECRET_VARIABLES
+from gros_agent.settings.values import Secret, Value
 
 PERIODS = ("15min", "hourly", "daily", "weekly", "monthly")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -21,13 +24,17 @@ MAX_KEY_LENGTH = 20
 
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
+    "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
+    "GROS_AGENT_ENVIRONMENT": "environment files that are read before those of the home, separated by colons",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
     "JIRA_KEY": "project key, or several separated by spaces",
     "PREFLIGHT_ARGS": "arguments for preflight, such as `--no-secrets --no-ssh`",
     "AGENT_LOGGING": "if set: log records of WARNING and above go to the controller",
-    "AGENT_HOST": "host name (and port) that requests to the agent's web API must carry",
+    "AGENT_HOST": "host name (and port) that requests to the agent's web API must carry; several separated by spaces",
+    ACCESS_VARIABLE: "token that requests to the agent's web API need; none by default",
+    "TZ": "time zone of the schedule and of the log",
     "DEFINITIONS_CREDENTIALS_ENV": "name of the variable with the path of the agent's SSH private key",
     "SOURCE_CREDENTIALS_ENV": "name of the variable with the path of the SSH private key for the sources' host",
     "GATHERER_SETTINGS_FILE": "path of the settings file; `settings.cfg` by default",
@@ -50,7 +57,9 @@ class Environment:
     projects: tuple[str, ...] = ()
     preflight_args: tuple[str, ...] = ()
     agent_logging: bool = False
-    agent_host: str | None = None
+    agent_hosts: tuple[str, ...] = ()
+    agent_token: Secret | None = None
+    time_zone: str | None = None
     url_blacklist: tuple[str, ...] = ()
     cleanup_repos: bool = False
     log_level: str = "INFO"
@@ -77,6 +86,13 @@ class _Reader(environs.Env):
         return default if text is None else text
 
 
+def _time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name.removeprefix(":"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise environs.ValidationError("there is no such time zone; write one such as Europe/Amsterdam") from None
+
+
 def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 (environs hands the default over as it is)
     """Split arguments as a shell does."""
     try:
@@ -92,7 +108,34 @@ def merge(environ: Mapping[str, str], files: Iterable[Path]) -> tuple[Environmen
     """
     merged = envfile.merge(environ, files)
     problems = list(merged.problems)
-    return _interpret(merged.variables, problems, merged.warnings), problems
+    variables = {**merged.variables, **dict(_from_files(merged.variables, problems))}
+    return _interpret(variables, problems, merged.warnings), problems
+
+
+def _from_files(values: Mapping[str, Value], problems: list[ConfigurationError]) -> Iterable[tuple[str, Value]]:
+    """The secrets that stand in a file, whose path is in the variable ``NAME_FILE``, without the newline at the end."""
+    for name in sorted(SECRET_VARIABLES):
+        path = values.get(f"{name}_FILE")
+        if path is None or path.effective is None:
+            continue
+        direct = values.get(name)
+        if direct is not None and direct.effective is not None:
+            problems.append(
+                ConfigurationError(
+                    f"{name} ({direct.origin}) and {name}_FILE ({path.origin}) are both set", "remove one of the two"
+                )
+            )
+            continue
+        try:
+            text = read_text(Path(path.effective), f"the file of {name}_FILE")
+        except ConfigurationError as problem:
+            problems.append(problem)
+            continue
+        if text is None:
+            hint = "mount the secret there, or correct the path"
+            problems.append(ConfigurationError(f"{name}_FILE ({path.origin}): there is no file {path.text}", hint))
+        else:
+            yield name, Value(text.rstrip("\r\n"), f"file {path.text}")
 
 
 def _interpret(
@@ -109,7 +152,9 @@ def _interpret(
         projects=tuple(dict.fromkeys(keys)),
         preflight_args=reader.words("PREFLIGHT_ARGS", default=()) or (),
         agent_logging=reader.switch("AGENT_LOGGING", default=False),
-        agent_host=reader.str("AGENT_HOST", default=None),
+        agent_hosts=tuple(reader.list("AGENT_HOST", default=[], delimiter=None) or ()),
+        agent_token=Secret(token) if (token := reader.str(ACCESS_VARIABLE, default=None)) else None,
+        time_zone=reader.str("TZ", default=None, validate=_time_zone),
         url_blacklist=tuple(reader.list("GATHERER_URL_BLACKLIST", default=[]) or ()),
         cleanup_repos=reader.switch("cleanupRepos", default=False),
         log_level=reader.str(

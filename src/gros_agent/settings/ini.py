@@ -1,13 +1,16 @@
 """The two configuration files: INI syntax, with the line of every option kept for messages."""
 
 import configparser
+import io
 import re
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
 from gros_agent.settings.options import Sections
+from gros_agent.settings.secrets import PRIVATE_MODE
 from gros_agent.settings.values import Value
+from gros_agent.storage import replace_file, storage_errors
 
 _SECTION = re.compile(r"\[(?P<name>.+)\]")
 _OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]")
@@ -55,3 +58,37 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
         elif match := _OPTION.match(line):
             found.setdefault((section, match["name"].strip().lower()), number)
     return found
+
+
+def write_new(path: Path, what: str, sections: Sections) -> None:
+    """Write a configuration file that is not there yet, readable by its owner alone.
+
+    Raises :class:`ConfigurationError` for what INI syntax can't hold, and for a place that can't be written.
+    """
+    parser = configparser.RawConfigParser(default_section="")
+    try:
+        for section, options in sections.items():
+            parser.add_section(section)
+            for option, value in options.items():
+                parser.set(section, option, value.text)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {what} can't be made: {error}", "correct the variables") from None
+    text = io.StringIO()
+    parser.write(text)
+    again = configparser.RawConfigParser(default_section="")
+    try:
+        again.read_string(text.getvalue())
+    except configparser.Error:
+        raise ConfigurationError(
+            f"{path}: {what} can't be made: a name or value in it holds what INI syntax can't", "correct the variables"
+        ) from None
+    for section, options in sections.items():
+        for option, value in options.items():
+            if again.get(section, option, fallback=None) != value.text.strip():
+                raise ConfigurationError(
+                    f"{path}: {what} can't be made: [{section}] {option} can't hold what {value.origin} says",
+                    "a value is one line of text",
+                )
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.getvalue().encode(), PRIVATE_MODE)

@@ -31,13 +31,13 @@ def load(
 
     Raises :class:`ConfigurationError`, or :class:`Problems` with all that is wrong in all files and variables.
     """
-    home = Home(root.absolute())
+    home = Home.of(root, environ)
     given = (home.export / project / PREFLIGHT_ENVIRONMENT,) if project else ()
     environment, problems = merge(environ, (*given, *home.environment_files))
     if not root.is_dir():
         problems.append(ConfigurationError(f"{root}: the agent's home is not a folder", "make it, or name another"))
-    settings_file = home.resolve(environment.get("GATHERER_SETTINGS_FILE") or "settings.cfg")
-    credentials_file = home.resolve(environment.get("GATHERER_CREDENTIALS_FILE") or "credentials.cfg")
+    settings_file = _file(home, environment.get("GATHERER_SETTINGS_FILE") or "settings.cfg")
+    credentials_file = _file(home, environment.get("GATHERER_CREDENTIALS_FILE") or "credentials.cfg")
     sections = _sections(settings_file, "the settings file", problems)
     hosts = _sections(credentials_file, "the credentials file", problems)
     Problems.raise_if(problems)
@@ -54,6 +54,10 @@ def load(
         credentials_file=credentials_file,
         warnings=environment.warnings,
     )
+
+
+def _file(home: Home, path: str) -> Path:
+    return home.resolve(path) if home.frozen is None else home.frozen / Path(path).name
 
 
 def _sections(path: Path, what: str, problems: list[ConfigurationError]) -> Sections | None:

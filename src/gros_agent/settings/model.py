@@ -3,12 +3,21 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
-from gros_agent.settings.options import SECRET_HOST_OPTIONS, Sections, is_secret, is_secret_host_option
+from gros_agent.settings.options import (
+    SECRET_HOST_OPTIONS,
+    SECRET_VARIABLES,
+    Sections,
+    is_secret,
+    is_secret_host_option,
+)
 from gros_agent.settings.values import MASK, Secret, Value
+
+HTTPS_PORT = 443
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,18 @@ class Settings:
         """The controller's host, or None if the agent reports to none."""
         return self.get("ssh", "host", project)
 
+    def controller_address(self) -> tuple[str, int] | None:
+        """The controller's host and HTTPS port, or None. Raises :class:`ConfigurationError` for what is no address."""
+        configured = self.controller()
+        if configured is None:
+            return None
+        parts = urlsplit(f"//{configured}")
+        try:
+            own_port = parts.port
+        except ValueError as error:
+            raise ConfigurationError(f"[ssh] host = {configured}: {error}", "write HOST or HOST:PORT") from None
+        return parts.hostname or configured, self.port("https_port") or own_port or HTTPS_PORT
+
     def port(self, option: str) -> int | None:
         """A port of the controller, or None where none is set. Raises :class:`ConfigurationError` for what is none."""
         text = self.get("ssh", option)
@@ -130,16 +151,19 @@ class Settings:
         return "--no-secrets" in self.environment.preflight_args
 
     def secrets(self) -> Iterator[str]:
-        """Every secret text of the configuration files, for the log to leave out."""
+        """Every secret text of the variables and configuration files, for the log to leave out."""
         for _, _, value, secret in self.rows():
             if secret and value.effective:
                 yield value.effective
+        for name in SECRET_VARIABLES:
+            if secret_text := self.environment.get(name):
+                yield secret_text
 
     def rows(self) -> Iterator[tuple[str, str, Value, bool]]:
         """Every setting as section, option, value, and whether it is secret; variables come first."""
         for name in VARIABLES:
             if name in self.environment.values:
-                yield "environment", name, self.environment.values[name], False
+                yield "environment", name, self.environment.values[name], name in SECRET_VARIABLES
         for section, options in self.sections.items():
             for option, value in options.items():
                 yield section, option, value, is_secret(section, option)

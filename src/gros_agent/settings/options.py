@@ -106,8 +106,18 @@ HOST_OPTIONS: tuple[HostOption, ...] = (
 )
 """The options of a section of ``credentials.cfg``."""
 
+ACCESS_VARIABLE = "AGENT_TOKEN"
 SECRET_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS if option.secret)
 SECRET_OPTIONS = frozenset((option.section, option.name) for option in SETTINGS if option.secret)
+SECRET_VARIABLES = frozenset(
+    (
+        ACCESS_VARIABLE,
+        *(option.variable for option in SETTINGS if option.secret),
+        *(option.variable("SOURCE_") for option in HOST_OPTIONS if option.secret),
+        *(option.variable("DEFINITIONS_") for option in HOST_OPTIONS if option.secret and option.definitions),
+    )
+)
+"""The variables with secrets; each may stand in a file instead, whose path is then in ``NAME_FILE``."""
 
 
 def is_secret(section: str, option: str) -> bool:

@@ -12,8 +12,6 @@ that folder until the run that made it has told its result, so that a run that w
     .batch.json                the manifest of the batch that lies here
 """
 
-import fcntl
-import os
 import shutil
 import tempfile
 import uuid
@@ -26,8 +24,8 @@ from typing import Literal
 import msgspec
 from msgspec import field
 
-from gros_agent.errors import AgentError, BusyError
-from gros_agent.storage import replace_file, storage_errors, sync_folder, write_synced
+from gros_agent.errors import AgentError
+from gros_agent.storage import exclusive, replace_file, storage_errors, sync_folder, write_synced
 
 _STAGING = ".staging-"
 _PUBLISHING = ".publishing"
@@ -67,23 +65,8 @@ class ProjectFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes out. Raises :class:`BusyError` if one is in."""
-        with storage_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "?"
-                raise BusyError(
-                    f"another scrape of {self.path.name} is running (process {holder})",
-                    "wait until it is done; this one did nothing",
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with exclusive(self.path / _LOCK, f"another scrape of {self.path.name}"):
             yield
-        finally:
-            os.close(descriptor)
 
     def recover(self) -> Manifest | None:
         """Finish what a killed process left, and return the batch that it never reported, if there is one."""

@@ -43,7 +43,10 @@ _CONFIGURATION = (
     "diff.algorithm=myers",
     "http.lowSpeedLimit=1",
 )
-_FROM_OUTSIDE = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
+_FROM_OUTSIDE = (
+    *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"),
+    *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),  # a name for users who have none, as in a container
+)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _HELPER = '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$GROS_USERNAME" "$GROS_PASSWORD"; }; f'
 

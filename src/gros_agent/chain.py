@@ -1,0 +1,277 @@
+"""The whole chain of one project, as a controller expects it.
+
+    deliver what waits → register → preflight → scrape → export → wait until the controller took it
+
+A registration clears what the agent has at the controller, so nothing may be on its way then, and one project's chain
+ends before the next one's begins. Where no controller is configured, the chain is preflight and scrape.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from gros_agent import delivery, preflight
+from gros_agent.collection import ScrapeOptions
+from gros_agent.controller.client import ControllerClient
+from gros_agent.errors import AgentError, DeliveryError, ExitStatus, PreflightError, worst
+from gros_agent.history import Ended, History
+from gros_agent.logs import counted_retries
+from gros_agent.registration import Options, register
+from gros_agent.report import Report
+from gros_agent.scrape import project_log, scrape
+from gros_agent.settings import secrets
+from gros_agent.settings.load import Overrides
+from gros_agent.settings.model import Settings
+from gros_agent.storage import exclusive
+
+log = logging.getLogger(__name__)
+
+Load = Callable[[str | None, Overrides], Settings]
+"""Reads the settings for a project, with overrides, anew each time: a configuration tool may have changed them."""
+
+_LEVELS = {preflight.Status.FAILED: logging.ERROR, preflight.Status.WARNING: logging.WARNING}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """How preflight is to check: which secrets file, what to leave out, and settings of its own.
+
+    With ``skip`` the scrape goes on whatever preflight finds, also before its time. ``silence`` is in seconds.
+    """
+
+    secrets: Path | None = None
+    no_secrets: bool = False
+    no_ssh: bool = False
+    skip: bool = False
+    overrides: Overrides = field(default_factory=dict)
+    silence: float = 120.0
+
+
+class Watcher(Protocol):
+    """Who is told what becomes of a chain."""
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """A step is so far."""
+        ...
+
+    def checked(self, results: Sequence[preflight.Result]) -> None:
+        """Preflight was done."""
+        ...
+
+    def scraped(self, report: Report) -> None:
+        """The scrape was done."""
+        ...
+
+    def delivered(self, receipt: delivery.Receipt) -> None:
+        """The controller took a batch."""
+        ...
+
+    def ended(self, project: str, ended: Ended) -> None:
+        """The chain of a project came to its end."""
+        ...
+
+
+def run_projects(load: Load, projects: Sequence[str], checks: Checks, trigger: str, watcher: Watcher) -> ExitStatus:
+    """Run the chain of each project, one after the other; one that fails does not stop the next.
+
+    ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
+    if another run is going on.
+    """
+    home = load(None, {}).home
+    statuses = []
+    with exclusive(home.run_lock, "another run of this agent"):
+        for project in projects:
+            note = _Note(History(home.history), project, trigger, watcher)
+            chain = _Chain(load, project, checks, note, watcher)
+            ended = chain.run()
+            log.log(
+                logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
+                "project %s: ended with status %d: %s",
+                *(project, ended.status, ended.status.meaning),
+            )
+            watcher.ended(project, ended)
+            statuses.append(ended.status)
+    return worst(statuses)
+
+
+class _Note:
+    """Keeps the history of one run. A history that can't be written is a warning: the work goes on."""
+
+    def __init__(self, history: History, project: str, trigger: str, watcher: Watcher) -> None:
+        self._history = history
+        self._watcher = watcher
+        self._run: int | None = 0
+        self._try(lambda _: setattr(self, "_run", history.begin(project, trigger)))
+
+    def stage(self, name: str) -> None:
+        log.debug("stage: %s", name)
+        self._try(lambda run: self._history.stage(run, name))
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        self._watcher.progress(what, done, total)
+        self._try(lambda run: self._history.progress(run, what, done, total))
+
+    def end(self, ended: Ended) -> None:
+        self._try(lambda run: self._history.end(run, ended))
+
+    def _try(self, write: Callable[[int], None]) -> None:
+        if self._run is None:
+            return
+        try:
+            write(self._run)
+        except AgentError as error:
+            self._run = None
+            log.warning("this run is not kept in the history: %s", error)
+
+
+class _Chain:
+    """One run of the chain of one project."""
+
+    def __init__(self, load: Load, project: str, checks: Checks, note: _Note, watcher: Watcher) -> None:
+        self._load = load
+        self._project = project
+        self._checks = checks
+        self._note = note
+        self._watcher = watcher
+        self._reports: list[Report] = []
+        self._receipts: list[delivery.Receipt] = []
+
+    def run(self) -> Ended:
+        """Go through the steps; whatever goes wrong is in what is returned, and in the history."""
+        with counted_retries() as retries:
+            try:
+                ended = self._ended(self._steps())
+            except AgentError as error:
+                log.error("project %s: %s", self._project, error)  # noqa: TRY400 (whoever asked is told in words)
+                ended = self._ended(error.status, error=error.message, hint=error.hint)
+            except KeyboardInterrupt:
+                self._note.end(self._ended(ExitStatus.INTERRUPTED, error="was interrupted"))
+                raise
+            except Exception as error:
+                log.exception("project %s: unexpected", self._project)
+                told = {"error": f"unexpected: {type(error).__name__}: {error}", "hint": "report it; see the log"}
+                ended = self._ended(ExitStatus.UNEXPECTED, **told)
+            if ended.status not in {ExitStatus.DONE, ExitStatus.NOT_DUE} and not self._receipts:
+                self._send_log()
+            ended = replace(ended, retries=retries.count)
+        self._note.end(ended)
+        return ended
+
+    def _steps(self) -> ExitStatus:
+        settings = self._load(self._project, {})
+        folder = settings.home.export / self._project
+        if settings.controller(self._project) is None:
+            with project_log(folder) as ended:
+                status = self._work()
+                ended(status)
+            return status
+        waits = self._deliver_what_waits(settings)
+        if not self._checks.skip and self._is_too_early(settings):
+            return ExitStatus.NOT_DUE
+        with project_log(folder) as ended:
+            self._note.stage("register")
+            done = register(settings, self._project, Options())
+            log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
+            if waits:
+                self._export(settings)
+            status = self._work()
+            ended(status)
+        if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
+            return status
+        self._note.stage("export")
+        self._export(self._load(self._project, {}))
+        return status
+
+    def _deliver_what_waits(self, settings: Settings) -> bool:
+        """Finish what is open, and deliver what was collected before. Returns whether that has to be tried again.
+
+        Raises :class:`DeliveryError` where something is open and stays so.
+        """
+        self._note.stage("deliver")
+        everyone = tuple(dict.fromkeys((*settings.projects, self._project)))
+        delivery.finish_open(settings, everyone, lambda one: delivery.export(settings, one))
+        if secrets.find(settings.home.root, self._project) is None:
+            return True
+        try:
+            self._export(settings)
+        except DeliveryError as error:
+            if delivery.open_delivery(settings, self._project) is not None:
+                raise
+            log.warning("%s; trying again after the registration", error)
+            return True
+        return False
+
+    def _is_too_early(self, settings: Settings) -> bool:
+        """Whether the controller says, before anything is done, that it is too early; else later steps will tell."""
+        if secrets.find(settings.home.root, self._project) is None:
+            return False
+        try:
+            return ControllerClient(settings).status(self._project).not_due
+        except AgentError as error:
+            log.debug("the controller did not say whether it is time: %s", error)
+            return False
+
+    def _work(self) -> ExitStatus:
+        """Preflight and scrape."""
+        self._note.stage("preflight")
+        status = self._preflight()
+        if status is not ExitStatus.DONE:
+            return status
+        self._note.stage("scrape")
+        options = ScrapeOptions(is_logged=True)
+        return scrape(self._load(self._project, {}), self._project, options, self._scraped, self._note.progress)
+
+    def _preflight(self) -> ExitStatus:
+        checks = self._checks
+        settings = self._load(self._project, checks.overrides)
+        scope = preflight.Scope(
+            settings, (self._project,), checks.secrets, checks.no_secrets, checks.no_ssh, checks.silence
+        )
+        results = list(preflight.run(scope))
+        for result in results:
+            hint = f"; what to do: {result.hint}" if result.hint and result.status is not preflight.Status.OK else ""
+            level = _LEVELS.get(result.status, logging.INFO)
+            log.log(level, "preflight: %s: %s: %s%s", result.name, result.status, result.detail, hint)
+        self._watcher.checked(results)
+        status = preflight.status_of(results)
+        if checks.skip:
+            return ExitStatus.DONE
+        if status is ExitStatus.PREFLIGHT:
+            failed = [result for result in results if result.status is preflight.Status.FAILED]
+            names = ", ".join(result.name for result in failed)
+            raise PreflightError(f"{len(failed)} of {len(results)} checks failed: {names}", failed[0].hint)
+        return status
+
+    def _scraped(self, report: Report) -> None:
+        self._reports.append(report)
+        self._watcher.scraped(report)
+
+    def _export(self, settings: Settings) -> None:
+        receipt = delivery.export(settings, self._project, progress=self._note.progress)
+        if receipt is not None:
+            self._receipts.append(receipt)
+            self._watcher.delivered(receipt)
+
+    def _send_log(self) -> None:
+        """Send the log of a run that failed, if that can be done; nobody waits for it."""
+        try:
+            settings = self._load(self._project, {})
+            if settings.controller(self._project) is not None:
+                delivery.send_log(settings, self._project)
+        except AgentError as error:
+            log.info("project %s: the log was not sent: %s", self._project, error)
+
+    def _ended(self, status: ExitStatus, **told: Any) -> Ended:  # noqa: ANN401 (fields of Ended)
+        reports, receipts = self._reports, self._receipts
+        tables: Mapping[str, int] = reports[-1].tables if reports else {}
+        return Ended(
+            status=status,
+            notes=tuple(note for report in reports for note in report.notes),
+            outcomes=tuple(outcome for report in reports for outcome in report.outcomes),
+            tables={Path(name).stem: rows for name, rows in tables.items()},
+            delivered_rows=sum(receipt.rows for receipt in receipts),
+            delivered_bytes=sum(one.size for receipt in receipts for one in receipt.files),
+            **told,
+        )

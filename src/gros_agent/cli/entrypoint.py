@@ -1,0 +1,72 @@
+"""``gros-agent entrypoint``."""
+
+import os
+import sys
+
+import click
+
+from gros_agent.cli.options import current, global_options
+
+EPILOG = """\b
+Example:
+  CRON_PERIOD=hourly JIRA_KEY=ABC gros-agent entrypoint
+"""
+
+
+@click.command("entrypoint", epilog=EPILOG)
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="GROS_AGENT_LISTEN",
+    help="IP address of the web interface.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=7070,
+    show_default=True,
+    envvar="GROS_AGENT_PORT",
+    help="Port of the web interface; 0 for a free one.",
+)
+@global_options
+@click.pass_context
+def command(ctx: click.Context, *, listen: str, port: int) -> None:
+    """Work as the environment says: once, at each period, or on request.
+
+    Where JENKINS_URL is set, runs once for each project and ends. Where CRON_PERIOD is set, stays up and runs at each
+    period. Else stays up and runs on request. This is what the container image starts.
+    """
+    from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.container import entrypoint, modes  # noqa: PLC0415
+    from gros_agent.container.settings import LastGood  # noqa: PLC0415
+    from gros_agent.container.user import give_name, step_down  # noqa: PLC0415
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.settings.home import Home  # noqa: PLC0415
+    from gros_agent.version import version  # noqa: PLC0415
+
+    options = current(ctx)
+    options.set_up_log(options.log or "INFO")
+    home = Home.of(options.root, os.environ)
+    step_down(home)
+    give_name(home)
+    settings = options.load()
+    read_arguments(ctx, settings, skip=False)  # what is wrong with them is told now, not when they are needed
+    entrypoint.prepare(settings)
+    mode, reason = modes.mode_of(settings)
+    entrypoint.log.info("gros-agent %s in %s mode, %s", version(settings.home), mode, reason)
+    for warning in settings.warnings:
+        entrypoint.log.warning("%s", warning)
+    agent = (sys.executable, "-m", "gros_agent", "--home", str(settings.home.root))
+    if mode is modes.Mode.JENKINS:
+        os.execv(sys.executable, (*agent, "run", "--trigger", "jenkins"))  # noqa: S606 (this very program)
+    try:
+        entrypoint.stay(LastGood(options.root, os.environ), agent, listen, port)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "gros_agent":
+            raise
+        raise ConfigurationError(
+            f"staying up needs {error.name}, which is not installed", "install gros-agent[daemon]"
+        ) from None

@@ -1,0 +1,97 @@
+"""``gros-agent run``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gros_agent.cli.options import current, global_options, project_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gros_agent.console import ProgressBars
+    from gros_agent.delivery import Receipt
+    from gros_agent.history import Ended
+    from gros_agent.preflight import Result
+    from gros_agent.report import Report
+    from gros_agent.settings.model import Settings
+    from gros_agent.settings.values import Value
+
+EPILOG = """\b
+Example:
+  gros-agent run --project ABC
+"""
+
+
+@click.command("run", epilog=EPILOG)
+@project_option
+@click.option(
+    "--skip-preflight",
+    is_flag=True,
+    envvar="GROS_AGENT_SKIP_PREFLIGHT",
+    help="Go on whatever preflight finds, also before its time.",
+)
+@click.option(
+    "--trigger",
+    metavar="WORD",
+    default="command",
+    envvar="GROS_AGENT_TRIGGER",
+    hidden=True,
+    help="What made it run, for the history.",
+)
+@global_options
+@click.pass_context
+def command(ctx: click.Context, *, projects: tuple[str, ...], skip_preflight: bool, trigger: str) -> int:
+    """Go the whole way for each project: register, preflight, scrape, export.
+
+    What was collected before and not delivered comes first. PREFLIGHT_ARGS has arguments for preflight. A project that
+    fails does not stop the next, and the status is the worst.
+    """
+    from gros_agent import chain, console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
+
+    def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]") -> "Settings":
+        return current(ctx).load(overrides, project)
+
+    settings = load(None, {})
+    chosen = pipeline.choose_projects(settings, projects)
+    checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
+    with console.ProgressBars(shown=not current(ctx).quiet) as bars:
+        return chain.run_projects(load, chosen, checks, trigger, _Printer(bars, as_json=as_json))
+
+
+class _Printer:
+    """Shows what becomes of a chain; preflight's results stand in the log, and here where they are wanted as JSON."""
+
+    def __init__(self, bars: "ProgressBars", *, as_json: bool) -> None:
+        self._bars = bars
+        self._as_json = as_json
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        self._bars(what, done, total)
+
+    def checked(self, results: "Sequence[Result]") -> None:
+        import msgspec  # noqa: PLC0415
+
+        if self._as_json:
+            self._bars.clear()
+            click.echo(msgspec.json.format(msgspec.json.encode(results)))
+
+    def scraped(self, report: "Report") -> None:
+        from gros_agent import console  # noqa: PLC0415
+
+        self._bars.clear()
+        console.print_report(report)
+
+    def delivered(self, receipt: "Receipt") -> None:
+        from gros_agent import console  # noqa: PLC0415
+
+        self._bars.clear()
+        console.print_receipt(receipt)
+
+    def ended(self, project: str, ended: "Ended") -> None:
+        self._bars.clear()
+        if ended.error:
+            click.echo(f"{project}: error: {ended.error}")
+        if ended.hint:
+            click.echo(f"  what to do: {ended.hint}")

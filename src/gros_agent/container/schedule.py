@@ -1,0 +1,95 @@
+"""When the agent works: the periods that a user may name, and a scheduler that clocks may mislead only for a moment."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, tzinfo
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+TICK_SECONDS = 2.0
+"""How often the clock is looked at: a run is late by no more after a clock that jumped ahead."""
+_JUMP_SECONDS = 60.0
+_JITTER_SECONDS = 60
+
+PERIODS: Mapping[str, Mapping[str, str]] = {
+    "15min": {"minute": "*/15"},
+    "hourly": {"minute": "0"},
+    "daily": {"hour": "2", "minute": "0"},
+    "weekly": {"day_of_week": "sat", "hour": "3", "minute": "0"},
+    "monthly": {"day": "1", "hour": "5", "minute": "0"},
+}
+"""The fields of a cron expression for each period; the hours are those of the cron of existing agents (Alpine's)."""
+
+
+def trigger(period: str, zone: tzinfo) -> CronTrigger:
+    """When a period's turns are, each up to a minute later, so that a thousand agents do not call at once."""
+    return CronTrigger(timezone=zone, jitter=_JITTER_SECONDS, **PERIODS[period])
+
+
+def is_due(period: str, last: datetime | None, now: datetime) -> bool:
+    """Whether a turn of the period was between the last run (None: there was none) and now."""
+    if last is None:
+        return True
+    exact = CronTrigger(timezone=now.tzinfo, **PERIODS[period])
+    following = exact.get_next_fire_time(None, last)
+    return following is not None and following <= now
+
+
+class Schedule:
+    """Calls jobs at their periods: never twice at once, once for several turns that were missed.
+
+    ``now`` is the clock, ``monotonic`` the one that never jumps.
+    """
+
+    def __init__(self, zone: tzinfo, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._zone = zone
+        self._monotonic = monotonic
+        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = AsyncIOScheduler(timezone=zone, job_defaults=options)
+        self._watch: asyncio.Task[None] | None = None
+        self._periods: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begin; to be called in the loop that runs the jobs."""
+        self._scheduler.start()
+        self._watch = asyncio.create_task(self._watch_clock())
+
+    async def stop(self) -> None:
+        """Call no job any more; those that run are left alone."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        self._scheduler.shutdown(wait=False)
+
+    def plan(self, name: str, period: str | None, work: Callable[[], Awaitable[None]]) -> None:
+        """Call ``work`` at each turn of a period from now on, or never again without one."""
+        if self._periods.get(name) == period:
+            return
+        if period is None:
+            del self._periods[name]
+            self._scheduler.remove_job(name)
+            return
+        self._periods[name] = period
+        self._scheduler.add_job(work, trigger(period, self._zone), id=name, replace_existing=True)
+
+    def next(self, name: str) -> datetime | None:
+        """When a job is called next, or None."""
+        job = self._scheduler.get_job(name)
+        return job.next_run_time if job else None
+
+    async def _watch_clock(self) -> None:
+        """Look at the clock again and again: a sleep until a moment would trust in a clock that never jumps."""
+        offset = time.time() - self._monotonic()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            moved = time.time() - self._monotonic() - offset
+            if moved < -_JUMP_SECONDS:  # back: what was planned by the old clock is too far away
+                for name, period in self._periods.items():
+                    self._scheduler.reschedule_job(name, trigger=trigger(period, self._zone))
+            if abs(moved) > _JUMP_SECONDS:
+                offset += moved
+            self._scheduler.wakeup()
