@@ -73,7 +73,9 @@ class Watcher(Protocol):
         ...
 
 
-def run_projects(load: Load, projects: Sequence[str], checks: Checks, trigger: str, watcher: Watcher) -> ExitStatus:
+def run_projects(
+    load: Load, projects: Sequence[str], checks: Checks, options: ScrapeOptions, trigger: str, watcher: Watcher
+) -> ExitStatus:
     """Run the chain of each project, one after the other; one that fails does not stop the next.
 
     ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
@@ -84,7 +86,7 @@ def run_projects(load: Load, projects: Sequence[str], checks: Checks, trigger: s
     with exclusive(home.run_lock, "another run of this agent"):
         for project in projects:
             note = _Note(History(home.history), project, trigger, watcher)
-            chain = _Chain(load, project, checks, note, watcher)
+            chain = _Chain(load, project, checks, options, note, watcher)
             ended = chain.run()
             log.log(
                 logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
@@ -129,10 +131,13 @@ class _Note:
 class _Chain:
     """One run of the chain of one project."""
 
-    def __init__(self, load: Load, project: str, checks: Checks, note: _Note, watcher: Watcher) -> None:
+    def __init__(
+        self, load: Load, project: str, checks: Checks, options: ScrapeOptions, note: _Note, watcher: Watcher
+    ) -> None:
         self._load = load
         self._project = project
         self._checks = checks
+        self._options = replace(options, is_logged=True)
         self._note = note
         self._watcher = watcher
         self._reports: list[Report] = []
@@ -220,8 +225,8 @@ class _Chain:
         if status is not ExitStatus.DONE:
             return status
         self._note.stage("scrape")
-        options = ScrapeOptions(is_logged=True)
-        return scrape(self._load(self._project, {}), self._project, options, self._scraped, self._note.progress)
+        settings = self._load(self._project, {})
+        return scrape(settings, self._project, self._options, self._scraped, self._note.progress)
 
     def _preflight(self) -> ExitStatus:
         checks = self._checks

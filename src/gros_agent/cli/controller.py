@@ -96,6 +96,13 @@ def command() -> None:
     help="A network that a project's agents are in; may be given several times. Any by default.",
 )
 @click.option(
+    "--publish",
+    type=_FOLDER,
+    metavar="DIR",
+    envvar="GROS_AGENT_CONTROLLER_PUBLISH",
+    help="Where to put a copy of the certificate for agents, called wwwgros.crt as the configuration web UI has it.",
+)
+@click.option(
     "--environment",
     type=_FILE,
     metavar="FILE",
@@ -125,6 +132,7 @@ def serve(
     days: int | None,
     drift: int,
     networks: tuple[str, ...],
+    publish: Path | None,
     environment: Path | None,
     usernames: Path | None,
 ) -> None:
@@ -158,6 +166,7 @@ def serve(
             days=days,
             drift=drift,
             networks=parse_networks(networks),
+            publish=publish,
             environment=environment,
             usernames=read_usernames(usernames),
         )

@@ -154,6 +154,16 @@ project_option = click.option(
     help="Key of a project; may be given several times. All configured projects by default.",
 )
 
+source_option = click.option(
+    "--source",
+    "entries",
+    metavar="TYPE[:NAME]=URL",
+    multiple=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_SOURCE",
+    help="Collect from this source too; may be given several times.",
+)
+
 timeout_option = click.option(
     "--timeout",
     metavar="SECONDS",

@@ -1,10 +1,11 @@
 """``gros-agent run``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gros_agent.cli.options import current, global_options, project_option
+from gros_agent.cli.options import current, global_options, project_option, source_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ Example:
 
 @click.command("run", epilog=EPILOG)
 @project_option
+@source_option
 @click.option(
     "--skip-preflight",
     is_flag=True,
@@ -41,7 +43,9 @@ Example:
 )
 @global_options
 @click.pass_context
-def command(ctx: click.Context, *, projects: tuple[str, ...], skip_preflight: bool, trigger: str) -> int:
+def command(
+    ctx: click.Context, *, projects: tuple[str, ...], entries: tuple[str, ...], skip_preflight: bool, trigger: str
+) -> int:
     """Go the whole way for each project: register, preflight, scrape, export.
 
     What was collected before and not delivered comes first. PREFLIGHT_ARGS has arguments for preflight. A project that
@@ -49,6 +53,8 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], skip_preflight: bo
     """
     from gros_agent import chain, console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
+    from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
+    from gros_agent.entries import parse  # noqa: PLC0415
 
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]") -> "Settings":
         return current(ctx).load(overrides, project)
@@ -56,8 +62,11 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], skip_preflight: bo
     settings = load(None, {})
     chosen = pipeline.choose_projects(settings, projects)
     checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
+    extra = parse(entries, Path.cwd())
     with console.ProgressBars(shown=not current(ctx).quiet) as bars:
-        return chain.run_projects(load, chosen, checks, trigger, _Printer(bars, as_json=as_json))
+        return chain.run_projects(
+            load, chosen, checks, ScrapeOptions(extra=extra), trigger, _Printer(bars, as_json=as_json)
+        )
 
 
 class _Printer:

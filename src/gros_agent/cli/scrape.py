@@ -12,6 +12,7 @@ from gros_agent.cli.options import (
     global_options,
     json_option,
     project_option,
+    source_option,
     timeout_option,
 )
 
@@ -32,15 +33,7 @@ def _flag(name: str, text: str) -> Callable[[F], F]:
 
 @click.command("scrape", epilog=EPILOG)
 @project_option
-@click.option(
-    "--source",
-    "entries",
-    metavar="TYPE[:NAME]=URL",
-    multiple=True,
-    cls=EnvironmentOption,
-    envvar="GROS_AGENT_SOURCE",
-    help="Collect from this source too; may be given several times.",
-)
+@source_option
 @_flag("--full", "Collect everything, not only what is new.")
 @_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.")
 @_flag("--make-secrets", "Make secrets for a project that has none and reports to no controller.")

@@ -30,6 +30,7 @@ class Options:
     days: int | None = None
     drift: int = 0
     networks: Networks = field(default_factory=dict)
+    publish: Path | None = None
     environment: Path | None = None
     usernames: tuple[UsernamePattern, ...] = ()
 

@@ -20,6 +20,7 @@ from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
 from gros_agent.reference.options import Options
 from gros_agent.reference.state import State
+from gros_agent.storage import replace_file, storage_errors
 
 _RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)
@@ -62,6 +63,10 @@ async def _serve(state: State, options: Options) -> None:
     files = certificate.ensure(state.folder, options.listen, options.names)
     if files.missing:
         _log.warning("%s is not for %s: remove it and key.pem", files.certificate, ", ".join(files.missing))
+    if options.publish:
+        with storage_errors(options.publish):
+            options.publish.mkdir(parents=True, exist_ok=True)
+            replace_file(options.publish / "wwwgros.crt", files.certificate.read_bytes())
     host_key = ssh.ensure_host_key(state.folder)
     controller = Controller(state, options, (ssh.host_key_line(host_key),))
     # what was announced before the last end comes first, before anybody can upload over it
