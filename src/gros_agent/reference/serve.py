@@ -7,8 +7,7 @@ import logging
 import signal
 import socket
 import sqlite3
-from collections.abc import Coroutine, Iterator
-from ipaddress import ip_address
+from collections.abc import Coroutine
 from typing import Any
 
 import uvicorn
@@ -20,31 +19,11 @@ from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
 from gros_agent.reference.options import Options
 from gros_agent.reference.state import State
+from gros_agent.serving import EmbeddedServer, bind
 from gros_agent.storage import replace_file, storage_errors
 
 _RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)
-
-
-class _Https(uvicorn.Server):
-    """Uvicorn without its own handling of signals, which would not know of the SSH server.
-
-    ``listening`` is set when it listens.
-    """
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen."""
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 def run(options: Options) -> None:
@@ -107,16 +86,10 @@ async def _first(event: Coroutine[Any, Any, Any], *tasks: asyncio.Task[None]) ->
 
 
 def _bind(options: Options) -> socket.socket:
-    family = socket.AF_INET6 if ip_address(options.listen).version == 6 else socket.AF_INET  # noqa: PLR2004
-    # asyncio switches Nagle's algorithm off only where the protocol is named: it costs 40 ms an answer
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((options.listen, options.https_port))
+        return bind(options.listen, options.https_port)
     except OSError as error:
-        listener.close()
         raise _unavailable(options.listen, options.https_port, error) from None
-    return listener
 
 
 def _unavailable(address: str, port: int, error: OSError) -> ConfigurationError:
@@ -125,8 +98,8 @@ def _unavailable(address: str, port: int, error: OSError) -> ConfigurationError:
     )
 
 
-def _server(controller: Controller, files: CertificateFiles) -> _Https:
-    return _Https(
+def _server(controller: Controller, files: CertificateFiles) -> EmbeddedServer:
+    return EmbeddedServer(
         uvicorn.Config(
             controller.app(),
             loop="asyncio",
