@@ -27,12 +27,25 @@ class Access:
 class Duty(Protocol):
     """The agent that is on duty. Every method answers at once, and may be called from any thread but :meth:`start`."""
 
-    history: History
-    version: str
-    mode: str
-    """``Daemon``, or ``on request`` where no period is set."""
-    reason: str
-    """A sentence that says why it is that mode, and how to get another."""
+    @property
+    def history(self) -> History:
+        """The runs that were."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The agent's version string."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """``Daemon``, or ``on request`` where no period is set."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """A sentence that says why it is that mode, and how to get another."""
+        ...
 
     @property
     def access(self) -> Access:
