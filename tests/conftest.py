@@ -45,3 +45,13 @@ def agent(tmp_path: Path) -> Agent:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository.make(tmp_path / "repository")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that tests measured, also those of other workers."""
+    reports = [one for found in terminalreporter.stats.values() for one in found if hasattr(one, "user_properties")]
+    figures = [value for one in reports for name, value in one.user_properties if name == "measured"]
+    if figures:
+        terminalreporter.section("measured")
+        for figure in dict.fromkeys(figures):
+            terminalreporter.line(str(figure))

@@ -83,7 +83,7 @@ class EnvironmentOption(click.Option):
     """An option whose variable may stand in an environment file of the home as well."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """The variable's text, or None where it is not set or empty."""
+        """The variable's text, or None where it is not set or switched off."""
         from gros_agent.settings.envfile import merge  # noqa: PLC0415 (click asks only where no option was given)
         from gros_agent.settings.home import Home  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ class EnvironmentOption(click.Option):
             return None
         home = Home.of(current(ctx).root, os.environ)
         value = merge(os.environ, home.environment_files).variables.get(self.envvar)
-        return value.text or None if value else None
+        return value.text if value and value.effective else None
 
 
 def _store(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 (click's signature)

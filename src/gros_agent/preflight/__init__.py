@@ -15,6 +15,7 @@ from gros_agent.preflight.local import (
     check_secrets,
     check_settings,
     check_sources,
+    check_version,
 )
 from gros_agent.preflight.remote import check_controller, check_log_in
 from gros_agent.preflight.results import Result, Scope, Status
@@ -40,6 +41,7 @@ def status_of(results: list[Result]) -> ExitStatus:
 
 CHECKS: tuple[Check, ...] = (
     check_settings,
+    check_version,
     check_export,
     check_certificate,
     check_secrets,

@@ -19,6 +19,7 @@ from gros_agent.settings.files import owner
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import SourceEntry
 from gros_agent.sources.git.access import supported_version
+from gros_agent.version import STAMPED, version
 
 EXPIRY_WARNING = timedelta(days=30)
 LITTLE_SPACE = 1 << 30
@@ -177,6 +178,18 @@ def _key_result(path: Path) -> Result:
     if weak is not None and weak < SHORTEST_RSA:
         return Result("SSH key", Status.WARNING, f"{detail}: weak", "make a new one, Ed25519 or RSA of 4096 bits")
     return Result("SSH key", Status.OK, detail)
+
+
+def check_version(scope: Scope) -> Iterator[Result]:
+    """The version string tells the branch and commit that the agent was built from."""
+    text = version(scope.settings.home)
+    match = STAMPED.fullmatch(text)
+    if match and match["commit"]:
+        yield Result("version", Status.OK, text)
+    else:
+        detail = f"{text} tells no branch and commit: nobody can tell whether this agent is up to date"
+        hint = "make a VERSION file before the image is built: gros-agent version --stamp > VERSION"
+        yield Result("version", Status.WARNING, detail, hint)
 
 
 def check_git(_scope: Scope) -> Iterator[Result]:

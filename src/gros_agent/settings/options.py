@@ -141,7 +141,7 @@ def fill_settings(environment: Mapping[str, Value]) -> Sections:
         sections.setdefault(option.section, {})[option.name] = _variable(environment, option.variable)
     for section, (keys, value) in KEYED.items():
         content = sections.setdefault(section, {})
-        for key in _variable(environment, keys).text.split():
+        for key in (_variable(environment, keys).effective or "").split():
             content[key.lower()] = _variable(environment, value)
     return sections
 
