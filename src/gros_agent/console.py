@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gros_agent.delivery import Export, Receipt
     from gros_agent.demo import Shown
     from gros_agent.registration import Registered
+    from gros_agent.sources.bigboat import BigBoatStatus
 
 WIDTH_WITHOUT_TERMINAL = 160
 _EXAMPLE_LENGTH = 44
@@ -227,6 +228,21 @@ def print_receipt(receipt: "Receipt") -> None:
     size = sum(one.size for one in receipt.files)
     words = f"{receipt.rows} rows in {len(receipt.files)} files, {size} bytes, delivered to {receipt.controller}"
     console().print(Text(f"{receipt.project}: {words}"))
+
+
+def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int | None) -> None:
+    """Show what a dashboard says; ``sent`` is how many polls of it the controller took."""
+    table = _table("name", "checked (UTC)", "ok", "value", "of at most", title=f"BigBoat dashboard {source}")
+    table.columns[3].justify = table.columns[4].justify = "right"
+    for one in statuses:
+        numbers = (
+            "-" if number is None else f"{number:g}" if isinstance(number, float) else str(number)
+            for number in (one.value, one.max)
+        )
+        table.add_row(Text(one.name), one.checked_time, "yes" if one.ok else "no", *numbers)
+    out = console()
+    out.print(table)
+    out.print("this was a dry run: nothing was sent" if sent is None else f"the controller took {sent} polls")
 
 
 def print_step(name: str, text: str) -> None:

@@ -20,6 +20,7 @@ from gros_agent.errors import AgentError, ExitStatus, Problems
 from gros_agent.logs import redactor
 
 COMMANDS = {
+    "bigboat": "Send the status of the BigBoat dashboard to the controller.",
     "config": "Show every setting and where it comes from.",
     "controller": "Run a reference controller: the other side of the agent.",
     "demo": "Show the whole path on this machine, with a controller of its own.",

@@ -12,17 +12,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.tls import PinningAdapter, read_pinned
+from gros_agent.http import innermost
 from gros_agent.logs import RETRY
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets
 from gros_agent.version import version
+
+if TYPE_CHECKING:
+    from gros_agent.sources.bigboat import BigBoatStatus
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +142,11 @@ class ControllerClient:
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
         self._call("POST", "export.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,))
 
+    def send_status(self, project: str, statuses: "Sequence[BigBoatStatus]", source: str) -> None:
+        """Hand over what a dashboard says; ``source`` is its address."""
+        form = {"status": _json(statuses), "source": source}
+        self._call("POST", "status.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,))
+
     def version(self, text: str) -> VersionAnswer | None:
         """Ask whether a version is up to date. None: the controller can't tell."""
         allowed = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST)
@@ -218,7 +227,7 @@ class ControllerClient:
         if isinstance(error, requests.Timeout):
             return ControllerError(f"{host} port {port} did not answer in time", "try again later")
         return ControllerError(
-            f"the controller can't be reached at {host} port {port}: {_innermost(error)}",
+            f"the controller can't be reached at {host} port {port}: {innermost(error)}",
             "check the host, the port and the network",
         )
 
@@ -274,7 +283,7 @@ def hostname() -> str:
     return platform.node() or "localhost"
 
 
-def _json(content: Mapping[str, Any]) -> str:
+def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)
     return msgspec.json.encode(content).decode()
 
 
@@ -288,11 +297,3 @@ def _skew(date: str | None) -> float | None:
 def _is_distrust(error: requests.RequestException) -> bool:
     """Whether a certificate was refused: a connection that breaks within TLS is an SSL error as well."""
     return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
-
-
-def _innermost(error: BaseException) -> str:
-    """The words of the system's error behind an HTTP library's."""
-    seen: BaseException = error
-    while (inner := seen.__cause__ or seen.__context__) is not None:
-        seen = inner
-    return str(getattr(seen, "strerror", None) or seen)

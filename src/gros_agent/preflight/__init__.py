@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from gros_agent.errors import ExitStatus
 from gros_agent.preflight.local import (
     check_certificate,
+    check_dashboard,
     check_export,
     check_git,
     check_key,
@@ -50,4 +51,5 @@ CHECKS: tuple[Check, ...] = (
     check_log_in,
     check_git,
     check_sources,
+    check_dashboard,
 )

@@ -200,6 +200,21 @@ def check_git(_scope: Scope) -> Iterator[Result]:
         yield Result("git", Status.FAILED, error.message, error.hint)
 
 
+def check_dashboard(scope: Scope) -> Iterator[Result]:
+    """The BigBoat dashboard answers, where one is configured."""
+    name, project = "BigBoat dashboard", scope.projects[0] if scope.projects else ""
+    from gros_agent.sources import bigboat  # noqa: PLC0415 (slow to import)
+
+    dashboard = bigboat.configured(scope.settings, project, scope.silence)
+    if dashboard is None:
+        yield Result(name, Status.SKIPPED, "none is configured")
+        return
+    try:
+        yield Result(name, Status.OK, dashboard.check())
+    except AgentError as error:  # a scrape can do without
+        yield Result(name, Status.WARNING, error.message, error.hint)
+
+
 def check_sources(scope: Scope) -> Iterator[Result]:
     """Each configured source answers."""
     for project in scope.projects:

@@ -1,0 +1,45 @@
+"""``gros-agent bigboat``."""
+
+import click
+
+from gros_agent.cli.options import EnvironmentOption, current, global_options, json_option, project_option
+
+EPILOG = """\b
+Example:
+  gros-agent bigboat --dry-run
+"""
+
+
+@click.command("bigboat", epilog=EPILOG)
+@project_option
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_DRY_RUN",
+    help="Show what the dashboard says, and send nothing.",
+)
+@json_option
+@global_options
+@click.pass_context
+def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Send the status of the BigBoat dashboard to the controller.
+
+    With several projects only the first one's is sent. While the controller is away it is kept, the status is 6, and
+    the next call sends it.
+    """
+    from gros_agent import console, dashboard, pipeline  # noqa: PLC0415 (commands load what they need)
+
+    settings = current(ctx).load()
+    project = pipeline.choose_projects(settings, projects)[0]
+    sent = None
+    if dry_run:
+        poll = dashboard.measure(settings, project)
+    else:
+        poll, sent = dashboard.send(settings, project)
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        click.echo(msgspec.json.format(msgspec.json.encode(poll.statuses)))
+    else:
+        console.print_dashboard(poll.source, poll.statuses, sent)

@@ -1,0 +1,124 @@
+"""The status of a BigBoat dashboard. Its rows go to the controller by themselves and into no table.
+
+Facts of the API: ``GET /api/v2/status`` with the header ``api-key`` lists objects with ``name``, ``isOk``,
+``lastCheck`` and ``details``. BigBoat is not maintained any more; installations still run it.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gros_agent.errors import SourceError
+from gros_agent.settings.model import Settings
+from gros_agent.settings.values import Secret
+from gros_agent.urls import host_of, without_password
+
+log = logging.getLogger(__name__)
+
+_VALUES = ("usedIps", "used", "loadavg", "time")
+_LIMITS = ("totalIps", "total")
+_LOAD = "15"
+"""The load is told for 1, 5 and 15 minutes; the last one counts."""
+NAME_LENGTH = 100
+"""The column that holds a name in the importer's database."""
+
+
+class BigBoatStatus(msgspec.Struct, frozen=True):
+    """One measurement; ``checked_time`` is in UTC, ``value`` and ``max`` are None where there is no number."""
+
+    name: str
+    checked_time: str
+    ok: bool
+    value: float | int | None
+    max: float | int | None
+
+
+class _LastCheck(msgspec.Struct):
+    ISO: str
+
+
+class _Item(msgspec.Struct, rename={"last_check": "lastCheck", "is_ok": "isOk"}):
+    name: str
+    last_check: _LastCheck
+    is_ok: bool
+    details: Any = None
+
+
+class BigBoat:
+    """A dashboard, as a project's settings have it. Raises :class:`SourceError` where its address is none."""
+
+    kind = "bigboat"
+    title = "BigBoat"
+
+    def __init__(
+        self,
+        url: str,
+        key: Secret | None,
+        *,
+        is_safe: bool = True,
+        blocked: Sequence[str] = (),
+        silence: float = 60.0,
+    ) -> None:
+        from gros_agent.http import WebClient  # noqa: PLC0415 (slow to import, and few have a dashboard)
+
+        self.url = without_password(url).rstrip("/")
+        headers = {"api-key": key} if key else {}
+        self._client = WebClient(headers=headers, is_safe=is_safe, blocked=blocked, silence=silence)
+
+    def check(self) -> str:
+        """Ask for the status, and say what answered."""
+        return f"{self.url} answers with {len(self.statuses())} measurements"
+
+    def statuses(self) -> list[BigBoatStatus]:
+        """Measure. Raises :class:`SourceError`."""
+        items = self._client.get(f"{self.url}/api/v2/status", list[_Item])
+        return [_status(item, self.url) for item in items]
+
+
+def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBoat | None:
+    """The dashboard of a project, or None if none is configured."""
+    url, key = settings.get("bigboat", "host", project), settings.get("bigboat", "key", project)
+    if url is None:
+        return None
+    name, port = host_of(url)
+    return BigBoat(
+        url,
+        Secret(key) if key else None,
+        is_safe=not (name and settings.host(name, port).is_on("unsafe_hosts")),
+        blocked=settings.environment.url_blacklist,
+        silence=silence,
+    )
+
+
+def _status(item: _Item, url: str) -> BigBoatStatus:
+    try:
+        moment = datetime.fromisoformat(item.last_check.ISO)
+    except ValueError:
+        raise SourceError(
+            f"{url}: {item.name!r} was checked at {item.last_check.ISO!r}, which is no moment", "is it BigBoat 5?"
+        ) from None
+    checked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    details = item.details if isinstance(item.details, Mapping) else {}
+    if len(item.name) > NAME_LENGTH:
+        log.warning("%s: the name %r is shortened to %d characters", url, item.name, NAME_LENGTH)
+    return BigBoatStatus(
+        name=item.name[:NAME_LENGTH],
+        checked_time=f"{checked:%Y-%m-%d %H:%M:%S}",
+        ok=item.is_ok,
+        value=_first(details, _VALUES),
+        max=_first(details, _LIMITS),
+    )
+
+
+def _first(details: Mapping[str, Any], names: Sequence[str]) -> float | int | None:
+    """The first of these details that is there, if it is a number."""
+    for name in names:
+        if name in details:
+            value = details[name]
+            if isinstance(value, Mapping):
+                value = value.get(_LOAD)
+            return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return None

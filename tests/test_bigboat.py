@@ -1,0 +1,191 @@
+"""The BigBoat dashboard: a replay of a real one, and a real controller that takes what it says."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from gros_agent import dashboard
+from gros_agent.sources import bigboat, sources
+from gros_agent.sources.bigboat import BigBoat
+from support.agent import Agent
+from support.controller import Controller, controller
+from support.schemas import HERE
+from support.web import Answer, Web, json_answer, web
+
+RECORDED = Path(__file__).parent / "recordings" / "bigboat"
+STATUS = json.loads((RECORDED / "bigboat_api_status.json").read_text())
+SENT = json.loads((RECORDED / "bigboat_api_data.json").read_text())
+KEY = "the-key-of-the-dashboard"
+
+
+@pytest.fixture
+def board() -> Iterator[Web]:
+    with web(lambda _: json_answer(STATUS)) as one:
+        yield one
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Controller]:
+    with controller(tmp_path / "controller") as one:
+        yield one
+
+
+def variables(board: Web, https: int, certificate: Path) -> dict[str, str]:
+    return {
+        "JIRA_KEY": "TEST OTHER",
+        "BIGBOAT_HOST": board.url,
+        "BIGBOAT_KEY": KEY,
+        "SSH_HOST": "127.0.0.1",
+        "SSH_HTTPS_PORT": str(https),
+        "SSH_HTTPS_CERT": str(certificate),
+    }
+
+
+def received(running: Controller, project: str = "TEST") -> list[Any]:
+    with contextlib.closing(sqlite3.connect(running.folder / "controller.db")) as connection:
+        words = "select content from record where kind = 'status' and project = ? order by sequence"
+        return [json.loads(content) for (content,) in connection.execute(words, (project,))]
+
+
+def schema_errors(rows: Any) -> list[str]:
+    contents = [json.loads((HERE / name).read_text()) for name in ("bigboat/status.json", "utils.json")]
+    registry: Registry[Any] = Registry().with_resources([(one["$id"], Resource.from_contents(one)) for one in contents])
+    return [error.message for error in Draft202012Validator(contents[0], registry=registry).iter_errors(rows)]
+
+
+def test_recorded(board: Web) -> None:
+    rows = msgspec.to_builtins(BigBoat(board.url, None).statuses())
+    assert rows == SENT
+    assert not schema_errors(rows)
+
+
+def test_it_is_no_source_of_tables() -> None:
+    assert "bigboat" not in sources()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(("15", "1", "x")), inner, max_size=2),
+    max_leaves=4,
+)
+details = st.dictionaries(st.sampled_from((*bigboat._VALUES, *bigboat._LIMITS, "free")), json_values) | json_values
+
+
+@given(st.text(max_size=130), st.booleans(), details)
+def test_any_details(name: str, ok: bool, content: Any) -> None:
+    """Whatever a dashboard tells, a row is what the importer can take: numbers or nothing."""
+    text = json.dumps({"name": name, "isOk": ok, "details": content, "lastCheck": {"ISO": "2026-03-04T05:06:07+02:00"}})
+    row = msgspec.to_builtins(bigboat._status(msgspec.json.decode(text, type=bigboat._Item), "http://b.example"))
+    assert not schema_errors([row])
+    assert row["checked_time"] == "2026-03-04 03:06:07"
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        ({"loadavg": {"1": 1, "5": 2, "15": 0.25}}, 0.25),
+        ({"loadavg": {"1": 1}}, None),
+        ({"time": 1924201}, 1924201),
+        ({"usedIps": "19", "used": 5}, None),
+        (None, None),
+    ],
+)
+def test_values(content: Any, value: Any) -> None:
+    item = bigboat._Item("x", bigboat._LastCheck("2026-03-04T05:06:07Z"), is_ok=True, details=content)
+    assert bigboat._status(item, "").value == value
+
+
+def test_sent(agent: Agent, board: Web, running: Controller) -> None:
+    done = agent("bigboat", "--log", "DEBUG", variables=variables(board, running.https, running.certificate))
+    assert done.status == 0, done
+    assert "Available IPs" in done.output
+    assert received(running) == [{"source": board.url, "status": SENT}]
+    assert not received(running, "OTHER")
+    assert board.asked[0][0] == "/api/v2/status"
+    assert board.asked[0][1]["api-key"] == KEY
+    assert KEY not in done.output + done.errors
+    assert not dashboard.waiting(agent.home / "state" / "bigboat" / "TEST")
+
+
+def test_dry_run(agent: Agent, board: Web) -> None:
+    done = agent("bigboat", "--dry-run", "--json", variables=variables(board, 1, agent.home))
+    assert done.status == 0, done
+    assert json.loads(done.output) == SENT
+    assert not (agent.home / "state" / "bigboat").exists()
+
+
+def test_not_configured(agent: Agent) -> None:
+    done = agent("bigboat", "--dry-run", variables={"JIRA_KEY": "TEST"})
+    assert done.status == 7
+    assert "set BIGBOAT_HOST and BIGBOAT_KEY" in done.errors
+
+
+def named(name: str, _: object) -> Answer:
+    return json_answer([{**STATUS[0], "name": name}])
+
+
+class TestControllerAway:
+    """What was measured is kept, and sent later, once and in order."""
+
+    def test_kept_and_sent(self, agent: Agent, board: Web, running: Controller) -> None:
+        given = variables(board, running.https, running.certificate)
+        folder = agent.home / "state" / "bigboat" / "TEST"
+        for number in range(3):
+            board.answer = partial(named, f"poll {number}")
+            done = agent("bigboat", variables=given | {"SSH_HTTPS_PORT": "1"})
+            assert done.status == 6, done
+            assert f"{number + 1} polls wait" in done.errors
+        assert len(dashboard.waiting(folder)) == 3
+        (folder / "00-damaged.json").write_text("{")
+        board.answer = partial(named, "poll 3")
+        done = agent("bigboat", variables=given)
+        assert done.status == 0, done
+        assert "set aside" in done.errors
+        assert [one["status"][0]["name"] for one in received(running)] == [f"poll {number}" for number in range(4)]
+        assert not dashboard.waiting(folder)
+        assert (folder / "00-damaged.damaged").exists()
+
+    def test_dashboard_away(self, agent: Agent, board: Web, running: Controller) -> None:
+        """What waits is sent all the same."""
+        given = variables(board, running.https, running.certificate)
+        assert agent("bigboat", variables=given | {"SSH_HTTPS_PORT": "1"}).status == 6
+        board.answer = lambda _: json_answer({}, 401)
+        done = agent("bigboat", variables=given)
+        assert done.status == 3, done
+        assert "refuses the credentials" in done.errors
+        assert len(received(running)) == 1
+
+    def test_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        monkeypatch.setattr(dashboard, "KEPT_POLLS", 3)
+        for number in range(5):
+            dashboard._keep(tmp_path, dashboard.Poll(str(number), ()))
+        kept = [json.loads(path.read_text())["source"] for path in dashboard.waiting(tmp_path)]
+        assert kept == ["2", "3", "4"]
+        assert "the oldest were dropped" in caplog.text
+
+
+class TestPreflight:
+    def result(self, agent: Agent, given: dict[str, str]) -> tuple[str, str]:
+        done = agent("preflight", "--json", "--no-secrets", "--no-ssh", variables=given)
+        (found,) = [one for one in json.loads(done.output) if one["name"] == "BigBoat dashboard"]
+        return found["status"], found["detail"]
+
+    def test_states(self, agent: Agent, board: Web) -> None:
+        assert self.result(agent, {})[0] == "skipped"
+        given = {"JIRA_KEY": "TEST", "BIGBOAT_HOST": board.url, "BIGBOAT_KEY": KEY}
+        assert self.result(agent, given) == ("ok", f"{board.url} answers with 2 measurements")
+        board.answer = lambda _: json_answer({}, 403)
+        assert self.result(agent, given)[0] == "warning"
+        blocked = given | {"GATHERER_URL_BLACKLIST": "ftp://x,127.0.0.1:*"}
+        assert "is blocked by" in self.result(agent, blocked)[1]

@@ -1,0 +1,132 @@
+"""What asks the systems that are collected from, against a real server that misbehaves."""
+
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gros_agent import http
+from gros_agent.errors import SourceError
+from gros_agent.http import WebClient, blocking_pattern
+from gros_agent.settings.values import Secret
+from support.servers import free_port
+from support.web import Answer, Web, json_answer, web
+
+KEY = "the-very-secret-key"
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    with web(lambda _: json_answer({"a": 1})) as one:
+        yield one
+
+
+def client(**options: Any) -> WebClient:
+    return WebClient(headers={"api-key": Secret(KEY)}, silence=1, **options)
+
+
+def test_an_answer(server: Web) -> None:
+    assert client().get(f"{server.url}/x", dict[str, int], {"q": "a b"}) == {"a": 1}
+    ((path, headers),) = server.asked
+    assert path == "/x?q=a+b"
+    assert headers["api-key"] == KEY
+    assert headers["User-Agent"].startswith("gros_agent/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (json_answer({}, 401), "refuses the credentials with status 401"),
+        (json_answer({}, 403), "refuses the credentials with status 403"),
+        (json_answer({}, 404), "is not there"),
+        ((400, {}, b"no such   parameter"), "status 400: no such parameter"),
+        ((500, {}, b"<html>trouble"), "status 500: a web page"),
+        ((302, {"Location": "http://u:password@other.example/"}, b""), "sends us elsewhere, to http://"),
+        ((200, {"Content-Type": "text/html"}, b" <html>log in"), "answers with a web page"),
+        ((200, {}, b'{"a": '), "makes no sense"),
+        (json_answer(["no", "object"]), "makes no sense"),
+        ((200, {}, b""), "makes no sense"),
+        (None, "can't be reached"),
+    ],
+)
+def test_faults(server: Web, answer: Answer | None, words: str) -> None:
+    server.answer = lambda _: answer
+    with pytest.raises(SourceError) as caught:
+        client(tries=2).get(f"{server.url}/x", dict[str, int])
+    assert words in caught.value.message
+    assert caught.value.hint
+    assert KEY not in str(caught.value)
+    assert "password" not in caught.value.message
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(SourceError, match="can't be reached: Connection refused"):
+        client(tries=1).get(f"http://127.0.0.1:{free_port()}/", dict[str, int])
+
+
+def test_silence(server: Web) -> None:
+    def stall(_: BaseHTTPRequestHandler) -> None:
+        time.sleep(3)
+
+    server.answer = stall
+    with pytest.raises(SourceError, match=r"did not answer in time|timed out"):
+        client(tries=1).get(f"{server.url}/x", dict[str, int])
+
+
+def test_too_large(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_ANSWER", 1000)
+    server.answer = lambda _: json_answer({"a": "x" * 10_000})
+    with pytest.raises(SourceError, match="larger than 1000 bytes"):
+        client().get(f"{server.url}/x", dict[str, str])
+
+
+@pytest.mark.parametrize("first", [None, json_answer({}, 503), json_answer({}, 429, **{"Retry-After": "1"})])
+def test_another_try(server: Web, first: Answer | None) -> None:
+    server.answer = lambda _: first if len(server.asked) == 1 else json_answer({"a": 1})
+    begun = time.monotonic()
+    assert client().get(f"{server.url}/x", dict[str, int]) == {"a": 1}
+    assert len(server.asked) == 2
+    if first is not None and "Retry-After" in first[1]:
+        assert time.monotonic() - begun >= 1
+
+
+def test_a_wait_that_is_too_long(server: Web) -> None:
+    server.answer = lambda _: json_answer({}, 429, **{"Retry-After": "86400"})
+    with pytest.raises(SourceError, match=r"asks to wait \d{5} s"):
+        client().get(f"{server.url}/x", dict[str, int])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url", "blocked"),
+    [
+        ("http://a.example", "http://a.example/x", True),
+        ("a.example", "https://a.example/x/y", True),
+        ("a.example", "https://b.a.example/", False),
+        ("*.example", "https://b.a.example:8443/", False),
+        ("*.example:*", "https://b.a.example:8443/", True),
+        ("https://*", "http://a.example/", False),
+        ("https://*", "https://a.example/", True),
+        ("http*://a.example/private/*", "https://a.example/private/x", True),
+        ("http*://a.example/private/*", "https://a.example/public/private/x", False),
+        ("A.EXAMPLE", "http://a.example", True),
+        ("a.example", "http://user:password@a.example/", True),
+        ("a+b", "http://aab/", False),
+    ],
+)
+def test_block_list(pattern: str, url: str, blocked: bool) -> None:
+    assert (blocking_pattern(url, ("none.example", pattern)) == pattern) is blocked
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_pattern_can_be_compared(pattern: str, path: str) -> None:
+    blocking_pattern(f"http://a.example/{path}", (pattern,))
+
+
+def test_blocked_is_never_asked(server: Web) -> None:
+    with pytest.raises(SourceError, match=r"is blocked by 127\.0\.0\.1:\*"):
+        client(blocked=("127.0.0.1:*",)).get(f"{server.url}/x", dict[str, int])
+    assert not server.asked
