@@ -1,6 +1,7 @@
 // Keeps the status page up to date: asks for the state every few seconds, and for the page's parts when it changed.
 "use strict";
 
+// Addresses begin with location.origin, since a page may have been asked for with a password in its own.
 const RUNNING = 2000;
 const IDLE = 5000;
 const connection = document.getElementById("connection");
@@ -40,7 +41,7 @@ function showProgress(run) {
 }
 
 async function replaceParts() {
-  const answer = await fetch(location.href);
+  const answer = await fetch(location.origin + location.pathname + location.search);
   if (!answer.ok) {
     throw new Error(`status ${answer.status}`);
   }
@@ -62,14 +63,23 @@ async function replaceParts() {
   document.title = page.title;
 }
 
+// Whether the page, as it was loaded, already shows this state.
+function isShown(state) {
+  const { running, lastRun } = document.querySelector("main").dataset;
+  return running === String(state.running) && lastRun === String(state.last_run ?? "");
+}
+
 async function update() {
-  const answer = await fetch("/api/state");
+  const answer = await fetch(`${location.origin}/api/state`);
   if (!answer.ok) {
     throw new Error(`status ${answer.status}`);
   }
   const state = await answer.json();
   const run = state.current;
   const now = JSON.stringify({ ...state, current: run && [run.id, run.stage] });
+  if (known === undefined && isShown(state)) {
+    known = now;
+  }
   if (now !== known) {
     await replaceParts();
     known = now;
@@ -103,7 +113,7 @@ form.addEventListener("submit", async (event) => {
   button.disabled = true;
   result.textContent = "";
   try {
-    const answer = await fetch("/scrape", { method: "POST" });
+    const answer = await fetch(`${location.origin}/scrape`, { method: "POST" });
     const content = await answer.json();
     result.textContent = answer.ok ? "A scrape was started." : content.error.message;
     button.disabled = answer.ok;
