@@ -1,19 +1,34 @@
 """The web interface, asked over real connections, with an agent behind it that says what it was told."""
 
 import asyncio
+import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.routing import Route
 
+from gros_agent.container import words
 from gros_agent.container.duty import Access, Attention
 from gros_agent.container.guard import is_host
-from gros_agent.container.web import Server
-from gros_agent.errors import AgentError, BusyError, ConfigurationError, SourceError
-from gros_agent.history import History
+from gros_agent.container.pages import draw
+from gros_agent.container.web import Server, app
+from gros_agent.errors import AgentError, BusyError, ConfigurationError, ExitStatus, SourceError
+from gros_agent.history import Ended, History
+from gros_agent.report import Outcome
+from support.agent import ROOT
 from support.duty import FakeDuty, Running, web
 
 
@@ -279,3 +294,410 @@ def test_listens_at_ipv6(duty: FakeDuty) -> None:
         return answers
 
     assert asyncio.run(ask()).count(b"200") == 2
+
+
+# what programs read
+
+
+def filled(history: History, runs: int = 3, **more: Any) -> list[int]:
+    """Give a history some runs of two projects, with a source that failed in each."""
+    numbers = []
+    for index in range(runs):
+        number = history.begin("XYZ" if index % 2 else "ABC", "schedule")
+        history.stage(number, "export")
+        fine = Outcome(source="a", kind="git", items=5, expected=5, seconds=1.23456, notes=("a note",))
+        bad = Outcome(source="b", kind="sonar", status=ExitStatus.PARTLY, error="it broke", hint="mend it")
+        ended = Ended(
+            **{
+                "status": ExitStatus.PARTLY,
+                "outcomes": (fine, bad),
+                "tables": {"data_tag": 2, "data_vcs_versions": 3},
+                "delivered_rows": 5,
+                "delivered_bytes": 1000,
+                "retries": 1,
+                **more,
+            }
+        )
+        history.end(number, ended)
+        numbers.append(number)
+    return numbers
+
+
+def test_runs(running: Running) -> None:
+    numbers = filled(running.duty.history)
+    content = running.get("/api/runs").json()
+    assert content["next"] is None
+    assert [one["id"] for one in content["runs"]] == numbers[::-1]
+    found = content["runs"][0]
+    assert running.get(f"/api/runs/{numbers[-1]}").json() == found
+    assert found["status"] == {
+        "number": 3,
+        "name": "partly",
+        "meaning": "partly done: some sources failed, the others are complete",
+    }
+    assert found["started"].endswith("Z")
+    assert datetime.fromisoformat(found["ended"]) >= datetime.fromisoformat(found["started"])
+    assert (found["rows"], found["delivered_rows"], found["delivered_bytes"], found["retries"]) == (5, 5, 1000, 1)
+    assert found["tables"] == {"data_tag": 2, "data_vcs_versions": 3}
+    fine, bad = found["sources"]
+    assert (fine["items"], fine["expected"], fine["seconds"], fine["notes"]) == (5, 5, 1.235, ["a note"])
+    assert (bad["type"], bad["error"], bad["hint"], bad["status"]["number"]) == ("sonar", "it broke", "mend it", 3)
+
+
+def test_pages_of_runs(running: Running) -> None:
+    numbers = filled(running.duty.history, 7)
+    seen, query = [], {"limit": "3"}
+    while True:
+        content = running.get("/api/runs", params=query).json()
+        seen.append([one["id"] for one in content["runs"]])
+        if content["next"] is None:
+            break
+        query["before"] = content["next"]
+    newest = numbers[::-1]
+    assert seen == [newest[:3], newest[3:6], newest[6:]]
+    assert [one["id"] for one in running.get("/api/runs?project=XYZ").json()["runs"]] == newest[1::2]
+    assert running.get("/api/runs?project=%00%27--").json() == {"runs": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("limit=x", "limit"),
+        ("limit=", "limit"),
+        ("limit=%D9%A3", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("before=-1", "before"),
+        ("before=99999999999999999999", "before"),
+        (f"before={'9' * 5000}", "before"),
+        ("project=", "project"),
+        (f"project={'X' * 300}", "project"),
+        ("other=1", "other"),
+    ],
+)
+def test_wrong_parameters(running: Running, query: str, name: str) -> None:
+    assert name in fault(running.get(f"/api/runs?{query}"), 400)
+
+
+@pytest.mark.parametrize("number", ["0", "9", "-1", "x", "1.5", "9" * 18, "9" * 5000, "%00"])
+def test_run_that_is_not_there(running: Running, number: str) -> None:
+    fault(running.get(f"/api/runs/{number}"), 404)
+
+
+def test_state(running: Running) -> None:
+    duty = running.duty
+    numbers = filled(duty.history)
+    duty.next_run = datetime.now(UTC).astimezone() + timedelta(hours=1)
+    duty.found_obstacles.append(Attention("a key is missing", "register"))
+    duty.found_warnings.append(Attention("a \udcff certificate ends soon"))
+    content = running.get("/api/state").json()
+    assert (content["running"], content["current"], content["last_run"]) == (False, None, numbers[-1])
+    assert (content["mode"], content["version"], content["controller"]) == ("Daemon", "1.2.3", "controller.example")
+    assert content["next_run"].endswith("Z")
+    assert content["obstacles"] == [{"message": "a key is missing", "hint": "register"}]
+    assert content["warnings"] == [{"message": "a ? certificate ends soon", "hint": ""}]
+    # XYZ is not configured any more
+    assert content["failures"] == [{"message": "ABC, source b: it broke", "hint": "mend it"}]
+    number = duty.history.begin("ABC", "schedule")
+    assert running.get("/api/state").json()["current"] is None  # it was killed
+    duty.is_running = True
+    duty.history.stage(number, "scrape")
+    duty.history.progress(number, "a", 3, None)
+    current = running.get("/api/state").json()["current"]
+    assert (current["id"], current["stage"], current["what"], current["done"]) == (number, "scrape", "a", 3)
+    assert (current["ended"], current["status"], current["seconds"]) == (None, None, None)
+
+
+def test_state_of_a_success_after_a_failure(running: Running) -> None:
+    filled(running.duty.history, 1)
+    filled(running.duty.history, 1, status=ExitStatus.DONE, outcomes=())
+    filled(running.duty.history, 1, status=ExitStatus.NOT_DUE, outcomes=())
+    assert running.get("/api/state").json()["failures"] == []
+    filled(running.duty.history, 1, status=ExitStatus.POSTPONED, outcomes=())
+    (failure,) = running.get("/api/state").json()["failures"]
+    assert failure["message"] == "ABC: delivery postponed: the data was kept"
+
+
+# metrics
+
+
+def samples(running: Running) -> dict[tuple[str, ...], float]:
+    """Every sample by its name and the values of its labels."""
+    answer = running.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name.removeprefix("gros_agent_"), *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_metrics(running: Running) -> None:
+    duty = running.duty
+    filled(duty.history, 2)
+    duty.projects = ("ABC", "NEW")
+    duty.next_run = datetime(2030, 1, 1, tzinfo=UTC)
+    duty.found_obstacles.append(Attention("a key is missing"))
+    found = samples(running)
+    assert found["info", "Daemon", "1.2.3"] == 1
+    assert found["running",] == 0
+    assert found["next_run_timestamp_seconds",] == duty.next_run.timestamp()
+    assert found["obstacles",] == 1
+    assert found["history_readable",] == 1
+    assert found["last_success_timestamp_seconds", "NEW"] == 0
+    assert found["last_run_status", "ABC"] == 3
+    assert abs(found["last_run_timestamp_seconds", "ABC"] - time.time()) < 60
+    assert 0 <= found["last_run_duration_seconds", "ABC"] < 60
+    assert found["runs_total", "ABC", "partly"] == 1
+    assert found["rows_total", "XYZ", "data_vcs_versions"] == 3
+    assert found["source_failures_total", "ABC", "sonar"] == 1
+    assert found["run_seconds_total", "ABC"] == 0
+    assert (found["delivered_bytes_total", "ABC"], found["delivered_rows_total", "ABC"]) == (1000, 5)
+    assert found["retries_total", "ABC"] == 1
+    filled(duty.history, 1, status=ExitStatus.DONE)
+    assert abs(samples(running)["last_success_timestamp_seconds", "ABC"] - time.time()) < 60
+
+
+def test_metrics_of_hostile_names(running: Running) -> None:
+    name = 'a"b\\c\nd{}<é>'
+    running.duty.projects = (name, "\udcff")
+    running.duty.next_run = None
+    found = samples(running)
+    assert found["last_success_timestamp_seconds", name] == 0
+    assert ("next_run_timestamp_seconds",) not in found
+
+
+def test_every_metric_is_documented(running: Running) -> None:
+    filled(running.duty.history, 1)
+    page = (ROOT / "docs" / "web.md").read_text()
+    running.duty.next_run = datetime.now(UTC)
+    for name, *_ in samples(running):
+        assert f"`gros_agent_{name}`" in page, name
+
+
+# the description
+
+
+def test_description_is_valid_and_complete(running: Running) -> None:
+    answer = running.get("/openapi.json")
+    content = answer.json()
+    validate(content)
+    described = {(method, path) for path, methods in content["paths"].items() for method in methods}
+    routes = [route for route in app(running.duty).routes if isinstance(route, Route)]
+    assert described == {(method.lower(), r.path) for r in routes for method in r.methods or () if method != "HEAD"}
+    assert content["info"]["version"] == "1.2.3"
+    page = running.get("/api")
+    for path in content["paths"]:
+        assert path in page.text
+        assert f"`{path}`" in (ROOT / "docs" / "web.md").read_text()
+    for name in content["components"]["schemas"]:
+        assert f'id="{name}"' in page.text
+
+
+def test_answers_are_what_is_described(running: Running) -> None:
+    numbers = filled(running.duty.history)
+    running.duty.next_run = datetime.now(UTC)
+    content = running.get("/openapi.json").json()
+    asked = [
+        ("get", "/status", "/status"),
+        ("get", "/healthz", "/healthz"),
+        ("get", "/readyz", "/readyz"),
+        ("get", "/api/state", "/api/state"),
+        ("get", "/api/runs", "/api/runs"),
+        ("get", "/api/runs", "/api/runs?limit=0"),
+        ("get", "/api/runs/{number}", f"/api/runs/{numbers[0]}"),
+        ("get", "/api/runs/{number}", "/api/runs/99"),
+        ("post", "/scrape", "/scrape"),
+        ("get", "/status", "/status"),
+        ("get", "/api/state", "/api/state"),
+    ]
+    for method, described, path in asked:
+        answer = running.ask(method.upper(), path)
+        replies = content["paths"][described][method]["responses"]
+        schema = replies[str(answer.status_code)]["content"]["application/json"]["schema"]
+        validator = Draft202012Validator(
+            {**schema, "components": content["components"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+        validator.validate(answer.json())
+
+
+# pages
+
+
+HOSTILE = "<script>alert(1)</script>\"'&\0\x1b[31m\u202e{{ 7 * 7 }}" + "x" * 100_000
+
+
+def test_hostile_texts_are_shown_as_texts(running: Running) -> None:
+    duty = running.duty
+    bad = Outcome(source=HOSTILE, kind="git", status=ExitStatus.PARTLY, error=HOSTILE, hint=HOSTILE, notes=(HOSTILE,))
+    for project in ("ABC", HOSTILE[:60]):
+        number = duty.history.begin(project, HOSTILE[:60])
+        ended = Ended(
+            status=ExitStatus.UNEXPECTED,
+            error=HOSTILE,
+            hint=HOSTILE,
+            notes=(HOSTILE,),
+            outcomes=(bad,),
+            tables={HOSTILE[:60]: 1},
+        )
+        duty.history.end(number, ended)
+    number = duty.history.begin("ABC", "schedule")
+    duty.history.stage(number, HOSTILE[:60])
+    duty.history.progress(number, HOSTILE, 1, 2)
+    duty.is_running = True
+    duty.projects = ("ABC", HOSTILE[:60])
+    duty.found_obstacles = [Attention(HOSTILE, HOSTILE)]
+    duty.mode = duty.reason = duty.controller = HOSTILE[:60]
+    page = running.get("/")
+    assert page.status_code == 200
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert(1)" in page.text
+    assert "\0" not in page.text
+    assert "\x1b" not in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    assert len(page.content) < 300_000
+    content = running.get("/api/runs").json()
+    assert content["runs"][1]["error"] == HOSTILE
+    samples(running)
+
+
+def test_status_page(running: Running) -> None:
+    page = running.get("/").text
+    assert "Idle" in page
+    assert "Nothing ran yet" in page
+    filled(running.duty.history)
+    page = running.get("/").text
+    assert "Needs attention" in page
+    assert "mend it" in page
+    assert "partly done: some sources failed" in page
+    assert "<svg" in page
+    assert "15 rows in 30 days" in page
+    running.duty.next_run = datetime.now(UTC) + timedelta(hours=3, minutes=1)
+    assert "in 3 hours" in running.get("/").text
+
+
+def test_pages_of_the_status_page(running: Running) -> None:
+    filled(running.duty.history, 25)
+    (older,) = re.findall(r'href="(/\?before=\d+)"', running.get("/").text)
+    second = running.get(older).text
+    assert "Newest runs" in second
+    (oldest,) = re.findall(r'href="(/\?before=\d+)"', second)
+    third = running.get(oldest).text
+    assert "Older runs" not in third
+    assert third.count("<details id=") == 6  # five runs and the table of the chart
+    assert "before" in fault(running.get("/?before=x"), 400)
+
+
+def test_pages_need_nothing_from_elsewhere(running: Running) -> None:
+    filled(running.duty.history, 1)
+    for path in ("/", "/api", "/static/page.css", "/static/page.js"):
+        answer = running.get(path)
+        assert answer.status_code == 200
+        assert not re.search(r"(https?:)?//(?!www\.w3\.org)[a-z]", re.sub(r"(?m)^\s*//.*$", "", answer.text)), path
+        assert not re.search(r"<style|style=|<script>|\son[a-z]+=", answer.text), path
+
+
+def test_static_files(running: Running) -> None:
+    answer = running.get("/static/page.css")
+    assert answer.headers["Content-Type"].startswith("text/css")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    again = running.get("/static/page.css", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    fault(running.get("/static/nothing.css"), 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/openapi.json", "/static/page.js", "/status", "/healthz", "/metrics", "/api/state"]
+)
+def test_head(running: Running, path: str) -> None:
+    head, get = running.ask("HEAD", path), running.get(path)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+# when things go wrong
+
+
+def test_history_that_can_not_be_read(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    assert running.get("/healthz").status_code == 200
+    assert running.get("/status").status_code == 503
+    assert samples(running)["history_readable",] == 0
+    assert running.get("/api/state").json()["failures"]
+    assert "Needs attention" in running.get("/").text
+    fault(running.get("/api/runs"), 503)
+    fault(running.get("/api/runs/1"), 503)
+    assert running.post("/scrape").status_code == 201
+
+
+def test_history_that_is_damaged(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "history.db").write_bytes(b"rubbish" * 1000)
+    assert running.get("/").status_code == 200
+    assert running.get("/api/runs").json() == {"runs": [], "next": None}
+
+
+def test_many_at_once(running: Running) -> None:
+    filled(running.duty.history, 20)
+    paths = ["/", "/api/state", "/metrics", "/api/runs", "/status", "/healthz"] * 15
+
+    def ask(path: str) -> int:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(running.url + path, timeout=15).status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        statuses = Counter(pool.map(ask, paths))
+    assert statuses == {200: 75, 503: 15}
+
+
+# words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "just now"),
+        (-59, "just now"),
+        (30, "in less than a minute"),
+        (60, "in 1 minute"),
+        (-7200, "2 hours ago"),
+        (86400 * 3, "in 3 days"),
+    ],
+)
+def test_relative(seconds: int, text: str) -> None:
+    now = datetime.now(UTC)
+    assert words.relative(now + timedelta(seconds=seconds), now) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0.0 s"),
+        (0.26, "0.3 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3599.7, "1 h 00 min"),
+        (90000, "25 h 00 min"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (10**16, "10000.0 TB")])
+def test_size(count: int, text: str) -> None:
+    assert words.size(count) == text
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=40))
+def test_chart(rows: list[int]) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    days = [((start + timedelta(days=index)).date().isoformat(), count) for index, count in enumerate(rows)]
+    chart = draw(days)
+    assert chart.rows == sum(rows)
+    assert all(0 <= bar.height <= chart.height and (bar.height > 0) == (bar.rows > 0) for bar in chart.bars)
+    assert all(bar.left + chart.bar <= chart.width for bar in chart.bars)

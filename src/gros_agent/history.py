@@ -4,27 +4,22 @@ Whoever runs the chain writes here; the web interface and the metrics read. A ru
 end, whose stage and progress are kept up to date, so that every process sees it.
 """
 
-import contextlib
-import logging
-import os
+import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
+from gros_agent.database import Database
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.report import Outcome
-from gros_agent.storage import storage_errors
-
-log = logging.getLogger(__name__)
 
 KEPT_DAYS = 400
 """Days after which a run is forgotten: a year can be looked back on."""
-_BUSY_SECONDS = 10.0
 _PROGRESS_SECONDS = 0.5
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -33,6 +28,7 @@ create table runs (
     project text not null,
     trigger text not null,
     started real not null,
+    seen real not null,
     ended real,
     status integer,
     stage text not null default '',
@@ -74,6 +70,10 @@ create table totals (
     primary key (project, name, label)
 ) without rowid;
 """
+_COLUMNS = (
+    *("id", "project", "trigger", "started", "ended", "status", "stage", "what", "done", "total"),
+    *("error", "hint", "notes", "delivered_rows", "delivered_bytes", "retries"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,33 +159,38 @@ class History:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._told = 0.0
+        self._file = Database(path=path, schema=_SCHEMA, version=_SCHEMA_VERSION, name="the history of runs")
+        self._told = -math.inf
 
     def begin(self, project: str, trigger: str) -> int:
         """Note that a run starts and return its number. Whatever has no end yet was killed: only one runs at a time."""
         self.close_killed()
-        with self._open() as connection:
-            words = "insert into runs (project, trigger, started) values (?, ?, ?)"
-            number = connection.execute(words, (project, trigger, time.time())).lastrowid
+        now = time.time()
+        with self._file.transaction(writes=True) as connection:
+            words = "insert into runs (project, trigger, started, seen) values (?, ?, ?, ?)"
+            number = connection.execute(words, (project, trigger, now, now)).lastrowid
         assert number is not None  # noqa: S101 (an insertion has a number)
         return number
 
     def close_killed(self) -> None:
-        """Note the end of runs that were killed. To be called by who knows that none is going on."""
-        with self._open() as connection:
+        """Note the end of runs that were killed: when they were last heard of.
+
+        To be called by who knows that none is going on.
+        """
+        with self._file.transaction(writes=True) as connection:
             killed = connection.execute("select id, project from runs where ended is null").fetchall()
             for number, project in killed:
-                words = "update runs set ended = ?, status = ?, error = ?, hint = ? where id = ?"
+                words = "update runs set ended = seen, status = ?, error = ?, hint = ? where id = ?"
                 told = ("was killed before its end", "the next run goes on where it was")
-                connection.execute(words, (time.time(), int(ExitStatus.UNEXPECTED), *told, number))
+                connection.execute(words, (int(ExitStatus.UNEXPECTED), *told, number))
                 _count(connection, project, "runs", ExitStatus.UNEXPECTED.name.lower(), 1)
 
     def stage(self, run: int, name: str) -> None:
         """Note which step of the chain a run is in."""
-        with self._open() as connection:
-            words = "update runs set stage = ?, what = '', done = 0, total = null where id = ?"
-            connection.execute(words, (name, run))
+        self._told = -math.inf
+        with self._file.transaction(writes=True) as connection:
+            words = "update runs set stage = ?, what = '', done = 0, total = null, seen = ? where id = ?"
+            connection.execute(words, (name, time.time(), run))
 
     def progress(self, run: int, what: str, done: int, total: int | None) -> None:
         """Note how far a run is, twice a second at most."""
@@ -193,24 +198,31 @@ class History:
         if now - self._told < _PROGRESS_SECONDS:
             return
         self._told = now
-        with self._open() as connection:
-            words = "update runs set what = ?, done = ?, total = ? where id = ?"
-            connection.execute(words, (what, done, total, run))
+        with self._file.transaction(writes=True) as connection:
+            words = "update runs set what = ?, done = ?, total = ?, seen = ? where id = ?"
+            connection.execute(words, (_sayable(what), done, total, time.time(), run))
 
     def end(self, run: int, ended: Ended) -> None:
-        """Note how a run ended, and forget those that are too old."""
-        encode = msgspec.json.encode
-        with self._open() as connection:
+        """Note how a run ended, and forget those that are too old.
+
+        Raises :class:`AgentError` for a run that is not going on, whose file was set aside perhaps.
+        """
+        now = time.time()
+        with self._file.transaction(writes=True) as connection:
             words = (
                 "update runs set ended = ?, status = ?, error = ?, hint = ?, notes = ?, what = '', "
-                "delivered_rows = ?, delivered_bytes = ?, retries = ? where id = ? returning project, ended - started"
+                "delivered_rows = ?, delivered_bytes = ?, retries = ? where id = ? and ended is null "
+                "returning project, ended - started"
             )
             numbers = (ended.delivered_rows, ended.delivered_bytes, ended.retries)
-            told = (int(ended.status), ended.error, ended.hint, encode(ended.notes).decode())
-            ((project, seconds),) = connection.execute(words, (time.time(), *told, *numbers, run)).fetchall()
+            told = (int(ended.status), _sayable(ended.error), _sayable(ended.hint), _list(ended.notes))
+            found = connection.execute(words, (now, *told, *numbers, run)).fetchall()
+            if not found:
+                raise AgentError(f"run {run} is not going on in the history of runs", "its outcome is in the log")
+            ((project, seconds),) = found
             for one in ended.outcomes:
-                row = (run, one.source, one.kind, one.items, one.expected, one.seconds, int(one.status))
-                texts = (one.error, one.hint, encode(one.notes).decode())
+                row = (run, _sayable(one.source), one.kind, one.items, one.expected, one.seconds, int(one.status))
+                texts = (_sayable(one.error), _sayable(one.hint), _list(one.notes))
                 connection.execute("insert into sources values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *texts))
             connection.executemany(
                 "insert into tables values (?, ?, ?)", [(run, name, rows) for name, rows in ended.tables.items()]
@@ -219,19 +231,21 @@ class History:
                 _count(connection, project, name, label, value)
             if ended.status is ExitStatus.NOT_DUE:
                 _drop_repeated(connection, run)
-            oldest = time.time() - timedelta(days=KEPT_DAYS).total_seconds()
+            oldest = now - timedelta(days=KEPT_DAYS).total_seconds()
             connection.execute("delete from runs where ended < ?", (oldest,))
 
     def runs(self, limit: int = 50, project: str | None = None, before: int | None = None) -> list[Run]:
         """The newest runs, the newest first; of one project, or before the run of a number."""
+        words = "where (? is null or project = ?) and (? is null or id < ?) order by id desc limit ?"
+        return self._runs(words, (project, project, before, before, limit))
+
+    def last_runs(self) -> dict[str, Run]:
+        """The newest run of each project that has ended and was due."""
         words = (
-            "select id, project, trigger, started, ended, status, stage, what, done, total, error, hint, notes, "
-            "delivered_rows, delivered_bytes, retries from runs "
-            "where (? is null or project = ?) and (? is null or id < ?) order by id desc limit ?"
+            "where id in (select max(id) from runs where ended is not null and status != ? group by project) "
+            "order by project"
         )
-        with self._open() as connection:
-            rows = connection.execute(words, (project, project, before, before, limit)).fetchall()
-            return [_run(connection, row) for row in rows]
+        return {run.project: run for run in self._runs(words, (int(ExitStatus.NOT_DUE),))}
 
     def run(self, number: int) -> Run | None:
         """One run, or None."""
@@ -246,14 +260,14 @@ class History:
     def last_started(self) -> datetime | None:
         """When the newest run that was due started; one that was told that it is too early does not count."""
         words = "select max(started) from runs where status is null or status != ?"
-        with self._open() as connection:
+        with self._file.transaction(writes=False) as connection:
             ((moment,),) = connection.execute(words, (int(ExitStatus.NOT_DUE),)).fetchall()
         return None if moment is None else _moment(moment)
 
     def last_successes(self) -> dict[str, datetime]:
         """When each project was last collected and delivered completely."""
         words = "select project, max(ended) from runs where status = ? group by project"
-        with self._open() as connection:
+        with self._file.transaction(writes=False) as connection:
             rows = connection.execute(words, (int(ExitStatus.DONE),)).fetchall()
         return {project: _moment(moment) for project, moment in rows}
 
@@ -265,58 +279,32 @@ class History:
             "select date(started, 'unixepoch', 'localtime') as day, sum(rows) from runs join tables on run = id "
             "where day >= ? group by day"
         )
-        with self._open() as connection:
+        with self._file.transaction(writes=False) as connection:
             found: dict[str, int] = dict(connection.execute(words, (dates[0],)).fetchall())
         return [(date, found.get(date, 0)) for date in dates]
 
     def totals(self) -> list[Total]:
         """Every number that only grows."""
-        with self._open() as connection:
+        with self._file.transaction(writes=False) as connection:
             rows = connection.execute("select project, name, label, value from totals").fetchall()
         return [Total(*row) for row in rows]
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, done or not done as a whole."""
-        with storage_errors(self._path.parent):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            connection = self._begin()
-        except sqlite3.OperationalError as error:
-            raise self._unusable(error) from error
-        except sqlite3.DatabaseError as error:
-            aside = self._path.with_suffix(".damaged")
-            log.warning("%s: the history of runs is damaged (%s): it is kept as %s", self._path, error, aside.name)
-            self._path.replace(aside)
-            connection = self._begin()
-        try:
-            yield connection
-            connection.execute("commit")
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-        finally:
-            connection.close()
+    def _runs(self, words: str, parameters: tuple[object, ...]) -> list[Run]:
+        with self._file.transaction(writes=False) as connection:
+            rows = connection.execute(f"select {', '.join(_COLUMNS)} from runs {words}", parameters).fetchall()  # noqa: S608
+            try:
+                return [_run(connection, row) for row in rows]
+            except msgspec.MsgspecError as error:
+                raise AgentError(f"{self._file.path}: the history of runs has what no run has: {error}") from error
 
-    def _begin(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("pragma foreign_keys = on")
-            connection.execute("begin immediate")
-            (version,) = connection.execute("pragma user_version").fetchone()
-            if version == 0:
-                for words in _SCHEMA.split(";"):
-                    connection.execute(words)
-                connection.execute(f"pragma user_version = {_SCHEMA_VERSION}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
-    def _unusable(self, error: sqlite3.Error) -> AgentError:
-        return AgentError(
-            f"{self._path}: the history of runs can't be used: {error}",
-            f"let user {os.getuid()} write there, or free some space",
-        )
+def _sayable(text: str) -> str:
+    """A text that can be stored: paths can have what no encoding has."""
+    return text.encode(errors="replace").decode()
+
+
+def _list(texts: Iterable[str]) -> str:
+    return msgspec.json.encode([_sayable(text) for text in texts]).decode()
 
 
 def _drop_repeated(connection: sqlite3.Connection, run: int) -> None:
@@ -330,7 +318,7 @@ def _drop_repeated(connection: sqlite3.Connection, run: int) -> None:
 
 def _totals(ended: Ended, seconds: float) -> Iterable[tuple[str, str, int]]:
     yield "runs", ended.status.name.lower(), 1
-    yield "seconds", "", round(seconds)
+    yield "seconds", "", max(0, round(seconds))  # clocks are set back at times
     yield "delivered_rows", "", ended.delivered_rows
     yield "delivered_bytes", "", ended.delivered_bytes
     yield "retries", "", ended.retries
@@ -347,12 +335,8 @@ def _count(connection: sqlite3.Connection, project: str, name: str, label: str, 
 
 
 def _run(connection: sqlite3.Connection, row: tuple[object, ...]) -> Run:
-    names = (
-        *("identifier", "project", "trigger", "started", "ended", "status", "stage", "what", "done", "total"),
-        *("error", "hint", "notes", "delivered_rows", "delivered_bytes", "retries"),
-    )
-    content = dict(zip(names, row, strict=True))
-    number = content["identifier"]
+    content = dict(zip(_COLUMNS, row, strict=True))
+    number = content.pop("id")
     sources = connection.execute(
         "select name, type, items, expected, seconds, status, error, hint, notes from sources where run = ?", (number,)
     )
@@ -360,6 +344,7 @@ def _run(connection: sqlite3.Connection, row: tuple[object, ...]) -> Run:
     return msgspec.convert(
         content
         | {
+            "identifier": number,
             "started": _moment(content["started"]),
             "ended": None if content["ended"] is None else _moment(content["ended"]),
             "notes": msgspec.json.decode(str(content["notes"])),

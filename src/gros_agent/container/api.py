@@ -3,19 +3,38 @@
 import asyncio
 import contextlib
 import logging
+import re
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gros_agent.container.answers import Answer, Problem, Started, answer
-from gros_agent.container.calls import Call, Reply
+from gros_agent.container.answers import (
+    Answer,
+    Problem,
+    RunAnswer,
+    RunsAnswer,
+    Started,
+    StateAnswer,
+    answer,
+    run_answer,
+)
+from gros_agent.container.calls import Call, Parameter, Reply
 from gros_agent.container.duty import Duty
+from gros_agent.container.metrics import CONTENT_TYPE, metrics
+from gros_agent.container.state import state
 from gros_agent.errors import AgentError, BusyError, SourceError
+
+MAX_NUMBER = (1 << 63) - 1
+"""The largest number that a run can have."""
 
 _log = logging.getLogger(__name__)
 _MAX_BODY = 1 << 16
 _BODY_SECONDS = 0.3
+_MAX_RUNS = 500
+_MAX_PROJECT = 200
+_NUMBER = {"type": "integer", "minimum": 1}
+_UNREADABLE = Reply("The history of runs can't be read.", Problem)
 _REFUSED = "the request names another host, or comes from another site"
 
 
@@ -64,6 +83,52 @@ class Api:
                 replies={200: Reply("It can.", Answer), 503: Reply("It can't.", Answer)},
                 is_open=True,
             ),
+            *self._observations(),
+        )
+
+    def _observations(self) -> tuple[Call, ...]:
+        numbered = Parameter("number", "The number of the run.", _NUMBER, in_path=True)
+        limit = {"type": "integer", "minimum": 1, "maximum": _MAX_RUNS, "default": 50}
+        project = {"type": "string", "minLength": 1, "maxLength": _MAX_PROJECT}
+        return (
+            Call(
+                path="/api/state",
+                handler=self.state,
+                summary="What the agent is and does, and what needs attention",
+                replies={200: Reply("The state right now.", StateAnswer)},
+            ),
+            Call(
+                path="/api/runs",
+                handler=self.runs,
+                summary="The runs that were, with the outcome of each source",
+                parameters=(
+                    Parameter("limit", "How many runs at most.", limit),
+                    Parameter("project", "Only runs of the project with this key.", project),
+                    Parameter("before", "Only runs that are older than the one with this number.", _NUMBER),
+                ),
+                replies={
+                    200: Reply("The newest runs, the newest first.", RunsAnswer),
+                    400: Reply("A parameter is wrong; the message names it.", Problem),
+                    503: _UNREADABLE,
+                },
+            ),
+            Call(
+                path="/api/runs/{number}",
+                handler=self.run,
+                summary="One run",
+                parameters=(numbered,),
+                replies={
+                    200: Reply("The run.", RunAnswer),
+                    404: Reply("There is none with that number.", Problem),
+                    503: _UNREADABLE,
+                },
+            ),
+            Call(
+                path="/metrics",
+                handler=self.metrics,
+                summary="Metrics for Prometheus",
+                replies={200: Reply("The metrics.", "text/plain")},
+            ),
         )
 
     async def status(self, _request: Request) -> Response:
@@ -94,6 +159,35 @@ class Api:
             raise HTTPException(503 if is_refusal else 500, words) from error
         return answer(Started(), 201)
 
+    async def state(self, _request: Request) -> Response:
+        """What the agent is and does."""
+        return answer(await asyncio.to_thread(state, self._duty))
+
+    async def runs(self, request: Request) -> Response:
+        """The runs that were."""
+        query = parameters(request, ("limit", "project", "before"))
+        limit = number(query, "limit", _MAX_RUNS) or 50
+        project, before = query.get("project"), number(query, "before", MAX_NUMBER)
+        if project is not None and not 0 < len(project) <= _MAX_PROJECT:
+            raise HTTPException(400, f"project must have 1 to {_MAX_PROJECT} characters")
+        # one more than is shown says whether there are others
+        found = await asyncio.to_thread(self._duty.history.runs, limit + 1, project, before)
+        shown = tuple(map(run_answer, found[:limit]))
+        return answer(RunsAnswer(shown, shown[-1].id if len(found) > limit else None))
+
+    async def run(self, request: Request) -> Response:
+        """One run."""
+        text = request.path_params["number"]
+        number = int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
+        found = await asyncio.to_thread(self._duty.history.run, number) if number else None
+        if not found:
+            raise HTTPException(404, f"there is no run {text[:20]}")
+        return answer(run_answer(found))
+
+    async def metrics(self, _request: Request) -> Response:
+        """The metrics."""
+        return Response(await asyncio.to_thread(metrics, self._duty), headers={"Content-Type": CONTENT_TYPE})
+
 
 async def _read_body(request: Request) -> None:
     """Read what nobody needs: a client that still sends would miss the answer. One that is slow is not waited for."""
@@ -104,3 +198,23 @@ async def _read_body(request: Request) -> None:
                 length += len(part)
                 if length > _MAX_BODY:
                     raise HTTPException(413, f"a body has at most {_MAX_BODY} bytes")
+
+
+def parameters(request: Request, names: tuple[str, ...]) -> dict[str, str]:
+    """The parameters of a query. Raises an answer with status 400 for one that is unknown or given twice."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in names or name in found:
+            raise HTTPException(400, f"{name[:50]} is no parameter of this call, or is given twice")
+        found[name] = value
+    return found
+
+
+def number(query: dict[str, str], name: str, largest: int) -> int | None:
+    """A parameter that is a number, or None. Raises an answer with status 400."""
+    text = query.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,19}", text) or not 1 <= int(text) <= largest:
+        raise HTTPException(400, f"{name} must be a number from 1 to {largest}")
+    return int(text)

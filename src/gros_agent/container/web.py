@@ -16,7 +16,8 @@ from gros_agent.container.answers import problem
 from gros_agent.container.api import Api
 from gros_agent.container.duty import Duty
 from gros_agent.container.guard import Guard
-from gros_agent.errors import ConfigurationError
+from gros_agent.container.pages import Pages
+from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.serving import EmbeddedServer, bind
 
 PORT = 7070
@@ -26,12 +27,12 @@ _STOP_SECONDS = 1
 
 def app(duty: Duty) -> Starlette:
     """The application that answers for an agent on duty."""
-    calls = Api(duty).calls()
+    calls = Pages(duty, Api(duty).calls()).calls
     open_paths = frozenset(call.path for call in calls if call.is_open)
     made = Starlette(
         routes=[Route(call.path, call.handler, methods=[call.method]) for call in calls],
         middleware=[Middleware(Guard, access=lambda: duty.access, open_paths=open_paths)],
-        exception_handlers={HTTPException: _explain},
+        exception_handlers={HTTPException: _explain, AgentError: _tell},
     )
     made.router.redirect_slashes = False
     return made
@@ -114,3 +115,9 @@ async def _explain(request: Request, error: Exception) -> Response:
     elif status == 404 and message == "Not Found":  # noqa: PLR2004
         message = "there is nothing at this path"
     return problem(status, message, headers)
+
+
+async def _tell(_request: Request, error: Exception) -> Response:
+    """An error of the agent: its history can't be read."""
+    assert isinstance(error, AgentError)  # noqa: S101 (as above)
+    return problem(503, f"{error.message}: {error.hint}" if error.hint else error.message)
