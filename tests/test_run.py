@@ -13,7 +13,7 @@ import pytest
 
 from gros_agent.errors import ExitStatus
 from gros_agent.history import History
-from support.agent import Agent, Finished
+from support.agent import Agent, Finished, table
 from support.controller import Controller, controller
 from support.repository import Repository
 
@@ -153,8 +153,9 @@ def test_controller_that_is_away(agent: Agent, tmp_path: Path) -> None:
         installation.repositories["TEST"].commit("two", {"a": "2"})
         assert agent("scrape", "--no-ssh", variables=installation.variables).status == 0
     done = installation.run()
-    assert done.status == 4, done
-    assert "can't be reached" in done.output
+    assert done.status == 6, done
+    assert "TEST was not delivered: 127.0.0.1 port" in done.output
+    assert table(agent, "data_vcs_versions")
     with controller(
         tmp_path / "controller", "--https-port", str(running.https), "--ssh-port", str(running.ssh)
     ) as again:

@@ -18,7 +18,7 @@ from gros_agent.controller.client import ControllerClient
 from gros_agent.errors import AgentError, DeliveryError, ExitStatus, PreflightError, worst
 from gros_agent.history import Ended, History
 from gros_agent.logs import counted_retries
-from gros_agent.registration import Options, register
+from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
 from gros_agent.scrape import project_log, scrape
 from gros_agent.settings import secrets
@@ -177,7 +177,7 @@ class _Chain:
             return ExitStatus.NOT_DUE
         with project_log(folder) as ended:
             self._note.stage("register")
-            done = register(settings, self._project, Options())
+            done = self._register(settings, waits)
             log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
             if waits:
                 self._export(settings)
@@ -189,24 +189,30 @@ class _Chain:
         self._export(self._load(self._project, {}))
         return status
 
-    def _deliver_what_waits(self, settings: Settings) -> bool:
-        """Finish what is open, and deliver what was collected before. Returns whether that has to be tried again.
+    def _register(self, settings: Settings, waits: DeliveryError | None) -> Registered:
+        try:
+            return register(settings, self._project, Options())
+        except AgentError:
+            if waits is not None:
+                raise waits from None  # what is kept is more worth telling
+            raise
+
+    def _deliver_what_waits(self, settings: Settings) -> DeliveryError | None:
+        """Finish what is open, and deliver what was collected before. Returns why that has to be tried again, if so.
 
         Raises :class:`DeliveryError` where something is open and stays so.
         """
         self._note.stage("deliver")
         everyone = tuple(dict.fromkeys((*settings.projects, self._project)))
         delivery.finish_open(settings, everyone, lambda one: delivery.export(settings, one))
-        if secrets.find(settings.home.root, self._project) is None:
-            return True
         try:
             self._export(settings)
         except DeliveryError as error:
             if delivery.open_delivery(settings, self._project) is not None:
                 raise
             log.warning("%s; trying again after the registration", error)
-            return True
-        return False
+            return error
+        return None
 
     def _is_too_early(self, settings: Settings) -> bool:
         """Whether the controller says, before anything is done, that it is too early; else later steps will tell."""

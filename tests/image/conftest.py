@@ -101,6 +101,6 @@ def network(engine: Engine, cleaned: ExitStack) -> str:
 @pytest.fixture
 def tag(engine: Engine, cleaned: ExitStack) -> str:
     """A name for an image that is gone after the test."""
-    name = f"{IMAGE}:{uuid.uuid4().hex[:12]}"
+    name = f"gros/data-gathering:{uuid.uuid4().hex[:12]}"
     cleaned.callback(engine.call, "rmi", "--force", name, ok=False)
     return name

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-IMAGE = "gros/data-gathering"
+IMAGE = "gros/data-gathering:test"
 HOME = "/home/agent"
 _SECONDS = 120
 
