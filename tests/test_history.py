@@ -334,6 +334,11 @@ def test_file_set_aside_during_a_run(history: History, path: Path) -> None:
     assert history.begin("ABC", "schedule")
 
 
+def test_folder_is_private(history: History, path: Path) -> None:
+    assert history.runs() == []
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_empty_file_is_a_beginning(history: History, path: Path) -> None:
     path.parent.mkdir()
     path.touch()
