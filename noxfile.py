@@ -18,7 +18,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Run what needs other programs: an SSH server."""
+    """Run what needs other programs: an SSH server, and Chromium with its driver."""
     session.install("-e", ".[test]")
     session.run("pytest", "-m", "integration", *session.posargs)
 

@@ -1,9 +1,9 @@
 """The history of runs: what is written comes back, numbers only grow, and nothing that happens to the file is fatal."""
 
 import logging
-import multiprocessing
-import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import closing
@@ -270,30 +270,31 @@ def test_rows_per_day(history: History, zone: str, monkeypatch: pytest.MonkeyPat
         time.tzset()
 
 
-def _write(path: Path, project: str, count: int) -> None:
-    history = History(path)
-    for _ in range(count):
-        with history._file.transaction(writes=True) as connection:
-            words = "insert into runs (project, trigger, started, seen) values (?, '', 1.0, 1.0) returning id"
-            ((number,),) = connection.execute(words, (project,)).fetchall()
-        history.stage(number, "scrape")
-        history.end(number, Ended(status=ExitStatus.DONE, tables={"data_tag": 2}))
-        history.runs(limit=5)
+WRITER = """
+import sys
+from pathlib import Path
+from gros_agent.errors import ExitStatus
+from gros_agent.history import Ended, History
+
+history, project = History(Path(sys.argv[1])), sys.argv[2]
+history.close_killed = lambda: None  # each of them believes that it is the only one
+for _ in range(10):
+    number = history.begin(project, "schedule")
+    history.stage(number, "scrape")
+    history.end(number, Ended(status=ExitStatus.DONE, tables={"data_tag": 2}))
+    history.runs(limit=5)
+"""
 
 
-def test_concurrent_writers_and_readers(history: History, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gros_agent.history.KEPT_DAYS", 100_000)
-    context = multiprocessing.get_context("fork" if os.name == "posix" else None)
-    writers = [context.Process(target=_write, args=(path, project, 10)) for project in ("A", "B", "C")]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
+def test_concurrent_writers_and_readers(history: History, path: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, project]) for project in ("A", "B", "C")]
+    while any(writer.poll() is None for writer in writers):
         history.totals()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+        history.runs()
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
     found = totals(history)
     assert [found[project, "rows", "data_tag"] for project in "ABC"] == [20, 20, 20]
+    assert len(history.runs()) == 30
 
 
 # what can happen to the file
@@ -331,6 +332,11 @@ def test_file_set_aside_during_a_run(history: History, path: Path) -> None:
     with pytest.raises(AgentError, match="not going on"):
         history.end(number, Ended(status=ExitStatus.DONE))
     assert history.begin("ABC", "schedule")
+
+
+def test_folder_is_private(history: History, path: Path) -> None:
+    assert history.runs() == []
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_empty_file_is_a_beginning(history: History, path: Path) -> None:

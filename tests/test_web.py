@@ -3,10 +3,12 @@
 import asyncio
 import re
 import socket
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from openapi_spec_validator import validate
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 
@@ -211,6 +213,11 @@ def test_token(running: Running) -> None:
         fault(running.get("/status", headers={"Authorization": wrong}), 401)
     fault(running.post("/scrape"), 401)
     assert running.duty.started == []
+
+
+def test_empty_token_is_none(running: Running) -> None:
+    running.duty.access = Access(token="")
+    assert running.get("/api/state").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -483,7 +490,7 @@ def test_every_metric_is_documented(running: Running) -> None:
 def test_description_is_valid_and_complete(running: Running) -> None:
     answer = running.get("/openapi.json")
     content = answer.json()
-    validate(content)
+    OpenAPIV31SpecValidator(content).validate()
     described = {(method, path) for path, methods in content["paths"].items() for method in methods}
     routes = [route for route in app(running.duty).routes if isinstance(route, Route)]
     assert described == {(method.lower(), r.path) for r in routes for method in r.methods or () if method != "HEAD"}
@@ -638,6 +645,24 @@ def test_history_that_is_damaged(running: Running, tmp_path: Path) -> None:
     (tmp_path / "state" / "history.db").write_bytes(b"rubbish" * 1000)
     assert running.get("/").status_code == 200
     assert running.get("/api/runs").json() == {"runs": [], "next": None}
+
+
+def test_probes_do_not_wait_for_the_history(running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(running.duty.history, 1)
+    monkeypatch.setattr("gros_agent.database._BUSY_SECONDS", 2.0)
+    with (
+        closing(sqlite3.connect(tmp_path / "state" / "history.db", isolation_level=None)) as connection,
+        ThreadPoolExecutor() as pool,
+    ):
+        connection.execute("begin exclusive")
+        states = [pool.submit(requests.get, f"{running.url}/api/state", timeout=15) for _ in range(3)]
+        begun = time.monotonic()
+        for path in ("/healthz", "/readyz", "/status"):
+            running.get(path)
+        assert time.monotonic() - begun < 1
+        for answered in states:
+            (failure,) = answered.result().json()["failures"]
+            assert "locked" in failure["message"]
 
 
 def test_many_at_once(running: Running) -> None:

@@ -48,7 +48,7 @@ class Database:
 
     def _opened(self, writes: bool) -> sqlite3.Connection:
         with storage_errors(self.path.parent):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             try:
                 return self._begin(writes)

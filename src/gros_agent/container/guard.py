@@ -19,7 +19,6 @@ from gros_agent.container.duty import Access
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",  # with no-referrer a browser would hide where a form comes from
     "X-Content-Type-Options": "nosniff",
@@ -71,7 +70,7 @@ class Guard:
         access = self._access()
         if access.hosts and not is_host(request.headers.get("host", ""), access.hosts):
             return problem(403, "the request names a host that this agent does not answer to; AGENT_HOST says which")
-        if access.token is not None and not has_token(_authorization(request), access.token.encode(errors="replace")):
+        if access.token and not has_token(_authorization(request), access.token.encode(errors="replace")):
             return problem(401, "a token is needed: as bearer token, or as password of any user", _ASK)
         if request.method == "POST" and is_cross_site(request):
             return problem(403, "another site may not start anything here")

@@ -1,12 +1,14 @@
 """The pages of the web interface for people: the agent's status, and the description of its API."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -142,7 +144,10 @@ class Pages:
 
     async def static(self, request: Request) -> Response:
         """A file of the pages; browsers keep it, and ask whether it is still the same."""
-        answer = await self._static.get_response(request.path_params["name"], request.scope)
+        name = request.path_params["name"]
+        if not re.fullmatch(r"[a-z]+\.[a-z]+", name):
+            raise HTTPException(404)
+        answer = await self._static.get_response(name, request.scope)
         answer.headers["Cache-Control"] = "no-cache"
         return answer
 
