@@ -14,7 +14,7 @@ import click
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus
 from gros_agent.settings.environment import VARIABLES
-from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS
+from gros_agent.settings.options import HOST_OPTIONS, KEYED, SECRET_VARIABLES, SETTINGS
 from gros_agent.sources import sources
 from gros_agent.tables.schema import TABLES, json_schema
 
@@ -49,6 +49,11 @@ def _help(name: str, command: click.Command) -> str:
     context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
     context.help_option_names = ["-h", "--help"]
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def secret_variables() -> str:
+    """The variables that may stand in a file."""
+    return ", ".join(f"`{name}`" for name in sorted(SECRET_VARIABLES)) + "\n"
 
 
 def option_variables() -> str:

@@ -56,6 +56,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+def test_claims_name_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    claims = re.findall(r"`([a-z_/]+\.py)::(\w+)`", text)
+    assert len(claims) > 20
+    for file, name in claims:
+        code = (ROOT / "tests" / file).read_text()
+        assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), f"{file}::{name}"
+
+
 def test_tree_of_the_architecture_is_the_tree() -> None:
     named = set(re.findall(r"^      ([a-z_]+(?:\.py|/))", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
     package = ROOT / "src" / "gros_agent"

@@ -244,3 +244,16 @@ def test_git_protocol(ready: Agent, repository: Repository) -> None:
     with git_daemon(repository.path.parent) as port:
         assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository").status == 0
     assert len(table(ready, "data_vcs_versions")) == 1
+
+
+def test_block_list(ready: Agent, repository: Repository) -> None:
+    """What is blocked is never connected to, and named as what it is."""
+    repository.commit("one", {"a": "1"})
+    with git_daemon(repository.path.parent) as port:
+        url = f"git://127.0.0.1:{port}/{repository.path.name}"
+        blocked = ready.scrape(
+            "--source", f"git={url}", variables={"GATHERER_URL_BLACKLIST": "http://x,git://127.0.0.1:*"}
+        )
+        assert ready.scrape("--source", f"git={url}").status == 0
+    assert blocked.status == 3, blocked
+    assert "is blocked by git://127.0.0.1:*" in " ".join(blocked.output.split())

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from gros_agent import http
 from gros_agent.errors import SourceError
-from gros_agent.http import WebClient, blocking_pattern
+from gros_agent.http import WebClient
 from gros_agent.settings.values import Secret
+from gros_agent.urls import blocking_pattern
 from support.servers import free_port
 from support.web import Answer, Web, json_answer, web
 
@@ -115,6 +116,10 @@ def test_a_wait_that_is_too_long(server: Web) -> None:
         ("A.EXAMPLE", "http://a.example", True),
         ("a.example", "http://user:password@a.example/", True),
         ("a+b", "http://aab/", False),
+        ("ssh://a.example", "git@a.example:group/code.git", True),
+        ("a.example/group/*", "git@a.example:group/code.git", True),
+        ("a.example/other/*", "git@a.example:group/code.git", False),
+        ("*", "file:///srv/code", True),
     ],
 )
 def test_block_list(pattern: str, url: str, blocked: bool) -> None:
@@ -123,7 +128,7 @@ def test_block_list(pattern: str, url: str, blocked: bool) -> None:
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_pattern_can_be_compared(pattern: str, path: str) -> None:
-    blocking_pattern(f"http://a.example/{path}", (pattern,))
+    blocking_pattern(f"http://a.example/{path!r}", (pattern,))
 
 
 def test_blocked_is_never_asked(server: Web) -> None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent import entries
-from gros_agent.errors import ConfigurationError
+from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, Progress, Source, SourceEntry, no_progress
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import TABLES, Row
-from gros_agent.urls import host_of
+from gros_agent.urls import blocking_pattern, host_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,10 @@ def source_context(
     options: ScrapeOptions,
     progress: Progress = no_progress,
 ) -> Context:
-    """What a source is given. Raises :class:`SourceError` for a URL that can't be read."""
+    """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked."""
+    pattern = blocking_pattern(entry.url, settings.environment.url_blacklist)
+    if pattern is not None:
+        raise SourceError(f"{entry.url} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
 
     def of_source(what: str, done: int, total: int | None) -> None:
         progress(f"{entry.name}: {what}", done, total)

@@ -4,12 +4,10 @@ Retries are those of urllib3: for connections that break, status 429 and server 
 ``Retry-After`` honoured up to a limit.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -20,7 +18,7 @@ from urllib3.util import Retry
 from gros_agent import __version__
 from gros_agent.errors import SourceError
 from gros_agent.settings.values import Secret
-from gros_agent.urls import without_password
+from gros_agent.urls import blocking_pattern, without_password
 
 CONNECT_SECONDS = 10.0
 TRIES = 4
@@ -30,28 +28,6 @@ MAX_ANSWER = 64 << 20
 """Bytes of an answer that are taken."""
 
 T = TypeVar("T")
-
-
-def blocking_pattern(url: str, patterns: Sequence[str]) -> str | None:
-    """The pattern of the block list that a URL matches, or None.
-
-    A ``*`` stands for any characters within the scheme, the host (with its port) or the path. A pattern without a
-    scheme is for all of them, one without a path for the whole host.
-    """
-    parts = urlsplit(url)
-    given = (parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/")
-    for pattern in patterns:
-        scheme, _, rest = pattern.strip().rpartition("://")
-        host, slash, path = rest.partition("/")
-        wanted = (scheme or "*", host, slash + path if path else "*")
-        if all(_matches(one, text) for one, text in zip(wanted, given, strict=True)):
-            return pattern.strip()
-    return None
-
-
-def _matches(pattern: str, text: str) -> bool:
-    expression = ".*".join(re.escape(part) for part in pattern.lower().split("*"))
-    return re.fullmatch(expression, text.lower()) is not None
 
 
 class _Retry(Retry):

@@ -1,6 +1,7 @@
 """Takes the URLs of sources apart: ordinary ones, and the short form ``user@host:path`` that git knows."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from gros_agent.errors import SourceError
@@ -62,3 +63,26 @@ def host_of(url: str) -> tuple[str, int | None]:
     """The host and the port of a URL, empty and None for a file. Raises :class:`SourceError`."""
     parts = split(url)
     return parts.hostname or "", None if parts.scheme == SCP else parts.port
+
+
+def blocking_pattern(url: str, patterns: Sequence[str]) -> str | None:
+    """The pattern of the block list that a URL matches, or None.
+
+    A ``*`` stands for any characters within the scheme, the host (with its port) or the path. A pattern without a
+    scheme is for all of them, one without a path for the whole host.
+    """
+    parts = split(url)
+    scheme = "ssh" if parts.scheme == SCP else parts.scheme
+    given = (scheme, parts.netloc.rpartition("@")[2], "/" + parts.path.lstrip("/"))
+    for pattern in patterns:
+        scheme, _, rest = pattern.strip().rpartition("://")
+        host, slash, path = rest.partition("/")
+        wanted = (scheme or "*", host, slash + path if path else "*")
+        if all(_matches(one, text) for one, text in zip(wanted, given, strict=True)):
+            return pattern.strip()
+    return None
+
+
+def _matches(pattern: str, text: str) -> bool:
+    expression = ".*".join(re.escape(part) for part in pattern.lower().split("*"))
+    return re.fullmatch(expression, text.lower()) is not None
