@@ -23,7 +23,7 @@ from gros_agent.errors import ExitStatus
 from gros_agent.history import Ended, History
 from gros_agent.settings.home import Home
 from support.agent import Agent
-from support.controller import Controller, controller
+from support.controller import controller
 from support.repository import Repository
 from support.servers import free_port
 from support.web import json_answer, web
@@ -251,7 +251,7 @@ def test_one_that_ignores_the_request_is_killed(agent: Agent, stay: Callable[...
 def test_changed_variables_count_for_the_next_run(agent: Agent, stay: Callable[..., Running], tmp_path: Path) -> None:
     """Also while they are rubbish: then those count that were good last."""
     with controller(tmp_path / "controller") as running:
-        one = stay(CRON_PERIOD="-", JIRA_KEY="-", **address(running, agent))
+        one = stay(CRON_PERIOD="-", **running.variables(agent.home, "-", PREFLIGHT_ARGS=""))
         repository = Repository.make(tmp_path / "code")
         repository.commit("one", {"a": "1"})
         listed(agent, repository.url)
@@ -269,26 +269,16 @@ def test_changed_variables_count_for_the_next_run(agent: Agent, stay: Callable[.
     assert not (agent.home / "state" / "last-good").exists()
 
 
-def address(running: Controller, agent: Agent) -> dict[str, str]:
-    return {
-        "SSH_HOST": "127.0.0.1",
-        "SSH_PORT": str(running.ssh),
-        "SSH_HTTPS_PORT": str(running.https),
-        "SSH_HTTPS_CERT": str(running.certificate),
-        "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY",
-        "THE_KEY": str(agent.home / "id_ed25519"),
-        "PREFLIGHT_ARGS": "",
-    }
-
-
 def test_readiness_follows_the_controller(agent: Agent, stay: Callable[..., Running], tmp_path: Path) -> None:
     with controller(tmp_path / "controller") as running:
-        one = stay(CRON_PERIOD="-", **address(running, agent))
+        one = stay(CRON_PERIOD="-", **running.variables(agent.home, PREFLIGHT_ARGS=""))
         end = time.monotonic() + 10
         while one.ask("/readyz").status_code != 200:
             assert time.monotonic() < end, one.ask("/api/state").text
             time.sleep(0.05)
-    away = stay(CRON_PERIOD="-", **address(running, agent) | {"SSH_HTTPS_PORT": str(free_port())})
+    away = stay(
+        CRON_PERIOD="-", **running.variables(agent.home, PREFLIGHT_ARGS="") | {"SSH_HTTPS_PORT": str(free_port())}
+    )
     away.until("the controller 127.0.0.1: Connection refused")
     assert away.ask("/readyz").status_code == 503
 
@@ -296,8 +286,11 @@ def test_readiness_follows_the_controller(agent: Agent, stay: Callable[..., Runn
 def test_dashboard_status_is_sent_at_its_period(agent: Agent, stay: Callable[..., Running], tmp_path: Path) -> None:
     """The turn itself is a matter of the schedule; here is what it starts."""
     with controller(tmp_path / "controller") as running, web(lambda _: json_answer([])) as board:
-        given = address(running, agent) | {"BIGBOAT_HOST": board.url, "BIGBOAT_PERIOD": "monthly"}
-        one = stay(**given, JIRA_KEY="TEST")
+        given = running.variables(agent.home, PREFLIGHT_ARGS="") | {
+            "BIGBOAT_HOST": board.url,
+            "BIGBOAT_PERIOD": "monthly",
+        }
+        one = stay(**given)
         assert one.ask("/healthz").status_code == 200
         done = agent("bigboat", variables=EVER | given)
         assert done.status == 0, done

@@ -20,22 +20,9 @@ def running(tmp_path: Path) -> Iterator[Controller]:
         yield one
 
 
-def variables(running: Controller, agent: Agent, keys: str = "TEST", **more: str) -> dict[str, str]:
-    return {
-        "SSH_HOST": "127.0.0.1",
-        "SSH_PORT": str(running.ssh),
-        "SSH_HTTPS_PORT": str(running.https),
-        "SSH_HTTPS_CERT": str(running.certificate),
-        "JIRA_KEY": keys,
-        "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY",
-        "THE_KEY": str(agent.home / "id_ed25519"),
-        **more,
-    }
-
-
 def chain(agent: Agent, running: Controller, project: str, repository: Repository, keys: str) -> list[Finished]:
     """What a run does for one project after the other."""
-    given = variables(running, agent, keys)
+    given = running.variables(agent.home, keys)
     source = ("--source", f"git={repository.path}")
     calls = (("register",), ("preflight",), ("scrape", *source), ("export",))
     done = [agent(*call, "--project", project, variables=given) for call in calls]
@@ -87,7 +74,7 @@ def test_not_due_yet(agent: Agent, repository: Repository, tmp_path: Path) -> No
     repository.commit("one", {"a": "1"})
     with controller(tmp_path / "controller", "--days", "1") as running:
         chain(agent, running, "TEST", repository, "TEST")
-        given = variables(running, agent)
+        given = running.variables(agent.home)
         assert agent("register", variables=given).status == 0
         done = agent("preflight", variables=given)
     assert done.status == 5, done
@@ -95,7 +82,7 @@ def test_not_due_yet(agent: Agent, repository: Repository, tmp_path: Path) -> No
 
 
 def test_up_to_date(agent: Agent, running: Controller) -> None:
-    done = agent("version", "--check", variables=variables(running, agent))
+    done = agent("version", "--check", variables=running.variables(agent.home))
     assert done.status == 0
     assert "0.1.0" in done.output
 
@@ -115,7 +102,7 @@ def test_rotated_key(agent: Agent, running: Controller, repository: Repository) 
     repository.commit("one", {"a": "1"})
     chain(agent, running, "TEST", repository, "TEST")
     before = (agent.home / "id_ed25519").read_bytes()
-    assert agent("register", "--rotate", variables=variables(running, agent)).status == 0
+    assert agent("register", "--rotate", variables=running.variables(agent.home)).status == 0
     assert (agent.home / "id_ed25519").read_bytes() != before
     repository.commit("two", {"a": "2"})
     chain(agent, running, "TEST", repository, "TEST")
@@ -128,7 +115,7 @@ def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path,
     """kill -9 at four times 25 random moments of scrape, upload and announcement: each commit arrives exactly once."""
     repository = linear_history(tmp_path / "long", 400)
     repository.git("reset", "--quiet", "--hard")
-    given = variables(running, agent)
+    given = running.variables(agent.home)
     assert agent("register", variables=given).status == 0
     source = ("--source", f"git={repository.path}")
     chance = random.Random(seed)

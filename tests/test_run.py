@@ -29,15 +29,7 @@ class Installation:
 
     def __init__(self, agent: Agent, running: Controller, folder: Path, keys: str = "TEST") -> None:
         self.agent = agent
-        self.variables = {
-            "SSH_HOST": "127.0.0.1",
-            "SSH_PORT": str(running.ssh),
-            "SSH_HTTPS_PORT": str(running.https),
-            "SSH_HTTPS_CERT": str(running.certificate),
-            "JIRA_KEY": keys,
-            "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY",
-            "THE_KEY": str(agent.home / "id_ed25519"),
-        }
+        self.variables = running.variables(agent.home, keys)
         self.repositories = {}
         for key in keys.split():
             self.repositories[key] = Repository.make(folder / f"repository-{key}")

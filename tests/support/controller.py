@@ -37,6 +37,19 @@ class Controller:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.https}/auth/"
 
+    def variables(self, home: Path, keys: str = "TEST", **more: str) -> dict[str, str]:
+        """What leads an agent with a home to this controller; its key lies in the home."""
+        return {
+            "SSH_HOST": "127.0.0.1",
+            "SSH_PORT": str(self.ssh),
+            "SSH_HTTPS_PORT": str(self.https),
+            "SSH_HTTPS_CERT": str(self.certificate),
+            "JIRA_KEY": keys,
+            "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY",
+            "THE_KEY": str(home / "id_ed25519"),
+            **more,
+        }
+
     def request(self, method: str, call: str, data: Any = None, **query: str) -> requests.Response:
         return self.session.request(
             method, f"{self.url}{call}.py", params=query, data=data, verify=str(self.certificate), timeout=10
