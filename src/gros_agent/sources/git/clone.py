@@ -20,6 +20,8 @@ HEAD = "refs/gros/head"
 """Where the clone keeps the head of the default branch."""
 
 _SHA256_DIGITS = 64
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+"""Has the C library (glibc) keep the memory that git frees between objects: a tenth of git log's time otherwise."""
 _PROGRESS = re.compile(rb"(Receiving objects|Resolving deltas): +\d+% \((\d+)/(\d+)\)")
 
 
@@ -83,7 +85,7 @@ class Clone:
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables for a git that reads the clone: it may not fetch what is missing by itself."""
-        return base_environment() | {"GIT_NO_LAZY_FETCH": "1", "GIT_DIR": str(self.folder)}
+        return base_environment() | _MEMORY | {"GIT_NO_LAZY_FETCH": "1", "GIT_DIR": str(self.folder)}
 
     def update(self, advertised: Advertised, progress: Progress) -> None:
         """Bring the clone to what its origin advertises. Raises :class:`SourceError`.

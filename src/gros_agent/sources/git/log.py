@@ -1,7 +1,7 @@
 """Reads commits with their changed files out of ``git log``, several processes at a time, in the order asked for.
 
-Each process gets a block of commits. While the first one's output is read, the others work ahead until their pipes are
-full, so the order is kept without threads, and memory does not grow with the history.
+Each process gets a block of commits. While the first one's output is taken, that of the others is read ahead up to a
+limit, so the order is kept without threads, and memory does not grow with the history.
 
 The output is a sequence of records that NUL ends: the seven fields of a commit, the first with a mark before it, then
 for each changed file a ``--raw`` record and its paths, then for each file a ``--numstat`` record and its paths.
@@ -16,10 +16,14 @@ from typing import NamedTuple
 from gros_agent.errors import SourceError
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.order import Order
-from gros_agent.sources.git.stream import GitStream
+from gros_agent.sources.git.stream import GitStream, Readahead, split
 
-BLOCK = 256
-"""Commits for one process: their hashes fit into a pipe, and starting it costs little in comparison."""
+BLOCK = 1024
+"""Commits for one of several processes: enough that starting one costs little, and few enough to share them evenly."""
+SINGLE_BLOCK = 4096
+"""Commits for a process that has no others beside it."""
+_ROOM = 32 << 20
+"""Bytes of all processes that are read ahead."""
 
 _MARK = b"\x01"
 _FORMAT = "--format=%x01%H%x00%P%x00%at%x00%ct%x00%aN%x00%aE%x00%B"
@@ -73,20 +77,25 @@ class Commit:
 def read(clone: Clone, order: Order, *, with_changes: bool, jobs: int) -> Iterator[Commit]:
     """Yield the commits of ``order``, oldest first. Raises :class:`SourceError`."""
     arguments = ("log", *_OPTIONS, *(_CHANGES if with_changes else ("--no-patch",)))
-    blocks = order.oldest_first(BLOCK)
+    blocks = order.oldest_first(BLOCK if jobs > 1 else SINGLE_BLOCK)
     running: deque[tuple[GitStream, list[str], list[str]]] = deque()
+    ahead = Readahead(_ROOM // jobs)
     try:
         while True:
             while len(running) < jobs and (block := next(blocks, None)):
                 hashes, branches = block
-                content = "\n".join(hashes).encode() + b"\n"
+                content = "\n".join(reversed(hashes)).encode() + b"\n"
                 running.append((GitStream(clone, *arguments, stdin=content), hashes, branches))
+                ahead.add(running[-1][0])
             if not running:
                 return
             stream, hashes, branches = running[0]
-            yield from _matched(_parse(stream.records(b"\0")), hashes, branches)
+            commits = list(_parse(split(ahead.blocks(stream), b"\0")))
+            commits.reverse()  # git is asked for the newest first: packs store older objects as changes to newer ones
+            yield from _matched(iter(commits), hashes, branches)
             running.popleft()[0].finish()
     finally:
+        ahead.close()
         for stream, _, _ in running:
             stream.abandon()
 

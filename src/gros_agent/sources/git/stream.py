@@ -1,12 +1,15 @@
-"""Reads what a git command prints, record by record, while git still works."""
+"""Reads what git commands print, record by record, while git still works."""
 
 import contextlib
 import fcntl
+import os
+import selectors
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from gros_agent import process
 from gros_agent.errors import SourceError
@@ -17,29 +20,47 @@ _PIPE = 1 << 20
 """Bytes that git may print ahead of us: what Linux allows to everybody."""
 
 
+def split(blocks: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
+    """Yield the records that ``separator`` ends; what follows the last one is a record if it is not empty."""
+    rest: list[bytes] = []
+    for block in blocks:
+        first, *others = block.split(separator)
+        rest.append(first)
+        if others:
+            yield b"".join(rest)
+            rest = [others.pop()]
+            yield from others
+    if last := b"".join(rest):
+        yield last
+
+
 class GitStream:
     """A git command in a clone. Leaving the context raises :class:`SourceError` if git failed.
 
-    ``stdin`` is what the command reads. It is handed over at once, so it must fit a pipe (64 KiB), unless nothing is
-    given and the caller writes to :attr:`stdin` itself.
+    ``stdin`` is what the command reads; without it the caller writes to :attr:`stdin`.
     """
 
     def __init__(self, clone: Clone, *arguments: str, stdin: bytes | None = None) -> None:
         self._name = arguments[0]
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the stream)
-        self._process = process.start(
-            ["git", *arguments], clone.environment, stdin=subprocess.PIPE, stderr=self._errors
-        )
-        assert self._process.stdin is not None  # noqa: S101 (for the type checker)
-        assert self._process.stdout is not None  # noqa: S101
-        self.stdin = self._process.stdin
+        self._errors = tempfile.TemporaryFile(dir=clone.folder)  # noqa: SIM115 (closed with the stream)
+        with contextlib.ExitStack() as stack:
+            source = subprocess.PIPE
+            if stdin is not None:
+                file = stack.enter_context(tempfile.TemporaryFile(dir=clone.folder))
+                file.write(stdin)
+                file.seek(0)
+                source = file.fileno()
+            self._process = process.start(["git", *arguments], clone.environment, stdin=source, stderr=self._errors)
+        assert self._process.stdout is not None  # noqa: S101 (for the type checker)
         self.stdout = self._process.stdout
         with contextlib.suppress(OSError):  # a smaller pipe is slower, and no harm
             fcntl.fcntl(self.stdout.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
-        if stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # its exit status tells why
-                self.stdin.write(stdin)
-                self.stdin.close()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Where to write what the command reads, if it was not given."""
+        assert self._process.stdin is not None  # noqa: S101 (for the type checker)
+        return self._process.stdin
 
     def __enter__(self) -> Self:
         return self
@@ -54,22 +75,13 @@ class GitStream:
 
     def records(self, separator: bytes) -> Iterator[bytes]:
         """Yield the records that ``separator`` ends; what follows the last one is a record if it is not empty."""
-        rest: list[bytes] = []
-        read = self.stdout.raw.read if hasattr(self.stdout, "raw") else self.stdout.read
-        while block := read(_BLOCK):
-            first, *others = block.split(separator)
-            rest.append(first)
-            if others:
-                yield b"".join(rest)
-                rest = [others.pop()]
-                yield from others
-        if last := b"".join(rest):
-            yield last
+        return split(iter(lambda: os.read(self.stdout.fileno(), _BLOCK), b""), separator)
 
     def finish(self) -> None:
         """Wait for git's end. Raises :class:`SourceError` if it failed."""
-        with contextlib.suppress(BrokenPipeError):
-            self.stdin.close()
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
         self.stdout.close()
         status = self._process.wait()
         self._errors.seek(0)
@@ -85,3 +97,51 @@ class GitStream:
         """End git at once."""
         process.stop(self._process)
         self._errors.close()
+
+
+class Readahead:
+    """Several git commands whose outputs are taken one after the other, and read as they come.
+
+    Without it, a command whose turn has not come would stop when its pipe is full. ``room`` is how many bytes of each
+    one are kept.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._selector = selectors.DefaultSelector()
+        self._kept: dict[GitStream, deque[bytes]] = {}
+        self._sizes: dict[GitStream, int] = {}
+
+    def add(self, stream: GitStream) -> None:
+        """Read a command's output from now on."""
+        self._kept[stream], self._sizes[stream] = deque(), 0
+        self._selector.register(stream.stdout, selectors.EVENT_READ, stream)
+
+    def blocks(self, stream: GitStream) -> Iterator[bytes]:
+        """Yield what a command prints, to its end, and read on for the others meanwhile."""
+        kept = self._kept[stream]
+        while True:
+            self._read(0 if kept else None)
+            while not kept:
+                self._read(None)
+            block = kept.popleft()
+            if not block:
+                del self._kept[stream], self._sizes[stream]
+                return
+            if self._sizes[stream] >= self._room > self._sizes[stream] - len(block):
+                self._selector.register(stream.stdout, selectors.EVENT_READ, stream)
+            self._sizes[stream] -= len(block)
+            yield block
+
+    def close(self) -> None:
+        """Read no more."""
+        self._selector.close()
+
+    def _read(self, timeout: float | None) -> None:
+        for key, _ in self._selector.select(timeout):
+            stream: GitStream = key.data
+            block = os.read(key.fd, _BLOCK)
+            self._kept[stream].append(block)
+            self._sizes[stream] += len(block)
+            if not block or self._sizes[stream] >= self._room:
+                self._selector.unregister(stream.stdout)
