@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from gros_agent import delivery, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
-from gros_agent.errors import AgentError, DeliveryError, ExitStatus, PreflightError, worst
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, PreflightError, worst
 from gros_agent.history import Ended, History
 from gros_agent.logs import counted_retries
 from gros_agent.registration import Options, Registered, register
@@ -212,6 +212,11 @@ class _Chain:
                 raise
             log.warning("%s; trying again after the registration", error)
             return error
+        except ConfigurationError as error:
+            if settings.key.exists():
+                raise
+            log.info("what was collected before waits for the registration, which makes the key")
+            return DeliveryError(error.message, error.hint)
         return None
 
     def _is_too_early(self, settings: Settings) -> bool:
