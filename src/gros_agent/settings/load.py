@@ -8,7 +8,7 @@ from gros_agent.settings import ini
 from gros_agent.settings.environment import merge
 from gros_agent.settings.home import Home
 from gros_agent.settings.model import Settings
-from gros_agent.settings.options import Sections, fill_credentials, fill_settings
+from gros_agent.settings.options import Sections, fill_credentials, fill_own, fill_settings
 from gros_agent.settings.values import Value
 
 PREFLIGHT_ENVIRONMENT = "preflight_env"
@@ -43,6 +43,8 @@ def load(
     Problems.raise_if(problems)
     if sections is None:
         sections = fill_settings(environment.values)
+    else:
+        fill_own(sections, environment.values)
     for (section, option), value in (overrides or {}).items():
         sections.setdefault(section, {})[option] = value
     return Settings(
