@@ -1,22 +1,48 @@
-"""What the configuration web interface of existing installations writes."""
+"""What the configuration web interface of existing installations writes, and when: also in the middle of a scrape."""
 
+import contextlib
+import json
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gros_agent import entries
 from gros_agent.container.entrypoint import prepare
+from gros_agent.errors import ConfigurationError, ExitStatus
 from gros_agent.history import History
+from gros_agent.settings import files
 from gros_agent.settings.load import load
 from gros_agent.settings.options import HOST_OPTIONS
 from gros_agent.settings.values import Secret
 from support.agent import Agent
 from support.controller import Controller, controller
+from support.repository import Repository
 from support.web_ui import FORMS, SECRETS, SWITCHES, TEXTS, VARIABLES, Form, shows
 
 by_form = pytest.mark.parametrize("form", FORMS, ids=[form.name for form in FORMS])
+# As node writes a file: emptied first, then written. Between the two it takes its time, more than once.
+WRITER = """
+import pathlib, sys, time
+folder, seconds, *names = sys.argv[1:]
+whole = {pathlib.Path(name): pathlib.Path(name).read_bytes() for name in names}
+end = time.monotonic() + float(seconds)
+while time.monotonic() < end:
+    for path in whole:
+        path.open("w").close()
+    pathlib.Path(folder, "began").touch()
+    time.sleep(0.05)
+    for path, content in whole.items():
+        path.write_bytes(content[: len(content) // 2])
+    time.sleep(0.05)
+for path, content in whole.items():
+    path.write_bytes(content)
+"""
 
 
 @pytest.fixture
@@ -119,6 +145,148 @@ def at_controller(agent: Agent, running: Controller, instead_of: str) -> None:
     path.write_text(path.read_text().replace(instead_of, "127.0.0.1"))
     (agent.home / "certs").mkdir()
     shutil.copy(running.certificate, agent.home / "certs" / "wwwgros.crt")
+
+
+class Configured:
+    """A home that the interface configured, with a repository of its own at a controller."""
+
+    def __init__(self, agent: Agent, running: Controller, folder: Path) -> None:
+        self.agent = agent
+        self.repository = Repository.make(folder / "repository")
+        self.repository.commit("one", {"a": "1"})
+        FORMS[1].put(agent.home)
+        at_controller(agent, running, "controller.example")
+        self.config = agent.home / "config"
+        with (self.config / "env").open("a") as env:
+            env.write(f"\nDEFINITIONS_CREDENTIALS_ENV=THE_KEY\nTHE_KEY={agent.home / 'id_ed25519'}")
+        (self.config / "credentials.cfg").write_text("")
+        self.list = agent.home / "export" / "ABC" / entries.FILE
+        self.list.write_text(json.dumps([{"type": "git", "name": "dummy code", "url": self.repository.url}]))
+        self.variables = ports(running)
+
+    @contextlib.contextmanager
+    def written(self, folder: Path, seconds: float) -> Iterator[None]:
+        """A process writes all files anew for a while; they hold what they held before in the end."""
+        names = [self.config / "env", self.config / "settings.cfg", self.config / "credentials.cfg", self.list]
+        command = [sys.executable, "-c", WRITER, str(folder), str(seconds), *map(str, names)]
+        with subprocess.Popen(command) as writer:
+            wait_until(lambda: (folder / "began").exists() or writer.poll() is not None)
+            try:
+                yield
+            finally:
+                assert writer.wait(timeout=30) == 0
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+class TestWritten:
+    """The interface may write at any moment."""
+
+    def test_when_a_run_begins(self, agent: Agent, running: Controller, tmp_path: Path) -> None:
+        """Half a configuration parses well, and has no controller or no project: a run waits for the whole."""
+        configured = Configured(agent, running, tmp_path)
+        with configured.written(tmp_path, 2.5):
+            done = agent("run", variables=configured.variables)
+        assert done.status == 0, done
+        assert len(running.inbox("ABC")) == 1
+
+    @pytest.mark.parametrize("stage", ["deliver", "register", "preflight", "scrape"])
+    def test_while_one_goes_on(self, agent: Agent, running: Controller, tmp_path: Path, stage: str) -> None:
+        """It keeps what it read; the next one does what the files say by then."""
+        configured = Configured(agent, running, tmp_path)
+        history = History(configured.config / "state" / "history.sqlite")
+        with agent.start("run", variables=configured.variables) as process:
+            wait_until(
+                lambda: ((run := history.current()) is not None and run.stage == stage) or process.poll() is not None
+            )
+            settings = configured.config / "settings.cfg"
+            settings.write_text(settings.read_text().replace("[ssh]\n", "[ssh]\nhttps_port=1\n"))
+            (configured.config / "credentials.cfg").write_text("[half")
+            output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, (output, errors)
+        assert len(running.inbox("ABC")) == 1
+        (configured.config / "credentials.cfg").write_text("")
+        done = agent("run", variables=configured.variables)
+        assert "port 1:" in done.output, done
+        assert done.status in {ExitStatus.PREFLIGHT, ExitStatus.POSTPONED}, done
+        assert [run.status for run in history.runs()] == [done.status, ExitStatus.DONE]
+
+    def test_again_and_again(self, agent: Agent, running: Controller, tmp_path: Path) -> None:
+        """Whatever a run meets, its status says so, and nothing crashes; when the files are whole it is done."""
+        configured = Configured(agent, running, tmp_path)
+        with configured.written(tmp_path, 4.0):
+            scrapes = [
+                agent("scrape", "--no-ssh", "--no-secrets", "--project", "ABC", variables=configured.variables)
+                for _ in range(3)
+            ]
+        for done in scrapes:
+            assert done.status in {ExitStatus.DONE, ExitStatus.PARTLY, ExitStatus.POSTPONED, ExitStatus.WRONG_INPUT}
+            assert "Traceback" not in done.output + done.errors
+        done = agent("run", variables=configured.variables)
+        assert done.status == 0, done
+
+    def test_list_of_sources(self, tmp_path: Path) -> None:
+        """One that is damaged is read again when nobody writes it any more."""
+        path, began = tmp_path / entries.FILE, tmp_path / "began"
+        path.write_text('[{"type": "git", "name": "code", "url": "git://h.example/x"}]')
+        with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, "1.0", path]) as writer:
+            wait_until(began.exists)
+            found = entries.read(path)
+            assert writer.wait(timeout=20) == 0
+        assert found is not None
+        assert [one.name for one in found] == ["code"]
+        path.write_text("[")
+        with pytest.raises(ConfigurationError, match="the list of sources is damaged"):
+            entries.read(path)
+
+
+class TestKept:
+    def test_nothing_is_waited_for(self, tmp_path: Path) -> None:
+        """A file that has been there for a while, that is not there, or whose clock is ahead."""
+        old, ahead = tmp_path / "old", tmp_path / "ahead"
+        for path, shift in ((old, -60), (ahead, 60)):
+            path.touch()
+            set_age(path, shift)
+        before = time.monotonic()
+        assert files.settle(lambda: (old, ahead, tmp_path / "none"))
+        assert time.monotonic() - before < 0.2
+
+    def test_patience_ends(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files, "PATIENCE_SECONDS", 1.0)
+
+        def touched() -> tuple[Path]:
+            (tmp_path / "file").write_text("more")
+            return (tmp_path / "file",)
+
+        assert not files.settle(touched)
+        with files.kept(touched, tuple) as settled:
+            assert not settled
+            assert files.read_text(tmp_path / "file", "it") == "more"
+
+    def test_files_stay_what_they_were(self, tmp_path: Path) -> None:
+        there, missing, folder = tmp_path / "there", tmp_path / "missing", tmp_path / "folder"
+        there.write_text("before")
+        set_age(there, -60)
+        folder.mkdir()
+        with files.kept(lambda: (there, missing, folder), tuple) as settled:
+            assert settled
+            there.write_text("after")
+            missing.write_text("after")
+            assert files.read_text(there, "it") == "before"
+            assert files.read_text(missing, "it") is None
+            with pytest.raises(ConfigurationError, match="Is a directory"):
+                files.read_text(folder, "it")
+        assert files.read_text(there, "it") == files.read_text(missing, "it") == "after"
+
+
+def set_age(path: Path, seconds: float) -> None:
+    moment = time.time() + seconds
+    os.utime(path, (moment, moment))
 
 
 def test_template_names_projects_as_the_interface_reads_them(agent: Agent) -> None:
