@@ -14,6 +14,7 @@ import pytest
 
 from gros_agent import entries
 from gros_agent.container.entrypoint import prepare
+from gros_agent.container.settings import LastGood
 from gros_agent.errors import ConfigurationError, ExitStatus
 from gros_agent.history import History
 from gros_agent.settings import files
@@ -229,6 +230,22 @@ class TestWritten:
             assert "Traceback" not in done.output + done.errors
         done = agent("run", variables=configured.variables)
         assert done.status == 0, done
+
+    def test_while_an_agent_stays_up(self, agent: Agent, tmp_path: Path) -> None:
+        """Before it works, it waits until there are projects and a controller again."""
+        FORMS[1].put(agent.home)
+        good = LastGood(agent.home, VARIABLES)
+        names = [agent.home / "config" / name for name in ("env", "settings.cfg", "credentials.cfg")]
+        with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, "1.0", *names]) as writer:
+            wait_until((tmp_path / "began").exists)
+            good.refresh()
+            assert good.settings.projects == () or good.problems
+            good.settle()
+            good.refresh()
+            assert writer.wait(timeout=20) == 0
+        assert not good.problems
+        assert good.settings.projects == ("ABC",)
+        assert good.settings.controller() == "controller.example"
 
     def test_list_of_sources(self, tmp_path: Path) -> None:
         """One that is damaged is read again when nobody writes it any more."""

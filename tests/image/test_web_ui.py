@@ -11,6 +11,11 @@ from support.web_ui import FORMS, Form, shows
 
 Run = Callable[..., Container]
 SHOW = ("gros-agent", "config", "show", "--json")
+# as docker-compose.web-ui.yml has it
+AS_ROOT = (
+    *("--user", "0", "--read-only", "--tmpfs", "/tmp", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"),  # noqa: S108
+    *(word for name in ("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID") for word in ("--cap-add", name)),
+)
 by_form = pytest.mark.parametrize("form", FORMS, ids=[form.name for form in FORMS])
 
 
@@ -94,7 +99,7 @@ def test_key_that_root_keeps_for_itself(run: Run, written: Callable[..., tuple[s
 def test_saved_while_it_is_up(run: Run, written: Callable[..., tuple[str, ...]]) -> None:
     """The interface writes as root under a running agent: a restart as root gives it all to the agent again."""
     mounts = written(FORMS[1])
-    one = run(*mounts, "--user", "0", "--publish", "127.0.0.1::7070", "-e", "CRON_PERIOD=daily")
+    one = run(*mounts, *AS_ROOT, "--publish", "127.0.0.1::7070", "-e", "CRON_PERIOD=daily")
     one.until("the scrape ended")
     one.exec("sh", "-c", "mkdir export/NEXT && echo JIRA_KEY=NEXT > config/env", user="0")
     one.until("the settings were read again")
@@ -103,3 +108,4 @@ def test_saved_while_it_is_up(run: Run, written: Callable[..., tuple[str, ...]])
     one.engine("restart", one.identifier)
     one.until_ready()
     assert one.exec("stat", "-c", "%u", "export/NEXT", user="1000").strip() == "1000"
+    assert one.stop()[0] == 0
