@@ -126,6 +126,28 @@ class TestSsh:
             done = ready.scrape("--source", f"git=127.0.0.1:{repository.path}", "--full", variables=variables)
             assert done.status == 0, done
 
+    @pytest.mark.parametrize("change", ["mode", "line ends", "end"])
+    def test_key_that_ssh_would_refuse(self, ready: Agent, repository: Repository, tmp_path: Path, change: str) -> None:
+        """As the configuration web interface writes one: for all to read, with a browser's line ends or no last one."""
+        with ssh_server(tmp_path / "ssh") as server:
+            self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}")
+            text = server.key.read_text()
+            key = tmp_path / "source_h.example:8080"
+            key.write_text(
+                {"line ends": text.replace("\n", "\r\n"), "end": text.rstrip("\n")}.get(change, text), newline=""
+            )
+            key.chmod(0o644 if change == "mode" else 0o600)
+            before = key.read_bytes()
+            temporary = tmp_path / "temporary"
+            temporary.mkdir()
+            done = ready.scrape(
+                *("--source", f"git=ssh://127.0.0.1{repository.path}"),
+                variables={"THE_KEY": str(key), "TMPDIR": str(temporary)},
+            )
+        assert done.status == 0, done
+        assert key.read_bytes() == before
+        assert not list(temporary.iterdir())
+
     def test_dry_run_pins_nothing(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
         with ssh_server(tmp_path / "ssh") as server:
             self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}")

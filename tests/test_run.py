@@ -156,6 +156,15 @@ def test_controller_that_is_away(agent: Agent, tmp_path: Path) -> None:
         assert sorted(commits(again).values()) == [1, 1]
 
 
+def test_collected_before_the_first_registration(agent: Agent, running: Controller, tmp_path: Path) -> None:
+    """It is delivered as soon as there is a key to deliver it with."""
+    installation = Installation(agent, running, tmp_path)
+    assert agent("scrape", "--no-ssh", "--no-secrets", variables=installation.variables).status == 0
+    done = installation.run()
+    assert done.status == 0, done
+    assert list(commits(running).values()) == [1]
+
+
 class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "words"),

@@ -7,29 +7,32 @@ ends before the next one's begins. Where no controller is configured, the chain 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from gros_agent import delivery, preflight
+from gros_agent import delivery, entries, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
-from gros_agent.errors import AgentError, DeliveryError, ExitStatus, PreflightError, worst
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, PreflightError, worst
 from gros_agent.history import Ended, History
 from gros_agent.logs import counted_retries
 from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
 from gros_agent.scrape import project_log, scrape
 from gros_agent.settings import secrets
-from gros_agent.settings.load import Overrides
+from gros_agent.settings.files import kept
+from gros_agent.settings.home import Home
+from gros_agent.settings.load import Overrides, files_of
 from gros_agent.settings.model import Settings
 from gros_agent.storage import exclusive
 
 log = logging.getLogger(__name__)
 
 Load = Callable[[str | None, Overrides], Settings]
-"""Reads the settings for a project, with overrides, anew each time: a configuration tool may have changed them."""
+"""Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it."""
 
 _LEVELS = {preflight.Status.FAILED: logging.ERROR, preflight.Status.WARNING: logging.WARNING}
 
@@ -71,6 +74,19 @@ class Watcher(Protocol):
     def ended(self, project: str, ended: Ended) -> None:
         """The chain of a project came to its end."""
         ...
+
+
+@contextmanager
+def steady_files(root: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Have the settings be the same within, however a configuration tool writes their files meanwhile.
+
+    It is waited until those files are whole, and the lists of sources with them.
+    """
+    lists = Home.of(root, environ).export
+    with kept(lambda: files_of(root, environ), lambda: lists.glob(f"*/{entries.FILE}")) as settled:
+        if not settled:
+            log.warning("the configuration files change on and on: this run takes them as they are now")
+        yield
 
 
 def run_projects(
@@ -212,6 +228,11 @@ class _Chain:
                 raise
             log.warning("%s; trying again after the registration", error)
             return error
+        except ConfigurationError as error:
+            if settings.key.exists():
+                raise
+            log.info("what was collected before waits for the registration, which makes the key")
+            return DeliveryError(error.message, error.hint)
         return None
 
     def _is_too_early(self, settings: Settings) -> bool:

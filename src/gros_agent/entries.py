@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems, SourceError
-from gros_agent.settings.files import read_text
+from gros_agent.settings.files import read_text, settle
 from gros_agent.settings.values import Secret
 from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
@@ -30,17 +30,23 @@ def read(path: Path) -> tuple[SourceEntry, ...] | None:
 
     Raises :class:`ConfigurationError` if it is damaged, or an entry lacks its type, name or URL.
     """
-    text = read_text(path, "the list of sources")
-    if text is None:
-        return None
     try:
-        listed = msgspec.json.decode(text, type=list[_Listed])
+        try:
+            listed = _decode(path)
+        except msgspec.MsgspecError:
+            settle(lambda: (path,))  # it may be written right now
+            listed = _decode(path)
     except msgspec.MsgspecError as error:
         raise ConfigurationError(
             f"{path}: the list of sources is damaged: {error}",
             "it is a JSON list of objects with type, name and url; correct it, or save it again in the web interface",
         ) from None
-    return tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed)
+    return None if listed is None else tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed)
+
+
+def _decode(path: Path) -> list[_Listed] | None:
+    text = read_text(path, "the list of sources")
+    return None if text is None else msgspec.json.decode(text, type=list[_Listed])
 
 
 def parse(options: Iterable[str], folder: Path) -> tuple[SourceEntry, ...]:

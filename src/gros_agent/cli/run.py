@@ -1,5 +1,6 @@
 """``gros-agent run``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def command(
     """Go the whole way for each project: register, preflight, scrape, export.
 
     What was collected before and not delivered comes first. PREFLIGHT_ARGS has arguments for preflight. A project that
-    fails does not stop the next, and the status is the worst.
+    fails does not stop the next, and the status is the worst. Settings that change meanwhile are for the next run.
     """
     from gros_agent import chain, console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
@@ -59,11 +60,13 @@ def command(
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]") -> "Settings":
         return current(ctx).load(overrides, project)
 
-    settings = load(None, {})
-    chosen = pipeline.choose_projects(settings, projects)
-    checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
-    extra = parse(entries, Path.cwd())
-    with console.ProgressBars(shown=not current(ctx).quiet) as bars:
+    with chain.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
+        settings = load(None, {})
+        if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
+            projects = settings.environment.projects
+        chosen = pipeline.choose_projects(settings, projects)
+        checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
+        extra = parse(entries, Path.cwd())
         return chain.run_projects(
             load, chosen, checks, ScrapeOptions(extra=extra), trigger, _Printer(bars, as_json=as_json)
         )

@@ -162,6 +162,7 @@ class Daemon:
 
     async def _scrape(self, trigger: str) -> None:
         """Scrape all projects, and wait for the end; what goes wrong is told, and ends nothing."""
+        await asyncio.to_thread(self._good.settle)  # a file that is just written looks as if there were no project
         self._good.refresh()
         if not self.projects:
             log.warning("it is time for a scrape, but no project is configured: set JIRA_KEY")

@@ -11,8 +11,9 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems
 from gros_agent.logs import redactor
+from gros_agent.settings.files import settle
 from gros_agent.settings.home import FROZEN_VARIABLE, Home
-from gros_agent.settings.load import load
+from gros_agent.settings.load import files_of, load
 from gros_agent.settings.model import Settings
 from gros_agent.storage import storage_errors, write_synced
 
@@ -52,6 +53,11 @@ class LastGood:
         self.problems, self.settings, self._contents = (), settings, contents
         redactor.hide(settings.secrets())
         return True
+
+    def settle(self) -> None:
+        """Wait until nobody writes the files."""
+        if not settle(lambda: files_of(self._root, self._environ)):
+            log.warning("the configuration files change on and on")
 
     def variables(self) -> dict[str, str]:
         """The environment for a process that works. While files are wrong it leads to copies of the good ones.

@@ -15,7 +15,7 @@ from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import malformed_keys
-from gros_agent.settings.files import owner
+from gros_agent.settings.files import owner, read_text
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import SourceEntry
 from gros_agent.sources.git.access import supported_version
@@ -53,12 +53,22 @@ def _host_results(settings: Settings, name: str) -> Iterator[Result]:
     if host.unset_variable:
         detail = f"[{name}] env: the variable {host.unset_variable} is not set"
         yield Result("settings", Status.FAILED, detail, "set it to the path of an SSH private key")
-    elif host.key is not None and not host.key.is_file():
-        detail = f"[{name}] env: there is no SSH key {host.key}"
-        yield Result("settings", Status.FAILED, detail, "put the key there, or correct the path")
+    elif host.key is not None:
+        yield from _host_key_results(name, host.key)
     if host.is_on("unsafe_hosts"):
         detail = f"[{name}] unsafe_hosts: certificates and host keys of this host are not verified"
         yield Result("settings", Status.WARNING, detail, "set unsafe_hosts to false")
+
+
+def _host_key_results(name: str, key: Path) -> Iterator[Result]:
+    try:
+        text = read_text(key, "the SSH key")
+    except ConfigurationError as error:
+        yield Result("settings", Status.FAILED, f"[{name}] env: {error.message}", error.hint)
+        return
+    if text is None:
+        detail = f"[{name}] env: there is no SSH key {key}"
+        yield Result("settings", Status.FAILED, detail, "put the key there, or correct the path")
 
 
 def check_export(scope: Scope) -> Iterator[Result]:

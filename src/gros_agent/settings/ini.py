@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
-from gros_agent.settings.options import Sections
+from gros_agent.settings.options import KEYED, Sections
 from gros_agent.settings.secrets import PRIVATE_MODE
 from gros_agent.settings.values import Value
 from gros_agent.storage import replace_file, storage_errors
@@ -66,11 +66,13 @@ def write_new(path: Path, what: str, sections: Sections) -> None:
     Raises :class:`ConfigurationError` for what INI syntax can't hold, and for a place that can't be written.
     """
     parser = configparser.RawConfigParser(default_section="")
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
     try:
         for section, options in sections.items():
             parser.add_section(section)
             for option, value in options.items():
-                parser.set(section, option, value.text)
+                # whoever else reads the file takes a project's key as it stands there
+                parser.set(section, option.upper() if section in KEYED else option, value.text)
     except ValueError as error:
         raise ConfigurationError(f"{path}: {what} can't be made: {error}", "correct the variables") from None
     text = io.StringIO()

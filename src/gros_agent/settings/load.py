@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError, Problems
-from gros_agent.settings import ini
+from gros_agent.settings import envfile, ini
 from gros_agent.settings.environment import merge
 from gros_agent.settings.home import Home
 from gros_agent.settings.model import Settings
-from gros_agent.settings.options import Sections, fill_credentials, fill_settings
+from gros_agent.settings.options import Sections, fill_credentials, fill_own, fill_settings
 from gros_agent.settings.values import Value
 
 PREFLIGHT_ENVIRONMENT = "preflight_env"
@@ -36,13 +36,14 @@ def load(
     environment, problems = merge(environ, (*given, *home.environment_files))
     if not root.is_dir():
         problems.append(ConfigurationError(f"{root}: the agent's home is not a folder", "make it, or name another"))
-    settings_file = _file(home, environment.get("GATHERER_SETTINGS_FILE") or "settings.cfg")
-    credentials_file = _file(home, environment.get("GATHERER_CREDENTIALS_FILE") or "credentials.cfg")
+    settings_file, credentials_file = _configuration_files(home, environment.values)
     sections = _sections(settings_file, "the settings file", problems)
     hosts = _sections(credentials_file, "the credentials file", problems)
     Problems.raise_if(problems)
     if sections is None:
         sections = fill_settings(environment.values)
+    else:
+        fill_own(sections, environment.values)
     for (section, option), value in (overrides or {}).items():
         sections.setdefault(section, {})[option] = value
     return Settings(
@@ -56,7 +57,23 @@ def load(
     )
 
 
-def _file(home: Home, path: str) -> Path:
+def files_of(root: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The environment and configuration files of a home, whether they are there or not."""
+    home = Home.of(root, environ)
+    variables = envfile.merge(environ, home.environment_files).variables
+    inner = (path / "env" if path.is_dir() else path for path in home.environment_files)
+    return *inner, *_configuration_files(home, variables)
+
+
+def _configuration_files(home: Home, variables: Mapping[str, Value]) -> tuple[Path, Path]:
+    return (
+        _file(home, variables.get("GATHERER_SETTINGS_FILE"), "settings.cfg"),
+        _file(home, variables.get("GATHERER_CREDENTIALS_FILE"), "credentials.cfg"),
+    )
+
+
+def _file(home: Home, configured: Value | None, default: str) -> Path:
+    path = (configured.effective if configured else None) or default
     return home.resolve(path) if home.frozen is None else home.frozen / Path(path).name
 
 

@@ -146,6 +146,17 @@ def fill_settings(environment: Mapping[str, Value]) -> Sections:
     return sections
 
 
+OWN = tuple(option for option in SETTINGS if option.section == "ssh" and option.name in {"port", "https_port"})
+"""Options that only this agent has: a configuration tool leaves them out when it writes their section anew."""
+
+
+def fill_own(sections: Sections, environment: Mapping[str, Value]) -> None:
+    """Fill what a settings file can't be expected to have: :data:`OWN` options keep the value of their variable."""
+    for option in OWN:
+        if option.variable in environment and option.name not in sections.get(option.section, {}):
+            sections.setdefault(option.section, {})[option.name] = _variable(environment, option.variable)
+
+
 def fill_credentials(environment: Mapping[str, Value]) -> Sections:
     """What a new ``credentials.cfg`` holds: a section for the host of the sources and for that of the definitions."""
     sections: Sections = {}

@@ -4,21 +4,26 @@ A password is handed to git through a credential helper that prints an environme
 for the very scheme, host and port that the password belongs to.
 """
 
+import atexit
+import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlunsplit
 
-from gros_agent.errors import AgentError, SourceError
+from gros_agent.errors import AgentError, ConfigurationError, SourceError
+from gros_agent.settings.files import read_text
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
-from gros_agent.storage import storage_errors
+from gros_agent.storage import replace_file, storage_errors
 from gros_agent.urls import SCP, split
 
 MINIMUM_VERSION = (2, 36)
@@ -150,9 +155,7 @@ def _ssh(context: Context, parts: SplitResult, username: str | None) -> Access:
         "-oServerAliveCountMax=4",
     ]
     if host.key is not None:
-        if not host.key.is_file():
-            raise SourceError(f"{host.key}: there is no such SSH key", f"see env in [{host.section}]")
-        command += ["-F", os.devnull, "-oIdentitiesOnly=yes", "-i", str(host.key)]
+        command += ["-F", os.devnull, "-oIdentitiesOnly=yes", "-i", str(_usable_key(host.key, host.section))]
     if host.is_on("unsafe_hosts"):
         command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
     else:
@@ -172,6 +175,36 @@ def _ssh(context: Context, parts: SplitResult, username: str | None) -> Access:
         user = f"{username}@" if username else ""
         return Access(f"{user}{parts.netloc.rpartition('@')[2]}:{parts.path}", environment)
     return Access(urlunsplit(_with_port(parts, host, username)), environment)
+
+
+def _usable_key(path: Path, section: str) -> Path:
+    """A private key file as ssh takes it: this one, or a copy of it for as long as this process runs.
+
+    ssh refuses a key of one's own that others may read, one with the line ends of a browser, and one without an end of
+    line at its end; the configuration web UI writes such files.
+    """
+    try:
+        text = read_text(path, "the SSH key")
+    except ConfigurationError as error:
+        raise SourceError(error.message, error.hint) from None
+    if text is None:
+        raise SourceError(f"{path}: there is no such SSH key", f"see env in [{section}]")
+    whole = text.replace("\r\n", "\n").rstrip("\n") + "\n"
+    found = path.stat()
+    is_refused = found.st_uid == os.getuid() and found.st_mode & 0o077
+    if whole == text and not is_refused:
+        return path
+    copy = _folder_for_keys() / hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    with storage_errors(copy.parent):
+        replace_file(copy, whole.encode(), 0o600)
+    return copy
+
+
+@cache
+def _folder_for_keys() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="gros-agent-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _quoted(path: Path) -> str:
