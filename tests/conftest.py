@@ -47,7 +47,7 @@ def repository(tmp_path: Path) -> Repository:
     return Repository.make(tmp_path / "repository")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Show the figures that tests measured, also those of other workers."""
     reports = [one for found in terminalreporter.stats.values() for one in found if hasattr(one, "user_properties")]
     figures = [value for one in reports for name, value in one.user_properties if name == "measured"]

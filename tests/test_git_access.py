@@ -1,9 +1,11 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
 import contextlib
+import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
-from support.agent import Agent, give_secrets, table
+from support.agent import Agent, Finished, give_secrets, table
 from support.repository import Repository
 from support.servers import git_daemon, git_http, make_key, ssh_server
 
@@ -254,14 +256,6 @@ class TestAddresses:
             access.supported_version()
 
 
-def test_options_that_nothing_acts_on_are_named(ready: Agent, repository: Repository) -> None:
-    with git_daemon(repository.path.parent) as port:
-        (ready.home / "credentials.cfg").write_text("[127.0.0.1]\nfrom_date=2024-01-01\ntag=-\n")
-        done = ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository")
-    assert "[127.0.0.1] from_date is not acted on" in " ".join(done.output.split())
-    assert " tag is not" not in done.output
-
-
 def test_git_protocol(ready: Agent, repository: Repository) -> None:
     with git_daemon(repository.path.parent) as port:
         assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository").status == 0
@@ -279,3 +273,69 @@ def test_block_list(ready: Agent, repository: Repository) -> None:
         assert ready.scrape("--source", f"git={url}").status == 0
     assert blocked.status == 3, blocked
     assert "is blocked by git://127.0.0.1:*" in " ".join(blocked.output.split())
+
+
+class TestWhatToCollect:
+    """The options ``from_date`` and ``tag`` of a host."""
+
+    @pytest.fixture
+    def history(self, repository: Repository) -> list[str]:
+        """Commits of four days, after a much older one; a tag at the second of them."""
+        commits = []
+        for day in range(4):
+            repository.moment = int(datetime(2026, 3, 1 + day, 12, tzinfo=UTC).timestamp())
+            commits.append(repository.commit(f"day {day + 1}", {"a": str(day)}))
+        repository.git("tag", "-a", "v1", "-m", "One", commits[1])
+        return commits
+
+    def scrape(self, ready: Agent, repository: Repository, options: str) -> tuple[Finished, list[str]]:
+        (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\n{options}\n")
+        with git_daemon(repository.path.parent) as port:
+            done = ready.scrape("--source", f"git:code=git://127.0.0.1:{port}/repository")
+        if done.status:
+            return done, []
+        return done, [row["version_id"] for row in table(ready, "data_vcs_versions")]
+
+    @pytest.mark.parametrize(
+        ("date", "first"),
+        [("2026-03-03", 2), ("2026-03-01", 0), ("2026-03-02T13:00:00+01:00", 1), ("2026-03-02T12:30:00Z", 2)],
+    )
+    def test_since_a_date(
+        self, ready: Agent, repository: Repository, history: list[str], date: str, first: int
+    ) -> None:
+        done, found = self.scrape(ready, repository, f"from_date={date}")
+        assert found == history[first:]
+        assert f"only commits since {date} were collected" in " ".join(done.output.split())
+
+    def test_a_date_is_for_a_first_collection(self, ready: Agent, repository: Repository, history: list[str]) -> None:
+        self.scrape(ready, repository, "from_date=2026-03-03")
+        new = repository.commit("later", {"a": "later"})
+        assert self.scrape(ready, repository, "from_date=2030-01-01")[1] == [new]
+        assert history
+
+    def test_nothing_since_a_date(self, ready: Agent, repository: Repository, history: list[str]) -> None:
+        assert self.scrape(ready, repository, "from_date=2030-01-01")[1] == []
+        tracker = json.loads((ready.export() / "latest_vcs_versions.json").read_text())
+        assert tracker == {"code": history[-1]}
+
+    def test_what_is_no_date(self, ready: Agent, repository: Repository, history: list[str]) -> None:
+        done, _ = self.scrape(ready, repository, "from_date=yesterday")
+        assert done.status == 3
+        assert "from_date = yesterday is no date" in " ".join(done.output.split())
+        assert history
+
+    @pytest.mark.parametrize("options", ["tag=v1", "tag=v1\nfrom_date=2026-03-02"])
+    def test_up_to_a_tag(self, ready: Agent, repository: Repository, history: list[str], options: str) -> None:
+        done, found = self.scrape(ready, repository, options)
+        assert found[1:] == history[:2]
+        assert "only what leads to the tag v1 was collected" in " ".join(done.output.split())
+        assert self.scrape(ready, repository, options)[1] == []
+
+    def test_a_tag_that_is_not_there(self, ready: Agent, repository: Repository, history: list[str]) -> None:
+        assert self.scrape(ready, repository, "tag=v2")[1][1:] == history
+
+    def test_a_tag_of_something_else(self, ready: Agent, repository: Repository, history: list[str]) -> None:
+        repository.git("tag", "tree", f"{history[0]}^{{tree}}")
+        done, _ = self.scrape(ready, repository, "tag=tree")
+        assert done.status == 3
+        assert "the tag tree points to no commit" in " ".join(done.output.split())

@@ -46,21 +46,22 @@ def name(number: int) -> str:
     return f"{number:040x}"
 
 
-@given(histories())
-def test_first_merge_that_brought_it(parents: dict[int, list[int]]) -> None:
+@given(histories(), st.none() | st.integers(0, 12))
+def test_first_merge_that_brought_it(parents: dict[int, list[int]], oldest: int | None) -> None:
     head = max(parents)
     wanted = slow(parents, head)
     newest_first = sorted(wanted, reverse=True)  # parents have smaller numbers, so children come first
-    lines = [" ".join(map(name, (commit, *parents[commit]))) for commit in newest_first]
+    lines = [" ".join((str(commit), *map(name, (commit, *parents[commit])))) for commit in newest_first]
     branches = {name(commit): f"branch-of-{commit}" for commit in parents if len(parents[commit]) > 1}
     order = Order(width=20)
-    assign(order, lines, name(head), branches)
+    assign(order, lines, name(head), branches, oldest)
     found = {}
     for hashes, names in order.oldest_first(4):
         found.update(dict(zip(hashes, names, strict=True)))
-    assert list(found) == [name(commit) for commit in sorted(wanted)]
+    kept = {commit: merge for commit, merge in wanted.items() if oldest is None or commit >= oldest}
+    assert list(found) == [name(commit) for commit in sorted(kept)]
     expected = {
-        name(commit): "0" if merge is None else branches.get(name(merge), "0") for commit, merge in wanted.items()
+        name(commit): "0" if merge is None else branches.get(name(merge), "0") for commit, merge in kept.items()
     }
     assert found == expected
 

@@ -6,10 +6,12 @@
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from datetime import UTC, datetime
 
+from gros_agent.errors import SourceError
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.git import access, tags
-from gros_agent.sources.git.clone import Clone, Remote
+from gros_agent.sources.git.clone import Advertised, Clone, Remote
 from gros_agent.sources.git.history import History
 from gros_agent.tables.schema import ChangePath, Row, Tag, VcsVersion
 
@@ -39,11 +41,15 @@ class GitSource:
             return Collected(position=None, notes=("the repository is empty",), expected=0)
         clone = Clone(context.folder, remote)
         clone.update(advertised, context.progress)
-        history = History(clone, advertised.head, since, context.entry.name)
+        head, chosen = _head(context, clone, advertised)
+        oldest = None if chosen else _from_date(context)
+        history = History(clone, head, since, context.entry.name, oldest)
         yield from history.rows(with_statistics=not context.host.is_on("skip_stats"), progress=context.progress)
         yield from tags.rows(clone, context.entry.name)
-        notes = (*advertised.notes, *history.notes, *_shallow(clone), *_ignored(context))
-        return Collected(position=advertised.head, notes=notes, expected=history.expected)
+        if oldest is not None and since is None:
+            chosen = (f"only commits since {context.host.get('from_date')} were collected, as from_date says",)
+        notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone))
+        return Collected(position=head, notes=notes, expected=history.expected)
 
 
 def _shallow(clone: Clone) -> Iterator[str]:
@@ -51,11 +57,32 @@ def _shallow(clone: Clone) -> Iterator[str]:
         yield "the repository is shallow: its older commits are missing, and the oldest ones look like first commits"
 
 
-def _ignored(context: Context) -> Iterator[str]:
-    """Name the options that are set and that this source does not act on."""
-    for option in ("from_date", "tag"):
-        if context.host.is_on(option):
-            yield f"[{context.host.section}] {option} is not acted on: all commits were collected"
+def _head(context: Context, clone: Clone, advertised: Advertised) -> tuple[str, tuple[str, ...]]:
+    """The commit to collect up to, and a note if it is that of the tag which the host's options name."""
+    assert advertised.head is not None  # noqa: S101 (an empty repository was seen before)
+    name = context.host.get("tag")
+    if name is None or f"refs/tags/{name}" not in advertised.tags:
+        return advertised.head, ()
+    found = clone.git("rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
+    if found.status:
+        raise SourceError(f"the tag {name} points to no commit", "name another tag, or switch the option off")
+    return found.output.decode().strip(), (
+        f"only what leads to the tag {name} was collected, as the host's option says",
+    )
+
+
+def _from_date(context: Context) -> int | None:
+    """The moment before which a first collection leaves commits out, in seconds since 1970."""
+    text = context.host.get("from_date")
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SourceError(
+            f"[{context.host.section}] from_date = {text} is no date", "write one such as 2024-12-31"
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 SOURCE = GitSource()

@@ -19,20 +19,23 @@ _EPOCH = "1970-01-01 00:00:00"
 
 
 class History:
-    """The commits of a clone since a position.
+    """The commits of a clone since a position, or in a first collection since the moment ``oldest``.
 
     ``expected`` is the number of commits that git lists for it, ``notes`` what the outcome has to name; both are
     complete when all rows were taken.
     """
 
-    def __init__(self, clone: Clone, head: str, since: str | None, name: str) -> None:
+    def __init__(self, clone: Clone, head: str, since: str | None, name: str, oldest: int | None = None) -> None:
         self._clone = clone
         self._name = name
         self._notes: list[str] = []
         self._undated = 0
         start = self._start(head, since)
         width = len(head) // 2
-        self._order = order.Order(width) if start == head else order.read(clone, head, start)
+        if start == head:
+            self._order = order.Order(width)
+        else:
+            self._order = order.read(clone, head, start, oldest if since is None else None)
         self.expected = len(self._order)
 
     @property

@@ -55,25 +55,31 @@ class Order:
             yield hashes[::-1], branches[::-1]
 
 
-def read(clone: Clone, head: str, since: str | None) -> Order:
-    """List the commits that lead to ``head`` and not to ``since``. Raises :class:`SourceError`."""
+def read(clone: Clone, head: str, since: str | None, oldest: int | None = None) -> Order:
+    """List the commits that lead to ``head`` and not to ``since``. Raises :class:`SourceError`.
+
+    ``oldest`` leaves out what was committed before that moment, in seconds since 1970.
+    """
     range_ = (head, f"^{since}") if since else (head,)
     branches = _merged_branches(clone, range_)
     order = Order(width=len(head) // 2)
-    with GitStream(clone, "rev-list", "--topo-order", "--parents", *range_) as stream:
-        assign(order, (line.decode("ascii") for line in stream.records(b"\n")), head, branches)
+    with GitStream(clone, "rev-list", "--topo-order", "--parents", "--timestamp", *range_) as stream:
+        assign(order, (line.decode("ascii") for line in stream.records(b"\n")), head, branches, oldest)
     return order
 
 
-def assign(order: Order, lines: Iterable[str], head: str, branches: Mapping[str, str]) -> None:
-    """Fill ``order`` from lines of a commit and its parents, every commit after all its children.
+def assign(
+    order: Order, lines: Iterable[str], head: str, branches: Mapping[str, str], oldest: int | None = None
+) -> None:
+    """Fill ``order`` from lines of a moment, a commit and its parents, every commit after all its children.
 
-    ``branches`` has the branch that a merge of the default branch names, where it names one.
+    ``branches`` has the branch that a merge of the default branch names, where it names one. Commits of before the
+    moment ``oldest`` hand their branch on, and are left out.
     """
     mainline, number = head, 0  # the next commit of the default branch
     pending: dict[str, int] = {}
     for line in lines:
-        commit, *parents = line.split(" ")
+        moment, commit, *parents = line.split(" ")
         merge = pending.pop(commit, -1)
         if commit == mainline:
             merge = -1
@@ -86,8 +92,9 @@ def assign(order: Order, lines: Iterable[str], head: str, branches: Mapping[str,
         else:
             for parent in parents:
                 pending[parent] = max(merge, pending.get(parent, -1))
-        order.hashes += bytes.fromhex(commit)
-        order.merges.append(merge)
+        if oldest is None or int(moment) >= oldest:
+            order.hashes += bytes.fromhex(commit)
+            order.merges.append(merge)
 
 
 def _merged_branches(clone: Clone, range_: tuple[str, ...]) -> dict[str, str]:
