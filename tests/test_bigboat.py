@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from gros_agent import dashboard
+from gros_agent.errors import SourceError
 from gros_agent.sources import bigboat, sources
 from gros_agent.sources.bigboat import BigBoat
 from support.agent import Agent
@@ -106,6 +107,35 @@ def test_values(content: Any, value: Any) -> None:
     assert bigboat._status(item, "").value == value
 
 
+@pytest.mark.parametrize(
+    ("told", "checked"),
+    [
+        ("0099-01-01T00:00:00Z", "0099-01-01 00:00:00"),
+        ("2026-03-04T05:06:07.999", "2026-03-04 05:06:07"),
+        ("2026-01-01T00:30:00+01:00", "2025-12-31 23:30:00"),
+    ],
+)
+def test_moments(told: str, checked: str) -> None:
+    item = bigboat._Item("x", bigboat._LastCheck(told), is_ok=True)
+    assert bigboat._status(item, "").checked_time == checked
+
+
+@pytest.mark.parametrize("told", ["", "yesterday", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_no_moment(told: str) -> None:
+    with pytest.raises(SourceError, match="which is no moment"):
+        bigboat._status(bigboat._Item("x", bigboat._LastCheck(told), is_ok=True), "")
+
+
+def test_credentials_in_the_address(board: Web) -> None:
+    """They are for the dashboard alone: the controller is told the address without them."""
+    for credentials in ("user:password", "token"):
+        dashboard = BigBoat(board.url.replace("//", f"//{credentials}@") + "/", None)
+        assert dashboard.url == board.url
+        assert len(dashboard.statuses()) == 2
+        assert board.asked[-1][0] == "/api/v2/status"
+        assert board.asked[-1][1]["Authorization"].startswith("Basic ")
+
+
 def test_sent(agent: Agent, board: Web, running: Controller) -> None:
     done = agent("bigboat", "--log", "DEBUG", variables=variables(board, running.https, running.certificate))
     assert done.status == 0, done
@@ -187,5 +217,8 @@ class TestPreflight:
         assert self.result(agent, given) == ("ok", f"{board.url} answers with 2 measurements")
         board.answer = lambda _: json_answer({}, 403)
         assert self.result(agent, given)[0] == "warning"
+        for host, words in (("bigboat.example", "this is no URL"), ("ftp://127.0.0.1", "is no address")):
+            status, detail = self.result(agent, given | {"BIGBOAT_HOST": host})
+            assert (status, words in detail) == ("warning", True)
         blocked = given | {"GATHERER_URL_BLACKLIST": "ftp://x,127.0.0.1:*"}
         assert "is blocked by" in self.result(agent, blocked)[1]
