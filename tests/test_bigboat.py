@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from gros_agent import dashboard
+from gros_agent.controller.client import ControllerClient
+from gros_agent.errors import SourceError
+from gros_agent.settings.load import load
 from gros_agent.sources import bigboat, sources
 from gros_agent.sources.bigboat import BigBoat
 from support.agent import Agent
@@ -37,7 +41,7 @@ def board() -> Iterator[Web]:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Controller]:
-    with controller(tmp_path / "controller") as one:
+    with controller(tmp_path / "controller", "--project", "TEST", "--project", "OTHER") as one:
         yield one
 
 
@@ -106,6 +110,35 @@ def test_values(content: Any, value: Any) -> None:
     assert bigboat._status(item, "").value == value
 
 
+@pytest.mark.parametrize(
+    ("told", "checked"),
+    [
+        ("0099-01-01T00:00:00Z", "0099-01-01 00:00:00"),
+        ("2026-03-04T05:06:07.999", "2026-03-04 05:06:07"),
+        ("2026-01-01T00:30:00+01:00", "2025-12-31 23:30:00"),
+    ],
+)
+def test_moments(told: str, checked: str) -> None:
+    item = bigboat._Item("x", bigboat._LastCheck(told), is_ok=True)
+    assert bigboat._status(item, "").checked_time == checked
+
+
+@pytest.mark.parametrize("told", ["", "yesterday", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_no_moment(told: str) -> None:
+    with pytest.raises(SourceError, match="which is no moment"):
+        bigboat._status(bigboat._Item("x", bigboat._LastCheck(told), is_ok=True), "")
+
+
+def test_credentials_in_the_address(board: Web) -> None:
+    """They are for the dashboard alone: the controller is told the address without them."""
+    for credentials in ("user:password", "token"):
+        dashboard = BigBoat(board.url.replace("//", f"//{credentials}@") + "/", None)
+        assert dashboard.url == board.url
+        assert len(dashboard.statuses()) == 2
+        assert board.asked[-1][0] == "/api/v2/status"
+        assert board.asked[-1][1]["Authorization"].startswith("Basic ")
+
+
 def test_sent(agent: Agent, board: Web, running: Controller) -> None:
     done = agent("bigboat", "--log", "DEBUG", variables=variables(board, running.https, running.certificate))
     assert done.status == 0, done
@@ -172,7 +205,96 @@ class TestControllerAway:
             dashboard._keep(tmp_path, dashboard.Poll(str(number), ()))
         kept = [json.loads(path.read_text())["source"] for path in dashboard.waiting(tmp_path)]
         assert kept == ["2", "3", "4"]
-        assert "the oldest were dropped" in caplog.text
+        assert caplog.messages == [f"{tmp_path}: 3 polls wait for the controller; 1 older ones were dropped"] * 2
+
+    def test_both_away(self, agent: Agent, board: Web, running: Controller) -> None:
+        """Both are told; the data that waits decides about the status."""
+        given = variables(board, running.https, running.certificate) | {"SSH_HTTPS_PORT": "1"}
+        assert agent("bigboat", variables=given).status == 6
+        board.answer = lambda _: json_answer({}, 401)
+        done = agent("bigboat", "--log", "DEBUG", variables=given)
+        assert done.status == 6, done
+        assert "refuses the credentials" in done.errors
+        assert "1 polls wait" in done.errors
+        assert KEY not in done.output + done.errors
+
+
+class TestRefused:
+    """A poll that the controller refuses hinders no other."""
+
+    def test_one_of_several(self, agent: Agent, board: Web, running: Controller) -> None:
+        given = variables(board, running.https, running.certificate)
+        folder = agent.home / "state" / "bigboat" / "TEST"
+        folder.mkdir(parents=True)
+        large = {**SENT[0], "name": "x" * dashboard.LARGEST_POLL}
+        for name, source, rows in (("1", "x" * 10_000, SENT), ("2", "http://a.example", SENT), ("3", "y", [large])):
+            (folder / f"{name}.json").write_text(json.dumps({"source": source, "statuses": rows}))
+        done = agent("bigboat", variables=given)
+        assert done.status == 6, done
+        assert "0 polls wait, 2 were set aside" in done.errors
+        assert [one["source"] for one in received(running)] == ["http://a.example", board.url]
+        assert sorted(path.name for path in folder.glob("[0-9]*")) == ["1.refused", "3.refused"]
+        assert agent("bigboat", variables=given).status == 0
+
+    def test_all(self, agent: Agent, board: Web, running: Controller) -> None:
+        """The polls are not what is wrong with a project that the controller does not know: they are kept."""
+        given = variables(board, running.https, running.certificate)
+        folder = agent.home / "state" / "bigboat" / "NONE"
+        folder.mkdir(parents=True)
+        for number in range(dashboard.TOO_MANY_REFUSALS + 5):
+            (folder / f"{number}.json").write_text(json.dumps({"source": "y", "statuses": SENT}))
+        done = agent("bigboat", "--project", "NONE", variables=given)
+        assert done.status == 6, done
+        assert f"{dashboard.TOO_MANY_REFUSALS + 6} polls wait: " in done.errors
+        assert not list(folder.glob("*.refused"))
+
+    def test_set_aside_is_bounded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(dashboard, "KEPT_ASIDE", 2)
+        sender = dashboard._Sender(ControllerClient(load(tmp_path, {})), "TEST", tmp_path)
+        for number in range(3):
+            (tmp_path / f"{number}.json").write_text("{")
+            assert sender._read(tmp_path / f"{number}.json") is None
+        assert sorted(path.name for path in tmp_path.glob("*.damaged")) == ["1.damaged", "2.damaged"]
+        assert "1 polls that were set aside before were dropped" in caplog.text
+
+
+def test_one_sender(agent: Agent, board: Web, running: Controller) -> None:
+    """Two senders at once never send a poll twice: the second one does nothing."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_: object) -> Answer:
+        entered.set()
+        leave.wait(20)
+        return json_answer(STATUS)
+
+    board.answer = slow
+    given = variables(board, running.https, running.certificate)
+    with agent.start("bigboat", variables=given) as first:
+        assert entered.wait(20)
+        second = agent("bigboat", variables=given)
+        leave.set()
+        first.communicate(timeout=30)
+    assert (first.returncode, second.status) == (0, 5)
+    assert "another sender" in second.errors
+    assert len(received(running)) == 1
+
+
+def test_more_than_a_controller_takes(agent: Agent, board: Web) -> None:
+    board.answer = lambda _: json_answer(STATUS * 8000)
+    done = agent("bigboat", "--dry-run", variables=variables(board, 1, agent.home))
+    assert done.status == 3
+    assert "tells 16000 measurements" in done.errors
+
+
+def test_dashboard_of_a_project(agent: Agent, board: Web) -> None:
+    """A project's own dashboard and key win over the agent's."""
+    words = f"[bigboat]\nhost=http://127.0.0.1:1\nhost.TEST={board.url}\nkey=other\nkey.TEST={KEY}\n"
+    (agent.home / "settings.cfg").write_text(words)
+    done = agent("bigboat", "--dry-run", "--json", variables={"JIRA_KEY": "TEST"})
+    assert json.loads(done.output) == SENT, done
+    assert board.asked[0][1]["api-key"] == KEY
 
 
 class TestPreflight:
@@ -187,5 +309,8 @@ class TestPreflight:
         assert self.result(agent, given) == ("ok", f"{board.url} answers with 2 measurements")
         board.answer = lambda _: json_answer({}, 403)
         assert self.result(agent, given)[0] == "warning"
+        for host, words in (("bigboat.example", "this is no URL"), ("ftp://127.0.0.1", "is no address")):
+            status, detail = self.result(agent, given | {"BIGBOAT_HOST": host})
+            assert (status, words in detail) == ("warning", True)
         blocked = given | {"GATHERER_URL_BLACKLIST": "ftp://x,127.0.0.1:*"}
         assert "is blocked by" in self.result(agent, blocked)[1]

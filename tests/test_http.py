@@ -1,8 +1,12 @@
 """What asks the systems that are collected from, against a real server that misbehaves."""
 
+import base64
 import time
+import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from gros_agent.errors import SourceError
 from gros_agent.http import WebClient
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern
+from support.certificates import certificate
 from support.servers import free_port
 from support.web import Answer, Web, json_answer, web
 
@@ -67,6 +72,51 @@ def test_faults(server: Web, answer: Answer | None, words: str) -> None:
 def test_nobody_there() -> None:
     with pytest.raises(SourceError, match="can't be reached: Connection refused"):
         client(tries=1).get(f"http://127.0.0.1:{free_port()}/", dict[str, int])
+
+
+@pytest.mark.parametrize("key", ["two\nlines", " space", "space ", "tab\t", "euro\u20ac", "nul\0"])
+def test_header_that_can_not_be_sent(key: str) -> None:
+    """The key itself is not told."""
+    with pytest.raises(SourceError, match="holds characters that HTTP can't carry") as caught:
+        WebClient(headers={"api-key": Secret(key)})
+    assert key.strip() not in caught.value.message
+
+
+def test_credentials_in_the_url(server: Web) -> None:
+    """They are used, and shown nowhere."""
+    client().get(server.url.replace("//", "//user:pass%40word@"), dict[str, int])
+    given = server.asked[0][1]["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(given) == b"user:pass@word"
+    server.answer = lambda _: json_answer({}, 403)
+    for secret in ("user:the-word", "the-token", "the-%E2%82%AC:x"):
+        with pytest.raises(SourceError) as caught:
+            client().get(server.url.replace("//", f"//{secret}@"), dict[str, int])
+        assert "the-" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://user:password@127.0.0.1/", "127.0.0.1:1/x", "nothing", "http://u:password@h:x/"]
+)
+def test_no_address(url: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        client(tries=1).get(url, dict[str, int])
+    assert caught.value.hint
+    assert "password" not in caught.value.message
+
+
+def test_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody vouches for is refused, unless the host is said to be unsafe."""
+    path = tmp_path / "certificate"
+    certificate(path, timedelta(days=-1), timedelta(days=1), ("127.0.0.1",), tmp_path / "key")
+    with web(lambda _: json_answer({"a": 1}), (path, tmp_path / "key")) as server:
+        with pytest.raises(SourceError, match=r"the certificate of .* is not trusted"):
+            client(tries=1).get(server.url, dict[str, int])
+        assert not server.asked
+        other = certificate(tmp_path / "other", timedelta(days=-1), timedelta(days=1))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert client(is_safe=False).get(server.url, dict[str, int]) == {"a": 1}
 
 
 def test_silence(server: Web) -> None:

@@ -1,20 +1,22 @@
 """Sends the status of a BigBoat dashboard to the controller; what can't be sent is kept, and sent later.
 
-Each poll is a file under ``state/bigboat/KEY``, which goes when the controller took it.
+Each poll is a file under ``state/bigboat/KEY``, which goes when the controller took it. A poll that can't be read, or
+that alone is refused, is set aside there under another name and hinders no other; once it has its ``.json`` back it is
+sent. A run that is killed between the controller's answer and the removal of the file sends that poll again.
 """
 
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import ControllerClient
-from gros_agent.errors import ConfigurationError, DeliveryError, SourceError
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, SourceError
 from gros_agent.settings.model import Settings
 from gros_agent.sources.bigboat import BigBoatStatus, configured
 from gros_agent.storage import exclusive, replace_file, storage_errors
@@ -23,6 +25,15 @@ log = logging.getLogger(__name__)
 
 KEPT_POLLS = 3000
 """How many polls wait for a controller: a month of one each 15 minutes. Beyond that the oldest are dropped."""
+KEPT_ASIDE = 100
+"""How many polls that were set aside are kept; the oldest are dropped."""
+LARGEST_POLL = 1 << 20
+"""Bytes of a poll: some thousand measurements, where a dashboard has a dozen."""
+DAMAGED, REFUSED = ".damaged", ".refused"
+TOO_MANY_REFUSALS = 20
+"""After as many refusals in a row, with none taken between them, the polls are not what is wrong."""
+_ABOUT_THE_POLL = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Refusals that tell of this poll alone. A status of 400 tells of an unknown project as well."""
 
 
 class Poll(msgspec.Struct, frozen=True):
@@ -33,18 +44,28 @@ class Poll(msgspec.Struct, frozen=True):
 
 
 def measure(settings: Settings, project: str) -> Poll:
-    """Ask the dashboard of a project. Raises :class:`ConfigurationError` where none is configured."""
+    """Ask the dashboard of a project.
+
+    Raises :class:`ConfigurationError` where none is configured, and :class:`SourceError`, also for one that says more
+    than :data:`LARGEST_POLL`: a controller would end the connection without a word, each time.
+    """
     dashboard = configured(settings, project)
     if dashboard is None:
         raise ConfigurationError("no BigBoat dashboard is configured", "set BIGBOAT_HOST and BIGBOAT_KEY")
-    return Poll(dashboard.url, tuple(dashboard.statuses()))
+    poll = Poll(dashboard.url, tuple(dashboard.statuses()))
+    if len(msgspec.json.encode(poll)) > LARGEST_POLL:
+        raise SourceError(
+            f"{poll.source} tells {len(poll.statuses)} measurements, more than {LARGEST_POLL} bytes",
+            "is it the right address?",
+        )
+    return poll
 
 
 def send(settings: Settings, project: str) -> tuple[Poll, int]:
     """Ask the dashboard, and send what it says after what waits. Returns what it says, and how many polls were sent.
 
     Raises :class:`DeliveryError` while the controller does not take it: it is kept. A dashboard that is away raises
-    :class:`SourceError`, after what waits was sent.
+    :class:`SourceError`, after what waits was sent; if the controller is away too, it is logged.
     """
     if settings.controller(project) is None:
         raise ConfigurationError(f"project {project} reports to no controller", "set SSH_HOST")
@@ -56,7 +77,12 @@ def send(settings: Settings, project: str) -> tuple[Poll, int]:
             _keep(folder, poll)
         except SourceError as error:
             trouble = error
-        polls = _send_kept(ControllerClient(settings), project, folder)
+        try:
+            polls = _Sender(ControllerClient(settings), project, folder).send()
+        except AgentError:
+            if trouble is not None:
+                log.error("project %s: %s", project, trouble)  # noqa: TRY400 (in words)
+            raise
     if trouble is not None:
         raise trouble
     assert poll is not None  # noqa: S101 (there was no trouble)
@@ -73,34 +99,73 @@ def _keep(folder: Path, poll: Poll) -> None:
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}.json"
     with storage_errors(folder):
         replace_file(folder / name, msgspec.json.encode(poll))
-        kept = waiting(folder)
-        for path in kept[:-KEPT_POLLS]:
+        dropped = waiting(folder)[:-KEPT_POLLS]
+        for path in dropped:
             path.unlink()
-    if len(kept) > KEPT_POLLS:
-        log.error("%s: more than %d polls wait for the controller; the oldest were dropped", folder, KEPT_POLLS)
+    if dropped:
+        log.error("%s: %d polls wait for the controller; %d older ones were dropped", folder, KEPT_POLLS, len(dropped))
 
 
-def _send_kept(client: ControllerClient, project: str, folder: Path) -> int:
-    sent = 0
-    for path in waiting(folder):
+@dataclass
+class _Sender:
+    """Sends the polls of a folder, the oldest first. A refused one waits until it is clear what was wrong."""
+
+    client: ControllerClient
+    project: str
+    folder: Path
+    _refused: list[Path] = field(default_factory=list)
+
+    def send(self) -> int:
+        """Send what waits; return how many polls the controller took. Raises :class:`DeliveryError`."""
+        polls, sent, aside = waiting(self.folder), 0, 0
+        reason: ControllerError | None = None
+        for path in polls:
+            poll = self._read(path)
+            if poll is None:
+                continue
+            try:
+                self.client.send_status(self.project, poll.statuses, poll.source)
+            except ControllerError as error:
+                reason = error
+                if error.answered in _ABOUT_THE_POLL:
+                    aside += self._set_aside(path)
+                    continue
+                self._refused.append(path)
+                if error.answered != HTTPStatus.BAD_REQUEST or len(self._refused) == TOO_MANY_REFUSALS:
+                    break
+            else:
+                sent += 1
+                with storage_errors(self.folder):
+                    path.unlink()
+                aside += sum(self._set_aside(one) for one in self._refused)  # the controller takes others
+                self._refused.clear()
+        if reason is not None:
+            words = f"{len(waiting(self.folder))} polls wait" + (f", {aside} were set aside" if aside else "")
+            raise DeliveryError(
+                f"{self.project}: the dashboard's status was not delivered, {words}: {reason.message}", reason.hint
+            ) from reason
+        return sent
+
+    def _read(self, path: Path) -> Poll | None:
+        with storage_errors(self.folder):
+            content = path.read_bytes()
         try:
-            poll = msgspec.json.decode(path.read_bytes(), type=Poll)
+            return msgspec.json.decode(content, type=Poll)
         except msgspec.MsgspecError as error:
             log.error("%s: this poll is damaged, and is set aside: %s", path, error)  # noqa: TRY400 (in words)
-            path.rename(path.with_suffix(".damaged"))
-            continue
-        with _kept(project, len(waiting(folder))):
-            client.send_status(project, poll.statuses, poll.source)
-        path.unlink()
-        sent += 1
-    return sent
+            self._move(path, DAMAGED)
+            return None
 
+    def _set_aside(self, path: Path) -> int:
+        log.error("%s: the controller refuses this poll; it is set aside as %s", path, path.with_suffix(REFUSED).name)
+        self._move(path, REFUSED)
+        return 1
 
-@contextmanager
-def _kept(project: str, count: int) -> Iterator[None]:
-    try:
-        yield
-    except ControllerError as error:
-        raise DeliveryError(
-            f"{project}: the dashboard's status was not delivered, {count} polls wait: {error.message}", error.hint
-        ) from error
+    def _move(self, path: Path, suffix: str) -> None:
+        with storage_errors(self.folder):
+            path.rename(path.with_suffix(suffix))
+            dropped = sorted(self.folder.glob(f"*{suffix}"))[:-KEPT_ASIDE]
+            for old in dropped:
+                old.unlink()
+        if dropped:
+            log.error("%s: %d polls that were set aside before were dropped", self.folder, len(dropped))

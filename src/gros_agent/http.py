@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, ResponseError
+from requests.auth import HTTPBasicAuth
+from urllib3 import disable_warnings
+from urllib3.exceptions import InsecureRequestWarning, MaxRetryError, ResponseError
 from urllib3.util import Retry
 
 from gros_agent import __version__
 from gros_agent.errors import SourceError
 from gros_agent.settings.values import Secret
-from gros_agent.urls import blocking_pattern, without_password
+from gros_agent.urls import blocking_pattern, take_credentials, without_credentials, without_password
 
 CONNECT_SECONDS = 10.0
 TRIES = 4
@@ -26,6 +28,13 @@ LONGEST_WAIT = 60
 """Seconds that a server may ask to wait before the next try; one that asks for more is given up for this time."""
 MAX_ANSWER = 64 << 20
 """Bytes of an answer that are taken."""
+_LATIN = 0xFF
+
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
 
 T = TypeVar("T")
 
@@ -45,6 +54,8 @@ class _Retry(Retry):
 class WebClient:
     """Asks one system. ``headers`` go with every request, secret ones too: they are shown nowhere.
 
+    Raises :class:`SourceError` for a header that HTTP can't carry, such as a key with a line break in it.
+
     ``is_safe`` is false where certificates are not to be verified, ``blocked`` the patterns of addresses that are never
     asked, ``silence`` the seconds after which a server that says nothing is given up.
     """
@@ -59,7 +70,7 @@ class WebClient:
     def __post_init__(self) -> None:
         self._session.headers["User-Agent"] = f"gros_agent/{__version__} requests/{requests.__version__}"
         for name, value in self.headers.items():
-            self._session.headers[name] = value.reveal() if isinstance(value, Secret) else value
+            self._session.headers[name] = _carried(name, value.reveal() if isinstance(value, Secret) else value)
         retry = _Retry(
             total=self.tries - 1,
             backoff_factor=0.5,
@@ -70,21 +81,28 @@ class WebClient:
         )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
-        self._session.verify = self.is_safe
+        if not self.is_safe:
+            disable_warnings(InsecureRequestWarning)  # preflight warns of it, once and in words
 
     def get(self, url: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:
-        """Ask for JSON of some type. Raises :class:`SourceError`; redirections are not followed."""
-        shown = without_password(url)
+        """Ask for JSON of some type. Raises :class:`SourceError`; redirections are not followed.
+
+        Credentials in the URL are used as HTTP's basic authentication has them, and are in no error.
+        """
+        address, user, password = take_credentials(url)
+        shown = without_password(address)
         pattern = blocking_pattern(url, self.blocked)
         if pattern is not None:
             raise SourceError(f"{shown} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
         try:
             with self._session.get(
-                url,
+                address,
                 params=query,
+                auth=None if user is None else HTTPBasicAuth(user.encode(), (password or "").encode()),
                 timeout=(CONNECT_SECONDS, self.silence),
                 allow_redirects=False,
                 stream=True,
+                verify=self.is_safe,  # said here, since REQUESTS_CA_BUNDLE wins over what a session has
             ) as answer:
                 content = _content(answer, shown)
                 _check(answer, content, shown)
@@ -98,6 +116,16 @@ class WebClient:
             raise SourceError(
                 f"the answer of {shown} makes no sense: {error}", "check the address and the system's version"
             ) from None
+
+
+def _carried(name: str, value: str) -> str:
+    """A header's value, if HTTP can carry it: Latin-1, without line breaks and without spaces around it."""
+    if value != value.strip() or not value.isprintable() or any(ord(character) > _LATIN for character in value):
+        raise SourceError(
+            f"what is configured for the header {name} holds characters that HTTP can't carry",
+            "check the key, token or password",
+        )
+    return value
 
 
 def _content(answer: requests.Response, shown: str) -> bytes:
@@ -116,7 +144,7 @@ def _check(answer: requests.Response, content: bytes, shown: str) -> None:
     if status == HTTPStatus.NOT_FOUND:
         raise SourceError(f"{shown} is not there (status 404)", "check the address")
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        where = without_password(answer.headers.get("Location", "?"))
+        where = without_credentials(answer.headers.get("Location", "?"))
         raise SourceError(f"{shown} sends us elsewhere, to {where}", "give that address; redirections are not followed")
     if status >= HTTPStatus.BAD_REQUEST:
         text = " ".join(content[:400].decode(errors="replace").split())[:200]
@@ -132,9 +160,10 @@ def _unreachable(error: requests.RequestException, shown: str) -> SourceError:
         )
     if isinstance(error, requests.Timeout):
         return SourceError(f"{shown} did not answer in time", "try again later")
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
+    if isinstance(error, _NO_ADDRESS):
         return SourceError(f"{shown} is no address", "write http://HOST or https://HOST")
-    return SourceError(f"{shown} can't be reached: {innermost(error)}", "check the address and the network")
+    reason = without_password(innermost(error))
+    return SourceError(f"{shown} can't be reached: {reason}", "check the address and the network")
 
 
 def innermost(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """Makes the agent known to the controller: its key pair, its public key over there, a project's secrets back."""
 
-import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from gros_agent.delivery import controller_hosts, export, finish_open, ssh_addre
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.storage import storage_errors, write_synced
+from gros_agent.storage import replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -132,10 +131,8 @@ def _write_pair(path: Path, name: str) -> None:
     public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     with storage_errors(path.parent):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            _public(path).unlink()
-        write_synced(_public(path), public + b"\n", 0o644)
-        write_synced(path, content, 0o600)
+        replace_file(_public(path), public + b"\n", 0o644)
+        replace_file(path, content, 0o600)  # all at once: half a key would stand in the way of every later run
 
 
 def _public_line(path: Path) -> str:

@@ -54,6 +54,11 @@ def take_credentials(url: str) -> tuple[str, str | None, str | None]:
     return urlunsplit(parts._replace(netloc=keep + host)), username, password
 
 
+def without_credentials(url: str) -> str:
+    """A URL for people and for others: without its user name and password, which are masked where it can't be read."""
+    return without_password(take_credentials(url)[0])
+
+
 def without_password(text: str) -> str:
     """Mask the credentials of every URL in a text."""
     return re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "********@", text)

@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -21,16 +23,20 @@ class Web:
 
     answer: Callable[[BaseHTTPRequestHandler], Answer | None]
     port: int = 0
+    scheme: str = "http"
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 @contextlib.contextmanager
-def web(answer: Callable[[BaseHTTPRequestHandler], Answer | None]) -> Iterator[Web]:
-    one = Web(answer)
+def web(
+    answer: Callable[[BaseHTTPRequestHandler], Answer | None], certificate: tuple[Path, Path] | None = None
+) -> Iterator[Web]:
+    """Serve; with a certificate and its key over TLS."""
+    one = Web(answer, scheme="https" if certificate else "http")
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -55,6 +61,10 @@ def web(answer: Callable[[BaseHTTPRequestHandler], Answer | None]) -> Iterator[W
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         one.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -34,6 +34,9 @@ COMMANDS = {
 }
 """Each command with its one line of help, so that listing them loads none of them."""
 
+AGAIN_SECONDS = 2.0
+"""How long an interrupted command may tidy up before it is interrupted again."""
+
 EPILOG = """\b
 Example:
   gros-agent demo
@@ -71,11 +74,13 @@ def main() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Every error of ours becomes a message on standard error."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
     try:
         result: Any = main.main(arguments, prog_name="gros-agent", standalone_mode=False)
         status = int(result) if isinstance(result, int) else ExitStatus.DONE
     except (click.exceptions.Abort, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, 0)
         status = _say("interrupted", status=ExitStatus.INTERRUPTED)
     except click.ClickException as error:
         error.show()
@@ -90,7 +95,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Interrupt what runs, and again until it has ended: an exception is lost where Python can't pass it on."""
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
     raise KeyboardInterrupt
 
 

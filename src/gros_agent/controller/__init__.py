@@ -8,7 +8,9 @@ class ControllerError(AgentError):
 
     status = ExitStatus.PREFLIGHT
 
-    def __init__(self, message: str, hint: str = "", *, transient: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", *, transient: bool = False, answered: int | None = None) -> None:
         super().__init__(message, hint)
+        self.answered = answered
+        """The HTTP status of a refusal; None where nothing was answered, or over SSH."""
         self.transient = transient
         """Whether another try may go better: a connection broke, nothing was refused."""

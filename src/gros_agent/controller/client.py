@@ -244,6 +244,7 @@ class ControllerClient:
         return ControllerError(
             f"the controller refused {path} with status {answer.status}: {text or 'without a reason'}",
             "see the controller's log; a status of 503 says try again later",
+            answered=answer.status,
         )
 
     @staticmethod

@@ -215,12 +215,12 @@ def check_dashboard(scope: Scope) -> Iterator[Result]:
     name, project = "BigBoat dashboard", scope.projects[0] if scope.projects else ""
     from gros_agent.sources import bigboat  # noqa: PLC0415 (slow to import)
 
-    dashboard = bigboat.configured(scope.settings, project, scope.silence)
-    if dashboard is None:
-        yield Result(name, Status.SKIPPED, "none is configured")
-        return
     try:
-        yield Result(name, Status.OK, dashboard.check())
+        dashboard = bigboat.configured(scope.settings, project, scope.silence)
+        if dashboard is None:
+            yield Result(name, Status.SKIPPED, "none is configured")
+        else:
+            yield Result(name, Status.OK, dashboard.check())
     except AgentError as error:  # a scrape can do without
         yield Result(name, Status.WARNING, error.message, error.hint)
 

@@ -14,7 +14,7 @@ import msgspec
 from gros_agent.errors import SourceError
 from gros_agent.settings.model import Settings
 from gros_agent.settings.values import Secret
-from gros_agent.urls import host_of, without_password
+from gros_agent.urls import host_of, without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,10 @@ class _Item(msgspec.Struct, rename={"last_check": "lastCheck", "is_ok": "isOk"})
 
 
 class BigBoat:
-    """A dashboard, as a project's settings have it. Raises :class:`SourceError` where its address is none."""
+    """A dashboard, as a project's settings have it; ``url`` is its address without credentials.
+
+    Raises :class:`SourceError` for a key that HTTP can't carry.
+    """
 
     kind = "bigboat"
     title = "BigBoat"
@@ -64,7 +67,8 @@ class BigBoat:
     ) -> None:
         from gros_agent.http import WebClient  # noqa: PLC0415 (slow to import, and few have a dashboard)
 
-        self.url = without_password(url).rstrip("/")
+        self.url = without_credentials(url).rstrip("/")
+        self._call = f"{url.rstrip('/')}/api/v2/status"
         headers = {"api-key": key} if key else {}
         self._client = WebClient(headers=headers, is_safe=is_safe, blocked=blocked, silence=silence)
 
@@ -74,12 +78,15 @@ class BigBoat:
 
     def statuses(self) -> list[BigBoatStatus]:
         """Measure. Raises :class:`SourceError`."""
-        items = self._client.get(f"{self.url}/api/v2/status", list[_Item])
+        items = self._client.get(self._call, list[_Item])
         return [_status(item, self.url) for item in items]
 
 
 def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBoat | None:
-    """The dashboard of a project, or None if none is configured."""
+    """The dashboard of a project, or None if none is configured.
+
+    Raises :class:`SourceError` for an address or a key that can't be used.
+    """
     url, key = settings.get("bigboat", "host", project), settings.get("bigboat", "key", project)
     if url is None:
         return None
@@ -96,17 +103,17 @@ def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBo
 def _status(item: _Item, url: str) -> BigBoatStatus:
     try:
         moment = datetime.fromisoformat(item.last_check.ISO)
-    except ValueError:
+        checked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise SourceError(
             f"{url}: {item.name!r} was checked at {item.last_check.ISO!r}, which is no moment", "is it BigBoat 5?"
         ) from None
-    checked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     details = item.details if isinstance(item.details, Mapping) else {}
     if len(item.name) > NAME_LENGTH:
         log.warning("%s: the name %r is shortened to %d characters", url, item.name, NAME_LENGTH)
     return BigBoatStatus(
         name=item.name[:NAME_LENGTH],
-        checked_time=f"{checked:%Y-%m-%d %H:%M:%S}",
+        checked_time=checked.replace(tzinfo=None).isoformat(" ", "seconds"),
         ok=item.is_ok,
         value=_first(details, _VALUES),
         max=_first(details, _LIMITS),
