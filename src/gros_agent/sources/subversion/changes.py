@@ -88,7 +88,8 @@ class Changes:
 
     def of(self, revision: Revision) -> list[Change]:
         """The files that a revision changed, ordered by path."""
-        return sorted(self._counted(revision.number, _Folders(self._server, self._layout, revision).found()))
+        found = _Folders(self._server, self._layout, revision).found()
+        return sorted(self._counted(revision.number, found), key=lambda change: change.path)
 
     def merged(self, revision: Revision) -> int:
         """How many revisions more than before ``svn:mergeinfo`` names as merged; below 0 if some were taken back."""
@@ -203,22 +204,32 @@ class _Folders:
             if not is_in_copy:
                 found.modified[path] = (self.origin(path), changed.text)
             return
-        if changed.action in {"D", "R"} and not is_in_copy and (before := self.origin(path)):
-            found.removed[path] = before
+        if not is_in_copy:
+            self._remove(changed, found)
         if changed.action in {"A", "R"}:
             found.added[path] = self.source(changed)
 
     def _folder(self, changed: ChangedPath, found: _Found, *, is_in_copy: bool) -> None:
         path = changed.path
-        is_root = self._layout.is_root(path)
-        if is_root and (changed.action != "R" or path in self._copied):
+        if self._layout.is_root(path) and (changed.action != "R" or path in self._copied):
             return
-        if changed.action in {"D", "R"} and not is_in_copy and (before := self.origin(path)):
-            for below in self._server.files(*before):
-                found.removed[path + below[len(before.path) :]] = Place(below, before.revision)
+        if not is_in_copy:
+            self._remove(changed, found)
         if changed.action in {"A", "R"} and path in self._copied:
             for below in self._server.files(path, self._number):
                 found.added[below] = self.origin(below)
+
+    def _remove(self, changed: ChangedPath, found: _Found) -> None:
+        """Note the file, or the files of the folder, that a path was before it was deleted or replaced."""
+        before = self.origin(changed.path) if changed.action in {"D", "R"} else None
+        if before is None:
+            return
+        kind = self._server.kind(*before) if changed.action == "R" else self.kind(changed)
+        if kind == "dir":
+            for below in self._server.files(*before):
+                found.removed[changed.path + below[len(before.path) :]] = Place(below, before.revision)
+        elif kind == "file":
+            found.removed[changed.path] = before
 
     def _copied_above(self, path: str) -> str | None:
         """The nearest copied folder that a path lies in."""

@@ -1,5 +1,6 @@
 """Runs ``svn`` and reads the XML that it prints while it still works."""
 
+import codecs
 import os
 import re
 import selectors
@@ -45,7 +46,7 @@ class Client:
 
     def info(self) -> Info:
         """Ask for the youngest revision. Raises :class:`SourceError`, also for a URL that is no folder."""
-        found = [self._info(entry) for entry in self.elements("entry", "info", self.access.url)]
+        found = [self._info(entry) for entry in self.elements("entry", "info", f"{self.access.url}@")]
         if len(found) != 1:
             raise SourceError("svn said nothing about the repository", "check the URL")
         return found[0]
@@ -130,11 +131,13 @@ class _Elements:
     def __init__(self, name: str) -> None:
         self._name = name
         self._open: list[ET.Element] = []
+        # an old repository may hold what is no UTF-8, and Subversion prints it as it is
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._parser: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(["start", "end"])
 
     def feed(self, content: bytes) -> Iterator[ET.Element]:
         """The elements that are complete now, and were not before. Raises :class:`ParseError`."""
-        self._parser.feed(content)
+        self._parser.feed(self._decoder.decode(content))
         for event, element in cast("Iterator[tuple[str, ET.Element]]", self._parser.read_events()):
             if event == "start":
                 self._open.append(element)
