@@ -29,7 +29,7 @@ COPY --from=build /arranged/no-perl.deb /opt/no-perl.deb
 # hadolint ignore=DL3008
 RUN dpkg --install /opt/no-perl.deb \
     && apt-get update \
-    && apt-get install --yes --no-install-recommends git libnss-wrapper openssh-client tini \
+    && apt-get install --yes --no-install-recommends git libnss-wrapper openssh-client subversion tini \
     && apt-get clean \
     && rm -rf /opt/no-perl.deb /var/lib/apt/lists/* /var/cache/* /var/log/* \
     && useradd --uid 1000 --user-group --home-dir /home/agent --no-create-home --shell /bin/bash agent

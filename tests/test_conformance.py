@@ -14,6 +14,7 @@ from gros_agent.sources import KNOWN_TYPES, sources
 from gros_agent.sources.base import Collected, Context, Source, SourceEntry
 from gros_agent.tables.schema import TABLES, Row
 from support.exotic import exotic
+from support.subversion import layout
 
 
 @dataclass
@@ -33,7 +34,15 @@ def git(folder: Path) -> Sample:
     return Sample(context, lambda: repository.commit("more", {"more": "x"}), missing)
 
 
-SAMPLES: dict[str, Callable[[Path], Sample]] = {"git": git}
+def subversion(folder: Path) -> Sample:
+    repository = layout(folder / "sample")
+    entry = SourceEntry("subversion", "sample", repository.url)
+    context = Context(entry=entry, host=Host(), folder=folder / "mirror", known_hosts=folder / "known", silence=20)
+    missing = replace(context, entry=replace(entry, url="file:///nowhere/at/all"), folder=folder / "other")
+    return Sample(context, lambda: repository.commit(repository.put("trunk/more", "x")), missing)
+
+
+SAMPLES: dict[str, Callable[[Path], Sample]] = {"git": git, "subversion": subversion}
 
 
 @pytest.fixture(params=sorted(sources()))

@@ -21,6 +21,7 @@ from gros_agent.settings import files
 from gros_agent.settings.load import load
 from gros_agent.settings.options import HOST_OPTIONS
 from gros_agent.settings.values import Secret
+from gros_agent.sources import sources
 from support.agent import Agent
 from support.controller import Controller, controller
 from support.repository import Repository
@@ -100,12 +101,15 @@ class TestForms:
         assert not [secret for secret in form.all_secrets if secret in done.errors]
 
     def test_sources_that_nothing_collects_are_named(self, agent: Agent, form: Form) -> None:
-        """The list stays as the interface wrote it, as it reads its own entries back."""
+        """The list stays as the interface wrote it, as it reads its own entries back. A source that is collected is
+        kept from its host here: there is none.
+        """
         form.put(agent.home)
         project = form.projects[0]
         path = agent.home / "export" / project / entries.FILE
         listed = entries.read(path)
-        done = agent("scrape", "--project", project, "--no-ssh", "--no-secrets", variables=VARIABLES)
+        variables = VARIABLES | {"GATHERER_URL_BLACKLIST": "svn.example"}
+        done = agent("scrape", "--project", project, "--no-ssh", "--no-secrets", variables=variables)
         if not form.sources:
             assert listed is None
             assert done.status == 7
@@ -116,7 +120,8 @@ class TestForms:
         assert done.status == 3, done
         for kind, name, _ in form.sources:
             assert name in done.output
-            assert f"collects no sources of type {kind}" in " ".join(done.output.split())
+            words = "is blocked by svn.example" if kind in sources() else f"collects no sources of type {kind}"
+            assert words in " ".join(done.output.split())
         assert path.read_bytes() == (form.folder / "export" / project / entries.FILE).read_bytes()
 
     def test_whole_run(self, agent: Agent, running: Controller, form: Form) -> None:

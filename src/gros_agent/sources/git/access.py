@@ -4,26 +4,29 @@ A password is handed to git through a credential helper that prints an environme
 for the very scheme, host and port that the password belongs to.
 """
 
-import atexit
-import hashlib
 import os
 import re
 import shlex
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlunsplit
+from urllib.parse import SplitResult, unquote, urlunsplit
 
-from gros_agent.errors import AgentError, ConfigurationError, SourceError
-from gros_agent.settings.files import read_text
+from gros_agent.errors import AgentError, SourceError
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.sources.transport import (
+    PROXIES,
+    address,
+    check_key_variable,
+    from_outside,
+    port_of,
+    ssh_agent,
+    ssh_command,
+    with_port,
+)
 from gros_agent.urls import SCP, split
 
 MINIMUM_VERSION = (2, 36)
@@ -48,25 +51,18 @@ _CONFIGURATION = (
     "diff.algorithm=myers",
     "http.lowSpeedLimit=1",
 )
-_FROM_OUTSIDE = (
-    *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"),
-    *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),  # a name for users who have none, as in a container
-)
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _HELPER = '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$GROS_USERNAME" "$GROS_PASSWORD"; }; f'
 
 
 def base_environment() -> dict[str, str]:
     """The variables for a git that connects to nothing: no configuration but ours, and no questions."""
-    environment = {name: os.environ[name] for name in _FROM_OUTSIDE if name in os.environ}
-    environment |= {
+    environment = from_outside() | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
-        "LC_ALL": "C.UTF-8",
     }
     return configured(environment, _CONFIGURATION)
 
@@ -100,19 +96,15 @@ def resolve(context: Context) -> Access:
         )
     if parts.scheme == "file":
         return Access(entry.url, base_environment())
-    if host.unset_variable:
-        raise SourceError(
-            f"[{host.section}] env: the variable {host.unset_variable} is not set",
-            "set it to the path of an SSH private key",
-        )
+    check_key_variable(host)
     username = entry.username
     if parts.scheme in {"http", "https"} and host.key is not None:
         parts = _over_ssh(parts, host)
     if parts.scheme in {"ssh", SCP}:
         return _ssh(context, parts, host.username("ssh") or username)
     if parts.scheme == "git":
-        return Access(urlunsplit(_with_port(parts, host, None)), base_environment())
-    return _http(context, _with_port(parts, host, None), host.username("http") or username)
+        return Access(urlunsplit(with_port(parts, host, None)), base_environment())
+    return _http(context, with_port(parts, host, None), host.username("http") or username)
 
 
 def _over_ssh(parts: SplitResult, host: Host) -> SplitResult:
@@ -121,95 +113,19 @@ def _over_ssh(parts: SplitResult, host: Host) -> SplitResult:
     strip = host.get("strip")
     if strip and path.startswith(f"/{strip.strip('/')}/"):
         path = path[len(strip.strip("/")) + 1 :]
-    return SplitResult("ssh", _address(parts, None, None), path, "", "")
-
-
-def _with_port(parts: SplitResult, host: Host, username: str | None) -> SplitResult:
-    return parts._replace(netloc=_address(parts, username, _port(host) or parts.port))
-
-
-def _port(host: Host) -> int | None:
-    port = host.get("port")
-    if port is None:
-        return None
-    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise SourceError(f"[{host.section}] port = {port}: this is no port", "write a number below 65536")
-    return int(port)
-
-
-def _address(parts: SplitResult, username: str | None, port: int | None) -> str:
-    name = parts.hostname or ""
-    name = f"[{name}]" if ":" in name else name
-    user = f"{quote(username, safe='')}@" if username else ""
-    return user + name + (f":{port}" if port else "")
+    return SplitResult("ssh", address(parts, None, None), path, "", "")
 
 
 def _ssh(context: Context, parts: SplitResult, username: str | None) -> Access:
-    host = context.host
     username = username or (unquote(parts.username) if parts.username else None)
-    command = [
-        "ssh",
-        "-oBatchMode=yes",
-        "-oConnectTimeout=30",
-        "-oServerAliveInterval=15",
-        "-oServerAliveCountMax=4",
-    ]
-    if host.key is not None:
-        command += ["-F", os.devnull, "-oIdentitiesOnly=yes", "-i", str(_usable_key(host.key, host.section))]
-    if host.is_on("unsafe_hosts"):
-        command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
-    else:
-        # the first key that a host shows is pinned, another one later is refused
-        with storage_errors(context.known_hosts.parent):
-            context.known_hosts.parent.mkdir(parents=True, exist_ok=True)
-        command += [
-            "-oStrictHostKeyChecking=accept-new",
-            f"-oUserKnownHostsFile={_quoted(context.known_hosts)}",
-        ]
-    if parts.scheme == SCP and (port := _port(host)):
-        command.append(f"-oPort={port}")
+    port = port_of(context.host) if parts.scheme == SCP else None
+    command = ssh_command(context, port)
     environment = base_environment() | {"GIT_SSH_COMMAND": shlex.join(command), "GIT_SSH_VARIANT": "ssh"}
-    if "SSH_AUTH_SOCK" in os.environ and host.key is None:
-        environment["SSH_AUTH_SOCK"] = os.environ["SSH_AUTH_SOCK"]
+    environment |= ssh_agent(context.host)
     if parts.scheme == SCP:
         user = f"{username}@" if username else ""
         return Access(f"{user}{parts.netloc.rpartition('@')[2]}:{parts.path}", environment)
-    return Access(urlunsplit(_with_port(parts, host, username)), environment)
-
-
-def _usable_key(path: Path, section: str) -> Path:
-    """A private key file as ssh takes it: this one, or a copy of it for as long as this process runs.
-
-    ssh refuses a key of one's own that others may read, one with the line ends of a browser, and one without an end of
-    line at its end; the configuration web UI writes such files.
-    """
-    try:
-        text = read_text(path, "the SSH key")
-    except ConfigurationError as error:
-        raise SourceError(error.message, error.hint) from None
-    if text is None:
-        raise SourceError(f"{path}: there is no such SSH key", f"see env in [{section}]")
-    whole = text.replace("\r\n", "\n").rstrip("\n") + "\n"
-    found = path.stat()
-    is_refused = found.st_uid == os.getuid() and found.st_mode & 0o077
-    if whole == text and not is_refused:
-        return path
-    copy = _folder_for_keys() / hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    with storage_errors(copy.parent):
-        replace_file(copy, whole.encode(), 0o600)
-    return copy
-
-
-@cache
-def _folder_for_keys() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="gros-agent-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def _quoted(path: Path) -> str:
-    """A path as ssh's own option parser takes it."""
-    return '"' + str(path).replace("%", "%%") + '"'
+    return Access(urlunsplit(with_port(parts, context.host, username)), environment)
 
 
 def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
@@ -220,7 +136,7 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
     if host.is_on("unsafe_hosts"):
         settings.append("http.sslVerify=false")
     environment = base_environment()
-    for name in _PROXIES:
+    for name in PROXIES:
         for variable in (name, name.upper()):
             if variable in os.environ:
                 environment[variable] = os.environ[variable]

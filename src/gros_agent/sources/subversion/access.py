@@ -1,0 +1,166 @@
+"""Where Subversion connects to and as whom, with a configuration folder of its own and a password in no argument list.
+
+The programs read a private folder (``--config-dir``) that exists for one call: nothing of the user's configuration
+counts, nothing is stored, and certificates, proxies and the password go no other way than described here. The password
+is the first line of standard input (``--password-from-stdin``).
+"""
+
+import contextlib
+import re
+import shlex
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from gros_agent.errors import AgentError, SourceError
+from gros_agent.settings.values import Secret
+from gros_agent.sources.base import Context
+from gros_agent.sources.transport import (
+    address,
+    check_key_variable,
+    from_outside,
+    port_of,
+    ssh_agent,
+    ssh_command,
+    with_port,
+)
+from gros_agent.storage import storage_errors
+from gros_agent.urls import SCP, split
+
+MINIMUM_VERSION = (1, 12)
+"""The first Subversion whose ``svnrdump`` takes a password from standard input and whose ``svnadmin`` is quick."""
+PROTOCOLS = ("file", "http", "https", "svn", "svn+ssh")
+"""The transports that Subversion may use."""
+
+_TRUSTED = "unknown-ca,cn-mismatch,expired,not-yet-valid,other"
+_CONFIGURATION = "[auth]\npassword-stores =\n[helpers]\n[tunnels]\n[miscellany]\n"
+_SERVERS = "store-passwords = no\nstore-auth-creds = no\nstore-plaintext-passwords = no\nssl-trust-default-ca = yes\n"
+
+
+@dataclass(frozen=True)
+class Access:
+    """A URL without credentials, and what a program that connects to it needs.
+
+    ``options`` are arguments, ``proxy`` lines of the file ``servers``.
+    """
+
+    url: str
+    environment: Mapping[str, str]
+    options: tuple[str, ...] = ()
+    password: Secret | None = None
+    timeout: int = 120
+    proxy: str = field(default="", repr=False)
+
+    def at(self, path: str, revision: int) -> str:
+        """The URL of a path below, as it was in a revision; an ``@`` in a name is no peg."""
+        below = f"/{quote(path)}" if path else ""
+        return f"{self.url}{below}@{revision}"
+
+    @property
+    def stdin(self) -> bytes:
+        """What the program reads."""
+        return b"" if self.password is None else self.password.reveal().encode() + b"\n"
+
+
+def resolve(context: Context) -> Access:
+    """Find out how to reach a repository. Raises :class:`SourceError` for a URL that can't or may not be used."""
+    entry, host = context.entry, context.host
+    parts = split(entry.url)
+    if parts.scheme not in PROTOCOLS:
+        shown = "user@host:path" if parts.scheme == SCP else parts.scheme
+        raise SourceError(
+            f"{entry.url}: the transport {shown} is not allowed", f"use one of {', '.join(PROTOCOLS)}, or a path"
+        )
+    # Subversion's own form of a URL has no slash at its end
+    parts = parts._replace(path=quote(unquote(parts.path)).rstrip("/"), query="", fragment="")
+    timeout = max(1, int(context.silence))
+    if parts.scheme == "file":
+        return Access(urlunsplit(parts), from_outside(), timeout=timeout)
+    if parts.scheme == "svn+ssh":
+        return _ssh(context, parts, timeout)
+    username = host.username("http") or entry.username or (unquote(parts.username) if parts.username else None)
+    password = host.secret("password") or entry.password
+    if any("\n" in text for text in (username or "", password.reveal() if password else "")):
+        raise SourceError("a user name or password holds a line break", "correct the credentials file")
+    options = ["--username", username] if username else []
+    if password is not None:
+        options.append("--password-from-stdin")
+    if host.is_on("unsafe_hosts"):
+        options += ["--trust-server-cert-failures", _TRUSTED]
+    url = urlunsplit(with_port(parts, host, None))
+    return Access(url, from_outside(), tuple(options), password, timeout, _proxy(url))
+
+
+def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
+    """Subversion hands the host alone to its tunnel: the port stands in the command."""
+    host = context.host
+    check_key_variable(host)
+    username = host.username("ssh") or context.entry.username or (unquote(parts.username) if parts.username else None)
+    command = [*ssh_command(context, port_of(host) or parts.port), "--"]
+    url = urlunsplit(parts._replace(netloc=address(parts, username, None)))
+    return Access(url, from_outside() | ssh_agent(host) | {"SVN_SSH": shlex.join(command)}, timeout=timeout)
+
+
+def _proxy(url: str) -> str:
+    """The proxy that the environment names for a URL, as Subversion's configuration has it."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies_environment()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    if not found or parts.scheme not in {"http", "https"} or urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    lines = [("host", proxy.hostname or ""), ("port", str(proxy.port or 80))]
+    lines += [("username", unquote(proxy.username or "")), ("password", unquote(proxy.password or ""))]
+    # a percent sign starts a placeholder in this file
+    return "".join(f"http-proxy-{name} = {text.replace('%', '%%')}\n" for name, text in lines if text)
+
+
+@contextlib.contextmanager
+def private_configuration(access: Access, folder: Path) -> Iterator[tuple[str, ...]]:
+    """Make a configuration folder for one call, nobody else's to read, and yield the options that all programs take."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix="configuration-", dir=folder)
+    with made as path:
+        with storage_errors(folder):
+            (Path(path) / "config").write_text(_CONFIGURATION, encoding="utf-8")
+            servers = Path(path) / "servers"
+            servers.touch(mode=0o600)
+            content = f"[global]\n{_SERVERS}http-timeout = {access.timeout}\n{access.proxy}"
+            servers.write_text(content, encoding="utf-8")
+        yield ("--non-interactive", "--no-auth-cache", "--config-dir", path, *access.options)
+
+
+@cache
+def installed_version() -> tuple[int, ...]:
+    """The version of the Subversion that is there. Raises :class:`AgentError` if there is none."""
+    try:
+        for program in ("svnrdump", "svnadmin", "svnserve", "svn"):
+            answer = subprocess.run(
+                [program, "--version", "--quiet"],
+                env=from_outside(),
+                capture_output=True,
+                check=True,
+                timeout=30,
+                text=True,
+            )
+    except (OSError, subprocess.SubprocessError):
+        raise AgentError("Subversion is not there, or does not start", "install subversion") from None
+    match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
+    return tuple(map(int, match[0].split("."))) if match else (0,)
+
+
+def check_version() -> None:
+    """Raise :class:`SourceError` if Subversion is missing or too old."""
+    try:
+        version = installed_version()
+    except AgentError as error:
+        raise SourceError(error.message, error.hint) from None
+    if version < MINIMUM_VERSION:
+        wanted = ".".join(map(str, MINIMUM_VERSION))
+        raise SourceError(f"Subversion {'.'.join(map(str, version))} is too old", f"install {wanted} or newer")

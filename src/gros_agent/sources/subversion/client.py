@@ -1,0 +1,224 @@
+"""Runs ``svn`` and reads the XML that it prints while it still works."""
+
+import codecs
+import os
+import re
+import selectors
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, cast
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+from gros_agent import process
+from gros_agent.errors import SourceError
+from gros_agent.sources.base import Context
+from gros_agent.sources.subversion.access import Access, check_version, private_configuration, resolve
+
+_BLOCK = 64 << 10
+
+
+class MissingError(SourceError):
+    """There is nothing at a URL."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a repository says about a URL: its youngest revision, its identity, and the URL's path within it."""
+
+    revision: int
+    identity: str
+    path: str
+
+
+class Client:
+    """A repository somewhere, reached through Subversion's own programs."""
+
+    def __init__(self, context: Context) -> None:
+        check_version()
+        self.access: Access = resolve(context)
+        self.silence = context.silence
+        self._folder = context.folder
+
+    def info(self) -> Info:
+        """Ask for the youngest revision. Raises :class:`SourceError`, also for a URL that is no folder."""
+        found = [self._info(entry) for entry in self.elements("entry", "info", f"{self.access.url}@")]
+        if len(found) != 1:
+            raise SourceError("svn said nothing about the repository", "check the URL")
+        return found[0]
+
+    def _info(self, entry: ET.Element) -> Info:
+        if entry.get("kind") != "dir":
+            raise SourceError(f"{self.access.url} is a file", "name the folder that it lies in")
+        path = unquote((entry.findtext("relative-url") or "^/").removeprefix("^"))
+        identity = entry.findtext("repository/uuid") or ""
+        return Info(int(entry.get("revision") or 0), identity, path.rstrip("/"))
+
+    def elements(self, name: str, *arguments: str) -> Iterator[ET.Element]:
+        """Run an svn command with ``--xml`` and yield each element of a name as soon as it is complete.
+
+        Raises :class:`SourceError` if svn fails, prints something else, or falls silent.
+        """
+        with self.started("svn", *arguments, "--xml") as (started, errors):
+            parser = _Elements(name)
+            try:
+                for block in read_blocks(started, self.silence):
+                    yield from parser.feed(block)
+                finish(started, errors, self.silence)
+                parser.close()
+            except ET.ParseError as error:
+                finish(started, errors, self.silence)
+                raise SourceError(f"svn {arguments[0]} printed something unexpected: {error}", "run again") from None
+
+    @contextmanager
+    def started(self, program: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+        """Start a program that connects; it is ended with the context. Its standard error goes into the file."""
+        with (
+            private_configuration(self.access, self._folder) as options,
+            tempfile.TemporaryFile() as errors,
+        ):
+            command = [program, *arguments, *options]
+            started = process.start(command, self.access.environment, stdin=subprocess.PIPE, stderr=errors)
+            try:
+                hand_over(started, self.access.stdin)
+                yield started, errors
+            finally:
+                process.stop(started)
+
+
+def hand_over(started: subprocess.Popen[bytes], content: bytes) -> None:
+    """Give a program all that it reads; one that ended meanwhile tells why by its exit status."""
+    assert started.stdin is not None  # noqa: S101 (for the type checker)
+    try:
+        started.stdin.write(content)
+        started.stdin.close()
+    except BrokenPipeError:
+        return
+
+
+def read_blocks(started: subprocess.Popen[bytes], silence: float) -> Generator[bytes]:
+    """Yield what a program prints, to its end. Raises :class:`SourceError` when it falls silent."""
+    assert started.stdout is not None  # noqa: S101 (for the type checker)
+    with selectors.DefaultSelector() as selector:
+        selector.register(started.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(silence):
+                raise stalled(silence)
+            block = os.read(started.stdout.fileno(), _BLOCK)
+            if not block:
+                return
+            yield block
+
+
+def finish(started: subprocess.Popen[bytes], errors: IO[bytes], silence: float) -> None:
+    """Wait for the end of a program that printed all. Raises :class:`SourceError` if it failed."""
+    try:
+        status = started.wait(silence)
+    except subprocess.TimeoutExpired:
+        raise stalled(silence) from None
+    if status:
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - process.MAX_ERRORS))
+        raise explain(errors.read().decode(errors="replace"), status)
+
+
+class _Elements:
+    """Finds the elements of a name in XML that comes in pieces; one that was taken is forgotten."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._open: list[ET.Element] = []
+        # an old repository may hold what is no UTF-8, and Subversion prints it as it is
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._parser: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(["start", "end"])
+
+    def feed(self, content: bytes) -> Iterator[ET.Element]:
+        """The elements that are complete now, and were not before. Raises :class:`ParseError`."""
+        self._parser.feed(self._decoder.decode(content))
+        for event, element in cast("Iterator[tuple[str, ET.Element]]", self._parser.read_events()):
+            if event == "start":
+                self._open.append(element)
+                continue
+            self._open.pop()
+            if element.tag == self._name:
+                yield element
+                if self._open:
+                    self._open[-1].remove(element)
+
+    def close(self) -> None:
+        """Make sure that this is the end. Raises :class:`ParseError`."""
+        self._parser.close()
+
+
+def seconds(text: str | None) -> int | None:
+    """Seconds since 1970 of a moment as Subversion writes it, or None for none and for what can't be read."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp()) if text else None
+    except ValueError:
+        return None
+
+
+def stalled(silence: float) -> SourceError:
+    """The error of a host that fell silent."""
+    return SourceError(
+        f"the repository's host showed no sign of life for {silence:g} s",
+        "check the network, or allow more time with --timeout",
+    )
+
+
+_MISSING = "there is no such repository, or no such folder in it"
+_REASONS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"[Hh]ost key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "the host shows another SSH key than the one that was pinned",
+        "find out why; if the change is legitimate, remove the host's line from the known hosts file",
+    ),
+    (
+        r"\bssh: (?:command )?not found|Can't create tunnel.*No such file",
+        "the program ssh is not there",
+        "install an SSH client (openssh-client)",
+    ),
+    (
+        r"E170001|E215004|E220001|E220004|E175013|Permission denied|Authentication failed|[Uu]sername not found",
+        "the repository asks for a password or key that is missing or wrong, or does not let this account read",
+        "set username and password, or env for SSH, for its host in the credentials file",
+    ),
+    (
+        r"E230001|certificate",
+        "the host's certificate is not trusted",
+        "install the authority's certificate, or set unsafe_hosts for the host in the credentials file",
+    ),
+    (
+        r"E210005|E180001|E160013|E170000|W170000|non-existent in revision|E200009",
+        _MISSING,
+        "check its URL, and that this account may read it",
+    ),
+    (
+        r"E175003|E175002|E175009|E170003|E175011|E130003|does not support|Unexpected HTTP status",
+        "what answers is no Subversion repository, or not at this URL",
+        "check the URL: it is the repository's own and not that of a page that shows it",
+    ),
+    (
+        (
+            r"E000111|E000110|E000113|E000101|E000104|E670002|E731001|E670003|E670008|E120106|E120108|E210002"
+            r"|Unknown hostname|[Cc]ould not resolve|Connection (?:refused|timed out|reset|closed)|E175012"
+        ),
+        "the repository's host can't be reached, or broke the connection",
+        "check its URL, the network and the proxy",
+    ),
+    (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
+)
+
+
+def explain(errors: str, status: int) -> SourceError:
+    """Turn what Subversion said about a failure into an error for people: the reason first, its own words after it."""
+    lines = [line.strip() for line in errors.splitlines() if re.match(r"svn\w*: ", line)]
+    words = (lines or [line for line in errors.splitlines() if line.strip()] or [f"status {status}"])[-1]
+    for pattern, reason, hint in _REASONS:
+        if re.search(pattern, errors):
+            kind = MissingError if reason == _MISSING else SourceError
+            return kind(f"{reason} ({words})", hint)
+    return SourceError(f"Subversion failed: {words}", "run again; if it stays, try svn info with this URL")

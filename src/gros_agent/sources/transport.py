@@ -1,0 +1,123 @@
+"""What every program that connects for a source shares: variables, ports, and how it may use SSH."""
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from urllib.parse import SplitResult, quote
+
+from gros_agent.errors import ConfigurationError, SourceError
+from gros_agent.settings.files import read_text
+from gros_agent.settings.model import Host
+from gros_agent.sources.base import Context
+from gros_agent.storage import replace_file, storage_errors
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+"""The variables that name proxies; in capitals, too."""
+
+_FROM_OUTSIDE = (
+    *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"),
+    *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),  # a name for users who have none, as in a container
+)
+
+
+def from_outside() -> dict[str, str]:
+    """The variables that a program may see of ours, and a language in which its words can be read."""
+    return {name: os.environ[name] for name in _FROM_OUTSIDE if name in os.environ} | {"LC_ALL": "C.UTF-8"}
+
+
+def port_of(host: Host) -> int | None:
+    """The port that is configured for a host. Raises :class:`SourceError` for what is none."""
+    port = host.get("port")
+    if port is None:
+        return None
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise SourceError(f"[{host.section}] port = {port}: this is no port", "write a number below 65536")
+    return int(port)
+
+
+def with_port(parts: SplitResult, host: Host, username: str | None) -> SplitResult:
+    """A URL with this user, and with the port that is configured for its host instead of its own."""
+    return parts._replace(netloc=address(parts, username, port_of(host) or parts.port))
+
+
+def address(parts: SplitResult, username: str | None, port: int | None) -> str:
+    """User, host and port as they stand in a URL."""
+    name = parts.hostname or ""
+    name = f"[{name}]" if ":" in name else name
+    user = f"{quote(username, safe='')}@" if username else ""
+    return user + name + (f":{port}" if port else "")
+
+
+def check_key_variable(host: Host) -> None:
+    """Raise :class:`SourceError` if a host wants an SSH key whose variable is not set."""
+    if host.unset_variable:
+        raise SourceError(
+            f"[{host.section}] env: the variable {host.unset_variable} is not set",
+            "set it to the path of an SSH private key",
+        )
+
+
+def ssh_command(context: Context, port: int | None) -> list[str]:
+    """The ssh to connect with: it asks nothing, uses the configured key, and pins the first host key that it sees.
+
+    Raises :class:`SourceError` if the key is missing.
+    """
+    host = context.host
+    command = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=30", "-oServerAliveInterval=15", "-oServerAliveCountMax=4"]
+    if host.key is not None:
+        command += ["-F", os.devnull, "-oIdentitiesOnly=yes", "-i", str(_usable_key(host.key, host.section))]
+    if host.is_on("unsafe_hosts"):
+        command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
+    else:
+        # the first key that a host shows is pinned, another one later is refused
+        with storage_errors(context.known_hosts.parent):
+            context.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+        command += ["-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={_quoted(context.known_hosts)}"]
+    if port:
+        command.append(f"-oPort={port}")
+    return command
+
+
+def ssh_agent(host: Host) -> dict[str, str]:
+    """The variable that leads to the user's SSH agent, for a host that no key is configured for."""
+    wanted = "SSH_AUTH_SOCK" in os.environ and host.key is None
+    return {"SSH_AUTH_SOCK": os.environ["SSH_AUTH_SOCK"]} if wanted else {}
+
+
+def _usable_key(path: Path, section: str) -> Path:
+    """A private key file as ssh takes it: this one, or a copy of it for as long as this process runs.
+
+    ssh refuses a key of one's own that others may read, one with the line ends of a browser, and one without an end of
+    line at its end; the configuration web UI writes such files.
+    """
+    try:
+        text = read_text(path, "the SSH key")
+    except ConfigurationError as error:
+        raise SourceError(error.message, error.hint) from None
+    if text is None:
+        raise SourceError(f"{path}: there is no such SSH key", f"see env in [{section}]")
+    whole = text.replace("\r\n", "\n").rstrip("\n") + "\n"
+    found = path.stat()
+    is_refused = found.st_uid == os.getuid() and found.st_mode & 0o077
+    if whole == text and not is_refused:
+        return path
+    copy = _folder_for_keys() / hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    with storage_errors(copy.parent):
+        replace_file(copy, whole.encode(), 0o600)
+    return copy
+
+
+@cache
+def _folder_for_keys() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="gros-agent-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _quoted(path: Path) -> str:
+    """A path as ssh's own option parser takes it."""
+    return '"' + str(path).replace("%", "%%") + '"'
