@@ -1,9 +1,7 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
-import contextlib
 import shutil
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from gros_agent.settings.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
 from support.agent import Agent, give_secrets, table
+from support.leaks import leaks, watched_arguments
 from support.repository import Repository
 from support.servers import git_daemon, git_http, make_key, ssh_server
 
@@ -25,31 +24,6 @@ def ready(agent: Agent, repository: Repository) -> Agent:
     give_secrets(agent)
     repository.commit("one", {"a": "1"})
     return agent
-
-
-def leaks(folder: Path, text: str) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
-
-
-@contextlib.contextmanager
-def watched_arguments() -> Iterator[set[bytes]]:
-    """The argument lists of all processes that run meanwhile, looked at as often as can be."""
-    seen: set[bytes] = set()
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):  # it ended
-                    seen.add(path.read_bytes())
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
 
 
 class TestHttp:

@@ -1,6 +1,5 @@
 """Every row of Subversion histories against what svn itself says, revision by revision, and what a scrape asks for."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,43 +14,21 @@ from gros_agent.sources.subversion import lines
 from gros_agent.sources.subversion.changes import merged_revisions
 from support import schemas
 from support import subversion_reference as reference
-from support.agent import PEPPER, SALT, Agent, Rows, give_secrets, table
+from support.agent import Agent, Rows, give_secrets, table
 from support.awkward import awkward
 from support.proxy import Fault, proxy
 from support.subversion import RECORDINGS, SubversionRepository, layout, require, svnserve
+from support.subversion_rows import check_rows, expected, hashed
 
 pytestmark = pytest.mark.integration
 DUMPS = sorted(path.stem for path in RECORDINGS.glob("*.svn"))
 
 
-def hashed(value: str) -> str:
-    return value if value == "0" else hashlib.sha256((SALT + value + PEPPER).encode()).hexdigest()
-
-
-def expected(url: str, first: int = 1) -> tuple[Rows, Rows]:
-    versions, changes = reference.rows(url, "name", first)
-    for row in versions:
-        row["developer"] = row["developer_username"] = hashed(row["developer"])
-        row["encrypted"] = "1"
-    return [*versions], [*changes]
-
-
-def check_rows(agent: Agent, repository: SubversionRepository, url: str, *options: str, first: int = 1) -> None:
-    done = agent.scrape("--source", f"subversion:name={url}", *options)
-    assert done.status == 0, done
-    assert schemas.errors(agent.export()) == []
-    versions, changes = expected(repository.url, first)
-    assert table(agent, "data_vcs_versions") == versions
-    assert table(agent, "data_change_path") == changes
-    position = json.loads((agent.export() / "latest_vcs_versions.json").read_text())
-    assert position == {"name": str(repository.youngest)}
-
-
 def tag_rows(repository: SubversionRepository) -> Rows:
     """What svn says of each tag, one call each."""
     found = []
-    for tag in sorted(reference.parsed("svn", "list", "--xml", f"{repository.url}/tags").iter("entry"), key=_name):
-        name = tag.findtext("name", "")
+    listing = reference.parsed("svn", "list", "--xml", f"{repository.url}/tags")
+    for name in sorted(tag.findtext("name", "") for tag in listing.iter("entry")):
         url = f"{repository.url}/tags/{name}@"
         number = reference.parsed("svn", "info", "--xml", url).find("entry/commit")
         assert number is not None
@@ -69,10 +46,6 @@ def tag_rows(repository: SubversionRepository) -> Rows:
             }
         )
     return found
-
-
-def _name(entry: reference.ET.Element) -> str:
-    return entry.findtext("name", "")
 
 
 class TestRows:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,42 +117,44 @@ def svnserve(folder: Path, accounts: dict[str, str] | None = None) -> Iterator[i
 
 
 @contextlib.contextmanager
-def apache(
-    folder: Path, repositories: Path, accounts: dict[str, str], tls: tuple[Path, Path] | None = None
-) -> Iterator[int]:
-    """Apache with mod_dav_svn for the repositories in a folder, at /svn/. Skips where one is missing.
+def apache(repositories: Path, accounts: dict[str, str], tls: tuple[Path, Path] | None = None) -> Iterator[int]:
+    """Apache with mod_dav_svn for copies of the repositories in a folder, at /svn/. Skips where one is missing.
 
-    ``tls`` is a certificate and its key.
+    Its processes are nobody's, who may not look into the folders of tests: it has one of its own. ``tls`` is a
+    certificate and its key.
     """
     require()
     program = shutil.which("apache2", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None or not (_MODULES / "mod_dav_svn.so").exists():
         pytest.skip("there is no apache2 with mod_dav_svn on this machine")
-    folder.mkdir(parents=True)
-    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="svn-apache-") as made:
+        folder, port = Path(made), free_port()
+        shutil.copytree(repositories, folder / "served")
+        (folder / "page.html").write_text("<html><body>a page</body></html>")
+        (folder / "users").write_text("".join(f"{name}:{_hashed(text)}\n" for name, text in accounts.items()))
+        (folder / "httpd.conf").write_text("\n".join(_configuration(folder, port, tls)) + "\n")
+        run("chmod", "-R", "a+rX", folder)
+        command = [program, "-D", "FOREGROUND", "-f", str(folder / "httpd.conf")]
+        with subprocess.Popen(command, process_group=0, stderr=subprocess.DEVNULL) as server:
+            try:
+                wait_for(port)
+                yield port
+            finally:
+                os.killpg(server.pid, signal.SIGTERM)
+
+
+def _configuration(folder: Path, port: int, tls: tuple[Path, Path] | None) -> list[str]:
     names = ["mpm_event", "dav", "dav_svn", "auth_basic", "authn_core", "authn_file", "authz_core", "authz_user"]
     names += ["ssl", "socache_shmcb"] if tls else []
-    lines = [f"LoadModule {name}_module {_MODULES / f'mod_{name}.so'}" for name in names]
-    (folder / "users").write_text("".join(f"{name}:{_hashed(text)}\n" for name, text in accounts.items()))
-    lines += [
+    return [
+        *(f"LoadModule {name}_module {_MODULES / f'mod_{name}.so'}" for name in names),
         *("ServerName 127.0.0.1", f"Listen 127.0.0.1:{port}", f"PidFile {folder / 'pid'}"),
         *(f"ErrorLog {folder / 'errors'}", f"DefaultRuntimeDir {folder}", f"DocumentRoot {folder}"),
         *(("SSLEngine on", f"SSLCertificateFile {tls[0]}", f"SSLCertificateKeyFile {tls[1]}") if tls else ()),
-        *("<Location /svn>", "DAV svn", f"SVNParentPath {repositories}", "AuthType Basic", 'AuthName "tests"'),
+        *("<Location /svn>", "DAV svn", f"SVNParentPath {folder / 'served'}", "AuthType Basic", 'AuthName "tests"'),
         *(f"AuthUserFile {folder / 'users'}", "Require valid-user", "</Location>"),
+        *(("User nobody", "Group nogroup") if os.getuid() == 0 else ()),
     ]
-    if os.getuid() == 0:
-        lines += ["User nobody", "Group nogroup"]
-        run("chmod", "-R", "a+rX", folder, repositories)
-    (folder / "httpd.conf").write_text("\n".join(lines) + "\n")
-    (folder / "page.html").write_text("<html><body>a page</body></html>")
-    command = [program, "-D", "FOREGROUND", "-f", str(folder / "httpd.conf")]
-    with subprocess.Popen(command, process_group=0, stderr=subprocess.DEVNULL) as server:
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
 
 
 def _hashed(password: str) -> str:

@@ -101,7 +101,7 @@ def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
     host = context.host
     check_key_variable(host)
     username = host.username("ssh") or context.entry.username or (unquote(parts.username) if parts.username else None)
-    command = [*ssh_command(context, port_of(host) or parts.port), "-q", "--"]
+    command = [*ssh_command(context, port_of(host) or parts.port), "--"]
     url = urlunsplit(parts._replace(netloc=address(parts, username, None)))
     return Access(url, from_outside() | ssh_agent(host) | {"SVN_SSH": shlex.join(command)}, timeout=timeout)
 
