@@ -109,6 +109,19 @@ class TestRows:
         assert table(agent, "data_tag") == []
         assert {row["branch"] for row in versions} == {"0"}
 
+    def test_folder_that_was_moved(self, agent: Agent, tmp_path: Path) -> None:
+        """What is older than its name is not in its log, and the outcome says where it is."""
+        give_secrets(agent)
+        repository = layout(tmp_path / "r")
+        repository.commit(("mkdir", "projects"), ("mv", "trunk", "projects/main"))
+        repository.commit(repository.put("projects/main/a", "one\n"))
+        done = agent.scrape("--source", f"subversion:name={repository.url}/projects/main")
+        assert done.status == 0, done
+        assert "starts at revision 4; what is older lies in /trunk as of revision 3" in " ".join(done.output.split())
+        assert [row["version_id"] for row in table(agent, "data_vcs_versions")] == ["4", "5"]
+        (row,) = table(agent, "data_change_path")
+        assert (row["file"], row["change_type"], row["insertions"], row["deletions"]) == ("a", "M", "0", "1")
+
     def test_without_layout(self, agent: Agent, tmp_path: Path) -> None:
         give_secrets(agent)
         repository = SubversionRepository.make(tmp_path / "plain")
