@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
-from gros_agent.sources.subversion import lines
-from gros_agent.sources.subversion.changes import merged_revisions
+from gros_agent.settings.model import Host
+from gros_agent.sources.base import Context, SourceEntry
+from gros_agent.sources.subversion import lines, log
+from gros_agent.sources.subversion.changes import Changes, Layout, merged_revisions
+from gros_agent.sources.subversion.client import Client
+from gros_agent.sources.subversion.server import Server
 from support import schemas
 from support import subversion_reference as reference
 from support.agent import Agent, Rows, give_secrets, table
@@ -134,6 +139,18 @@ class TestRows:
     def test_empty_repository(self, agent: Agent, tmp_path: Path) -> None:
         give_secrets(agent)
         check_rows(agent, repository := SubversionRepository.make(tmp_path / "empty"), repository.url)
+
+    def test_old_server(self, tmp_path: Path) -> None:
+        """One that tells neither what a path is nor what of it changed leads to the same rows."""
+        repository = awkward(tmp_path / "r")
+        entry = SourceEntry("subversion", "name", repository.url)
+        client = Client(Context(entry=entry, host=Host(), folder=tmp_path / "f", known_hosts=tmp_path / "known"))
+        with Server(repository.path) as server:
+            changes = Changes(server, Layout(""))
+            for revision in log.read(client, 1, repository.youngest):
+                paths = tuple(replace(path, kind="", text=True, properties=True) for path in revision.paths)
+                assert changes.of(replace(revision, paths=paths)) == changes.of(revision)
+                assert changes.merged(replace(revision, paths=paths)) == changes.merged(revision)
 
 
 class TestIncrements:

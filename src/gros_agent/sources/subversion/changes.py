@@ -167,9 +167,8 @@ class _Folders:
         """What a path is: file or dir."""
         if changed.kind:
             return changed.kind
-        if changed.action == "D":
-            return self._server.kind(changed.path, self._number - 1)
-        return self._server.kind(changed.path, self._number)
+        place = self.origin(changed.path) if changed.action == "D" else Place(changed.path, self._number)
+        return self._server.kind(*place) if place else ""
 
     def source(self, changed: ChangedPath) -> Place | None:
         """What a path was copied from, if that is below the URL."""
