@@ -127,6 +127,22 @@ class TestRows:
         (row,) = table(agent, "data_change_path")
         assert (row["file"], row["change_type"], row["insertions"], row["deletions"]) == ("a", "M", "0", "1")
 
+    def test_layout_that_came_later(self, agent: Agent, tmp_path: Path) -> None:
+        """A folder that becomes the trunk, and a trunk that becomes a folder, have their files renamed."""
+        give_secrets(agent)
+        repository = SubversionRepository.make(tmp_path / "r")
+        repository.commit(("mkdir", "code"), repository.put("code/a", "one\n"), repository.put("code/b", "two\n"))
+        repository.commit(("mv", "code", "trunk"), repository.put("trunk/b", "three\n"))
+        repository.commit(("mkdir", "project"), ("mv", "trunk", "project/trunk"))
+        assert agent.scrape("--source", f"subversion:name={repository.url}").status == 0
+        rows = [tuple(row.values())[1:6] for row in table(agent, "data_change_path")][2:]
+        assert rows == [
+            ("2", "trunk/a", "R", "0", "0"),
+            ("2", "trunk/b", "R", "1", "1"),
+            ("3", "project/trunk/a", "R", "0", "0"),
+            ("3", "project/trunk/b", "R", "0", "0"),
+        ]
+
     def test_without_layout(self, agent: Agent, tmp_path: Path) -> None:
         give_secrets(agent)
         repository = SubversionRepository.make(tmp_path / "plain")
