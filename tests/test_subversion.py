@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -11,8 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
-from gros_agent.sources.subversion import lines
-from gros_agent.sources.subversion.changes import merged_revisions
+from gros_agent.settings.model import Host
+from gros_agent.sources.base import Context, SourceEntry
+from gros_agent.sources.subversion import lines, log
+from gros_agent.sources.subversion.changes import Changes, Layout, merged_revisions
+from gros_agent.sources.subversion.client import Client
+from gros_agent.sources.subversion.server import Server
 from support import schemas
 from support import subversion_reference as reference
 from support.agent import Agent, Rows, give_secrets, table
@@ -114,6 +119,35 @@ class TestRows:
         assert table(agent, "data_tag") == []
         assert {row["branch"] for row in versions} == {"0"}
 
+    def test_folder_that_was_moved(self, agent: Agent, tmp_path: Path) -> None:
+        """What is older than its name is not in its log, and the outcome says where it is."""
+        give_secrets(agent)
+        repository = layout(tmp_path / "r")
+        repository.commit(("mkdir", "projects"), ("mv", "trunk", "projects/main"))
+        repository.commit(repository.put("projects/main/a", "one\n"))
+        done = agent.scrape("--source", f"subversion:name={repository.url}/projects/main")
+        assert done.status == 0, done
+        assert "starts at revision 4; what is older lies in /trunk as of revision 3" in " ".join(done.output.split())
+        assert [row["version_id"] for row in table(agent, "data_vcs_versions")] == ["4", "5"]
+        (row,) = table(agent, "data_change_path")
+        assert (row["file"], row["change_type"], row["insertions"], row["deletions"]) == ("a", "M", "0", "1")
+
+    def test_layout_that_came_later(self, agent: Agent, tmp_path: Path) -> None:
+        """A folder that becomes the trunk, and a trunk that becomes a folder, have their files renamed."""
+        give_secrets(agent)
+        repository = SubversionRepository.make(tmp_path / "r")
+        repository.commit(("mkdir", "code"), repository.put("code/a", "one\n"), repository.put("code/b", "two\n"))
+        repository.commit(("mv", "code", "trunk"), repository.put("trunk/b", "three\n"))
+        repository.commit(("mkdir", "project"), ("mv", "trunk", "project/trunk"))
+        assert agent.scrape("--source", f"subversion:name={repository.url}").status == 0
+        rows = [tuple(row.values())[1:6] for row in table(agent, "data_change_path")][2:]
+        assert rows == [
+            ("2", "trunk/a", "R", "0", "0"),
+            ("2", "trunk/b", "R", "1", "1"),
+            ("3", "project/trunk/a", "R", "0", "0"),
+            ("3", "project/trunk/b", "R", "0", "0"),
+        ]
+
     def test_without_layout(self, agent: Agent, tmp_path: Path) -> None:
         give_secrets(agent)
         repository = SubversionRepository.make(tmp_path / "plain")
@@ -126,6 +160,18 @@ class TestRows:
     def test_empty_repository(self, agent: Agent, tmp_path: Path) -> None:
         give_secrets(agent)
         check_rows(agent, repository := SubversionRepository.make(tmp_path / "empty"), repository.url)
+
+    def test_old_server(self, tmp_path: Path) -> None:
+        """One that tells neither what a path is nor what of it changed leads to the same rows."""
+        repository = awkward(tmp_path / "r")
+        entry = SourceEntry("subversion", "name", repository.url)
+        client = Client(Context(entry=entry, host=Host(), folder=tmp_path / "f", known_hosts=tmp_path / "known"))
+        with Server(repository.path) as server:
+            changes = Changes(server, Layout(""))
+            for revision in log.read(client, 1, repository.youngest):
+                paths = tuple(replace(path, kind="", text=True, properties=True) for path in revision.paths)
+                assert changes.of(replace(revision, paths=paths)) == changes.of(revision)
+                assert changes.merged(replace(revision, paths=paths)) == changes.merged(revision)
 
 
 class TestIncrements:

@@ -1,6 +1,7 @@
 """Looks for a secret where none may be: in files, and in the argument lists of all processes."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,9 @@ def watched_arguments() -> Iterator[set[bytes]]:
 
     def look() -> None:
         while not over.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
+            for name in filter(str.isdigit, os.listdir("/proc")):
                 with contextlib.suppress(OSError):  # it ended
-                    seen.add(path.read_bytes())
+                    seen.add(Path("/proc", name, "cmdline").read_bytes())
 
     thread = threading.Thread(target=look)
     thread.start()

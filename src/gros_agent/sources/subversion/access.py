@@ -32,8 +32,8 @@ from gros_agent.sources.transport import (
 from gros_agent.storage import storage_errors
 from gros_agent.urls import SCP, split
 
-MINIMUM_VERSION = (1, 12)
-"""The first Subversion whose ``svnrdump`` takes a password from standard input and whose ``svnadmin`` is quick."""
+MINIMUM_VERSION = (1, 14)
+"""The oldest Subversion that is still cared for, and has all the options that are used."""
 PROTOCOLS = ("file", "http", "https", "svn", "svn+ssh")
 """The transports that Subversion may use."""
 

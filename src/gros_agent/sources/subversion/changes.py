@@ -7,7 +7,8 @@ Git's rows are the measure, so that a team that moves from one to the other sees
 - A copy whose source is deleted in the same revision is renamed (R): its lines are counted against the source, and the
   source has no row. So it is for the files of a folder that was moved.
 - To copy, delete or replace a whole branch or tag, or the trunk, changes no file. What such a revision changes in the
-  copy beyond that does, in comparison with the source.
+  copy beyond that does, in comparison with the source. If the trunk moves to or from a place that is none of them, its
+  files are renamed as those of any folder.
 - Properties alone make a file modified with no lines in and out. A binary file, by its MIME type, has no lines.
 """
 
@@ -167,9 +168,8 @@ class _Folders:
         """What a path is: file or dir."""
         if changed.kind:
             return changed.kind
-        if changed.action == "D":
-            return self._server.kind(changed.path, self._number - 1)
-        return self._server.kind(changed.path, self._number)
+        place = self.origin(changed.path) if changed.action == "D" else Place(changed.path, self._number)
+        return self._server.kind(*place) if place else ""
 
     def source(self, changed: ChangedPath) -> Place | None:
         """What a path was copied from, if that is below the URL."""
@@ -190,7 +190,7 @@ class _Folders:
         found = _Found()
         for changed in self._paths:  # a folder comes before what is in it
             above = self._copied_above(changed.path)
-            is_in_copy = above is not None and not self._layout.is_root(above)
+            is_in_copy = above is not None and not self._is_whole(above)
             if self.kind(changed) == "dir":
                 self._folder(changed, found, is_in_copy=is_in_copy)
             else:
@@ -211,7 +211,7 @@ class _Folders:
 
     def _folder(self, changed: ChangedPath, found: _Found, *, is_in_copy: bool) -> None:
         path = changed.path
-        if self._layout.is_root(path) and (changed.action != "R" or path in self._copied):
+        if self._is_whole(path) and (changed.action != "R" or path in self._copied):
             return
         if not is_in_copy:
             self._remove(changed, found)
@@ -230,6 +230,17 @@ class _Folders:
                 found.removed[changed.path + below[len(before.path) :]] = Place(below, before.revision)
         elif kind == "file":
             found.removed[changed.path] = before
+
+    def _is_whole(self, path: str) -> bool:
+        """Whether a folder is the trunk, or a branch or tag, and not moved to or from a place that is none."""
+        if not self._layout.is_root(path):
+            return False
+        deleted = {changed.path for changed in self._paths if changed.action == "D"}
+        source = self._copied.get(path)
+        if source and source.path in deleted and not self._layout.is_root(source.path):
+            return False
+        targets = [target for target, place in self._copied.items() if place and place.path == path]
+        return path not in deleted or all(self._layout.is_root(target) for target in targets)
 
     def _copied_above(self, path: str) -> str | None:
         """The nearest copied folder that a path lies in."""

@@ -29,12 +29,14 @@ class History:
         self._client, self._info, self._since, self._name = client, info, since, name
         self._layout = Layout(info.path)
         self._undated = 0
+        self._moved: tuple[str, ...] = ()
         self.count = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader of the rows has to know."""
-        return (f"{self._undated} moments could not be read, or are missing",) if self._undated else ()
+        undated = (f"{self._undated} moments could not be read, or are missing",) if self._undated else ()
+        return (*self._moved, *undated)
 
     def rows(self, server: Server | None, progress: Progress) -> Iterator[Sequence[Row]]:
         """Yield blocks of revisions, and of changed files, oldest first. Raises :class:`SourceError`.
@@ -45,6 +47,7 @@ class History:
         versions: list[VcsVersion] = []
         paths: list[ChangePath] = []
         for revision in log.read(self._client, self._since + 1, self._info.revision):
+            self._note_move(revision)
             version = self._version(revision)
             if changes:
                 self._add_statistics(version, revision, changes, paths)
@@ -57,6 +60,15 @@ class History:
                 progress("revisions", revision.number, self._info.revision)
         yield versions
         yield paths
+
+    def _note_move(self, revision: log.Revision) -> None:
+        """Name what lies before the revision in which the URL's folder, or one above it, came from elsewhere."""
+        for path in revision.paths:
+            if path.source is not None and f"{self._info.path}/".startswith(f"{path.path}/"):
+                older = f"{path.source} as of revision {path.source_revision}"
+                self._moved = (
+                    f"the URL's history starts at revision {revision.number}; what is older lies in {older}",
+                )
 
     def _version(self, revision: log.Revision) -> VcsVersion:
         author = revision.author or NOBODY

@@ -49,20 +49,31 @@ class Server:
         self._name = mirror.name
 
     def __enter__(self) -> Self:
-        self._answer()
-        url = f"svn://mirror/{self._name}".encode()
-        self._send(b"( 2 ( edit-pipeline depth log-revprops ) %b )" % _string(url))
-        self._answer()
-        self._send(b"( EXTERNAL ( 0: ) )")
-        self._answer()
-        self._answer()
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server."""
         process.stop(self._process)
         self._errors.close()
+
+    def _greet(self) -> None:
+        self._answer()
+        url = f"svn://mirror/{self._name}".encode()
+        self._send(b"( 2 ( edit-pipeline depth log-revprops ) %b )" % _string(url))
+        self._answer()  # how it can be told who asks
+        self._send(b"( EXTERNAL ( 0: ) )")
+        self._answer()  # that it believes that
+        self._answer()  # which repository it has
 
     def file(self, path: str, revision: int, wanted: Callable[[Mapping[bytes, bytes]], bool]) -> File:
         """A file's size and properties, and its text if ``wanted`` says so of the properties."""
