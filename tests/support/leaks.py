@@ -1,7 +1,6 @@
 """Looks for a secret where none may be: in files, and in the argument lists of all processes."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,9 @@ def watched_arguments() -> Iterator[set[bytes]]:
 
     def look() -> None:
         while not over.is_set():
-            for name in filter(str.isdigit, os.listdir("/proc")):
-                with contextlib.suppress(OSError):  # it ended
-                    seen.add(Path("/proc", name, "cmdline").read_bytes())
+            for process in Path("/proc").iterdir():
+                with contextlib.suppress(OSError):  # no process, or one that ended
+                    seen.add((process / "cmdline").read_bytes())
 
     thread = threading.Thread(target=look)
     thread.start()
