@@ -1,8 +1,10 @@
 """Subversion behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
 import shlex
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,33 @@ class TestHttp:
             done = agent.scrape("--source", f"subversion=http://127.0.0.1:{port}/page.html")
         assert done.status == 3
         assert "what answers is no Subversion repository" in words(done.output)
+
+    def test_redirection_gets_no_password(self, agent: Agent, served: Path) -> None:
+        """``svn`` would follow it and hand the other host the password."""
+        heard: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+            def do_OPTIONS(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                heard.append(str(self.headers.get("Authorization")))
+                self.send_response(301)
+                self.send_header("Location", f"http://127.0.0.1:{port}/svn/r")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        with apache(served, {"reader": CANARY}) as port, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+            thread = threading.Thread(target=listener.serve_forever)
+            thread.start()
+            section(agent, f"username=reader\npassword={CANARY}")
+            done = agent.scrape("--source", f"subversion=http://127.0.0.1:{listener.server_address[1]}/svn/r")
+            listener.shutdown()
+            thread.join()
+        assert heard
+        assert done.status == 3, done
+        assert "sends us elsewhere" in words(done.output)
 
     def test_certificates(self, agent: Agent, served: Path, tmp_path: Path) -> None:
         """One that nobody vouches for is refused, unless it is trusted by name or by ``unsafe_hosts``."""

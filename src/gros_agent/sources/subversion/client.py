@@ -46,10 +46,20 @@ class Client:
 
     def info(self) -> Info:
         """Ask for the youngest revision. Raises :class:`SourceError`, also for a URL that is no folder."""
+        if self.access.password is not None and self.access.url.startswith("http"):
+            self._refuse_redirection()
         found = [self._info(entry) for entry in self.elements("entry", "info", f"{self.access.url}@")]
         if len(found) != 1:
             raise SourceError("svn said nothing about the repository", "check the URL")
         return found[0]
+
+    def _refuse_redirection(self) -> None:
+        """Make sure that the host sends nobody elsewhere: ``svn`` would follow with the password, svnrdump does not."""
+        arguments = ("dump", "--quiet", "--incremental", "-r", "0:0", self.access.url)
+        with self.started("svnrdump", *arguments) as (started, errors):
+            for _ in read_blocks(started, self.silence):
+                pass  # revision 0 is empty
+            finish(started, errors, self.silence)
 
     def _info(self, entry: ET.Element) -> Info:
         if entry.get("kind") != "dir":
@@ -171,6 +181,7 @@ def stalled(silence: float) -> SourceError:
 
 _MISSING = "there is no such repository, or no such folder in it"
 _REASONS: tuple[tuple[str, str, str], ...] = (
+    (r"E170011", "the repository's host sends us elsewhere", "give that URL; redirections are not followed"),
     (
         r"[Hh]ost key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host shows another SSH key than the one that was pinned",
