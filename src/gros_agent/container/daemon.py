@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """How often files are looked at for changes."""
 CONTROLLER_SECONDS = 60.0
-"""How often the controller is looked for, and how long that may take."""
+"""How often the controller is looked for."""
+ANSWER_SECONDS = 3.0
+"""How long it may take to connect, and to answer; the end of the agent waits for a look that is under way."""
 AT_ONCE_SECONDS = 0.6
 """A process that ends sooner failed at once; the web interface of existing installations waits for a second."""
 
@@ -214,7 +216,7 @@ class Daemon:
             certificate = self.settings.certificate
             if certificate is not None and not certificate.is_file():
                 return f"the certificate file {certificate} is missing"
-            return refusal(*address, certificate, CONTROLLER_SECONDS) or ""
+            return refusal(*address, certificate, ANSWER_SECONDS) or ""
         except ConfigurationError as error:
             return error.message
 
