@@ -28,7 +28,7 @@ from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git.access import base_environment
-from gros_agent.tables.schema import TABLES
+from gros_agent.tables.schema import ChangePath, Tag, VcsVersion
 
 if TYPE_CHECKING:
     from gros_agent.report import Report
@@ -104,12 +104,12 @@ def _look(settings: Settings, source: str, inbox: Path) -> Shown:
     rows: dict[str, int] = {}
     values: set[str] = set()
     example: dict[str, str] = {}
-    for table in TABLES:
+    for table in (VcsVersion, ChangePath, Tag):
         content = json.loads((batch / f"{table.table}.json").read_text(encoding="utf-8"))
         rows[table.table] = len(content)
         names = [name for name in table.__struct_fields__ if name not in {*table.free_text, "repo_name"}]
         values.update(row[name] for row in content for name in names if name in row)
-        if table is TABLES[0] and content:
+        if table is VcsVersion and content:
             example = content[-1]
     commits = int(_git(clone, "rev-list", "--count", "refs/gros/head"))
     return Shown(source, batch, rows, commits, len(people), tuple(sorted(_found(people, values))), example)

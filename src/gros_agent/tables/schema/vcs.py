@@ -1,54 +1,19 @@
-"""The rows of every table: names, order and limits of the fields as the GROS project publishes them.
+"""Rows of version control systems."""
 
-Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Every value is text, numbers included;
-``"0"`` is also *unknown*, *nobody* and *none*. Moments are local time.
-"""
+from typing import Annotated, ClassVar
 
-from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, ClassVar
-
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-NOBODY = "0"
-"""Stands for a missing person, date or name."""
-
-RepoName = Annotated[str, Meta(max_length=1000, description="Name of the source.")]
-Version = Annotated[str, Meta(pattern="^[a-f0-9]+$", max_length=100, description="Commit hash or revision number.")]
-Number = Annotated[str, Meta(pattern="^[0-9]+$", description="A whole number.")]
-Encrypted = Annotated[str, Meta(pattern="^[01]$", description="Whether the personal fields hold pseudonyms: 1 or 0.")]
-Moment = Annotated[
-    str,
-    Meta(
-        pattern="^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) [0-9]{2}:[0-9]{2}:[0-9]{2}$",
-        description="Local time.",
-    ),
-]
-MomentOrNone = Annotated[
-    str,
-    Meta(
-        pattern="^(0|[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) [0-9]{2}:[0-9]{2}:[0-9]{2})$",
-        description="Local time, or 0 if it is not known.",
-    ),
-]
-Email = Annotated[str, Meta(max_length=100, pattern="^0$|^[0-9a-f]{64}$|@")]
-
-
-class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A row of some table.
-
-    A subclass names its ``table`` (the file without ``.json``), the fields that are its ``key``, those that are
-    ``personal`` (pseudonymised before they are written), those that are ``free_text`` (people can be named in them,
-    and they are written as they are), and whether the table is a ``snapshot``, whole each time. One with personal
-    fields has a field ``encrypted`` too.
-    """
-
-    table: ClassVar[str]
-    key: ClassVar[tuple[str, ...]]
-    personal: ClassVar[tuple[str, ...]] = ()
-    free_text: ClassVar[tuple[str, ...]] = ()
-    snapshot: ClassVar[bool] = False
+from gros_agent.tables.schema.base import (
+    Email,
+    Encrypted,
+    Moment,
+    MomentOrNone,
+    Number,
+    RepoName,
+    Row,
+    Version,
+)
 
 
 class VcsVersion(Row, kw_only=True, forbid_unknown_fields=True):
@@ -111,36 +76,3 @@ class Tag(Row, kw_only=True, forbid_unknown_fields=True):
     tagger: Annotated[str, Meta(max_length=64, description="Name of the tagger.")]
     tagger_email: Annotated[Email, Meta(description="Address of the tagger.")]
     encrypted: Encrypted = "0"
-
-
-TABLES: tuple[type[Row], ...] = (VcsVersion, ChangePath, Tag)
-"""All tables, in the order in which they are listed."""
-
-LARGEST_INTEGER = 2**31 - 1
-"""What the existing importer can read into a whole number (``java.lang.Integer``)."""
-
-
-@cache
-def json_schema(row: type[Row]) -> Mapping[str, Any]:
-    """The JSON Schema (2020-12) of one row of a table."""
-    schema = msgspec.json.schema(row)
-    definition: Mapping[str, Any] = schema["$defs"][row.__name__]
-    return definition
-
-
-@cache
-def length_limits(row: type[Row]) -> Mapping[str, int]:
-    """Field → longest text in characters, for the fields that have a limit and can be shortened to it."""
-    properties = json_schema(row)["properties"]
-    return {
-        name: content["maxLength"]
-        for name, content in properties.items()
-        if "maxLength" in content and name != "version_id"
-    }
-
-
-@cache
-def number_fields(row: type[Row]) -> tuple[str, ...]:
-    """The fields that hold whole numbers."""
-    properties = json_schema(row)["properties"]
-    return tuple(name for name, content in properties.items() if content.get("pattern") == "^[0-9]+$")

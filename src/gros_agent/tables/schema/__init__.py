@@ -1,0 +1,62 @@
+"""The rows of every table: names, order and limits of the fields as the GROS project publishes them.
+
+Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Every value is text, numbers included;
+``"0"`` is also *unknown*, *nobody* and *none*. Moments are local time.
+"""
+
+from gros_agent.tables.schema.base import (
+    LARGEST_INTEGER,
+    NOBODY,
+    Row,
+    json_schema,
+    length_limits,
+    number_fields,
+)
+from gros_agent.tables.schema.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
+from gros_agent.tables.schema.review import (
+    CommitComment,
+    GitHubIssue,
+    GitHubIssueNote,
+    GitHubRepo,
+    GitLabRepo,
+    MergeRequest,
+    MergeRequestNote,
+    MergeRequestReview,
+    VcsEvent,
+)
+from gros_agent.tables.schema.vcs import ChangePath, Tag, VcsVersion
+
+TABLES: tuple[type[Row], ...] = (
+    *(VcsVersion, ChangePath, Tag),
+    *(MergeRequest, MergeRequestNote, MergeRequestReview, CommitComment, VcsEvent),
+    *(GitHubRepo, GitHubIssue, GitHubIssueNote, GitLabRepo),
+    *(TfsTeam, TfsTeamMember, TfsSprint, TfsWorkItem, TfsDeveloper),
+)
+"""All tables, in the order in which they are listed."""
+
+__all__ = [
+    "LARGEST_INTEGER",
+    "NOBODY",
+    "TABLES",
+    "ChangePath",
+    "CommitComment",
+    "GitHubIssue",
+    "GitHubIssueNote",
+    "GitHubRepo",
+    "GitLabRepo",
+    "MergeRequest",
+    "MergeRequestNote",
+    "MergeRequestReview",
+    "Row",
+    "Tag",
+    "TfsDeveloper",
+    "TfsSprint",
+    "TfsTeam",
+    "TfsTeamMember",
+    "TfsWorkItem",
+    "VcsEvent",
+    "VcsVersion",
+    "json_schema",
+    "length_limits",
+    "number_fields",
+]
