@@ -1,6 +1,7 @@
 """The writer, the row types, trackers and moments."""
 
 import json
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gros_agent.privacy import Pseudonymiser
 from gros_agent.settings.secrets import Salts, Secrets
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import TABLES, ChangePath, Row, Tag, VcsVersion, length_limits
-from gros_agent.tables.writer import Writer
+from gros_agent.tables.writer import Writer, join
 from support import schemas
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -76,17 +77,34 @@ def test_a_row_of_another_shape_is_refused(tmp_path: Path, wrong: ChangePath) ->
         written(tmp_path, [[wrong]])
 
 
-def test_rewind(tmp_path: Path) -> None:
-    with Writer(tmp_path, TABLES) as writer:
-        writer.write(SAFE.rows([change("kept")]))
-        position = writer.position()
-        writer.write(SAFE.rows([change("x" * 2000)] * 3))
-        writer.rewind(position)
-        writer.write(SAFE.rows([change("after")]))
-        writer.close()
-    rows = json.loads((tmp_path / "data_change_path.json").read_text())
-    assert [row["file"] for row in rows] == ["kept", "after"]
-    assert not writer.tables["data_change_path"].shortened
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(TEXT, max_size=4), max_size=4))
+def test_files_of_several_sources_are_joined_in_order(tmp_path: Path, sources: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        writers = []
+        for number, texts in enumerate(sources):
+            part = Path(folder) / str(number)
+            part.mkdir()
+            with Writer(part, [ChangePath, Tag]) as writer:
+                for text in texts:
+                    writer.write(SAFE.rows([change(text)]))
+                writer.close()
+            writers.append(writer)
+        joined = {one.path.name: one for one in join(Path(folder), [ChangePath, VcsVersion], writers)}
+        rows = json.loads((Path(folder) / "data_change_path.json").read_bytes())
+        assert json.loads((Path(folder) / "data_vcs_versions.json").read_bytes()) == []
+    assert [row["file"] for row in rows] == [text for texts in sources for text in texts]
+    assert joined["data_change_path.json"].count == len(rows)
+
+
+def test_what_was_shortened_is_counted_over_all_sources(tmp_path: Path) -> None:
+    writers = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        writers.append(written(tmp_path / name, [[change("x" * 1001), change(size=str(2**31))]])[1])
+    (joined,) = join(tmp_path, [ChangePath], writers)
+    assert joined.shortened == {"file": 2}
+    assert joined.beyond["size"] == 2
 
 
 @pytest.mark.parametrize("row", TABLES, ids=lambda row: row.table)

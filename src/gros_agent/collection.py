@@ -12,7 +12,8 @@ from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, Progress, Source, SourceEntry, no_progress
+from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, no_progress
+from gros_agent.sources.capacity import Capacity
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import TABLES, Row
 from gros_agent.urls import blocking_pattern, host_of
@@ -80,11 +81,13 @@ def source_host(settings: Settings, entry: SourceEntry) -> Host:
 def source_context(
     settings: Settings,
     project: str,
-    entry: SourceEntry,
+    part: Part,
     options: ScrapeOptions,
     progress: Progress = no_progress,
+    capacity: Capacity | None = None,
 ) -> Context:
     """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked."""
+    entry = part.entry
     pattern = blocking_pattern(entry.url, settings.environment.url_blacklist)
     if pattern is not None:
         raise SourceError(f"{entry.url} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
@@ -93,12 +96,14 @@ def source_context(
         progress(f"{entry.name}: {what}", done, total)
 
     clones = options.clones or settings.home.state / "repos"
+    folder = clones / project / _folder_name(entry)
     return Context(
         entry=entry,
         host=source_host(settings, entry),
-        folder=clones / project / _folder_name(entry),
+        folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
         known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
+        capacity=capacity or Capacity(),
         progress=of_source,
     )
 
@@ -114,19 +119,42 @@ def _folder_name(entry: SourceEntry) -> str:
     return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
 
 
-def collectable(entry: SourceEntry) -> Source | None:
-    """What collects a source, or None."""
-    return sources().get(entry.type)
+_BY_OPTION = {"github_token": "github", "gitlab_token": "gitlab", "tfs": "tfs"}
+"""Options of a host that say what system it is, where the list of sources knows it as Git."""
 
 
-def read_trackers(folder: Path, found: Sequence[SourceEntry]) -> dict[str, dict[str, str]]:
-    """The trackers of these sources: file name → source name → position."""
-    return {name: trackers.read(folder / name) for name in tracker_names(found)}
+def parts_of(settings: Settings, entry: SourceEntry) -> tuple[Part, ...]:
+    """The ways in which an entry is collected: none if nothing collects its type, several for a review system."""
+    source = sources().get(_type(settings, entry))
+    if source is None:
+        return ()
+    return (*(Part(entry, sources()[kind]) for kind in source.alongside), Part(entry, source))
 
 
-def tracker_names(found: Sequence[SourceEntry]) -> list[str]:
-    """The files that keep the positions of these sources."""
-    return sorted({source.tracker for entry in found if (source := collectable(entry))})
+def _type(settings: Settings, entry: SourceEntry) -> str:
+    if entry.type != "git":
+        return entry.type
+    try:
+        options = source_host(settings, entry).options
+    except SourceError:  # which is told when it is to be collected
+        return entry.type
+    kinds = (kind for option, kind in _BY_OPTION.items() if option in options and options[option].effective)
+    return next((kind for kind in kinds if kind in sources()), entry.type)
+
+
+def all_parts(settings: Settings, found: Sequence[SourceEntry]) -> list[Part]:
+    """All parts of these entries."""
+    return [part for entry in found for part in parts_of(settings, entry)]
+
+
+def read_trackers(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, str]]:
+    """The trackers of these parts: file name → source name → position."""
+    return {name: trackers.read(folder / name) for name in tracker_names(parts)}
+
+
+def tracker_names(parts: Sequence[Part]) -> list[str]:
+    """The files that keep the positions of these parts."""
+    return sorted({part.source.tracker for part in parts})
 
 
 def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:
@@ -140,6 +168,6 @@ def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[
         take(block)
 
 
-def source_tables(found: Sequence[SourceEntry]) -> list[type[Row]]:
-    """The tables that these sources can fill."""
-    return [row for row in TABLES if any(row in source.tables for entry in found if (source := collectable(entry)))]
+def tables_of(parts: Sequence[Part]) -> list[type[Row]]:
+    """The tables that these parts can fill."""
+    return [row for row in TABLES if any(row in part.source.tables for part in parts)]

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,21 +10,22 @@ from msgspec import UNSET
 
 from gros_agent.collection import (
     ScrapeOptions,
+    all_parts,
     check_key,
-    collectable,
     drain,
     list_sources,
+    parts_of,
     pinned_hosts,
     read_trackers,
     source_context,
-    source_tables,
+    tables_of,
 )
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.report import Outcome, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Progress, SourceEntry, no_progress
+from gros_agent.sources.base import Part, Progress, SourceEntry, no_progress
 from gros_agent.tables.schema import NOBODY, Row
 
 AS_IS = "as it is"
@@ -69,8 +70,9 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     check_key(settings, project, options)
     found = list_sources(settings, project, options)
     pseudonymiser, notes = _pseudonymiser(settings, project, options)
-    positions = read_trackers(settings.home.export / project, found)
-    tables = {row.table: _table(row, encrypts=pseudonymiser.encrypts) for row in source_tables(found)}
+    parts = all_parts(settings, found)
+    positions = read_trackers(settings.home.export / project, parts)
+    tables = {row.table: _table(row, encrypts=pseudonymiser.encrypts) for row in tables_of(parts)}
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
         known_hosts = Path(temporary) / "known_hosts"
         if pinned_hosts(settings).exists():
@@ -78,7 +80,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
 
         look = _Look(settings, project, options, positions, tables, pseudonymiser, progress)
-        outcomes = tuple(look.source(entry) for entry in found)
+        outcomes = tuple(outcome for entry in found for outcome in look.entry(entry))
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
 
 
@@ -114,10 +116,12 @@ class _Look:
     pseudonymiser: Pseudonymiser
     progress: Progress
 
-    def source(self, entry: SourceEntry) -> Outcome:
-        source = collectable(entry)
-        if source is None:
-            return unavailable(entry)
+    def entry(self, entry: SourceEntry) -> Iterator[Outcome]:
+        parts = parts_of(self.settings, entry)
+        yield from map(self._part, parts) if parts else (unavailable(entry),)
+
+    def _part(self, part: Part) -> Outcome:
+        entry, source = part.entry, part.source
         counts: dict[str, int] = {row.table: 0 for row in source.tables}
 
         def take(rows: Sequence[Row]) -> None:
@@ -128,11 +132,11 @@ class _Look:
         since = None if self.options.full else self.positions[source.tracker].get(entry.name)
         start = time.monotonic()
         try:
-            context = source_context(self.settings, self.project, entry, self.options, self.progress)
+            context = source_context(self.settings, self.project, part, self.options, self.progress)
             collected = drain(source.collect(context, since), take)
         except SourceError as error:
-            return failed(entry, error, time.monotonic() - start)
-        return collected_outcome(entry, source, collected, counts, time.monotonic() - start)
+            return failed(part, error, time.monotonic() - start)
+        return collected_outcome(part, collected, counts, time.monotonic() - start)
 
 
 def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser) -> None:

@@ -8,7 +8,9 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -19,6 +21,10 @@ MAX_OUTPUT = 64 << 20
 MAX_ERRORS = 64 << 10
 """Bytes of standard error that are kept, the last ones."""
 _BLOCK = 64 << 10
+
+_lock = threading.Lock()
+_started: "weakref.WeakSet[subprocess.Popen[bytes]]" = weakref.WeakSet()
+_refused = 0
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,40 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a program whose standard output is a pipe. Raises :class:`AgentError` if it is not there."""
     try:
-        return subprocess.Popen(
-            arguments,
-            env=dict(environment),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            process_group=0,
-        )
+        with _lock:
+            if _refused:
+                raise AgentError(f"{arguments[0]} was not started: all is being ended")
+            process = subprocess.Popen(
+                arguments,
+                env=dict(environment),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                process_group=0,
+            )
+            _started.add(process)
     except FileNotFoundError:
         raise AgentError(
             f"the program {arguments[0]} is not there", f"install {arguments[0]}, or put it on the PATH"
         ) from None
+    return process
+
+
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """End all programs that were started, and start no others meanwhile: for ending threads that wait for them."""
+    global _refused  # noqa: PLW0603 (as many programs as the process has)
+    with _lock:
+        _refused += 1
+        for process in list(_started):
+            with contextlib.suppress(ProcessLookupError):
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        with _lock:
+            _refused -= 1
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gros_agent.errors import AgentError, ExitStatus, worst
-from gros_agent.sources.base import Collected, Source, SourceEntry
+from gros_agent.sources.base import Collected, Part, SourceEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +43,12 @@ class Report:
         return worst((self.own_status, *(outcome.status for outcome in self.outcomes)))
 
 
-def collected_outcome(
-    entry: SourceEntry, source: Source, collected: Collected, tables: Mapping[str, int], seconds: float
-) -> Outcome:
+def collected_outcome(part: Part, collected: Collected, tables: Mapping[str, int], seconds: float) -> Outcome:
     """The outcome of a source that was collected; ``tables`` has the rows that it brought to each table."""
+    source = part.source
     return Outcome(
-        source=entry.name,
-        kind=entry.type,
+        source=part.entry.name,
+        kind=source.kind,
         items=tables[source.items.table],
         expected=collected.expected,
         tables={row.table: tables[row.table] for row in source.tables},
@@ -69,11 +68,11 @@ def unavailable(entry: SourceEntry) -> Outcome:
     )
 
 
-def failed(entry: SourceEntry, error: AgentError, seconds: float = 0.0) -> Outcome:
+def failed(part: Part, error: AgentError, seconds: float = 0.0) -> Outcome:
     """The outcome of a source that could not be collected."""
     return Outcome(
-        source=entry.name,
-        kind=entry.type,
+        source=part.entry.name,
+        kind=part.source.kind,
         seconds=seconds,
         error=error.message,
         hint=error.hint,

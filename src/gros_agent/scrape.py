@@ -6,19 +6,23 @@ A source that fails is an outcome, and its rows are taken back; the others go on
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
+from gros_agent import parallel
 from gros_agent.collection import (
     ScrapeOptions,
+    all_parts,
     check_key,
-    collectable,
     drain,
     list_sources,
+    parts_of,
     read_trackers,
     source_context,
-    source_tables,
+    tables_of,
     tracker_names,
 )
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError
@@ -27,13 +31,20 @@ from gros_agent.privacy import Pseudonymiser
 from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Progress, SourceEntry, no_progress
+from gros_agent.sources.base import Part, Progress, SourceEntry, no_progress
+from gros_agent.sources.capacity import Capacity
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import Manifest, ProjectFolder
-from gros_agent.tables.writer import Writer
+from gros_agent.tables.writer import Joined, Writer, join
+from gros_agent.urls import host_of
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""Sources that are collected at the same time: most of them wait for a host, those that compute wait for a core."""
+PER_HOST = 4
+"""Of them on the same host: OpenSSH's servers begin to refuse connections at ten (MaxStartups of sshd_config(5))."""
 
 
 def load_pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> Pseudonymiser:
@@ -156,13 +167,22 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, opti
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
-    names = tracker_names(list_sources(settings, project, options))
+    names = tracker_names(all_parts(settings, list_sources(settings, project, options)))
     for name, content in delivery.fetch_trackers(settings, project, names).items():
         with storage_errors(folder.path):
             if content is None:
                 (folder.path / name).unlink(missing_ok=True)
             else:
                 replace_file(folder.path / name, content)
+
+
+@dataclass(frozen=True)
+class _Collected:
+    """What became of a part, and its rows and position if it was collected."""
+
+    outcome: Outcome
+    writer: Writer | None = None
+    position: str | None = None
 
 
 class _Scrape:
@@ -180,56 +200,84 @@ class _Scrape:
         self._project = project
         self._options = options
         self._folder = folder
-        self._progress = progress
+        self._told = progress
+        self._lock = Lock()
+        self._capacity = Capacity()
 
     def run(self, replaced: Manifest | None) -> Report:
         found = list_sources(self._settings, self._project, self._options)
+        tasks = [task for entry in found for task in (parts_of(self._settings, entry) or (entry,))]
+        parts = [task for task in tasks if isinstance(task, Part)]
         pseudonymiser = load_pseudonymiser(self._settings, self._project, self._options)
-        positions = read_trackers(self._folder.path, found)
-        with self._folder.staging() as staging, Writer(staging, source_tables(found)) as writer:
-            outcomes = tuple(self._source(entry, writer, pseudonymiser, positions) for entry in found)
+        positions = read_trackers(self._folder.path, parts)
+
+        def work(task: tuple[int, Part | SourceEntry]) -> _Collected:
+            number, part = task
+            if isinstance(part, SourceEntry):
+                return _Collected(unavailable(part))
+            return self._collect(part, staging / f"part-{number}", pseudonymiser, positions)
+
+        with self._folder.staging() as staging:
+            done = parallel.run(
+                list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: _host(task[1]), per_lane=PER_HOST
+            )
+            outcomes = tuple(one.outcome for one in done)
             if all(outcome.status for outcome in outcomes):
                 nothing = ("nothing was collected, so nothing was changed",)
                 return Report(project=self._project, outcomes=outcomes, notes=nothing)
-            writer.close()
-            rows = {table.path.name: table.count for table in writer.tables.values()}
+            tables = join(staging, tables_of(parts), [one.writer for one in done if one.writer])
+            for folder in staging.glob("part-*"):
+                shutil.rmtree(folder)
+            rows = {table.path.name: table.count for table in tables}
+            for task, one in zip(tasks, done, strict=True):
+                if isinstance(task, Part) and one.position is not None:
+                    positions[task.source.tracker][task.entry.name] = one.position
             contents = {name: trackers.encode(content) for name, content in positions.items()}
             self._folder.publish(staging, rows, contents)
-        notes = (*_replaced(replaced), *_limits(writer))
+        notes = (*_replaced(replaced), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
-    def _source(
-        self,
-        entry: SourceEntry,
-        writer: Writer,
-        pseudonymiser: Pseudonymiser,
-        positions: dict[str, dict[str, str]],
-    ) -> Outcome:
-        source = collectable(entry)
-        if source is None:
-            return unavailable(entry)
-        start, before = time.monotonic(), writer.position()
-        known = positions[source.tracker]
-        since = None if self._options.full else known.get(entry.name)
-        try:
-            context = source_context(self._settings, self._project, entry, self._options, self._progress)
-            collected = drain(source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows)))
-            if self._settings.environment.cleanup_repos:
-                shutil.rmtree(context.folder, ignore_errors=True)
-        except SourceError as error:
-            writer.rewind(before)
-            log.error("project %s: source %s failed: %s", self._project, entry.name, error)  # noqa: TRY400
-            return failed(entry, error, time.monotonic() - start)
-        if collected.position is not None:
-            known[entry.name] = collected.position
+    def _collect(
+        self, part: Part, folder: Path, pseudonymiser: Pseudonymiser, positions: Mapping[str, Mapping[str, str]]
+    ) -> _Collected:
+        source, name, start = part.source, part.entry.name, time.monotonic()
+        since = None if self._options.full else positions[source.tracker].get(name)
+        with storage_errors(folder):
+            folder.mkdir()
+        with Writer(folder, source.tables) as writer:
+            try:
+                context = source_context(
+                    self._settings, self._project, part, self._options, self._progress, self._capacity
+                )
+                collected = drain(source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows)))
+                if self._settings.environment.cleanup_repos:
+                    shutil.rmtree(context.folder, ignore_errors=True)
+            except SourceError as error:
+                log.error("project %s: source %s failed: %s", self._project, name, error)  # noqa: TRY400
+                shutil.rmtree(folder)
+                return _Collected(failed(part, error, time.monotonic() - start))
+            writer.close()
         for note in collected.notes:
-            log.info("project %s: source %s: %s", self._project, entry.name, note)
-        tables = {name: table.count - before[name].rows for name, table in writer.tables.items()}
-        seconds = time.monotonic() - start
+            log.info("project %s: source %s: %s", self._project, name, note)
+        counts = {table: file.count for table, file in writer.tables.items()}
+        outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
         words = "project %s: source %s: %d new items, %d rows in %.1f s"
-        outcome = collected_outcome(entry, source, collected, tables, seconds)
-        log.info(words, self._project, entry.name, outcome.items, sum(tables.values()), seconds)
-        return outcome
+        log.info(words, self._project, name, outcome.items, sum(counts.values()), outcome.seconds)
+        return _Collected(outcome, writer, collected.position)
+
+    def _progress(self, what: str, done: int, total: int | None) -> None:
+        """Tell it one at a time: who is told need not know that there are several."""
+        with self._lock:
+            self._told(what, done, total)
+
+
+def _host(part: Part | SourceEntry) -> str | None:
+    """The host that a part burdens, or None."""
+    entry = part.entry if isinstance(part, Part) else part
+    try:
+        return host_of(entry.url)[0]
+    except SourceError:  # which is told when it is collected
+        return None
 
 
 def _replaced(batch: Manifest | None) -> tuple[str, ...]:
@@ -239,9 +287,9 @@ def _replaced(batch: Manifest | None) -> tuple[str, ...]:
     return (f"replaced the batch of {made} with {batch.rows} rows; --full collects everything again",)
 
 
-def _limits(writer: Writer) -> Iterator[str]:
+def _limits(tables: Sequence[Joined]) -> Iterator[str]:
     """Name what the columns of the importer's database can't hold."""
-    for table in writer.tables.values():
+    for table in tables:
         for name, count in table.shortened.items():
             yield f"{table.row.table}: {count} values of {name} were shortened to fit their column"
         for name, count in table.beyond.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gros_agent import entries
-from gros_agent.collection import ScrapeOptions, collectable, source_context
+from gros_agent.collection import ScrapeOptions, parts_of, source_context
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.settings import secrets
@@ -237,15 +237,19 @@ def check_sources(scope: Scope) -> Iterator[Result]:
         if not found:
             yield Result(f"{project}: sources", Status.SKIPPED, f"there is no list of sources at {path}")
         for entry in found or ():
-            yield _source_result(scope, project, entry)
+            yield from _source_results(scope, project, entry)
 
 
-def _source_result(scope: Scope, project: str, entry: SourceEntry) -> Result:
-    name, source = f"{project}: {entry.name}", collectable(entry)
-    if source is None:
-        return Result(name, Status.WARNING, f"this version collects no sources of type {entry.type}")
-    try:
-        context = source_context(scope.settings, project, entry, ScrapeOptions(silence=scope.silence))
-        return Result(name, Status.OK, source.check(context))
-    except AgentError as error:
-        return Result(name, Status.FAILED, error.message, error.hint)
+def _source_results(scope: Scope, project: str, entry: SourceEntry) -> Iterator[Result]:
+    parts = parts_of(scope.settings, entry)
+    if not parts:
+        yield Result(
+            f"{project}: {entry.name}", Status.WARNING, f"this version collects no sources of type {entry.type}"
+        )
+    for part in parts:
+        name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
+        try:
+            context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
+            yield Result(name, Status.OK, part.source.check(context))
+        except AgentError as error:
+            yield Result(name, Status.FAILED, error.message, error.hint)

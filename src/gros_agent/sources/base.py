@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
+from gros_agent.sources.capacity import Capacity
 from gros_agent.tables.schema import Row
 
 
@@ -41,7 +42,8 @@ class Context:
     """What a source is given: its entry, what is configured for its host, folders, limits and someone to tell.
 
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
-    seconds after which a counterpart that shows no sign of life is given up.
+    seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
+    sources that are collected beside it.
     """
 
     entry: SourceEntry
@@ -49,6 +51,7 @@ class Context:
     folder: Path
     known_hosts: Path
     silence: float = 120.0
+    capacity: Capacity = field(default_factory=Capacity)
     progress: Progress = field(default=no_progress)
 
 
@@ -69,6 +72,8 @@ class Source(Protocol):
     """A kind of system to collect from.
 
     ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions.
+    ``alongside`` names the types that an entry of this one is collected as, too: what a review system hosts is a Git
+    repository. Each has its own outcome and position.
     """
 
     kind: str
@@ -76,6 +81,7 @@ class Source(Protocol):
     tables: tuple[type[Row], ...]
     items: type[Row]
     tracker: str
+    alongside: tuple[str, ...]
 
     def check(self, context: Context) -> str:
         """Reach for the system, and say in a few words what answered. Raises :class:`SourceError`."""
@@ -87,3 +93,11 @@ class Source(Protocol):
         Raises :class:`SourceError` when the source can't be collected.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """An entry, and one of the sources that collect it."""
+
+    entry: SourceEntry
+    source: Source

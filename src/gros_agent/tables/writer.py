@@ -1,4 +1,7 @@
-"""Writes tables as JSON arrays, a block of rows at a time, into a folder that nobody reads yet.
+"""Writes tables as JSON arrays, a block of rows at a time, into folders that nobody reads yet.
+
+Each source has files of its own, so that several can be collected at once, and the rows of one that fails are gone with
+its files; they are joined at the end.
 
 Every block is read back through the row type's own decoder before it reaches the file: a row that is not of its
 table's shape can't be written. Texts longer than their database column are shortened, and counted.
@@ -8,10 +11,11 @@ import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import IO, Self
 
 import msgspec
 
@@ -23,15 +27,10 @@ from gros_agent.tables.schema import LARGEST_INTEGER, Row, length_limits, number
 _encode = msgspec.json.Encoder().encode_lines
 
 
-class Position(NamedTuple):
-    """The state of a table's file at some moment."""
-
-    offset: int
-    rows: int
-    shortened: Counter[str]
-    beyond: Counter[str]
-
-
+_START = b"[\n"
+_END = b"\n]\n"
+"""What stands before and after the rows of a table that has some."""
+_BLOCK = 1 << 20
 _LARGE_NUMBER = re.compile(rb'"[0-9]{10,}"')
 
 
@@ -46,12 +45,12 @@ class TableFile:
         self.beyond: Counter[str] = Counter()
         self._decoder = msgspec.json.Decoder(row)
         self._stream: IO[bytes] = self.path.open("wb")
-        self._stream.write(b"[")
+        self._stream.write(_START[:1])
 
     def write(self, block: Pseudonymised[R]) -> None:
         """Append rows of this table. Raises :class:`AgentError` for a row of another shape."""
         content = self._encoded(block.rows)
-        self._stream.write(b",\n" if self.count else b"\n")
+        self._stream.write(b",\n" if self.count else _START[1:])
         # a raw newline stands between rows and nowhere else: JSON escapes those within texts
         self._stream.write(content[:-1].replace(b"}\n{", b"},\n{"))
         self.count += len(block.rows)
@@ -84,21 +83,9 @@ class TableFile:
             texts = (getattr(row, name) for row in rows)
             self.beyond[name] += sum(isinstance(text, str) and int(text) > LARGEST_INTEGER for text in texts)
 
-    def position(self) -> Position:
-        """Where the file stands, for :meth:`rewind`."""
-        return Position(self._stream.tell(), self.count, self.shortened.copy(), self.beyond.copy())
-
-    def rewind(self, position: Position) -> None:
-        """Forget what was written since ``position``."""
-        self._stream.seek(position.offset)
-        self._stream.truncate()
-        self.count, self.shortened, self.beyond = position.rows, position.shortened, position.beyond
-
     def close(self) -> None:
-        """End the array and wait until the disk has it."""
-        self._stream.write(b"\n]\n" if self.count else b"]\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        """End the array."""
+        self._stream.write(_END if self.count else b"]\n")
         self._stream.close()
 
     def abandon(self) -> None:
@@ -108,7 +95,7 @@ class TableFile:
 
 
 class Writer:
-    """The files of one scrape: a table each, made when the writer is, so that an empty table is an empty array."""
+    """The files of one source: a table each, made when the writer is, so that an empty table is an empty array."""
 
     def __init__(self, folder: Path, rows: Iterable[type[Row]]) -> None:
         self.folder = folder
@@ -133,17 +120,64 @@ class Writer:
             with storage_errors(self.folder):
                 self.tables[type(block.rows[0]).table].write(block)
 
-    def position(self) -> dict[str, Position]:
-        """Where all files stand, for :meth:`rewind`."""
-        return {name: table.position() for name, table in self.tables.items()}
-
-    def rewind(self, position: dict[str, Position]) -> None:
-        """Forget what was written to any file since ``position``."""
-        for name, table in self.tables.items():
-            table.rewind(position[name])
-
     def close(self) -> None:
         """Finish all files. Raises :class:`AgentError` when the disk is full."""
         with storage_errors(self.folder):
             for table in self.tables.values():
                 table.close()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A table of a whole scrape: its rows, and how many values of which fields were shortened or are too large."""
+
+    row: type[Row]
+    path: Path
+    count: int
+    shortened: Counter[str]
+    beyond: Counter[str]
+
+
+def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[Writer]) -> tuple[Joined, ...]:
+    """Make one file a table in ``folder`` of what several sources brought, in their order, and have the disk keep it.
+
+    The files of the writers, which have to be closed, are used up. Raises :class:`AgentError` when the disk is full.
+    """
+    with storage_errors(folder):
+        return tuple(
+            _join(folder, row, [writer.tables[row.table] for writer in writers if row.table in writer.tables])
+            for row in rows
+        )
+
+
+def _join(folder: Path, row: type[Row], parts: Sequence[TableFile]) -> Joined:
+    path = folder / f"{row.table}.json"
+    filled = [part for part in parts if part.count]
+    if filled:
+        filled[0].path.rename(path)
+    else:
+        path.write_bytes(b"[]\n")
+    with path.open("r+b") as stream:
+        if filled[1:]:
+            stream.seek(-len(_END), os.SEEK_END)
+            for part in filled[1:]:
+                stream.write(b",\n")
+                _copy_rows(part.path, stream)
+            stream.write(_END)
+        stream.flush()
+        os.fsync(stream.fileno())
+    shortened = sum((part.shortened for part in parts), Counter[str]())
+    beyond = sum((part.beyond for part in parts), Counter[str]())
+    return Joined(row, path, sum(part.count for part in parts), shortened, beyond)
+
+
+def _copy_rows(path: Path, stream: IO[bytes]) -> None:
+    """Copy what stands between the brackets of an array that has rows."""
+    left = path.stat().st_size - len(_START) - len(_END)
+    with path.open("rb") as source:
+        source.seek(len(_START))
+        while left:
+            block = source.read(min(left, _BLOCK))
+            stream.write(block)
+            left -= len(block)
+    path.unlink()

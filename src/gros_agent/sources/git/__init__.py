@@ -24,6 +24,7 @@ class GitSource:
     tables: tuple[type[Row], ...] = (VcsVersion, ChangePath, Tag)
     items: type[Row] = VcsVersion
     tracker = "latest_vcs_versions.json"
+    alongside: tuple[str, ...] = ()
 
     def check(self, context: Context) -> str:
         """Ask the repository for its default branch and tags."""
@@ -39,12 +40,19 @@ class GitSource:
         advertised = remote.advertised()
         if advertised.head is None:
             return Collected(position=None, notes=("the repository is empty",), expected=0)
+        with context.capacity.working():
+            return (yield from self._read(context, since, remote, advertised))
+
+    def _read(
+        self, context: Context, since: str | None, remote: Remote, advertised: Advertised
+    ) -> Generator[Sequence[Row], None, Collected]:
         clone = Clone(context.folder, remote)
         clone.update(advertised, context.progress)
         head, chosen = _head(context, clone, advertised)
         oldest = None if chosen else _from_date(context)
         history = History(clone, head, since, context.entry.name, oldest)
-        yield from history.rows(with_statistics=not context.host.is_on("skip_stats"), progress=context.progress)
+        with_statistics = not context.host.is_on("skip_stats")
+        yield from history.rows(context.capacity, context.progress, with_statistics=with_statistics)
         yield from tags.rows(clone, context.entry.name)
         if oldest is not None and since is None:
             chosen = (f"only commits since {context.host.get('from_date')} were collected, as from_date says",)

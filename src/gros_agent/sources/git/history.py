@@ -1,6 +1,5 @@
 """Turns the history since the last scrape into rows."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from gros_agent.errors import SourceError
 from gros_agent.moments import UNKNOWN, local_time
 from gros_agent.sources.base import Progress
+from gros_agent.sources.capacity import Capacity
 from gros_agent.sources.git import log, order
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.sizes import BLOCK, Sizes
@@ -44,12 +44,11 @@ class History:
         undated = (f"{self._undated} moments could not be read or are beyond the year 9999",) if self._undated else ()
         return (*self._notes, *undated)
 
-    def rows(self, *, with_statistics: bool, progress: Progress) -> Iterator[Sequence[Row]]:
+    def rows(self, capacity: Capacity, progress: Progress, *, with_statistics: bool) -> Iterator[Sequence[Row]]:
         """Yield blocks of commits, and of changed files, oldest first. Raises :class:`SourceError`."""
         if not self.expected:
             return
-        jobs = len(os.sched_getaffinity(0))
-        commits = log.read(self._clone, self._order, with_changes=with_statistics, jobs=jobs)
+        commits = log.read(self._clone, self._order, with_changes=with_statistics, capacity=capacity)
         blocks = self._with_sizes(commits) if with_statistics else self._without(commits)
         done = 0
         for versions, changes in blocks:

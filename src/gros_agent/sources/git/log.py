@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gros_agent.errors import SourceError
+from gros_agent.sources.capacity import Capacity
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.order import Order
 from gros_agent.sources.git.stream import GitStream, Readahead, split
@@ -74,15 +75,15 @@ class Commit:
     changes: list[Change] = field(default_factory=list)
 
 
-def read(clone: Clone, order: Order, *, with_changes: bool, jobs: int) -> Iterator[Commit]:
+def read(clone: Clone, order: Order, *, with_changes: bool, capacity: Capacity) -> Iterator[Commit]:
     """Yield the commits of ``order``, oldest first. Raises :class:`SourceError`."""
     arguments = ("log", *_OPTIONS, *(_CHANGES if with_changes else ("--no-patch",)))
-    blocks = order.oldest_first(BLOCK if jobs > 1 else SINGLE_BLOCK)
+    blocks = order.oldest_first(BLOCK if capacity.cores > 1 else SINGLE_BLOCK)
     running: deque[tuple[GitStream, list[str], list[str]]] = deque()
-    ahead = Readahead(_ROOM // jobs)
+    ahead = Readahead(_ROOM // capacity.cores)
     try:
         while True:
-            while len(running) < jobs and (block := next(blocks, None)):
+            while len(running) < capacity.jobs() and (block := next(blocks, None)):
                 hashes, branches = block
                 content = "\n".join(reversed(hashes)).encode() + b"\n"
                 running.append((GitStream(clone, *arguments, stdin=content), hashes, branches))

@@ -31,6 +31,7 @@ class SubversionSource:
     tables: tuple[type[Row], ...] = (VcsVersion, ChangePath, Tag)
     items: type[Row] = VcsVersion
     tracker = "latest_vcs_versions.json"
+    alongside: tuple[str, ...] = ()
 
     def check(self, context: Context) -> str:
         """Ask the repository for its youngest revision."""
