@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from support import reference, schemas
 from support.agent import PEPPER, ROOT, SALT, Agent, Rows, give_secrets, table
 from support.exotic import exotic
+from support.hard import HARD, hostile_configuration, many_files, partial, signatures
 from support.repository import Repository, linear_history
 
 
@@ -41,6 +43,67 @@ def test_real_repository(agent: Agent, path: Path) -> None:
 
 def test_exotic_repository(agent: Agent, tmp_path: Path) -> None:
     check_all_rows(agent, exotic(tmp_path / "exotic").path)
+
+
+@pytest.mark.parametrize("make", HARD)
+def test_hard_repository(agent: Agent, tmp_path: Path, make: Callable[[Path], Repository]) -> None:
+    check_all_rows(agent, make(tmp_path / "origin").path)
+    assert not (tmp_path / "a program was run").exists()
+
+
+def test_partial_clone(agent: Agent, tmp_path: Path) -> None:
+    """Git gives nothing out of one that it would have to fetch first; without the fetching, all is in it."""
+    give_secrets(agent)
+    repository = partial(tmp_path / "origin")
+    done = agent.scrape("--source", f"git:name={repository.path}")
+    assert done.status == 3
+    assert "lacks some of its own objects" in " ".join(done.output.split())
+    assert not (agent.export() / "data_vcs_versions.json").exists()
+    repository.git("rev-list", "--objects", "HEAD", "--missing=allow-any")
+    repository.git("checkout", "--quiet", "HEAD")
+    repository.git("log", "-p")
+    check_all_rows(agent, repository.path)
+
+
+def test_signature_is_no_part_of_the_message(agent: Agent, tmp_path: Path) -> None:
+    give_secrets(agent)
+    assert agent.scrape("--source", f"git={signatures(tmp_path / 'origin').path}").status == 0
+    assert [row["message"] for row in table(agent, "data_tag")] == ["signed\n"]
+    assert table(agent, "data_vcs_versions")[-1]["message"] == "a signed commit\n"
+
+
+def test_commit_with_100_000_files(agent: Agent, tmp_path: Path) -> None:
+    """All are added in one commit and moved in the next; the reference is too slow for as many."""
+    give_secrets(agent)
+    count = 100_000
+    repository = many_files(tmp_path / "many", count)
+    assert agent.scrape("--source", f"git={repository.path}").status == 0
+    added, moved = table(agent, "data_vcs_versions")
+    assert (added["number_of_files"], added["insertions"], added["deletions"]) == (str(count), str(count), "0")
+    assert (moved["number_of_files"], moved["number_of_lines"]) == (str(count), "0")
+    for version, folder, kind in ((added, "before", "A"), (moved, "after", "R")):
+        rows = [row for row in table(agent, "data_change_path") if row["version_id"] == version["version_id"]]
+        listed = (line.split() for line in repository.git("ls-tree", "-r", "-l", version["version_id"]).splitlines())
+        assert {row["file"]: row["size"] for row in rows} == {path: size for _, _, _, size, path in listed}
+        assert {row["change_type"] for row in rows} == {kind}
+        assert all(row["file"].startswith(f"{folder}/") for row in rows)
+
+
+def test_programs_of_the_repository_are_not_run(agent: Agent, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    repository = hostile_configuration(tmp_path / "origin", canary)
+    for number in range(2):
+        assert agent("scrape", "--project", "TEST", "--source", f"git={repository.path}", "--no-secrets").status == 0
+        (clone,) = (agent.home / "state" / "repos" / "TEST").iterdir()
+        assert not (clone / "hooks").exists()
+        # what somebody put into the clone is not run either
+        for name in ("core.fsmonitor", "diff.external", "filter.evil.smudge", "core.pager", "core.hooksPath"):
+            value = repository.git("config", name)
+            repository.git("--git-dir", str(clone), "config", name, value)
+        repository.git("commit-tree", "-m", "x", "HEAD^{tree}", "-p", "HEAD")
+        raw = repository.git("commit-tree", "-p", "HEAD", "-m", f"commit {number}", "HEAD^{tree}")
+        (repository.path / ".git" / "refs" / "heads" / "main").write_text(f"{raw}\n")
+    assert not canary.exists()
 
 
 def test_long_history(agent: Agent, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.agent import Agent, Finished, give_secrets, table
+from support.exotic import exotic
 from support.repository import Repository, linear_history
 from support.servers import git_daemon
 
@@ -112,6 +113,68 @@ class TestIncrements:
         (row,) = table(ready, "data_vcs_versions")
         assert not {"insertions", "deletions", "number_of_files", "number_of_lines", "size", "branch"} & set(row)
         assert table(ready, "data_change_path") == []
+
+    @pytest.mark.parametrize("filters", [True, False])
+    @pytest.mark.parametrize("tagged_folder", [True, False])
+    def test_statistics_left_out_needs_no_files(
+        self, ready: Agent, tmp_path: Path, *, filters: bool, tagged_folder: bool
+    ) -> None:
+        """The clone has the mailmap and no other file, if the other side can leave files out."""
+        repository = exotic(tmp_path / "origins" / "repository")
+        repository.git("config", "uploadpack.allowFilter", str(filters).lower())
+        if not tagged_folder:  # git can't do without
+            repository.git("tag", "-d", "tree")
+        with git_daemon(repository.path.parent) as port:
+            source = ["--source", f"git:name=git://127.0.0.1:{port}/repository"]
+            assert ready.scrape(*source).status == 0
+            whole = {"versions": table(ready, "data_vcs_versions"), "tags": table(ready, "data_tag")}
+            shutil.rmtree(ready.home / "state" / "repos")
+            (ready.home / "credentials.cfg").write_text(f"[127.0.0.1:{port}]\nskip_stats=true\n")
+            done = ready.scrape(*source, "--full")
+            assert done.status == 0, done
+            (clone,) = (ready.home / "state" / "repos" / "TEST").iterdir()
+            objects = repository.git("--git-dir", str(clone), "cat-file", "--batch-check", "--batch-all-objects")
+            kinds = Counter(line.split()[1] for line in objects.splitlines())
+            if filters and not tagged_folder:  # the newest tree, and the mailmap
+                assert (kinds["tree"], kinds["blob"]) == (1, 1)
+            assert kinds["commit"] == repository.count()
+            assert str(port) not in (clone / "config").read_text()
+            left_out = {"insertions", "deletions", "number_of_files", "number_of_lines", "size", "branch"}
+            assert table(ready, "data_vcs_versions") == [
+                {name: value for name, value in row.items() if name not in left_out} for row in whole["versions"]
+            ]
+            assert table(ready, "data_tag") == whole["tags"]
+            # what is new comes to it, and a switch that is put back brings the files
+            second = repository.commit("two", {"a": "2"})
+            assert ready.scrape(*source).status == 0
+            assert versions(ready) == [second]
+            (ready.home / "credentials.cfg").unlink()
+            assert ready.scrape(*source, "--full").status == 0
+        assert table(ready, "data_vcs_versions")[:-1] == whole["versions"]
+
+    @pytest.mark.parametrize("with_tags", [True, False])
+    def test_a_clone_that_is_gone_is_not_made_for_nothing(
+        self, ready: Agent, repository: Repository, *, with_tags: bool
+    ) -> None:
+        """An up-to-date repository costs one question; where it has tags, they alone are fetched."""
+        repository.commit("one", {"a": "x" * 100_000, ".mailmap": "New <new@n.example> <carl@committer.example>\n"})
+        repository.commit("two", {"b": "y" * 100_000})
+        if with_tags:
+            repository.git("tag", "light")
+            repository.git("tag", "-a", "heavy", "-m", "words", "HEAD~1")
+        source = ("--source", f"git:name={repository.path}")
+        assert ready.scrape(*source, variables={"cleanupRepos": "true"}).status == 0
+        tags = table(ready, "data_tag")
+        assert len(tags) == 2 * with_tags
+        trace = ready.home / "trace"
+        done = ready.scrape(*source, variables={"GIT_TRACE2_EVENT": str(trace)})
+        assert done.status == 0
+        assert versions(ready) == []
+        assert table(ready, "data_tag") == tags
+        assert not list((ready.home / "state" / "repos" / "TEST").iterdir())
+        third = repository.commit("three", {"b": "z"})
+        assert ready.scrape(*source).status == 0
+        assert versions(ready) == [third]
 
     def test_shallow_repository(self, ready: Agent, tmp_path: Path) -> None:
         repository = linear_history(tmp_path / "long", 10)

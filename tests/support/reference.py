@@ -23,7 +23,12 @@ class Git:
     path: Path
 
     def __call__(self, *arguments: str, stdin: bytes = b"", ok: tuple[int, ...] = (0,)) -> bytes:
-        environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_NO_REPLACE_OBJECTS": "1",
+        }
         done = subprocess.run(
             ["git", "-c", "safe.directory=*", "-c", "core.quotePath=false", *arguments],
             cwd=self.path,
@@ -134,7 +139,7 @@ def _kind(parents: int, message: str) -> str:
 
 
 def _person(line: bytes, encoding: str) -> tuple[str, str, int]:
-    match = re.fullmatch(rb"(.*?) ?<(.*?)> (-?\d+) ([-+]\d+)", line, re.DOTALL)
+    match = re.fullmatch(rb"(.*?) ?<([^>]*)>.*? (-?\d+) ([-+]\d+)", line, re.DOTALL)
     assert match, line
     return match[1].decode(encoding, "replace"), match[2].decode(encoding, "replace"), int(match[3])
 

@@ -5,8 +5,11 @@
 - :mod:`.sizes` asks for the sizes of objects, :mod:`.tags` reads tags.
 """
 
+import shutil
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from gros_agent.errors import SourceError
 from gros_agent.sources.base import Collected, Context
@@ -46,18 +49,49 @@ class GitSource:
     def _read(
         self, context: Context, since: str | None, remote: Remote, advertised: Advertised
     ) -> Generator[Sequence[Row], None, Collected]:
-        clone = Clone(context.folder, remote)
+        with_statistics = not context.host.is_on("skip_stats")
+        clone = Clone(context.folder, remote, contents=with_statistics)
+        if advertised.head == since and not clone.exists and not _named_tag(context, advertised):
+            return (yield from self._tags_alone(context, remote, advertised))
         clone.update(advertised, context.progress)
         head, chosen = _head(context, clone, advertised)
         oldest = None if chosen else _from_date(context)
         history = History(clone, head, since, context.entry.name, oldest)
-        with_statistics = not context.host.is_on("skip_stats")
         yield from history.rows(context.capacity, context.progress, with_statistics=with_statistics)
         yield from tags.rows(clone, context.entry.name)
         if oldest is not None and since is None:
             chosen = (f"only commits since {context.host.get('from_date')} were collected, as from_date says",)
         notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone))
         return Collected(position=head, notes=notes, expected=history.expected)
+
+    @staticmethod
+    def _tags_alone(
+        context: Context, remote: Remote, advertised: Advertised
+    ) -> Generator[Sequence[Row], None, Collected]:
+        """Yield the tags of a repository that has no new commits, and whose clone is gone: it is not cloned again."""
+        if advertised.tags:
+            with _temporary_folder(context.folder) as folder:
+                clone = Clone(folder, remote, contents=False, depth=1)
+                clone.update(advertised, context.progress)
+                yield from tags.rows(clone, context.entry.name)
+        return Collected(position=advertised.head, notes=advertised.notes, expected=0)
+
+
+@contextmanager
+def _temporary_folder(beside: Path) -> Iterator[Path]:
+    """A place for a folder beside another one, that is removed before and after."""
+    folder = beside.with_name(f"{beside.name}.temporary")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named_tag(context: Context, advertised: Advertised) -> str | None:
+    """The tag that the host's options name, if the repository has it."""
+    name = context.host.get("tag")
+    return name if f"refs/tags/{name}" in advertised.tags else None
 
 
 def _shallow(clone: Clone) -> Iterator[str]:
@@ -68,8 +102,8 @@ def _shallow(clone: Clone) -> Iterator[str]:
 def _head(context: Context, clone: Clone, advertised: Advertised) -> tuple[str, tuple[str, ...]]:
     """The commit to collect up to, and a note if it is that of the tag which the host's options name."""
     assert advertised.head is not None  # noqa: S101 (an empty repository was seen before)
-    name = context.host.get("tag")
-    if name is None or f"refs/tags/{name}" not in advertised.tags:
+    name = _named_tag(context, advertised)
+    if name is None:
         return advertised.head, ()
     found = clone.git("rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
     if found.status:

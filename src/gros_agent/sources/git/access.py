@@ -38,6 +38,7 @@ _CONFIGURATION = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",
+    "attr.tree=refs/gros/no-attributes",  # from 2.43 on those of HEAD count in a bare repository otherwise
     "core.commitGraph=true",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -62,6 +63,7 @@ def base_environment() -> dict[str, str]:
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
     }
     return configured(environment, _CONFIGURATION)

@@ -6,19 +6,21 @@ file, so that a clone tells nobody where it comes from.
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent import process
 from gros_agent.errors import SourceError
-from gros_agent.sources.base import Progress
-from gros_agent.sources.git.access import Access, base_environment, supported_version
+from gros_agent.sources.base import Progress, no_progress
+from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
 from gros_agent.storage import storage_errors
 
 HEAD = "refs/gros/head"
 """Where the clone keeps the head of the default branch."""
 
+_COMMITS_ONLY = "--filter=tree:0"
+"""Leaves files and folders out, where the other side knows how."""
 _SHA256_DIGITS = 64
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 """Has the C library (glibc) keep the memory that git frees between objects: a tenth of git log's time otherwise."""
@@ -76,11 +78,18 @@ def _listed(name: str) -> bool:
 
 
 class Clone:
-    """A bare clone in a folder of its own."""
+    """A bare clone in a folder of its own.
 
-    def __init__(self, folder: Path, remote: Remote) -> None:
+    Without ``contents`` it has commits and tags, and of the files only the mailmap. With a ``depth`` it has as many
+    commits of each branch and tag, and the others are as if they were not.
+    """
+
+    def __init__(self, folder: Path, remote: Remote, *, contents: bool = True, depth: int | None = None) -> None:
         self.folder = folder
         self._remote = remote
+        self._contents = contents
+        self._is_whole = self.exists and not self._is_partial
+        self._depth = depth
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -92,6 +101,9 @@ class Clone:
 
         A clone whose making was interrupted goes on where it was; one that is damaged is made anew.
         """
+        if self._contents and self._is_partial:
+            with storage_errors(self.folder):
+                shutil.rmtree(self.folder)
         if self._is_current(advertised):
             return
         with storage_errors(self.folder):
@@ -103,9 +115,17 @@ class Clone:
             with storage_errors(self.folder):
                 shutil.rmtree(self.folder)
                 self._initialise(advertised)
+            self._is_whole = True  # git does not manage without the folder that a tag names
             done = self._fetch(advertised, progress)
         if done.status or done.stalled:
             raise explain(done, self._remote.silence)
+        if self._is_partial:
+            self._fetch_mailmap()
+
+    @property
+    def exists(self) -> bool:
+        """Whether something was fetched before."""
+        return (self.folder / "HEAD").exists()
 
     def has(self, commit: str) -> bool:
         """Whether a commit is in the clone."""
@@ -121,12 +141,17 @@ class Clone:
         return process.run(["git", *arguments], self.environment, silence=self._remote.silence)
 
     def _is_current(self, advertised: Advertised) -> bool:
-        if not (self.folder / "HEAD").exists():
+        if not self.exists:
             return False
         done = self.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", HEAD)
         lines = (line.split(" ", 1) for line in done.output.decode(errors="surrogateescape").splitlines())
         refs = {name: version for version, name in lines}
         return done.status == 0 and refs.pop(HEAD, None) == advertised.head and refs == dict(advertised.tags)
+
+    @property
+    def _is_partial(self) -> bool:
+        configuration = self.folder / "config"
+        return configuration.exists() and b"partialclone" in configuration.read_bytes().lower()
 
     def _initialise(self, advertised: Advertised) -> None:
         kind = "sha256" if len(advertised.head or "") == _SHA256_DIGITS else "sha1"
@@ -146,19 +171,46 @@ class Clone:
 
     def _fetch(self, advertised: Advertised, progress: Progress) -> process.Completed:
         head = f"+{advertised.head}" if advertised.notes else "+HEAD"
-        arguments: Sequence[str] = (
-            *("git", "fetch", "--progress", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
-            "--update-shallow",
-            *("--no-auto-maintenance", "--no-recurse-submodules", "--", self._remote.access.url),
-            *(f"{head}:{HEAD}", "+refs/tags/*:refs/tags/*"),
+        whole = self._contents or self._is_whole
+        return self._run_fetch(
+            "--update-shallow" if self._depth is None else f"--depth={self._depth}",
+            *() if whole else (_COMMITS_ONLY,),
+            *("--prune", "--force", "--", f"{head}:{HEAD}", "+refs/tags/*:refs/tags/*"),
+            progress=progress,
         )
+
+    def _fetch_mailmap(self) -> None:
+        """Fetch the mailmap into a clone that has no files, by way of the newest commit's topmost tree."""
+        tree = self.git("log", "-1", "--format=%T", HEAD).output.decode().strip()
+        self._fetch_object(tree)
+        listed = self.git("ls-tree", tree, ".mailmap").output.split()
+        if listed:
+            self._fetch_object(listed[2].decode())
+
+    def _fetch_object(self, name: str) -> None:
+        if self.git("cat-file", "-e", name).status:
+            done = self._run_fetch(_COMMITS_ONLY, "--", name)
+            if done.status or done.stalled:
+                raise explain(done, self._remote.silence)
+
+    def _run_fetch(self, *arguments: str, progress: Progress = no_progress) -> process.Completed:
+        """Run ``git fetch`` with these arguments; what follows ``--`` are refs and objects."""
+        options, wanted = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
+        environment = configured(self._remote.access.environment, (f"remote.origin.url={self._remote.access.url}",))
+        # a clone that is not complete has to know a name for where it comes from; the URL stays out of its files
+        where = "origin" if _COMMITS_ONLY in options else self._remote.access.url
 
         def watch(block: bytes) -> None:
             for step, done, total in _PROGRESS.findall(block):
                 progress(step.decode().lower(), int(done), int(total))
 
-        environment = {**self._remote.access.environment, "GIT_DIR": str(self.folder)}
-        return process.run(arguments, environment, silence=self._remote.silence, on_errors=watch)
+        fixed = ("--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+        return process.run(
+            ["git", "fetch", *fixed, *options, "--", where, *wanted],
+            {**environment, "GIT_DIR": str(self.folder)},
+            silence=self._remote.silence,
+            on_errors=watch,
+        )
 
 
 _DAMAGED = re.compile(
@@ -171,6 +223,11 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         r"cannot run ssh|\bssh: (?:command )?not found",
         "the program ssh is not there",
         "install an SSH client (openssh-client)",
+    ),
+    (
+        r"pack-objects died",
+        "the repository lacks some of its own objects, as a partial clone or a damaged one does",
+        "collect from where it was cloned from; git fsck in there tells more",
     ),
     (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
     (

@@ -8,6 +8,7 @@ for each changed file a ``--raw`` record and its paths, then for each file a ``-
 Paths are read by count, so that nothing in a path or message can be taken for something else.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ _CHANGES = (
     "--root",
     "--no-ext-diff",
 )
+_MOMENT = re.compile(rb"^(author|committer) .*> (-?\d+) [-+]\d+$", re.MULTILINE)
 _SUBMODULE = b"160000"
 _RENAMED = (b"R", b"C")
 
@@ -93,12 +95,23 @@ def read(clone: Clone, order: Order, *, with_changes: bool, capacity: Capacity) 
             stream, hashes, branches = running[0]
             commits = list(_parse(split(ahead.blocks(stream), b"\0")))
             commits.reverse()  # git is asked for the newest first: packs store older objects as changes to newer ones
+            for commit in commits:
+                if commit.authored is None or commit.committed is None:
+                    _read_moments(clone, commit)
             yield from _matched(iter(commits), hashes, branches)
             running.popleft()[0].finish()
     finally:
         ahead.close()
         for stream, _, _ in running:
             stream.abandon()
+
+
+def _read_moments(clone: Clone, commit: Commit) -> None:
+    """Read moments out of the commit itself: ``git log`` knows none before 1970."""
+    header = clone.git("cat-file", "commit", commit.version).output.partition(b"\n\n")[0]
+    moments = dict(_MOMENT.findall(header))
+    commit.authored = _seconds(moments.get(b"author", b""))
+    commit.committed = _seconds(moments.get(b"committer", b""))
 
 
 def _matched(commits: Iterator[Commit], hashes: list[str], branches: list[str]) -> Iterator[Commit]:
