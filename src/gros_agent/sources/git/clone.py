@@ -181,7 +181,7 @@ class Clone:
 
     def _fetch_mailmap(self) -> None:
         """Fetch the mailmap into a clone that has no files, by way of the newest commit's topmost tree."""
-        tree = self.git("log", "-1", "--format=%T", HEAD).output.decode().strip()
+        tree = self.git("cat-file", "commit", HEAD).output.split(maxsplit=2)[1].decode()
         self._fetch_object(tree)
         listed = self.git("ls-tree", tree, ".mailmap").output.split()
         if listed:
