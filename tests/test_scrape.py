@@ -135,8 +135,8 @@ class TestIncrements:
             (clone,) = (ready.home / "state" / "repos" / "TEST").iterdir()
             objects = repository.git("--git-dir", str(clone), "cat-file", "--batch-check", "--batch-all-objects")
             kinds = Counter(line.split()[1] for line in objects.splitlines())
-            if filters and not tagged_folder:  # the newest tree, and the mailmap
-                assert (kinds["tree"], kinds["blob"]) == (1, 1)
+            if filters and not tagged_folder:  # the newest tree, the mailmap, and a file that is tagged
+                assert (kinds["tree"], kinds["blob"]) == (1, 2)
             assert kinds["commit"] == repository.count()
             assert str(port) not in (clone / "config").read_text()
             left_out = {"insertions", "deletions", "number_of_files", "number_of_lines", "size", "branch"}

@@ -189,16 +189,20 @@ class Clone:
 
     def _fetch_object(self, name: str) -> None:
         if self.git("cat-file", "-e", name).status:
-            done = self._run_fetch(_COMMITS_ONLY, "--", name)
+            # what is there leads the other side to think that this one is there too, so nothing is told of it
+            done = self._run_fetch(_COMMITS_ONLY, "--", name, configuration=("fetch.negotiationAlgorithm=noop",))
             if done.status or done.stalled:
                 raise explain(done, self._remote.silence)
 
-    def _run_fetch(self, *arguments: str, progress: Progress = no_progress) -> process.Completed:
+    def _run_fetch(
+        self, *arguments: str, progress: Progress = no_progress, configuration: tuple[str, ...] = ()
+    ) -> process.Completed:
         """Run ``git fetch`` with these arguments; what follows ``--`` are refs and objects."""
         options, wanted = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
-        environment = configured(self._remote.access.environment, (f"remote.origin.url={self._remote.access.url}",))
+        url = self._remote.access.url
+        environment = configured(self._remote.access.environment, (f"remote.origin.url={url}", *configuration))
         # a clone that is not complete has to know a name for where it comes from; the URL stays out of its files
-        where = "origin" if _COMMITS_ONLY in options else self._remote.access.url
+        where = "origin" if _COMMITS_ONLY in options else url
 
         def watch(block: bytes) -> None:
             for step, done, total in _PROGRESS.findall(block):
