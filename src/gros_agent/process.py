@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from gros_agent.errors import AgentError
@@ -20,6 +21,10 @@ MAX_OUTPUT = 64 << 20
 """Bytes of standard output that :func:`run` takes."""
 MAX_ERRORS = 64 << 10
 """Bytes of standard error that are kept, the last ones."""
+BUSY_SHARE = 0.1
+"""The share of a silence in which a program has to use a processor to be taken for one that works."""
+MAX_SILENCES = 30
+"""Silences in a row after which a program is ended, whatever it does: an hour with the usual time-out."""
 _BLOCK = 64 << 10
 
 _lock = threading.Lock()
@@ -94,6 +99,37 @@ def stop(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
+class _Signs:
+    """Signs of life of a process group that prints nothing."""
+
+    def __init__(self, group: int, silence: float) -> None:
+        self._group = group
+        self._enough = silence * BUSY_SHARE
+        self._used = 0.0
+        self._times = 0
+
+    def heard(self) -> None:
+        """It printed something."""
+        self._times = 0
+
+    def computes(self) -> bool:
+        """Whether it used a processor since it was asked last; false if it was asked too often in a row."""
+        before, self._used = self._used, _processor_seconds(self._group)
+        self._times += 1
+        return self._used - before >= self._enough and self._times <= MAX_SILENCES
+
+
+def _processor_seconds(group: int) -> float:
+    """The processor time of all processes of a group, and of those that they waited for: proc_pid_stat(5)."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            fields = path.read_bytes().rpartition(b")")[2].split()
+            if int(fields[2]) == group:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def run(
     arguments: Sequence[str],
     environment: Mapping[str, str],
@@ -103,14 +139,16 @@ def run(
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
-    It is ended when it prints nothing for ``silence`` seconds. ``on_errors`` gets each piece of standard error, which
-    is where programs show their progress. Raises :class:`AgentError` when it prints more than :data:`MAX_OUTPUT`.
+    It is ended when it prints nothing for ``silence`` seconds in which it did not compute either: git checks a history
+    of a million commits without a word. ``on_errors`` gets each piece of standard error, which is where programs show
+    their progress. Raises :class:`AgentError` when it prints more than :data:`MAX_OUTPUT`.
     """
     process = start(arguments, environment)
     assert process.stdout is not None  # noqa: S101 (for the type checker: start makes pipes)
     assert process.stderr is not None  # noqa: S101
     output, errors = bytearray(), bytearray()
     stalled = False
+    signs = _Signs(process.pid, silence)
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, output)
@@ -118,8 +156,11 @@ def run(
             while selector.get_map():
                 ready = selector.select(silence)
                 if not ready:
+                    if signs.computes():
+                        continue
                     stalled = True
                     break
+                signs.heard()
                 for key, _ in ready:
                     block = os.read(key.fd, _BLOCK)
                     if not block:

@@ -1,0 +1,32 @@
+"""Programs that print nothing: one that works is left alone, one that hangs is ended."""
+
+import time
+
+import pytest
+
+from gros_agent import process
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+
+
+def test_one_that_hangs_is_ended() -> None:
+    start = time.monotonic()
+    done = process.run(["sleep", "60"], ENVIRONMENT, silence=0.5)
+    assert done.stalled
+    assert time.monotonic() - start < 10
+
+
+def test_one_that_works_is_left_alone() -> None:
+    """Also if it is another one that does the work for it."""
+    work = "end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done"
+    done = process.run(["sh", "-c", f"({work}); echo done"], ENVIRONMENT, silence=0.5)
+    assert not done.stalled
+    assert done.output == b"done\n"
+
+
+def test_one_that_works_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MAX_SILENCES", 2)
+    start = time.monotonic()
+    done = process.run(["sh", "-c", "while :; do :; done"], ENVIRONMENT, silence=0.5)
+    assert done.stalled
+    assert time.monotonic() - start < 10
