@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ from gros_agent.settings.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
 from support.agent import Agent, Finished, give_secrets, table
-from support.leaks import leaks, watched_arguments
-from support.repository import Repository
+from support.certificates import certificate
+from support.leaks import leaks, watched_programs
+from support.repository import Repository, linear_history
 from support.servers import git_daemon, git_http, make_key, ssh_server
 
 CANARY = "c4n4ry-p4ssw0rd$`'\""
@@ -28,15 +29,63 @@ def ready(agent: Agent, repository: Repository) -> Agent:
     return agent
 
 
-class TestHttp:
-    def test_password_is_in_no_argument_list(self, ready: Agent, repository: Repository) -> None:
-        with git_http(repository.path.parent, "reader", CANARY) as server, watched_arguments() as seen:
-            (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\nusername=reader\npassword={CANARY}\n")
-            for _ in range(3):
-                assert ready.scrape("--source", f"git=http://127.0.0.1:{server.port}/repository").status == 0
-        assert any(b"ls-remote" in arguments for arguments in seen)
-        assert not any(CANARY.encode() in arguments for arguments in seen)
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate that nobody vouches for, and its key."""
+    key = tmp_path / "key.pem"
+    return certificate(tmp_path / "certificate.pem", -timedelta(1), timedelta(9), ("localhost",), key), key
 
+
+class TestHttps:
+    def test_password_is_only_where_it_was_put(self, ready: Agent, tmp_path: Path, tls: tuple[Path, Path]) -> None:
+        """It is in no argument list, log, file or clone, and in the variables of programs that connect alone."""
+        repository = linear_history(tmp_path / "origins" / "repository", 2500)
+        repository.git("tag", "-a", "v1", "-m", "one")
+        arguments = ("--log", "DEBUG", "scrape", "--project", "TEST", "--full", "--source")
+        with git_http(repository.path.parent, "reader", CANARY, tls) as server, watched_programs(CANARY) as seen:
+            section = f"[localhost]\nusername=reader\npassword={CANARY}\ncacert={tls[0]}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            for _ in range(3):
+                done = ready(*arguments, f"git=https://localhost:{server.port}/repository")
+                assert done.status == 0, done
+                assert CANARY not in done.output + done.errors
+        assert len(table(ready, "data_vcs_versions")) == 2500
+        assert server.authorizations
+        assert not any(CANARY.encode() in program.arguments for program in seen)
+        assert any(b"git\0log" in program.arguments for program in seen)
+        with_it = [program.arguments for program in seen if program.has_it]
+        connecting = (b"ls-remote", b"fetch", b"remote-https", b"GROS_PASSWORD", b"index-pack", b"rev-list")
+        assert any(b"ls-remote" in one for one in with_it)
+        assert [one for one in with_it if not any(word in one for word in connecting)] == []
+        assert leaks(ready.home, CANARY) == [ready.home / "credentials.cfg"]
+        assert leaks(ready.home / "state" / "repos", str(server.port)) == []
+
+    def test_certificates(self, ready: Agent, repository: Repository, tmp_path: Path, tls: tuple[Path, Path]) -> None:
+        """One that nobody vouches for is refused, unless it is named, installed, or not to be verified."""
+        other = certificate(tmp_path / "other.pem", -timedelta(1), timedelta(9), ("localhost",))
+        access = "[localhost]\nusername=reader\npassword=right\n"
+        with git_http(repository.path.parent, "reader", "right", tls) as server:
+            for option, installed, status in (
+                ("", None, 3),
+                ("", tls[0], 0),
+                (f"cacert={tls[0]}", None, 0),
+                (f"cacert={other}", tls[0], 3),
+                (f"cacert={tmp_path / 'none.pem'}", tls[0], 3),
+                (f"cacert={other}\nunsafe_hosts=true", None, 0),
+            ):
+                (ready.home / "credentials.cfg").write_text(access + option)
+                variables = {"SSL_CERT_FILE": str(installed)} if installed else {}
+                done = ready.scrape(
+                    "--full", "--source", f"git=https://localhost:{server.port}/repository", variables=variables
+                )
+                assert done.status == status, (option, done)
+                if status and "none.pem" in option:
+                    assert "none.pem: there is no such file" in " ".join(done.output.split())
+                elif status:
+                    assert "the host's certificate is not trusted" in " ".join(done.output.split())
+
+
+class TestHttp:
     def test_password_of_the_host(self, ready: Agent, repository: Repository) -> None:
         with git_http(repository.path.parent, "reader", CANARY) as server:
             (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\nusername=reader\npassword={CANARY}\n")

@@ -16,7 +16,7 @@ from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.subversion import access
 from support.agent import Agent, give_secrets, table
 from support.certificates import certificate
-from support.leaks import leaks, watched_arguments
+from support.leaks import leaks, watched_programs
 from support.servers import make_key, ssh_server
 from support.subversion import RECORDINGS, SubversionRepository, apache, layout, svnserve
 from support.subversion_rows import check_rows
@@ -49,14 +49,14 @@ class TestPassword:
         section(agent, f"username=reader\npassword={password}")
         accounts = {"reader": password}
         server = apache(served, accounts) if scheme == "http" else svnserve(served, accounts)
-        with server as port, watched_arguments() as seen:
+        with server as port, watched_programs(password) as seen:
             url = f"subversion={scheme}://127.0.0.1:{port}/" + ("svn/r" if scheme == "http" else "r")
             for _ in range(3):
                 done = agent("--log", "DEBUG", "scrape", "--project", "TEST", "--source", url, "--full")
                 assert done.status == 0, done
         assert len(table(agent, "data_vcs_versions")) == 3
-        assert any(b"svnrdump" in arguments for arguments in seen)
-        assert not any(CANARY.encode() in arguments for arguments in seen)
+        assert any(b"svnrdump" in program.arguments for program in seen)
+        assert not any(program.has_it or password.encode() in program.arguments for program in seen)
         assert CANARY not in done.output + done.errors
         assert leaks(agent.home, CANARY) == [agent.home / "credentials.cfg"]
         assert not list(agent.home.rglob("configuration-*"))
@@ -146,8 +146,12 @@ class TestHttp:
             assert done.status == 3, done
             assert "certificate is not trusted" in words(done.output)
             assert agent.scrape(*source, variables={"SSL_CERT_FILE": str(trusted)}).status == 0
-            credentials.write_text("[localhost]\nusername=reader\npassword=right\nunsafe_hosts=true\n")
-            assert agent.scrape(*source).status == 0
+            for option in (f"cacert={trusted}", "unsafe_hosts=true"):
+                credentials.write_text(f"[localhost]\nusername=reader\npassword=right\n{option}\n")
+                assert agent.scrape(*source).status == 0
+            other = certificate(tmp_path / "other.pem", -timedelta(1), timedelta(9), ("localhost",))
+            credentials.write_text(f"[localhost]\nusername=reader\npassword=right\ncacert={other}\n")
+            assert agent.scrape(*source, variables={"SSL_CERT_FILE": str(trusted)}).status == 3
 
 
 @pytest.mark.integration
@@ -240,8 +244,8 @@ class TestAddresses:
         for line in ("host = proxy.example", "port = 3128", "username = us%%er", "password = pass"):
             assert f"http-proxy-{line}\n" in servers
         assert "store-passwords = no" in servers
-        assert resolved("https://direct.example/a", {}).proxy == ""
-        assert resolved("svn://h.example/a", {}).proxy == ""
+        assert "proxy" not in resolved("https://direct.example/a", {}).servers
+        assert "proxy" not in resolved("svn://h.example/a", {}).servers
 
     @pytest.mark.integration
     def test_configuration_of_the_user_is_not_read(self, agent: Agent, served: Path, tmp_path: Path) -> None:

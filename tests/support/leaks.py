@@ -3,7 +3,16 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process that was seen: its arguments, and whether its variables had the text that was looked for."""
+
+    arguments: bytes
+    has_it: bool
 
 
 def leaks(folder: Path, text: str) -> list[Path]:
@@ -11,16 +20,17 @@ def leaks(folder: Path, text: str) -> list[Path]:
 
 
 @contextlib.contextmanager
-def watched_arguments() -> Iterator[set[bytes]]:
-    """The argument lists of all processes that run meanwhile, looked at as often as can be."""
-    seen: set[bytes] = set()
+def watched_programs(text: str) -> Iterator[set[Program]]:
+    """All processes that run meanwhile, looked at as often as can be."""
+    seen: set[Program] = set()
     over = threading.Event()
 
     def look() -> None:
         while not over.is_set():
             for process in Path("/proc").iterdir():
                 with contextlib.suppress(OSError):  # no process, or one that ended
-                    seen.add((process / "cmdline").read_bytes())
+                    variables = (process / "environ").read_bytes()
+                    seen.add(Program((process / "cmdline").read_bytes(), text.encode() in variables))
 
     thread = threading.Thread(target=look)
     thread.start()

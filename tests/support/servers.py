@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -64,8 +65,8 @@ class HttpServer:
 
 
 @contextlib.contextmanager
-def git_http(folder: Path, username: str, password: str) -> Iterator[HttpServer]:
-    """Git's smart HTTP server (git http-backend) behind basic authentication."""
+def git_http(folder: Path, username: str, password: str, tls: tuple[Path, Path] | None = None) -> Iterator[HttpServer]:
+    """Git's smart HTTP server (git http-backend) behind basic authentication; ``tls`` is a certificate and its key."""
     wanted = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
     class Handler(BaseHTTPRequestHandler):
@@ -76,16 +77,7 @@ def git_http(folder: Path, username: str, password: str) -> Iterator[HttpServer]
             self.answer(b"")
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            self.answer(self.rfile.read(length) if length else self.chunks())
-
-        def chunks(self) -> bytes:
-            content = b""
-            while size := int(self.rfile.readline(), 16):
-                content += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return content
+            self.answer(_body(self))
 
         def answer(self, body: bytes) -> None:
             authorization = self.headers.get("Authorization")
@@ -97,27 +89,8 @@ def git_http(folder: Path, username: str, password: str) -> Iterator[HttpServer]
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            path, _, query = self.path.partition("?")
-            environment = {
-                "PATH": os.environ["PATH"],
-                "GIT_PROJECT_ROOT": str(folder),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "GIT_CONFIG_GLOBAL": os.devnull,
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                "REMOTE_USER": username,
-                "REMOTE_ADDR": "127.0.0.1",
-            }
-            done = subprocess.run(["git", "http-backend"], env=environment, input=body, capture_output=True, check=True)
-            head, _, content = done.stdout.partition(b"\r\n\r\n")
-            headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-            self.send_response(int(headers.pop("Status", "200 OK").split()[0]))
+            status, headers, content = _git_backend(folder, username, self, body)
+            self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
@@ -126,6 +99,8 @@ def git_http(folder: Path, username: str, password: str) -> Iterator[HttpServer]
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
         server = HttpServer(listener.server_address[1])
+        if tls:
+            listener.socket = _secured(listener.socket, *tls)
         thread = threading.Thread(target=listener.serve_forever)
         thread.start()
         try:
@@ -133,6 +108,51 @@ def git_http(folder: Path, username: str, password: str) -> Iterator[HttpServer]
         finally:
             listener.shutdown()
             thread.join()
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    """What a request brings, in one piece or in chunks."""
+    if length := int(request.headers.get("Content-Length") or 0):
+        return request.rfile.read(length)
+    content = b""
+    while size := int(request.rfile.readline(), 16):
+        content += request.rfile.read(size)
+        request.rfile.readline()
+    request.rfile.readline()
+    return content
+
+
+def _git_backend(
+    folder: Path, username: str, request: BaseHTTPRequestHandler, body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and content that git http-backend answers."""
+    path, _, query = request.path.partition("?")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_PROJECT_ROOT": str(folder),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "REQUEST_METHOD": request.command,
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
+        "HTTP_GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "REMOTE_USER": username,
+        "REMOTE_ADDR": "127.0.0.1",
+    }
+    done = subprocess.run(["git", "http-backend"], env=environment, input=body, capture_output=True, check=True)
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+    return int(headers.pop("Status", "200 OK").split()[0]), headers, content
+
+
+def _secured(listener: socket.socket, certificate: Path, key: Path) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
 
 
 @dataclass

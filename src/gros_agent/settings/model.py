@@ -25,12 +25,14 @@ class Host:
     """What is configured for one host that sources lie on; ``section`` is empty if nothing is.
 
     ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
+    ``authorities`` is the file with the certificates that the host is verified by, instead of the system's.
     """
 
     section: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     key: Path | None = None
     unset_variable: str = ""
+    authorities: Path | None = None
 
     def get(self, option: str) -> str | None:
         """The text of an option that is not secret, or None where it is missing or switched off."""
@@ -139,7 +141,9 @@ class Settings:
         env = options.get("env")
         variable = env.effective if env else None
         key = self._key_of(variable)
-        return Host(section, options, key, variable if variable and key is None else "")
+        cacert = options.get("cacert")
+        authorities = self.home.resolve(cacert.effective) if cacert and cacert.effective else None
+        return Host(section, options, key, variable if variable and key is None else "", authorities)
 
     def _section(self, name: str, port: int | None) -> str:
         wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)

@@ -101,6 +101,7 @@ HOST_OPTIONS: tuple[HostOption, ...] = (
     HostOption("tag", "collect only what leads to this tag"),
     HostOption("strip", "first part of the path that an SSH URL does not have"),
     HostOption("unsafe_hosts", "do not verify certificates and host keys", "UNSAFE", definitions=True),
+    HostOption("cacert", "file with the authorities' certificates that this host is verified by", definitions=True),
     HostOption("skip_stats", "leave out line counts, sizes, branches and changed paths"),
     HostOption("agile_rest_path", "path of Jira's agile API"),
 )

@@ -61,6 +61,22 @@ def check_key_variable(host: Host) -> None:
         )
 
 
+def authorities(host: Host) -> Path | None:
+    """The file with the certificates that a host is verified by, if one is configured.
+
+    Raises :class:`SourceError` if it can't be read.
+    """
+    if host.authorities is None:
+        return None
+    try:
+        found = read_text(host.authorities, "the file with certificates")
+    except ConfigurationError as error:
+        raise SourceError(error.message, error.hint) from None
+    if found is None:
+        raise SourceError(f"{host.authorities}: there is no such file", f"see cacert in [{host.section}]")
+    return host.authorities
+
+
 def ssh_command(context: Context, port: int | None) -> list[str]:
     """The ssh to connect with: it asks nothing, uses the configured key, and pins the first host key that it sees.
 

@@ -20,6 +20,7 @@ from gros_agent.sources.base import Context
 from gros_agent.sources.transport import (
     PROXIES,
     address,
+    authorities,
     check_key_variable,
     from_outside,
     port_of,
@@ -137,6 +138,8 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
     settings = [f"http.lowSpeedTime={max(1, int(context.silence))}"]
     if host.is_on("unsafe_hosts"):
         settings.append("http.sslVerify=false")
+    elif path := authorities(host) or os.environ.get("SSL_CERT_FILE"):  # which not every build of git minds by itself
+        settings.append(f"http.sslCAInfo={path}")
     environment = base_environment()
     for name in PROXIES:
         for variable in (name, name.upper()):

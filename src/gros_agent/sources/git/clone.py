@@ -250,7 +250,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         r"certificate|SSL",
         "the host's certificate is not trusted",
-        "install the authority's certificate, or set unsafe_hosts for the host in the credentials file",
+        "name the authority's certificate as cacert of the host in the credentials file, or install it",
     ),
     (
         r"dubious ownership",

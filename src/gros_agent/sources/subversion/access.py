@@ -22,6 +22,7 @@ from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.transport import (
     address,
+    authorities,
     check_key_variable,
     from_outside,
     port_of,
@@ -39,14 +40,14 @@ PROTOCOLS = ("file", "http", "https", "svn", "svn+ssh")
 
 _TRUSTED = "unknown-ca,cn-mismatch,expired,not-yet-valid,other"
 _CONFIGURATION = "[auth]\npassword-stores =\n[helpers]\n[tunnels]\n[miscellany]\n"
-_SERVERS = "store-passwords = no\nstore-auth-creds = no\nstore-plaintext-passwords = no\nssl-trust-default-ca = yes\n"
+_SERVERS = "store-passwords = no\nstore-auth-creds = no\nstore-plaintext-passwords = no\n"
 
 
 @dataclass(frozen=True)
 class Access:
     """A URL without credentials, and what a program that connects to it needs.
 
-    ``options`` are arguments, ``proxy`` lines of the file ``servers``.
+    ``options`` are arguments, ``servers`` lines of the file of that name.
     """
 
     url: str
@@ -54,7 +55,7 @@ class Access:
     options: tuple[str, ...] = ()
     password: Secret | None = None
     timeout: int = 120
-    proxy: str = field(default="", repr=False)
+    servers: str = field(default="", repr=False)
 
     def at(self, path: str, revision: int) -> str:
         """The URL of a path below, as it was in a revision; an ``@`` in a name is no peg."""
@@ -93,7 +94,13 @@ def resolve(context: Context) -> Access:
     if host.is_on("unsafe_hosts"):
         options += ["--trust-server-cert-failures", _TRUSTED]
     url = urlunsplit(with_port(parts, host, None))
-    return Access(url, from_outside(), tuple(options), password, timeout, _proxy(url))
+    servers = _proxy(url)
+    path = authorities(host)
+    if path is None:
+        servers += "ssl-trust-default-ca = yes\n"
+    else:
+        servers += f"ssl-authority-files = {str(path).replace('%', '%%')}\nssl-trust-default-ca = no\n"
+    return Access(url, from_outside(), tuple(options), password, timeout, servers)
 
 
 def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
@@ -131,7 +138,7 @@ def private_configuration(access: Access, folder: Path) -> Iterator[tuple[str, .
             (Path(path) / "config").write_text(_CONFIGURATION, encoding="utf-8")
             servers = Path(path) / "servers"
             servers.touch(mode=0o600)
-            content = f"[global]\n{_SERVERS}http-timeout = {access.timeout}\n{access.proxy}"
+            content = f"[global]\n{_SERVERS}http-timeout = {access.timeout}\n{access.servers}"
             servers.write_text(content, encoding="utf-8")
         yield ("--non-interactive", "--no-auth-cache", "--config-dir", path, *access.options)
 

@@ -200,7 +200,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         r"E230001|certificate",
         "the host's certificate is not trusted",
-        "install the authority's certificate, or set unsafe_hosts for the host in the credentials file",
+        "name the authority's certificate as cacert of the host in the credentials file, or install it",
     ),
     (
         r"E210005|E180001|E160013|E170000|W170000|non-existent in revision|E200009",
