@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gros_agent import http
 from gros_agent.errors import SourceError
-from gros_agent.http import WebClient
+from gros_agent.http import client as http_client
+from gros_agent.http.client import WebClient
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern
 from support.certificates import certificate
@@ -129,7 +129,7 @@ def test_silence(server: Web) -> None:
 
 
 def test_too_large(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(http_client, "MAX_ANSWER", 1000)
     server.answer = lambda _: json_answer({"a": "x" * 10_000})
     with pytest.raises(SourceError, match="larger than 1000 bytes"):
         client().get(f"{server.url}/x", dict[str, str])

@@ -104,6 +104,7 @@ def source_context(
         known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
         capacity=capacity or Capacity(),
+        blocked=settings.environment.url_blacklist,
         progress=of_source,
     )
 

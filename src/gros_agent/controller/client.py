@@ -19,7 +19,7 @@ import requests
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.tls import PinningAdapter, read_pinned
-from gros_agent.http import innermost
+from gros_agent.http.faults import innermost
 from gros_agent.logs import RETRY
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets

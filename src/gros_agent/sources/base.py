@@ -43,7 +43,7 @@ class Context:
 
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
     seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
-    sources that are collected beside it.
+    sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked.
     """
 
     entry: SourceEntry
@@ -52,6 +52,7 @@ class Context:
     known_hosts: Path
     silence: float = 120.0
     capacity: Capacity = field(default_factory=Capacity)
+    blocked: Sequence[str] = ()
     progress: Progress = field(default=no_progress)
 
 

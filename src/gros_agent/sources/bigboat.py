@@ -65,7 +65,7 @@ class BigBoat:
         blocked: Sequence[str] = (),
         silence: float = 60.0,
     ) -> None:
-        from gros_agent.http import WebClient  # noqa: PLC0415 (slow to import, and few have a dashboard)
+        from gros_agent.http.client import WebClient  # noqa: PLC0415 (slow to import, and few have a dashboard)
 
         self.url = without_credentials(url).rstrip("/")
         self._call = f"{url.rstrip('/')}/api/v2/status"

@@ -1,9 +1,11 @@
-"""How much of the machine a source may use while others are collected beside it."""
+"""How much of the machine, and of a host, a source may use while others are collected beside it."""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from gros_agent.http.traffic import Traffic
 
 
 class Capacity:
@@ -19,6 +21,12 @@ class Capacity:
         self._places = threading.Semaphore(self.cores // 2 + 1)
         self._lock = threading.Lock()
         self._working = 0
+        self._traffic: dict[str, Traffic] = {}
+
+    def traffic(self, host: str) -> Traffic:
+        """What all sources of a host share."""
+        with self._lock:
+            return self._traffic.setdefault(host.lower(), Traffic())
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -29,13 +29,13 @@ def from_outside() -> dict[str, str]:
     return {name: os.environ[name] for name in _FROM_OUTSIDE if name in os.environ} | {"LC_ALL": "C.UTF-8"}
 
 
-def port_of(host: Host) -> int | None:
+def port_of(host: Host, option: str = "port") -> int | None:
     """The port that is configured for a host. Raises :class:`SourceError` for what is none."""
-    port = host.get("port")
+    port = host.get(option)
     if port is None:
         return None
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise SourceError(f"[{host.section}] port = {port}: this is no port", "write a number below 65536")
+        raise SourceError(f"[{host.section}] {option} = {port}: this is no port", "write a number below 65536")
     return int(port)
 
 

@@ -1,0 +1,7 @@
+"""HTTP to the systems that are collected from.
+
+- :mod:`.client` asks: time-outs, retries, bounded answers, addresses that are never asked,
+- :mod:`.traffic` is what all requests to a host share: how many at once, and how long to wait when the host says so,
+- :mod:`.paging` goes through the pages of a list,
+- :mod:`.faults` says in words what can go wrong.
+"""

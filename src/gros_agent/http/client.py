@@ -1,0 +1,285 @@
+"""A client that asks one system: time-outs, retries, bounded answers, addresses that are never asked."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
+from urllib3 import disable_warnings
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from gros_agent import __version__
+from gros_agent.errors import SourceError
+from gros_agent.http.faults import TRANSIENT, Explain, is_lasting, refused, unreachable
+from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
+from gros_agent.settings.values import Secret
+from gros_agent.urls import blocking_pattern, take_credentials, without_password
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+TRIES = 4
+LONGEST_WAIT = 60.0
+"""Seconds that a server may ask to wait before the next try; one that asks for more is given up for this time."""
+LONGEST_ANSWER = 600.0
+"""Seconds after which an answer that still comes in, drop by drop, is given up."""
+MAX_ANSWER = 64 << 20
+"""Bytes of an answer that are taken."""
+REDIRECTIONS = 3
+SECONDARY_LIMIT = 60.0
+"""Seconds to wait where a server says that there were too many requests, and nothing of when to go on."""
+_LATIN = 0xFF
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """What was asked for, and what else the answer said. Names of headers are read in any case."""
+
+    value: T
+    status: int
+    headers: Mapping[str, str]
+
+
+class _Again(Exception):  # noqa: N818 (no error yet: another try may succeed)
+    """A try failed as others may not."""
+
+    def __init__(self, error: SourceError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class _NoAuthentication(AuthBase):
+    """Keeps a user's ``.netrc`` out of it."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to ask: ``content`` goes as JSON. One that must not be repeated is sent ``once``.
+
+    ``budget`` names what the request counts against at its host.
+    """
+
+    method: str
+    url: str
+    query: Mapping[str, str] | None = None
+    content: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    budget: str = ""
+    once: bool = False
+
+
+@dataclass
+class WebClient:
+    """Asks one system. ``headers`` go with every request, secret ones too: they are shown nowhere.
+
+    Raises :class:`SourceError` for a header that HTTP can't carry, such as a key with a line break in it.
+
+    ``is_safe`` is false where certificates are not to be verified, ``authorities`` the file with the certificates that
+    count instead of the usual ones, ``blocked`` the patterns of addresses that are never asked, ``silence`` the seconds
+    after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait.
+    ``authentication`` gives headers anew for each request, for tokens that expire. ``traffic`` is shared by all that
+    ask the same host. Redirections are followed on the same host alone, and only with ``follows``.
+    """
+
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    is_safe: bool = True
+    authorities: Path | None = None
+    blocked: Sequence[str] = ()
+    silence: float = 60.0
+    tries: int = TRIES
+    longest_wait: float = LONGEST_WAIT
+    follows: bool = False
+    traffic: Traffic = field(default_factory=Traffic)
+    tell: Tell = lambda _: None
+    explain: Explain = lambda _status, _headers, _text: None
+    authentication: Callable[[], Mapping[str, Secret]] = dict
+    _session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self._session.headers["User-Agent"] = f"gros_agent/{__version__} requests/{requests.__version__}"
+        self._session.headers.update(_carried(self.headers))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
+        if not self.is_safe:
+            disable_warnings(InsecureRequestWarning)  # preflight warns of it, once and in words
+
+    def get(self, url: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:
+        """Ask for JSON of some type. Raises :class:`SourceError`."""
+        return self.ask(Request("GET", url, query), kind).value
+
+    def ask(self, request: Request, kind: type[T]) -> Answer[T]:
+        """Send a request, and return the answer as JSON of some type (``NoneType`` if it has no content).
+
+        Credentials in the URL are used as HTTP's basic authentication has them, and are in no error.
+
+        Raises :class:`HttpError` for an answer that is none, and :class:`SourceError` where no sense can be made of
+        it, or none comes.
+        """
+        call = _Call(self, request)
+        retrying = Retrying(
+            stop=stop_after_attempt(1 if request.once else self.tries),
+            wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
+            retry=retry_if_exception_type(_Again),
+            before_sleep=_say_again,
+            reraise=True,
+        )
+        try:
+            return retrying(call.send, kind)
+        except _Again as last:
+            raise last.error from None
+
+    def ask_if_changed(self, request: Request, kind: type[T], mark: str) -> Answer[T] | None:
+        """Ask for something that was seen with an entity tag (RFC 9110, section 8.8.3): None if it is the same."""
+        conditional = replace(request, headers={**request.headers, "If-None-Match": mark} if mark else request.headers)
+        answer = self.ask(conditional, kind)
+        return None if answer.status == HTTPStatus.NOT_MODIFIED else answer
+
+
+def _say_again(state: RetryCallState) -> None:
+    trouble = state.outcome.exception() if state.outcome else None
+    log.info("%s; trying again", trouble)
+
+
+class _Call:
+    """A request to an address that may be asked; it may take several tries."""
+
+    def __init__(self, client: WebClient, request: Request) -> None:
+        self._client = client
+        self._request = request
+        self._address, user, password = take_credentials(request.url)
+        self._shown = without_password(self._address)
+        self._host = urlsplit(self._address).hostname or self._address
+        self._auth: AuthBase = _NoAuthentication()
+        if user is not None:
+            self._auth = HTTPBasicAuth(user.encode(), (password or "").encode())
+        pattern = blocking_pattern(request.url, client.blocked)
+        if pattern is not None:
+            hint = "GATHERER_URL_BLACKLIST lists what is never asked"
+            raise SourceError(f"{self._shown} is blocked by {pattern}", hint)
+
+    def send(self, kind: type[T]) -> Answer[T]:
+        """Try once. Raises :class:`SourceError`, or what leads to another try."""
+        client = self._client
+        with client.traffic.request(self._request.budget, self._host, client.tell):
+            try:
+                answer, content = self._ask(self._address, self._request.query)
+            except (requests.RequestException, HTTPError) as error:
+                wrapped = error if isinstance(error, requests.RequestException) else requests.ConnectionError(error)
+                words = unreachable(wrapped, self._shown)
+                if is_lasting(wrapped):
+                    raise words from None
+                raise _Again(words) from None
+        self._check(answer, content)
+        if answer.status_code == HTTPStatus.NOT_MODIFIED or kind is type(None):
+            nothing: Any = None
+            return Answer(nothing, answer.status_code, answer.headers)
+        return Answer(self._decoded(content, kind), answer.status_code, answer.headers)
+
+    def _ask(self, address: str, query: Mapping[str, str] | None) -> tuple[requests.Response, bytes]:
+        client = self._client
+        for _ in range(REDIRECTIONS + 1):
+            with client._session.request(  # noqa: SLF001 (the other half of the client)
+                self._request.method,
+                address,
+                params=query,
+                json=self._request.content,
+                headers={**_carried(client.authentication()), **self._request.headers},
+                auth=self._auth,
+                timeout=(CONNECT_SECONDS, client.silence),
+                allow_redirects=False,
+                stream=True,
+                # said here, since REQUESTS_CA_BUNDLE wins over what a session has
+                verify=client.is_safe and (str(client.authorities) if client.authorities else True),
+            ) as answer:
+                content = _content(answer, self._shown)
+            location = urljoin(address, answer.headers.get("Location", ""))
+            if not (client.follows and answer.is_redirect and urlsplit(location)[:2] == urlsplit(address)[:2]):
+                break
+            address, query = location, None
+        return answer, content
+
+    def _check(self, answer: requests.Response, content: bytes) -> None:
+        """Mind the host's limits. Raises for an answer that is none."""
+        status, budget = answer.status_code, self._request.budget
+        traffic, longest = self._client.traffic, self._client.longest_wait
+        wait, exhausted = asked_wait(answer.headers), exhausted_wait(answer.headers)
+        if status < HTTPStatus.MULTIPLE_CHOICES or status == HTTPStatus.NOT_MODIFIED:
+            if (pause := max(wait or 0.0, exhausted or 0.0)) > 0:
+                traffic.hold(budget, min(pause, longest))
+            return
+        error = refused(answer, content, self._shown, self._client.explain)
+        if status == HTTPStatus.FORBIDDEN and (exhausted is not None or "rate limit" in error.text.lower()):
+            # a secondary limit without a header: a minute, as GitHub's documentation asks for
+            wait = wait or exhausted or min(SECONDARY_LIMIT, longest)
+        elif status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = wait or exhausted
+        elif status not in TRANSIENT:
+            raise error
+        if wait is not None:
+            if wait > longest:
+                raise SourceError(f"{error.message}; the server asks to wait {wait:.0f} s", "try again later")
+            traffic.hold(budget, wait)
+        raise _Again(error)
+
+    def _decoded(self, content: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.ValidationError as error:
+            raise SourceError(
+                f"the answer of {self._shown} makes no sense: {error}", "check the address and the system's version"
+            ) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if content.lstrip()[:1] == b"<":
+                raise SourceError(
+                    f"{self._shown} answers with a web page", "check the address and the credentials"
+                ) from None
+            raise _Again(
+                SourceError(
+                    f"the answer of {self._shown} makes no sense: {error}",
+                    "try again later; it may have been cut off on its way",
+                )
+            ) from None
+
+
+def _carried(headers: Mapping[str, str | Secret]) -> dict[str, str]:
+    """Headers that HTTP can carry: values in Latin-1, without line breaks and without spaces around them."""
+    carried = {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
+    for name, value in carried.items():
+        if value != value.strip() or not value.isprintable() or any(ord(character) > _LATIN for character in value):
+            raise SourceError(
+                f"what is configured for the header {name} holds characters that HTTP can't carry",
+                "check the key, token or password",
+            )
+    return carried
+
+
+def _content(answer: requests.Response, shown: str) -> bytes:
+    content, begun = bytearray(), time.monotonic()
+    for block in answer.iter_content(1 << 16):
+        content += block
+        if len(content) > MAX_ANSWER:
+            raise SourceError(f"the answer of {shown} is larger than {MAX_ANSWER} bytes", "is it the right address?")
+        if time.monotonic() - begun > LONGEST_ANSWER:
+            raise requests.Timeout
+    return bytes(content)

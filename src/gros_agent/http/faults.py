@@ -1,0 +1,107 @@
+"""What can go wrong with a request, in words."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+import requests
+
+from gros_agent.errors import SourceError
+from gros_agent.urls import without_credentials, without_password
+
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
+_HINTS: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "check the key, token or password: it may have expired",
+    HTTPStatus.FORBIDDEN: "check the key, token or password, and what it may do",
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "check the user and password of the proxy",
+    HTTPStatus.NOT_FOUND: "check the address; it may have moved, or be hidden from these credentials",
+    HTTPStatus.GONE: "it was removed, or switched off there",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "check the system's version, and report what it answers",
+    HTTPStatus.TOO_MANY_REQUESTS: "try again later",
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: "it is blocked for legal reasons: take it off the list of sources",
+}
+TRANSIENT = frozenset(
+    (
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    )
+)
+"""Statuses after which another try may succeed."""
+
+
+class HttpError(SourceError):
+    """An answer with a status of 300 or more, its headers and the beginning of its text."""
+
+    def __init__(self, message: str, hint: str, answer: requests.Response, text: str) -> None:
+        super().__init__(message, hint)
+        self.code = answer.status_code
+        self.headers: Mapping[str, str] = answer.headers
+        self.text = text
+
+
+Explain = Callable[[int, Mapping[str, str], str], str | None]
+"""Knows a system's refusals better: status, headers and text → what to do, or None."""
+
+
+def refused(answer: requests.Response, content: bytes, shown: str, explain: Explain) -> HttpError:
+    """The error for an answer with a status of 300 or more."""
+    status, text = answer.status_code, " ".join(content[:400].decode(errors="replace").split())[:200]
+    hint = explain(status, answer.headers, text) or _HINTS.get(status, "try again later; see the system's log")
+    if status < HTTPStatus.BAD_REQUEST:
+        where = without_credentials(answer.headers.get("Location", "?"))
+        message, hint = f"{shown} sends us elsewhere, to {where}", "give that address; redirections are not followed"
+    elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        message = f"{shown} refuses the credentials with status {status}{_said(text)}"
+    elif status == HTTPStatus.NOT_FOUND:
+        message = f"{shown} is not there (status 404)"
+    else:
+        message = f"{shown} answers with status {status}{_said(text) or ': without a reason'}"
+    return HttpError(without_password(message), hint, answer, text)
+
+
+def _said(text: str) -> str:
+    if text.startswith("<"):
+        return ": a web page"
+    return f": {text}" if text and text not in {"{}", "[]"} else ""
+
+
+def unreachable(error: requests.RequestException, shown: str) -> SourceError:
+    """The error for a request without an answer."""
+    if is_certificate(error):
+        return SourceError(
+            f"the certificate of {shown} is not trusted",
+            "if it is its own, name the file with it as cacert of this host; unsafe_hosts does without verification",
+        )
+    if isinstance(error, requests.Timeout):
+        return SourceError(f"{shown} did not answer in time", "try again later")
+    if isinstance(error, _NO_ADDRESS):
+        return SourceError(f"{shown} is no address", "write http://HOST or https://HOST")
+    reason = without_password(innermost(error))
+    return SourceError(f"{shown} can't be reached: {reason}", "check the address and the network")
+
+
+def is_certificate(error: requests.RequestException) -> bool:
+    """Whether a certificate is the trouble."""
+    return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
+
+
+def is_lasting(error: requests.RequestException) -> bool:
+    """Whether another try would end alike."""
+    return is_certificate(error) or isinstance(error, _NO_ADDRESS)
+
+
+def innermost(error: BaseException) -> str:
+    """The words of the system's error behind an HTTP library's."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
+        if not isinstance(inner, BaseException):
+            return str(getattr(seen, "strerror", None) or seen)
+        seen = inner

@@ -1,0 +1,97 @@
+"""What all requests to one host share: how many there are at once, and when its limits let the next one go.
+
+Limits are told in headers: ``Retry-After`` (RFC 9110, section 10.2.3) in seconds or as a date; what is left of a budget
+and when it is filled up again in ``X-RateLimit-Remaining`` and ``X-RateLimit-Reset`` (GitHub, Azure DevOps) or
+``RateLimit-Remaining`` and ``RateLimit-Reset`` (GitLab), in seconds since 1970.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""Requests to one host at the same time."""
+AT_ONCE_EVERYWHERE = 64
+"""Requests to all hosts at the same time."""
+_SOON = 2.0
+"""Waits up to so many seconds are not worth telling."""
+
+_everywhere = threading.BoundedSemaphore(AT_ONCE_EVERYWHERE)
+
+Tell = Callable[[str], None]
+
+
+class Traffic:
+    """The requests to one host, from however many threads and sources.
+
+    A host may have several budgets, each with a name; a request uses one of them.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._places = threading.BoundedSemaphore(at_once)
+        self._lock = threading.Lock()
+        self._resumes: dict[str, float] = {}
+
+    @contextmanager
+    def request(self, budget: str, host: str, tell: Tell) -> Iterator[None]:
+        """Wait until the budget allows another request and there is room for it; keep the room meanwhile."""
+        self._wait(budget, host, tell)
+        with self._places, _everywhere:
+            yield
+
+    def hold(self, budget: str, seconds: float) -> None:
+        """Let no request on a budget begin for so long."""
+        with self._lock:
+            self._resumes[budget] = max(self._resumes.get(budget, 0.0), time.monotonic() + seconds)
+
+    def _wait(self, budget: str, host: str, tell: Tell) -> None:
+        told = 0.0
+        while True:
+            with self._lock:
+                resume = self._resumes.get(budget, 0.0)
+            left = resume - time.monotonic()
+            if left <= 0:
+                return
+            if left > _SOON and resume > told:
+                moment = datetime.now(UTC).astimezone() + timedelta(seconds=left)
+                log.warning("%s wants us to wait; going on at %s", host, f"{moment:%H:%M:%S}")
+                tell(f"waits for {host} until {moment:%H:%M:%S}")
+                told = resume
+            time.sleep(left)
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that an answer asks to wait before the next try, or None."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - server_time(headers)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def exhausted_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a budget that is used up is filled again, by the server's clock; None if there is some left."""
+    for prefix in ("X-RateLimit", "RateLimit"):
+        remaining, reset = headers.get(f"{prefix}-Remaining", ""), headers.get(f"{prefix}-Reset", "")
+        if remaining.strip() == "0" and reset.strip().isdecimal():
+            return max(0.0, float(reset) - server_time(headers).timestamp()) + 1
+    return None
+
+
+def server_time(headers: Mapping[str, str]) -> datetime:
+    """The moment at which a server answered, by its own clock; by ours if it doesn't tell."""
+    try:
+        moment = parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError):
+        return datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

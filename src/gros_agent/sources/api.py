@@ -1,0 +1,122 @@
+"""What every source that asks an API shares: a client for its host, and moments as APIs tell them."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from gros_agent.errors import SourceError
+from gros_agent.http.client import WebClient
+from gros_agent.http.faults import Explain
+from gros_agent.http.traffic import server_time
+from gros_agent.moments import local_time
+from gros_agent.settings.model import Host
+from gros_agent.settings.values import Secret
+from gros_agent.sources import transport
+from gros_agent.sources.base import Context
+from gros_agent.urls import split
+
+TRIES = 5
+LONGEST_WAIT = 3700.0
+"""Seconds: budgets are filled again each hour."""
+_LAG = timedelta(seconds=2)
+"""How long an answer may lack what has just been changed."""
+_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def client(
+    context: Context,
+    base: str,
+    headers: Mapping[str, str | Secret],
+    *,
+    explain: Explain = lambda _status, _headers, _text: None,
+    authentication: Callable[[], Mapping[str, Secret]] = dict,
+) -> WebClient:
+    """A client for the API at ``base``, with all that is configured for the source's host."""
+    return WebClient(
+        headers=headers,
+        is_safe=not context.host.is_on("unsafe_hosts"),
+        authorities=transport.authorities(context.host),
+        blocked=context.blocked,
+        silence=context.silence,
+        tries=TRIES,
+        longest_wait=LONGEST_WAIT,
+        follows=True,
+        traffic=context.capacity.traffic(urlsplit(base).netloc),
+        tell=lambda words: context.progress(words, 0, None),
+        explain=explain,
+        authentication=authentication,
+    )
+
+
+def web_base(parts: SplitResult, host: Host) -> str:
+    """Scheme, host and port of the web address of what a source's URL names, whatever the URL's own scheme is.
+
+    Raises :class:`SourceError` for a port or protocol that is none.
+    """
+    is_web = parts.scheme in {"http", "https"}
+    protocol = host.get("protocol") or (parts.scheme if is_web else "https")
+    if protocol not in {"http", "https"}:
+        raise SourceError(f"[{host.section}] protocol = {protocol}: there is no such protocol", "write http or https")
+    port = transport.port_of(host, "web_port") or (parts.port if is_web else None)
+    return urlunsplit((protocol, transport.address(parts, None, port), "", "", ""))
+
+
+def repository_path(url: str, host: Host) -> str:
+    """The path of a repository's URL without slashes around it, ``.git`` at its end, and what ``strip`` names."""
+    path = split(url).path.strip("/").removesuffix(".git").rstrip("/")
+    strip = (host.get("strip") or "").strip("/")
+    return path.removeprefix(f"{strip}/") if strip else path
+
+
+class Since:
+    """Where a collection goes on, and where the next one will.
+
+    ``position`` is a tracker's text: local time, to the second; None means from the start. The next position is the
+    newest moment that was seen *before* paging; what changed in the last seconds is looked at again next time, as an
+    answer may lack what changed at the same moment.
+    """
+
+    def __init__(self, position: str | None) -> None:
+        self.position = position
+        self.moment = _parsed(position) if position else None
+        self._newest: datetime | None = None
+
+    def is_new(self, *moments: datetime | None) -> bool:
+        """Whether any of these moments is later than the position."""
+        return self.moment is None or any(moment is not None and whole(moment) > self.moment for moment in moments)
+
+    def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
+        """Note the newest moment of a first page, and when it was answered."""
+        seen = min(whole(moment), whole(server_time(headers)) - _LAG)
+        self._newest = seen if self._newest is None else max(self._newest, seen)
+
+    def next(self) -> str | None:
+        """The position from which the next collection goes on."""
+        if self._newest is None or (self.moment is not None and self._newest <= self.moment):
+            return self.position
+        return text(self._newest)
+
+    def utc(self) -> str | None:
+        """The position as APIs take it: ISO 8601 in UTC; None for the start."""
+        return None if self.moment is None else f"{self.moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def whole(moment: datetime) -> datetime:
+    """A moment to the second, in UTC; one without a zone is in UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).replace(microsecond=0)
+
+
+def text(moment: datetime) -> str:
+    """A moment as the tables have it: local time."""
+    return local_time(int(whole(moment).timestamp()))[0]
+
+
+def _parsed(position: str) -> datetime:
+    try:
+        return datetime.strptime(position.strip()[:19], _FORMAT).astimezone()
+    except ValueError:
+        raise SourceError(
+            f"the tracker says {position!r}, which is no moment",
+            "correct it (YYYY-MM-DD HH:MM:SS), or remove it and everything is collected again",
+        ) from None
