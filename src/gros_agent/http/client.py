@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 TRIES = 4
+BACKOFF = 0.5
+"""Seconds before the second try; twice as many before each further one, and up to as many more by chance."""
 LONGEST_WAIT = 60.0
 """Seconds that a server may ask to wait before the next try; one that asks for more is given up for this time."""
 LONGEST_ANSWER = 600.0
@@ -139,7 +141,7 @@ class WebClient:
         call = _Call(self, request)
         retrying = Retrying(
             stop=stop_after_attempt(1 if request.once else self.tries),
-            wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
+            wait=wait_exponential(multiplier=BACKOFF, max=30) + wait_random(0, BACKOFF),
             retry=retry_if_exception_type(_Again),
             before_sleep=_say_again,
             reraise=True,
