@@ -120,7 +120,7 @@ def _folder_name(entry: SourceEntry) -> str:
     return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
 
 
-_BY_OPTION = {"github_token": "github", "gitlab_token": "gitlab", "tfs": "tfs"}
+_BY_OPTION = {"github_token": "github", "github_app_id": "github", "gitlab_token": "gitlab", "tfs": "tfs"}
 """Options of a host that say what system it is, where the list of sources knows it as Git."""
 
 

@@ -1,14 +1,18 @@
 """Does several things at once, in threads, with a limit for those that would burden the same host."""
 
+import contextlib
 import queue
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gros_agent import process
+
+_NOTICE_SECONDS = 0.1
+"""How long a thread that has something takes to notice that nobody wants it any more."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,3 +109,46 @@ class _Crew(Generic[T, R]):
         with process.none_left():
             for thread in self._threads.values():
                 thread.join(_END_SECONDS)
+
+
+def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None, None]:
+    """Yield what several iterators yield, each in a thread of its own and up to ``ahead`` items before they are taken.
+
+    What one stream yields keeps its order. If one fails, its error is raised and the others end with their next item;
+    so they do when nobody takes any more.
+    """
+    items: queue.Queue[Future[R] | None] = queue.Queue(maxsize=ahead * max(1, len(streams)))
+    is_over = threading.Event()
+
+    def put(item: Future[R] | None) -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(queue.Full):
+                items.put(item, timeout=_NOTICE_SECONDS)
+                return
+
+    def produce(stream: Iterator[R]) -> None:
+        try:
+            for item in stream:
+                done: Future[R] = Future()
+                done.set_result(item)
+                put(done)
+                if is_over.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 (raised again by the thread that takes)
+            failed: Future[R] = Future()
+            failed.set_exception(error)
+            put(failed)
+        put(None)
+
+    for number, stream in enumerate(streams):
+        threading.Thread(target=produce, args=(stream,), name=f"stream-{number}", daemon=True).start()
+    left = len(streams)
+    try:
+        while left:
+            taken = items.get()
+            if taken is None:
+                left -= 1
+            else:
+                yield taken.result()
+    finally:
+        is_over.set()

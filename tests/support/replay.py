@@ -57,11 +57,22 @@ class Strike:
         return self.fault(asked, honest)
 
 
+@dataclass(frozen=True)
+class Route:
+    """What answers a method and a pattern of the path, and holds some bytes in what was sent."""
+
+    name: str
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+    sent: bytes = b""
+
+
 @dataclass
 class Replay:
     """The routes of a system, and where it listens. ``latency`` is in seconds for each request."""
 
-    routes: list[tuple[str, str, re.Pattern[str], Handler]] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     strikes: dict[str, Strike] = field(default_factory=dict)
     latency: float = 0.0
@@ -71,28 +82,28 @@ class Replay:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def route(self, name: str, pattern: str, handler: Handler, method: str = "GET") -> None:
+    def route(self, name: str, pattern: str, handler: Handler, method: str = "GET", sent: bytes = b"") -> None:
         """Answer what fully matches a pattern of the path, which is taken as it was sent, escapes and all."""
-        self.routes.append((name, method, re.compile(pattern), handler))
+        self.routes.append(Route(name, method, re.compile(pattern), handler, sent))
 
     def counts(self) -> Counter[str]:
         """How often each route was asked."""
         return Counter(one.route for one in self.asked)
 
     def names(self) -> list[str]:
-        return list(dict.fromkeys(name for name, *_ in self.routes))
+        return list(dict.fromkeys(route.name for route in self.routes))
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Answer | None:
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        for name, wanted, pattern, handler in self.routes:
-            match = pattern.fullmatch(parts.path)
-            if wanted == method and match:
+        for route in self.routes:
+            match = route.pattern.fullmatch(parts.path)
+            if route.method == method and match and route.sent in content:
                 found = tuple(unquote(one or "") for one in match.groups())
-                asked = Asked(name, method, parts.path, query, headers, content, found)
+                asked = Asked(route.name, method, parts.path, query, headers, content, found)
                 self.asked.append(asked)
-                honest = handler(asked)
-                strike = self.strikes.get(name)
+                honest = route.handler(asked)
+                strike = self.strikes.get(route.name)
                 return strike.hit(asked, honest) if strike else honest
         self.asked.append(Asked("", method, parts.path, query, headers, content))
         return json_answer({"message": "Not Found"}, 404)

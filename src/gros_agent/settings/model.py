@@ -25,7 +25,8 @@ class Host:
     """What is configured for one host that sources lie on; ``section`` is empty if nothing is.
 
     ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
-    ``authorities`` is the file with the certificates that the host is verified by, instead of the system's.
+    ``authorities`` is the file with the certificates that the host is verified by, instead of the system's, ``app_key``
+    that with the private key of a GitHub App.
     """
 
     section: str = ""
@@ -33,6 +34,7 @@ class Host:
     key: Path | None = None
     unset_variable: str = ""
     authorities: Path | None = None
+    app_key: Path | None = None
 
     def get(self, option: str) -> str | None:
         """The text of an option that is not secret, or None where it is missing or switched off."""
@@ -141,9 +143,12 @@ class Settings:
         env = options.get("env")
         variable = env.effective if env else None
         key = self._key_of(variable)
-        cacert = options.get("cacert")
-        authorities = self.home.resolve(cacert.effective) if cacert and cacert.effective else None
-        return Host(section, options, key, variable if variable and key is None else "", authorities)
+        unset = variable if variable and key is None else ""
+        return Host(section, options, key, unset, self._path(options, "cacert"), self._path(options, "github_app_key"))
+
+    def _path(self, options: Mapping[str, Value], name: str) -> Path | None:
+        value = options.get(name)
+        return self.home.resolve(value.effective) if value and value.effective else None
 
     def _section(self, name: str, port: int | None) -> str:
         wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)

@@ -72,29 +72,35 @@ class Since:
     """Where a collection goes on, and where the next one will.
 
     ``position`` is a tracker's text: local time, to the second; None means from the start. The next position is the
-    newest moment that was seen *before* paging; what changed in the last seconds is looked at again next time, as an
-    answer may lack what changed at the same moment.
+    newest moment that was seen, but never later than the first answer: what changed while the lists were gone through
+    may have been missed. Nor is it of the last seconds before that, as an answer may lack what changes as it is made.
     """
 
     def __init__(self, position: str | None) -> None:
         self.position = position
         self.moment = _parsed(position) if position else None
         self._newest: datetime | None = None
+        self._limit = datetime.max.replace(tzinfo=UTC)
 
     def is_new(self, *moments: datetime | None) -> bool:
         """Whether any of these moments is later than the position."""
         return self.moment is None or any(moment is not None and whole(moment) > self.moment for moment in moments)
 
+    def began(self, headers: Mapping[str, str]) -> None:
+        """Note when the first of all answers was given: what is newer has to be looked at again."""
+        self._limit = min(self._limit, whole(server_time(headers)) - _LAG)
+
     def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
-        """Note the newest moment of a first page, and when it was answered."""
-        seen = min(whole(moment), whole(server_time(headers)) - _LAG)
-        self._newest = seen if self._newest is None else max(self._newest, seen)
+        """Note a moment that was seen, and when its answer was given."""
+        self.began(headers)
+        self._newest = whole(moment) if self._newest is None else max(self._newest, whole(moment))
 
     def next(self) -> str | None:
         """The position from which the next collection goes on."""
-        if self._newest is None or (self.moment is not None and self._newest <= self.moment):
+        if self._newest is None:
             return self.position
-        return text(self._newest)
+        newest = min(self._newest, self._limit)
+        return self.position if self.moment is not None and newest <= self.moment else text(newest)
 
     def utc(self) -> str | None:
         """The position as APIs take it: ISO 8601 in UTC; None for the start."""

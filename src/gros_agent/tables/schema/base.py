@@ -41,8 +41,8 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     A subclass names its ``table`` (the file without ``.json``), the fields that are its ``key``, those that are
     ``personal`` (pseudonymised before they are written), those that are ``free_text`` (people can be named in them,
-    and they are written as they are), and whether the table is a ``snapshot``, whole each time. One with personal
-    fields has a field ``encrypted`` too.
+    and they are written as they are), and whether the table is a ``snapshot``, whole each time. Where it
+    ``has_repetitions``, several rows may have the same key. One with personal fields has a field ``encrypted`` too.
     """
 
     table: ClassVar[str]
@@ -50,6 +50,7 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     personal: ClassVar[tuple[str, ...]] = ()
     free_text: ClassVar[tuple[str, ...]] = ()
     snapshot: ClassVar[bool] = False
+    has_repetitions: ClassVar[bool] = False
 
 
 LARGEST_INTEGER = 2**31 - 1

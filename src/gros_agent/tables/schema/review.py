@@ -71,10 +71,11 @@ class MergeRequestNote(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
-    """A reviewer's vote on a merge or pull request."""
+    """A reviewer's vote on a merge or pull request; a reviewer can vote several times."""
 
     table: ClassVar[str] = "data_merge_request_review"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "reviewer_username")
+    has_repetitions: ClassVar[bool] = True
     personal: ClassVar[tuple[str, ...]] = ("reviewer", "reviewer_username")
 
     repo_name: RepoName

@@ -1,0 +1,103 @@
+"""Comments on commits. GraphQL does not tell their lines, so the REST API is asked.
+
+The list has no filter, but an unchanged one costs nothing: it is asked for with the entity tag of the last time.
+See https://docs.github.com/en/rest/commits/comments.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from gros_agent.errors import SourceError
+from gros_agent.http.client import Answer, Request
+from gros_agent.http.paging import by_link, pages
+from gros_agent.settings.files import read_text
+from gros_agent.sources.github.access import Repository
+from gros_agent.sources.github.queries import Actor
+from gros_agent.sources.github.queries import Comment as Written
+from gros_agent.storage import replace_file, storage_errors
+
+_PAGE = 100
+
+
+class User(msgspec.Struct):
+    """An account as the REST API has it."""
+
+    login: str
+    type: str = "User"
+
+
+class OnCommit(msgspec.Struct):
+    """A comment on a commit; without a path it is on the whole of it."""
+
+    id: int
+    commit_id: str
+    body: str
+    created_at: datetime
+    updated_at: datetime
+    user: User | None = None
+    path: str | None = None
+    line: int | None = None
+
+    def written(self) -> Written:
+        """The comment as GraphQL would have it."""
+        author = Actor(kind=self.user.type, login=self.user.login) if self.user else None
+        return Written(
+            number=self.id, body=self.body, created_at=self.created_at, updated_at=self.updated_at, author=author
+        )
+
+
+class _Seen(msgspec.Struct):
+    """The entity tag of the list, and the position of the collection that brought it."""
+
+    position: str | None
+    tag: str
+
+
+class CommitComments:
+    """The comments on a repository's commits.
+
+    The tag counts only if the tracker still stands where the collection that noted it left it: one whose rows were
+    never published left it elsewhere.
+    """
+
+    def __init__(self, repository: Repository, file: Path, position: str | None) -> None:
+        self._repository, self._file, self._position = repository, file, position
+        self._tag = ""
+
+    def read(self) -> Iterator[tuple[list[OnCommit], Mapping[str, str]]]:
+        """Yield pages with the headers of their answers, or nothing where the list is as it was.
+
+        Raises :class:`SourceError`.
+        """
+        url, client = f"{self._repository.path}/comments", self._repository.client
+        query = {"per_page": str(_PAGE)}
+        first: Answer[list[OnCommit]] | None = client.ask_if_changed(
+            Request("GET", url, query, budget="rest"), list[OnCommit], self._known()
+        )
+        if first is None:
+            self._tag = self._known()
+            return
+        following = by_link(first, query)
+        # the tag is that of the first page, which says nothing of others
+        self._tag = first.headers.get("ETag", "") if following is None else ""
+        yield first.value, first.headers
+        if following is not None:
+            for page in pages(client, url, list[OnCommit], following, by_link):
+                yield page.value, page.headers
+
+    def keep(self, position: str | None) -> None:
+        """Note the tag for the collection that goes on from a position."""
+        with storage_errors(self._file.parent):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self._file, msgspec.json.encode(_Seen(position, self._tag)), 0o600)
+
+    def _known(self) -> str:
+        try:
+            text = read_text(self._file, "the note on comments")
+            seen = msgspec.json.decode(text, type=_Seen) if text and self._position else None
+        except (msgspec.MsgspecError, SourceError):
+            return ""
+        return seen.tag if seen and seen.position == self._position else ""
