@@ -142,7 +142,7 @@ class GitHub:
         return code, headers | budget | self.headers, content
 
     def refused(self, asked: Asked) -> Answer | None:
-        if asked.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if asked.headers.get("Authorization") not in {f"Bearer {TOKEN}", f"token {TOKEN}"}:
             return json_answer({"message": "Bad credentials"}, 401)
         if self.reset and time.time() >= self.reset:
             self.remaining, self.reset = 5000, 0.0
