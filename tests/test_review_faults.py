@@ -1,0 +1,122 @@
+"""Every fault at every endpoint of every review system: tried again, or an outcome with a hint; no row is lost."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from gros_agent.collection import drain
+from gros_agent.errors import SourceError
+from gros_agent.http import client as http_client
+from gros_agent.settings.model import Host
+from gros_agent.settings.values import Value
+from gros_agent.sources import sources
+from gros_agent.sources.base import Context, SourceEntry
+from gros_agent.sources.github import queries
+from gros_agent.tables.schema import MergeRequest
+from support import github
+from support.replay import LASTING, TRANSIENT, Replay, Strike, serving
+
+FAULTS = {**TRANSIENT, **LASTING}
+
+
+@dataclass
+class System:
+    """A replay of a review system, and the context of a source on it."""
+
+    kind: str
+    replay: Replay
+    context: Context
+
+
+def github_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
+    one = github.GitHub()
+    for number in range(3):
+        one.say_on_commit(f"2023-01-01T01:01:0{number}Z")
+    patch.setattr(queries, "PAGE", 20)
+    for name in ("FIRST", "PULLS"):
+        text = re.sub(r"(s\(first: )(20|50)", r"\g<1>2", getattr(queries, name))
+        patch.setattr(queries, name, text)
+    options = {"github_token": github.TOKEN, "github_api_url": "{url}/api/v3"}
+    url = f"https://system.example/{github.OWNER}/{github.NAME}"
+    return System("github", one.replay, made(folder, "github", url, options))
+
+
+def made(folder: Path, kind: str, url: str, options: dict[str, str]) -> Context:
+    host = Host("system.example", {name: Value(text, "test") for name, text in options.items()})
+    entry = SourceEntry(kind, "sample", url)
+    return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
+
+
+SYSTEMS: dict[str, Callable[[Path, pytest.MonkeyPatch], System]] = {"github": github_system}
+ENDPOINTS = {
+    "github": (
+        *("First", "Pulls", "Issues", "PullComments", "IssueComments", "Reviews", "ReviewComments"),
+        "commit comments",
+    )
+}
+"""What the collection of a sample asks: routes of its replay."""
+
+CASES = [(kind, endpoint) for kind, endpoints in ENDPOINTS.items() for endpoint in endpoints]
+
+
+@pytest.fixture
+def system(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    monkeypatch.setattr(http_client, "BACKOFF", 0.01)
+    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
+    one = SYSTEMS[kind](tmp_path, monkeypatch)
+    with ExitStack() as stack:
+        stack.enter_context(serving(one.replay))
+        options = {
+            name: Value(value.text.replace("{url}", one.replay.url), "test")
+            for name, value in one.context.host.options.items()
+        }
+        host = replace(one.context.host, options=options)
+        entry = replace(one.context.entry, url=one.context.entry.url.replace("{url}", one.replay.url))
+        one.context = replace(one.context, host=host, entry=entry)
+        yield one
+
+
+def rows(one: System) -> tuple[Counter[str], str | None]:
+    found: Counter[str] = Counter()
+    collection = sources()[one.kind].collect(one.context, None)
+    collected = drain(collection, lambda block: found.update(map(repr, block)))
+    return found, collected.position
+
+
+def test_every_source_of_this_kind_is_here() -> None:
+    reviewing = {kind for kind, source in sources().items() if MergeRequest in source.tables}
+    assert set(SYSTEMS) == set(ENDPOINTS) == reviewing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "endpoint"), CASES, ids=["-".join(case) for case in CASES])
+def test_every_fault(system: System, endpoint: str, record_property: Callable[[str, object], None]) -> None:
+    """A fault that strikes once costs another try, or is an outcome with a hint; so is one that stays."""
+    whole = rows(system)
+    after = system.replay.counts()[endpoint] // 2  # in the middle of its pages
+    hints: dict[str, list[str]] = {}
+    for name, fault in FAULTS.items():
+        system.replay.strikes = {endpoint: Strike(fault, times=1, after=after)}
+        once = outcome(system)
+        assert system.replay.strikes[endpoint].struck == 1, "the collection does not ask this"
+        assert once == whole if name in TRANSIENT else once == whole or isinstance(once, str), name
+        system.replay.strikes = {endpoint: Strike(fault, after=after)}
+        always = outcome(system)
+        assert always == whole or isinstance(always, str), name
+        told = ", then ".join(dict.fromkeys(one if isinstance(one, str) else "all rows" for one in (once, always)))
+        hints.setdefault(told, []).append(name)
+    for told, names in hints.items():
+        record_property("measured", f"{system.kind}, {endpoint}: {', '.join(names)} → {told}")
+
+
+def outcome(system: System) -> tuple[Counter[str], str | None] | str:
+    """The rows and the position, or the hint of the error."""
+    try:
+        return rows(system)
+    except SourceError as error:
+        return error.hint or pytest.fail(f"{error.message}: there is no hint")
