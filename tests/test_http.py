@@ -1,10 +1,12 @@
 """What asks the systems that are collected from, against a real server that misbehaves."""
 
 import base64
+import threading
 import time
 import warnings
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.http.client import WebClient
+from gros_agent.http.traffic import Traffic, asked_wait, exhausted_wait
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern
 from support.certificates import certificate
@@ -67,6 +70,88 @@ def test_faults(server: Web, answer: Answer | None, words: str) -> None:
     assert caught.value.hint
     assert KEY not in str(caught.value)
     assert "password" not in caught.value.message
+
+
+def test_redirections(server: Web) -> None:
+    """They are followed where that is wanted, and never to another host or port."""
+    server.answer = lambda asked: (
+        (301, {"Location": "/new?page=2"}, b"") if asked.path == "/old" else json_answer({"a": 1})
+    )
+    assert client(follows=True).get(f"{server.url}/old", dict[str, int]) == {"a": 1}
+    assert [path for path, _ in server.asked] == ["/old", "/new?page=2"]
+    with pytest.raises(SourceError, match="sends us elsewhere"):
+        client().get(f"{server.url}/old", dict[str, int])
+    with web(lambda _: json_answer({"a": 2})) as other:
+        server.answer = lambda _: (301, {"Location": f"{other.url}/x"}, b"")
+        with pytest.raises(SourceError, match="sends us elsewhere"):
+            client(follows=True).get(f"{server.url}/old", dict[str, int])
+        assert not other.asked
+    server.answer = lambda _: (302, {"Location": "/old"}, b"")
+    with pytest.raises(SourceError, match="sends us elsewhere"):
+        client(follows=True).get(f"{server.url}/old", dict[str, int])
+
+
+def test_authorities_of_a_host(tmp_path: Path) -> None:
+    path = tmp_path / "certificate"
+    certificate(path, timedelta(days=-1), timedelta(days=1), ("127.0.0.1",), tmp_path / "key")
+    with web(lambda _: json_answer({"a": 1}), (path, tmp_path / "key")) as server:
+        assert client(authorities=path).get(server.url, dict[str, int]) == {"a": 1}
+        other = certificate(tmp_path / "other", timedelta(days=-1), timedelta(days=1), ("127.0.0.1",))
+        with pytest.raises(SourceError, match="is not trusted"):
+            client(authorities=other, tries=1).get(server.url, dict[str, int])
+
+
+def test_a_netrc_of_the_user_is_not_read(server: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands there would take the place of a configured token."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    WebClient(headers={"Authorization": Secret("Bearer token")}).get(server.url, dict[str, int])
+    assert server.asked[0][1]["Authorization"] == "Bearer token"
+
+
+def test_one_host_has_its_limit(server: Web) -> None:
+    """However many threads and clients ask it."""
+    running, most, lock = 0, 0, threading.Lock()
+
+    def slow(_: BaseHTTPRequestHandler) -> Answer:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.05)
+        with lock:
+            running -= 1
+        return json_answer({"a": 1})
+
+    server.answer = slow
+    traffic = Traffic(at_once=3)
+    clients = [client(traffic=traffic) for _ in range(2)]
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda number: clients[number % 2].get(f"{server.url}/x", dict[str, int]), range(40)))
+    assert most == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "Mon, 05 Jan 2026 10:00:30 GMT", "Date": "Mon, 05 Jan 2026 10:00:00 GMT"}, 30),
+        ({"Retry-After": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_asked_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert asked_wait(headers) == seconds
+
+
+def test_exhausted_wait() -> None:
+    """It is the server's clock that counts, however wrong ours is."""
+    date = {"Date": "Mon, 05 Jan 2026 10:00:00 GMT"}
+    reset = str(int(datetime(2026, 1, 5, 10, 0, 20, tzinfo=UTC).timestamp()))
+    for prefix in ("X-RateLimit", "RateLimit"):
+        assert exhausted_wait({f"{prefix}-Remaining": "0", f"{prefix}-Reset": reset, **date}) == 21
+        assert exhausted_wait({f"{prefix}-Remaining": "1", f"{prefix}-Reset": reset, **date}) is None
+    assert exhausted_wait({"X-RateLimit-Remaining": "0"}) is None
 
 
 def test_nobody_there() -> None:

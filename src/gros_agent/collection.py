@@ -26,7 +26,7 @@ class ScrapeOptions:
     ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
     ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
     sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured. Whoever
-    keeps a log of more than the scrape says so with ``is_logged``.
+    keeps a log of more than the scrape says so with ``is_logged``. ``redact_text`` takes people out of free text.
     """
 
     extra: Sequence[SourceEntry] = ()
@@ -39,6 +39,7 @@ class ScrapeOptions:
     no_ssh: bool = False
     silence: float = 120.0
     is_logged: bool = False
+    redact_text: bool = False
 
 
 def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:

@@ -30,6 +30,7 @@ from gros_agent.tables.schema import NOBODY, Row
 
 AS_IS = "as it is"
 FREE_TEXT = "as it is; free text, people can be named in it"
+REDACTED = "mentions, addresses and trailers as pseudonyms; other names as they are"
 PSEUDONYM = "pseudonym"
 PLAIN = "AS IT IS, A PERSON'S"
 NOT_AT_ALL = "not at all"
@@ -72,7 +73,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     pseudonymiser, notes = _pseudonymiser(settings, project, options)
     parts = all_parts(settings, found)
     positions = read_trackers(settings.home.export / project, parts)
-    tables = {row.table: _table(row, encrypts=pseudonymiser.encrypts) for row in tables_of(parts)}
+    tables = {row.table: _table(row, pseudonymiser) for row in tables_of(parts)}
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
         known_hosts = Path(temporary) / "known_hosts"
         if pinned_hosts(settings).exists():
@@ -87,18 +88,20 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
 def _pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
     path = secrets.find(settings.home.root, project)
     if path is not None:
-        return Pseudonymiser(secrets.read(path)), ()
+        return Pseudonymiser(secrets.read(path), redact=options.redact_text), ()
     if options.no_secrets or settings.no_secrets:
         return Pseudonymiser(None, plain=True), ("there are no secrets: PERSONAL DATA WOULD LEAVE AS IT IS",)
     note = "there are no secrets yet: these pseudonyms are examples, and a scrape would write nothing"
-    return Pseudonymiser(secrets.make()), (note,)
+    return Pseudonymiser(secrets.make(), redact=options.redact_text), (note,)
 
 
-def _table(row: type[Row], *, encrypts: bool) -> TablePreview:
+def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
     def treatment(name: str) -> str:
         if name in row.personal:
-            return PSEUDONYM if encrypts else PLAIN
-        return FREE_TEXT if name in row.free_text else AS_IS
+            return PSEUDONYM if pseudonymiser.encrypts else PLAIN
+        if name in row.free_text:
+            return REDACTED if pseudonymiser.redacts else FREE_TEXT
+        return AS_IS
 
     names = sorted(row.__struct_fields__, key=lambda name: name == "encrypted")
     return TablePreview(row.table, 0, {name: FieldPreview(name, treatment(name)) for name in names})

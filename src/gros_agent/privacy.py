@@ -11,8 +11,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 import regex
+from msgspec import UNSET
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.redaction import redacted
 from gros_agent.settings.secrets import Secrets, UsernamePattern
 from gros_agent.tables.schema import NOBODY, Row
 
@@ -50,16 +52,18 @@ class Pseudonymiser:
     """Replaces the personal fields of rows.
 
     With ``secrets`` they become pseudonyms. Without, they stay as they are, which is what the caller must have been
-    asked for explicitly: ``plain=True``; anything else raises :class:`ConfigurationError`.
+    asked for explicitly: ``plain=True``; anything else raises :class:`ConfigurationError`. With ``redact`` people are
+    taken out of free text, too, as far as they can be told there.
     """
 
-    def __init__(self, secrets: Secrets | None, *, plain: bool = False) -> None:
+    def __init__(self, secrets: Secrets | None, *, plain: bool = False, redact: bool = False) -> None:
         if secrets is None and not plain:
             raise ConfigurationError(
                 "there are no secrets for this project, so no personal data is written",
                 "register the project with its controller, or make secrets of your own",
             )
         self._secrets = secrets
+        self._redacts = redact and secrets is not None
         self._usernames = tuple(map(_compile, secrets.usernames)) if secrets else ()
         self._known: dict[str, str] = {}
         self._known_usernames: dict[str, str] = {}
@@ -71,10 +75,11 @@ class Pseudonymiser:
 
     def rows(self, rows: Sequence[R]) -> Pseudonymised[R]:
         """Pseudonymise rows of one table; the given ones are left as they are."""
-        personal = type(rows[0]).personal if rows else ()
-        if not personal:
+        table = type(rows[0]) if rows else Row
+        free_text = table.free_text if self._redacts else ()
+        if not table.personal and not free_text:
             return Pseudonymised(rows, _MAKER)
-        return Pseudonymised([self._row(row, personal) for row in rows], _MAKER)
+        return Pseudonymised([self._row(row, table.personal, free_text) for row in rows], _MAKER)
 
     def field(self, name: str, value: str) -> str:
         """The pseudonym of one personal field's value."""
@@ -85,9 +90,18 @@ class Pseudonymiser:
         known = self._known.get(value)
         return known if known is not None else self._remember(self._known, value, pseudonym(value, self._secrets))
 
-    def _row(self, row: R, personal: tuple[str, ...]) -> R:
+    @property
+    def redacts(self) -> bool:
+        """Whether people are taken out of free text."""
+        return self._redacts
+
+    def _row(self, row: R, personal: tuple[str, ...], free_text: tuple[str, ...]) -> R:
         changes = {name: self.field(name, getattr(row, name)) for name in personal}
-        changes["encrypted"] = "1" if self.encrypts else "0"
+        if personal:
+            changes["encrypted"] = "1" if self.encrypts else "0"
+        for name in free_text:
+            if (text := getattr(row, name)) is not UNSET:
+                changes[name] = redacted(name, text, self.field)
         return msgspec.structs.replace(row, **changes)
 
     def _username(self, value: str, secrets: Secrets) -> str:

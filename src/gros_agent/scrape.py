@@ -55,7 +55,7 @@ def load_pseudonymiser(settings: Settings, project: str, options: ScrapeOptions)
     if path is not None:
         if not secrets.is_private(path):
             log.warning("%s can be read by others: chmod 600 %s", path, path)
-        return Pseudonymiser(secrets.read(path))
+        return Pseudonymiser(secrets.read(path), redact=options.redact_text)
     if options.no_secrets or settings.no_secrets:
         log.warning("PROJECT %s HAS NO SECRETS: names and addresses are written as they are", project)
         return Pseudonymiser(None, plain=True)

@@ -176,6 +176,14 @@ timeout_option = click.option(
 )
 
 
+redact_option = click.option(
+    "--redact-text",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_REDACT_TEXT",
+    help="Replace mentions, e-mail addresses and trailers in free text by pseudonyms, too.",
+)
+
 ssh_option = click.option(
     "--ssh", metavar="HOST", cls=EnvironmentOption, envvar="GROS_AGENT_SSH", help="Host of the controller."
 )

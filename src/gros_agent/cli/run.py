@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gros_agent.cli.options import current, global_options, project_option, source_option
+from gros_agent.cli.options import current, global_options, project_option, redact_option, source_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ Example:
 @click.command("run", epilog=EPILOG)
 @project_option
 @source_option
+@redact_option
 @click.option(
     "--skip-preflight",
     is_flag=True,
@@ -45,7 +46,13 @@ Example:
 @global_options
 @click.pass_context
 def command(
-    ctx: click.Context, *, projects: tuple[str, ...], entries: tuple[str, ...], skip_preflight: bool, trigger: str
+    ctx: click.Context,
+    *,
+    projects: tuple[str, ...],
+    entries: tuple[str, ...],
+    redact_text: bool,
+    skip_preflight: bool,
+    trigger: str,
 ) -> int:
     """Go the whole way for each project: register, preflight, scrape, export.
 
@@ -67,9 +74,8 @@ def command(
         chosen = pipeline.choose_projects(settings, projects)
         checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
         extra = parse(entries, Path.cwd())
-        return chain.run_projects(
-            load, chosen, checks, ScrapeOptions(extra=extra), trigger, _Printer(bars, as_json=as_json)
-        )
+        options = ScrapeOptions(extra=extra, redact_text=redact_text)
+        return chain.run_projects(load, chosen, checks, options, trigger, _Printer(bars, as_json=as_json))
 
 
 class _Printer:

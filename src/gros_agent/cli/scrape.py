@@ -12,6 +12,7 @@ from gros_agent.cli.options import (
     global_options,
     json_option,
     project_option,
+    redact_option,
     source_option,
     timeout_option,
 )
@@ -48,6 +49,7 @@ def _flag(name: str, text: str) -> Callable[[F], F]:
     envvar="GROS_AGENT_REPOS",
     help="Folder for local clones; state/repos in the home by default.",
 )
+@redact_option
 @timeout_option
 @json_option
 @global_options
@@ -64,6 +66,7 @@ def command(
     no_ssh: bool,
     discard: bool,
     repos: Path | None,
+    redact_text: bool,
     timeout: float,
     as_json: bool,
 ) -> int:
@@ -87,6 +90,7 @@ def command(
         no_ssh=no_ssh,
         clones=repos.absolute() if repos else None,
         silence=timeout,
+        redact_text=redact_text,
     )
     told: list[Any] = []
     with console.ProgressBars(shown=not current(ctx).quiet) as bars:
