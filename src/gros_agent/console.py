@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gros_agent.delivery import Export, Receipt
     from gros_agent.demo import Shown
     from gros_agent.registration import Registered
+    from gros_agent.source_keys import Published
     from gros_agent.sources.bigboat import BigBoatStatus
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -199,6 +200,14 @@ def print_registrations(done: "Sequence[Registered]") -> None:
         for name, text in one.rows().items():
             table.add_row(name, Text(text))
         console().print(table)
+
+
+def print_published(published: "Sequence[Published]") -> None:
+    """Show what became of the public key at the systems that it was given to."""
+    for one in published:
+        console().print(f"{one.project}: key {one.key} at {one.host}: {one.error or one.outcome}", markup=False)
+        if one.hint:
+            console().print(f"  what to do: {one.hint}", markup=False)
 
 
 def print_export(export: "Export") -> None:

@@ -62,7 +62,7 @@ def plan(settings: Settings, project: str, key: Path | None, *, rotate: bool) ->
     path = key or settings.key
     if rotate or not path.exists():
         return f"a new public key, to be made at {path}, as agent {agent_key(settings, project)}"
-    return f"{_public_line(path)}, as agent {agent_key(settings, project)}"
+    return f"{public_line(path)}, as agent {agent_key(settings, project)}"
 
 
 def register(settings: Settings, project: str, options: Options) -> Registered:
@@ -77,7 +77,7 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
     finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
     made = _make_pair(path, rotate=rotate)
     used = _next(path) if rotate else path
-    answer = ControllerClient(settings).register(project, _public_line(used))
+    answer = ControllerClient(settings).register(project, public_line(used))
     if rotate:
         with storage_errors(path.parent):
             _public(used).replace(_public(path))
@@ -135,7 +135,7 @@ def _write_pair(path: Path, name: str) -> None:
         replace_file(path, content, 0o600)  # all at once: half a key would stand in the way of every later run
 
 
-def _public_line(path: Path) -> str:
+def public_line(path: Path) -> str:
     """The one line of a public key, the same bytes each time: as its file has it, without a newline at its end."""
     private = read_private_key(path)
     line = _public(path).read_text(encoding="utf-8").strip() if _public(path).exists() else ""

@@ -33,6 +33,8 @@ OPERATIONS = (
     "Check",
     "Owned",
 )
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+"""The one that GitHub publishes."""
 Item = dict[str, Any]
 
 
@@ -122,7 +124,7 @@ class GitHub:
         self.replay.route("keys", "/api/v3/user/keys", lambda asked: paged(asked, self.keys, self.replay.url))
         self.replay.route("add key", "/api/v3/user/keys", self.add_key, "POST")
         self.replay.route("remove key", r"/api/v3/user/keys/(\d+)", self.remove_key, "DELETE")
-        self.replay.route("meta", "/api/v3/meta", lambda _: json_answer({"ssh_keys": ["ssh-ed25519 AAAA"]}))
+        self.replay.route("meta", "/api/v3/meta", lambda _: json_answer({"ssh_keys": [HOST_KEY]}))
 
     @property
     def api(self) -> str:

@@ -46,6 +46,29 @@ Example:
     help="Replace the key pair by a new one; the old one stays until the controller took the new one.",
 )
 @click.option(
+    "--source/--no-source",
+    "to_sources",
+    default=False,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_SOURCE_KEYS",
+    help="Add the public key to the user's keys on the systems that the project's sources lie on.",
+)
+@click.option(
+    "--gitlab",
+    metavar="HOST",
+    multiple=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_GITLAB",
+    help="Add it on this GitLab host; may be given several times.",
+)
+@click.option(
+    "--credentials",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_CREDENTIALS",
+    help="Add the keys of hosts that have one of their own in credentials.cfg on those hosts.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     cls=EnvironmentOption,
@@ -65,6 +88,9 @@ def command(
     cert: Path | None,
     known_hosts: Path | None,
     rotate: bool,
+    to_sources: bool,
+    gitlab: tuple[str, ...],
+    credentials: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -72,19 +98,25 @@ def command(
 
     Makes the key pair if it is missing, sends the public part, stores the project's secrets and pins the controller's
     SSH host key. The controller clears what the agent has there, so open deliveries are finished first.
+
+    With --source, --gitlab or --credentials the public key goes to systems that sources lie on, too, titled "GROS agent
+    for the KEY project"; an old one of that title is replaced. Needs a token that may write keys.
     """
-    from gros_agent import console, pipeline, registration  # noqa: PLC0415 (commands load what they need)
+    from gros_agent import console, pipeline, registration, source_keys  # noqa: PLC0415 (commands load what they need)
     from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
 
     settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh))
     chosen = pipeline.choose_projects(settings, projects)
     key = path.absolute() if path else None
+    where = source_keys.Where(to_sources, gitlab, credentials)
     if dry_run:
         host, port = ControllerClient(settings).host
         for project in chosen:
             plan = registration.plan(settings, project, key, rotate=rotate)
             click.echo(f"{project}: would send {plan} to https://{host}:{port}/auth/agent.py")
+            for one in source_keys.publish(settings, project, where, key, dry_run=True):
+                click.echo(f"{project}: {one.host}: {one.key}: {one.error or one.outcome}")
         return ExitStatus.DONE
     done = [
         registration.register(
@@ -92,8 +124,11 @@ def command(
         )
         for number, project in enumerate(chosen)
     ]
+    published = [one for project in chosen for one in source_keys.publish(settings, project, where, key, dry_run=False)]
     if as_json:
-        click.echo(json.dumps([one.rows() for one in done], indent=2))
+        keys = [{"project": one.project, "host": one.host, "key": one.error or one.outcome} for one in published]
+        click.echo(json.dumps([*(one.rows() for one in done), *keys], indent=2))
     else:
         console.print_registrations(done)
-    return ExitStatus.DONE
+        console.print_published(published)
+    return ExitStatus.PARTLY if any(one.error for one in published) else ExitStatus.DONE

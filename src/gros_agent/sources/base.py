@@ -7,7 +7,7 @@ rows, block by block; who called it pseudonymises and writes them.
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
@@ -93,6 +93,22 @@ class Source(Protocol):
 
         Raises :class:`SourceError` when the source can't be collected.
         """
+        ...
+
+
+@runtime_checkable
+class KeyPublisher(Protocol):
+    """A source whose system keeps the public SSH keys of its users."""
+
+    def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
+        """Give the system a public key of the user whose token it is, and say in a word what became of it.
+
+        A key of the same title and another text is replaced. Raises :class:`SourceError`.
+        """
+        ...
+
+    def host_keys(self, context: Context) -> Sequence[str]:
+        """The SSH host keys that the system publishes, as OpenSSH has them; none where it publishes none."""
         ...
 
 

@@ -3,7 +3,8 @@
 - :mod:`.access` finds the API and the credentials, and explains refusals,
 - :mod:`.graphql` sends queries, :mod:`.queries` has their texts and the shapes of their answers,
 - :mod:`.collect` goes through pull requests and issues page by page, :mod:`.rows` makes rows of them,
-- :mod:`.comments` asks for comments on commits, which need the REST API.
+- :mod:`.comments` asks for comments on commits, which need the REST API,
+- :mod:`.keys` gives the token's user a public key.
 
 The API is described at https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
 """
@@ -47,6 +48,18 @@ class GitHubSource:
         from gros_agent.sources.github import collect  # noqa: PLC0415 (slow to import, and not every project needs it)
 
         return (yield from collect.collect(context, since))
+
+    def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
+        """Give the token's user a public key."""
+        from gros_agent.sources.github import keys  # noqa: PLC0415 (slow to import, and not every project needs it)
+
+        return keys.publish(context, title, line, dry_run=dry_run)
+
+    def host_keys(self, context: Context) -> Sequence[str]:
+        """The host keys that GitHub publishes."""
+        from gros_agent.sources.github import keys  # noqa: PLC0415 (slow to import, and not every project needs it)
+
+        return keys.host_keys(context)
 
 
 SOURCE = GitHubSource()
