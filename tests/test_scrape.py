@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from support import reference
 from support.agent import Agent, Finished, give_secrets, table
 from support.exotic import exotic
 from support.repository import Repository, linear_history
@@ -30,6 +32,23 @@ def ready(agent: Agent) -> Agent:
 
 def versions(agent: Agent) -> list[str]:
     return [row["version_id"] for row in table(agent, "data_vcs_versions")]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a scrape left: its commits, and the commit and path of each change."""
+
+    output: str
+    commits: list[str]
+    paths: list[tuple[str, str]]
+
+    @classmethod
+    def collected(cls, agent: Agent, source: str) -> "Batch":
+        """Scrape a source."""
+        done = agent.scrape("--source", source)
+        assert done.status == 0, done
+        paths = [(row["version_id"], row["file"]) for row in table(agent, "data_change_path")]
+        return cls(done.output, versions(agent), paths)
 
 
 class TestIncrements:
@@ -78,6 +97,54 @@ class TestIncrements:
         assert "history was rewritten" in done.output
         assert base[:12] in done.output
         assert versions(ready) == [other]
+
+    @pytest.mark.parametrize("options", ["", "skip_stats=true\n"])
+    def test_much_happens_between_two_scrapes(
+        self, ready: Agent, repository: Repository, tmp_path: Path, options: str
+    ) -> None:
+        """New commits, a force-push and another default branch: no commit is lost, and none comes twice.
+
+        One of the commits that were rewritten is merged again, so it is still reachable and has been collected.
+        """
+        origin = tmp_path / "origins" / "code.git"
+        repository.git("init", "--quiet", "--bare", "--initial-branch=main", str(origin))
+        repository.git("--git-dir", str(origin), "config", "uploadpack.allowFilter", "true")
+        for number in range(20):
+            repository.commit(f"old {number}", {"a": f"{number}\n", f"file{number}": "x\n"})
+        repository.git("push", "--quiet", str(origin), "main")
+        old = repository.head
+        (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\n{options}")
+        with git_daemon(origin.parent) as port:
+            source = f"git:code=git://127.0.0.1:{port}/{origin.name}"
+            first = Batch.collected(ready, source)
+            repository.git("checkout", "--quiet", "-b", "topic", "HEAD~2")
+            repository.commit("on the topic", {"topic": "1\n"})
+            repository.git("checkout", "--quiet", "main")
+            repository.git("reset", "--quiet", "--hard", "HEAD~3")
+            rewritten = [repository.commit(f"again {number}", {"b": f"{number}\n", "c": "x\n"}) for number in (1, 2)]
+            for number in range(10):
+                repository.commit(f"new {number}", {"d": f"{number}\n", f"new{number}": "y\n"})
+            repository.git("merge", "--quiet", "--no-ff", "-m", "Merge branch 'topic'", "topic")
+            repository.git("push", "--quiet", str(origin), "main:refs/heads/trunk")
+            repository.git("--git-dir", str(origin), "symbolic-ref", "HEAD", "refs/heads/trunk")
+            repository.git("push", "--quiet", "--force", str(origin), f"{rewritten[0]}:refs/heads/main")
+            repository.git("push", "--quiet", str(origin), ":refs/heads/main")
+            second = Batch.collected(ready, source)
+            third = Batch.collected(ready, source)
+        words = " ".join(second.output.split())
+        assert f"history was rewritten since {old[:12]}: collected from what is left in common" in words
+        reachable = repository.git("rev-list", "--topo-order", "--reverse", "HEAD").splitlines()
+        gone = repository.git("rev-list", old, "^HEAD").splitlines()
+        assert len(gone) == 2
+        assert set(gone) < set(first.commits)
+        assert set(rewritten) < set(second.commits)
+        assert second.commits == [commit for commit in reachable if commit not in first.commits]
+        assert Counter(first.commits + second.commits) == Counter(reachable + gone)
+        wanted = Counter((row["version_id"], row["file"]) for row in reference.rows(origin, "HEAD", "code")[1])
+        found = Counter(path for path in first.paths + second.paths if path[0] not in gone)
+        assert found == (Counter() if options else wanted)
+        assert third.commits == third.paths == []
+        assert "rewritten" not in third.output
 
     def test_commit_of_the_tracker_is_gone(self, ready: Agent, repository: Repository) -> None:
         commit = repository.commit("one", {"a": "1"})
