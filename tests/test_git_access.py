@@ -84,6 +84,17 @@ class TestHttps:
                 elif status:
                     assert "the host's certificate is not trusted" in " ".join(done.output.split())
 
+    @pytest.mark.parametrize(("value", "status"), [("true", 0), ("1", 0), ("false", 3), ("-", 3), ("", 3)])
+    def test_certificates_are_not_verified(
+        self, ready: Agent, repository: Repository, tls: tuple[Path, Path], value: str, status: int
+    ) -> None:
+        with git_http(repository.path.parent, "reader", "right", tls) as server:
+            section = f"[127.0.0.1]\nusername=reader\npassword=right\nport={server.port}\n"
+            (ready.home / "credentials.cfg").write_text(f"{section}unsafe_hosts={value}\n")
+            done = ready.scrape("--source", "git=https://127.0.0.1/repository")
+        assert done.status == status, done
+        assert bool(server.authorizations) == (status == 0)
+
 
 class TestHttp:
     def test_password_of_the_host(self, ready: Agent, repository: Repository) -> None:
@@ -128,6 +139,35 @@ class TestHttp:
         assert done.status == 3
         assert server.authorizations == []
 
+    def test_another_host(self, ready: Agent, repository: Repository) -> None:
+        """A section leads to another host, its port and its section; where that one leads to does not count."""
+        source = ("--full", "--source", "git=http://old.example:1/repository")
+        with git_http(repository.path.parent, "reader", CANARY) as server:
+            there = f"127.0.0.1:{server.port}"
+            text = f"[old.example]\nhost={there}\nusername=other\npassword=wrong\nport=2\n"
+            section = f"[{there}]\nusername=reader\npassword={CANARY}\nport=\nhost=none.example\n"
+            (ready.home / "credentials.cfg").write_text(text + section)
+            done = ready.scrape(*source)
+            assert done.status == 0, done
+            assert len(set(server.authorizations)) == 1
+            blocked = ready.scrape(*source, variables={"GATHERER_URL_BLACKLIST": "http://127.0.0.1:*"})
+            assert blocked.status == 3
+            assert "is blocked by http://127.0.0.1:*" in " ".join(blocked.output.split())
+            # the port that a section has itself wins
+            closed = section.replace(there, "127.0.0.1").replace("port=", "port=1")
+            (ready.home / "credentials.cfg").write_text(text + closed)
+            assert ready.scrape(*source).status == 3
+        assert (ready.home / "state" / "repos" / "TEST").exists()
+        assert len(table(ready, "data_vcs_versions")) == 1
+
+    def test_strip_is_for_ssh(self, ready: Agent, repository: Repository) -> None:
+        with git_http(repository.path.parent.parent, "reader", CANARY) as server:
+            section = f"[127.0.0.1]\nusername=reader\npassword={CANARY}\nstrip={repository.path.parent.name}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            url = f"http://127.0.0.1:{server.port}/{repository.path.parent.name}/repository"
+            done = ready.scrape("--source", f"git={url}")
+        assert done.status == 0, done
+
     def test_another_port(self, ready: Agent, repository: Repository) -> None:
         with git_http(repository.path.parent, "reader", CANARY) as server:
             section = f"[127.0.0.1]\nusername=reader\npassword={CANARY}\nport={server.port}\n"
@@ -150,6 +190,35 @@ class TestSsh:
                 assert len(table(ready, "data_vcs_versions")) == 1
             done = ready.scrape("--source", f"git=127.0.0.1:{repository.path}", "--full", variables=variables)
             assert done.status == 0, done
+
+    def test_strip(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
+        """The first part of a web address's path goes when it becomes an SSH one, and is left in every other."""
+        path = repository.path
+        with ssh_server(tmp_path / "ssh") as server:
+            for strip, url, status in (
+                ("web", f"https://127.0.0.1/web{path}", 0),
+                ("/web/", f"https://127.0.0.1:1/web{path}", 0),
+                ("we", f"https://127.0.0.1/web{path}", 3),
+                ("-", f"https://127.0.0.1/web{path}", 3),
+                ("web", f"https://127.0.0.1{path}", 0),
+                (path.parts[1], f"ssh://127.0.0.1{path}", 0),
+                (path.parts[1], f"127.0.0.1:{path}", 0),
+            ):
+                self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}\nstrip={strip}")
+                done = ready.scrape("--source", f"git={url}", "--full", variables={"THE_KEY": str(server.key)})
+                assert done.status == status, (strip, url, done)
+                assert not status or "there is no such repository" in " ".join(done.output.split())
+
+    @pytest.mark.parametrize("form", ["ssh://old.example:1{}", "old.example:{}", "https://old.example:1{}"])
+    def test_another_host(self, ready: Agent, repository: Repository, tmp_path: Path, form: str) -> None:
+        with ssh_server(tmp_path / "ssh") as server:
+            text = f"env=THE_KEY\nusername={server.user}\n[old.example]\nhost=127.0.0.1:{server.port}\nport=2"
+            self.section(ready, text)
+            url = form.format(repository.path)
+            done = ready.scrape("--source", f"git={url}", variables={"THE_KEY": str(server.key)})
+        assert done.status == 0, done
+        pinned = (ready.home / "state" / "known_hosts").read_text()
+        assert pinned.startswith(f"[127.0.0.1]:{server.port} ")
 
     @pytest.mark.parametrize("change", ["mode", "line ends", "end"])
     def test_key_that_ssh_would_refuse(self, ready: Agent, repository: Repository, tmp_path: Path, change: str) -> None:
@@ -195,6 +264,25 @@ class TestSsh:
             assert "another SSH key than the one that was pinned" in " ".join(done.output.split())
             self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}\nunsafe_hosts=true")
             assert ready.scrape(*source, variables=variables).status == 0
+
+    @pytest.mark.parametrize(("value", "pins"), [("true", False), ("no", True)])
+    def test_host_key_is_not_verified(
+        self, ready: Agent, repository: Repository, tmp_path: Path, value: str, *, pins: bool
+    ) -> None:
+        """What is not verified is not pinned either, and what was pinned before does not count."""
+        pinned = ready.home / "state" / "known_hosts"
+        pinned.parent.mkdir()
+        with ssh_server(tmp_path / "ssh") as server:
+            self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}\nunsafe_hosts={value}")
+            source = ("--source", f"git=ssh://127.0.0.1{repository.path}", "--full")
+            variables = {"THE_KEY": str(server.key)}
+            assert ready.scrape(*source, variables=variables).status == 0
+            assert pinned.exists() == pins
+            other = make_key(tmp_path / "other").with_name("other.pub").read_text().rsplit(" ", 2)[0]
+            pinned.write_text(f"[127.0.0.1]:{server.port} {other}\n")
+            done = ready.scrape(*source, variables=variables)
+        assert done.status == (3 if pins else 0), done
+        assert not pins or "another SSH key than the one that was pinned" in " ".join(done.output.split())
 
     def test_refused_key(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
         with ssh_server(tmp_path / "ssh") as server:
@@ -279,9 +367,21 @@ class TestAddresses:
             access.supported_version()
 
 
-def test_git_protocol(ready: Agent, repository: Repository) -> None:
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        ("", "git://127.0.0.1:{}/repository"),
+        ("[127.0.0.1]\nport={}\n", "git://127.0.0.1/repository"),
+        ("[127.0.0.1]\nport={}\n", "git://127.0.0.1:1/repository"),
+        ("[127.0.0.1]\nport=2\n[127.0.0.1:1]\nport={}\n", "git://127.0.0.1:1/repository"),
+        ("[old.example:1]\nhost=127.0.0.1:{}\n", "git://old.example:1/repository"),
+    ],
+)
+def test_git_protocol(ready: Agent, repository: Repository, section: str, url: str) -> None:
     with git_daemon(repository.path.parent) as port:
-        assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository").status == 0
+        (ready.home / "credentials.cfg").write_text(section.format(port))
+        done = ready.scrape("--source", f"git={url.format(port)}")
+    assert done.status == 0, done
     assert len(table(ready, "data_vcs_versions")) == 1
 
 

@@ -143,7 +143,7 @@ class TestIncrements:
         wanted = Counter((row["version_id"], row["file"]) for row in reference.rows(origin, "HEAD", "code")[1])
         found = Counter(path for path in first.paths + second.paths if path[0] not in gone)
         assert found == (Counter() if options else wanted)
-        assert third.commits == third.paths == []
+        assert (third.commits, third.paths) == ([], [])
         assert "rewritten" not in third.output
 
     def test_commit_of_the_tracker_is_gone(self, ready: Agent, repository: Repository) -> None:

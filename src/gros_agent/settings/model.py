@@ -26,6 +26,7 @@ class Host:
 
     ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
     ``authorities`` is the file with the certificates that the host is verified by, instead of the system's.
+    ``address`` is the host[:port] to connect to instead, if the section leads to another one.
     """
 
     section: str = ""
@@ -33,6 +34,7 @@ class Host:
     key: Path | None = None
     unset_variable: str = ""
     authorities: Path | None = None
+    address: str = ""
 
     def get(self, option: str) -> str | None:
         """The text of an option that is not secret, or None where it is missing or switched off."""
@@ -134,16 +136,23 @@ class Settings:
 
     def host(self, name: str, port: int | None = None) -> Host:
         """What ``credentials.cfg`` has for a host; a section with the port wins, a redirection is followed once."""
-        section = self._section(name, port)
-        if section and (target := self.hosts[section].get("host")) and target.effective:
-            section = self._section(*_split_host(target.effective)) or section
+        section, address = self._section(name, port), ""
         options = self.hosts.get(section, {})
+        if (target := options.get("host")) and target.effective:
+            address = target.effective
+            other, other_port = _split_host(address)
+            section = self._section(other, other_port) or section
+            options = self.hosts[section]
+            own_port = options.get("port")
+            if other_port and not (own_port and own_port.effective):
+                options = {**options, "port": Value(str(other_port), target.origin)}
         env = options.get("env")
         variable = env.effective if env else None
         key = self._key_of(variable)
         cacert = options.get("cacert")
         authorities = self.home.resolve(cacert.effective) if cacert and cacert.effective else None
-        return Host(section, options, key, variable if variable and key is None else "", authorities)
+        unset = variable if variable and key is None else ""
+        return Host(section, options, key, unset, authorities, address)
 
     def _section(self, name: str, port: int | None) -> str:
         wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)
