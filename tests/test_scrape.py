@@ -1,5 +1,6 @@
 """Scrapes from the outside: what is new, what is an error and with which status, and what a crash leaves."""
 
+import contextlib
 import fcntl
 import json
 import random
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +21,11 @@ import pytest
 
 from support import reference
 from support.agent import Agent, Finished, give_secrets, table
+from support.controller import wait_until
 from support.exotic import exotic
+from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
-from support.servers import git_daemon
+from support.servers import git_daemon, git_http
 
 
 @pytest.fixture
@@ -599,6 +603,108 @@ class TestCrash:
         assert versions(ready) == commits
         assert Counter(path.name for path in folder.glob(".*")) == Counter([".lock", ".batch.json"])
         assert ready.scrape(*source, variables=variables).status == 6
+
+
+class TestKilledWhileItFetches:
+    """The next scrape is complete, and nothing is left of the one before: no files, and no git that runs on."""
+
+    HALF = 1_000_000
+    """Bytes on the way that are not all of it; git keeps them in a temporary file."""
+
+    @pytest.fixture
+    def origin(self, tmp_path: Path) -> Repository:
+        """A repository that takes some megabytes on its way, with a mailmap and a tag."""
+        origin = Repository.make(tmp_path / "origins" / "large")
+        origin.git("config", "uploadpack.allowFilter", "true")
+        origin.write({".mailmap": "Mapped <mapped@m.example> <ada@author.example>\n"})
+        for number in range(40):
+            origin.commit(str(number), {f"file{number}": random.Random(number).randbytes(50_000)})
+        origin.git("tag", "-a", "v1", "-m", "one")
+        return origin
+
+    def kill(self, agent: Agent, between: Proxy, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
+        """Start a scrape, and kill it when its connection has come to rest."""
+        running = agent.start("scrape", "--project", "TEST", *arguments, variables=variables)
+        wait_until(lambda: between.struck or running.poll() is not None)
+        if between.fault and between.fault.at == self.HALF:
+            wait_until(lambda: list(agent.home.rglob("tmp_pack_*")))
+        running.kill()
+        running.communicate()
+        assert running.returncode == -signal.SIGKILL
+        assert not (agent.export() / "data_vcs_versions.json").exists()
+
+    def check(self, agent: Agent, origin: Repository, *, files: bool = True) -> None:
+        assert versions(agent) == origin.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()
+        assert {row["developer"] for row in table(agent, "data_vcs_versions")} == {"Mapped"}
+        changed = [(row["version_id"], row["file"]) for row in table(agent, "data_change_path")]
+        wanted = [(row["version_id"], row["file"]) for row in reference.rows(origin.path, "HEAD", "code")[1]]
+        assert changed == (wanted if files else [])
+        assert [row["tag_name"] for row in table(agent, "data_tag")] == ["v1"]
+        self.check_leftovers(agent)
+
+    def check_leftovers(self, agent: Agent) -> None:
+        (clone,) = (agent.home / "state" / "repos" / "TEST").iterdir()
+        names = [path.name for path in clone.rglob("*")]
+        assert not [name for name in names if re.search(r"\.lock$|\.keep$|\.new$|^tmp_|^shallow|^objects.", name)]
+        assert {path.name for path in agent.export().glob(".*")} == {".lock", ".batch.json"}
+        assert programs_of(agent) == []
+
+    @pytest.mark.parametrize("options", ["", "skip_stats=true"])
+    def test_git_runs_on(self, agent: Agent, origin: Repository, options: str) -> None:
+        """Its connection stays open, and it waits for what never comes."""
+        with git_daemon(origin.path.parent) as port, proxy(port) as between:
+            (agent.home / "credentials.cfg").write_text(f"[127.0.0.1]\n{options}\n")
+            source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
+            between.set(Fault("stall", 500 if options else self.HALF, "client", connection=2))
+            self.kill(agent, between, *source)
+            assert any(b"fetch" in program for program in programs_of(agent))
+            assert agent.scrape(*source).status == 0
+            self.check(agent, origin, files=not options)
+
+    def test_over_http(self, agent: Agent, origin: Repository) -> None:
+        with git_http(origin.path.parent, "reader", "right") as server, proxy(server.port) as between:
+            (agent.home / "credentials.cfg").write_text("[127.0.0.1]\nusername=reader\npassword=right\n")
+            source = ("--no-secrets", "--source", f"git:code=http://127.0.0.1:{between.port}/large")
+            between.set(Fault("stall", self.HALF, "client"))
+            self.kill(agent, between, *source)
+            between.set(None)
+            assert agent.scrape(*source).status == 0
+            self.check(agent, origin)
+
+    @pytest.mark.parametrize("connection", [3, 4])
+    def test_before_the_mailmap_came(self, agent: Agent, origin: Repository, connection: int) -> None:
+        """A clone without files has all commits and tags by then."""
+        with git_daemon(origin.path.parent) as port, proxy(port) as between:
+            (agent.home / "credentials.cfg").write_text("[127.0.0.1]\nskip_stats=true\n")
+            source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
+            between.set(Fault("stall", 0, "client", connection=connection))
+            self.kill(agent, between, *source)
+            assert agent.scrape(*source).status == 0
+            self.check(agent, origin, files=False)
+
+    def test_clone_for_the_tags_alone(self, agent: Agent, origin: Repository) -> None:
+        with git_daemon(origin.path.parent) as port, proxy(port) as between:
+            source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
+            cleaned = {"cleanupRepos": "true"}
+            assert agent.scrape(*source, variables=cleaned).status == 0
+            (agent.export() / "data_vcs_versions.json").unlink()
+            between.set(Fault("stall", 1000, "client", connection=2))
+            self.kill(agent, between, *source, variables=cleaned)
+            assert list((agent.home / "state" / "repos" / "TEST").glob("*.temporary"))
+            new = origin.commit("new")
+            assert agent.scrape(*source).status == 0
+        assert versions(agent) == [new]
+        self.check_leftovers(agent)
+
+
+def programs_of(agent: Agent) -> list[bytes]:
+    """The argument lists of the programs that have a variable which names the agent's home."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended
+            if str(agent.home).encode() in (path / "environ").read_bytes():
+                found.append((path / "cmdline").read_bytes())
+    return found
 
 
 def test_grows_while_it_is_collected(ready: Agent, tmp_path: Path) -> None:
