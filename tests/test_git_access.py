@@ -1,7 +1,9 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
 import json
+import random
 import shutil
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +15,11 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
+from gros_agent.sources.git.clone import Remote
 from support.agent import Agent, Finished, give_secrets, table
 from support.certificates import certificate
 from support.leaks import leaks, watched_programs
+from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
 from support.servers import git_daemon, git_http, make_key, ssh_server
 
@@ -293,10 +297,11 @@ class TestSsh:
         assert "asks for a password or key that is missing or wrong" in " ".join(done.output.split())
 
 
-def resolved(url: str, options: Mapping[str, str], key: Path | None = None) -> access.Access:
+def resolved(url: str, options: Mapping[str, str], key: Path | None = None, silence: float = 120) -> access.Access:
     host = Host("h", {name: Value(text, "") for name, text in options.items()}, key)
     entry = SourceEntry("git", "x", url)
-    return access.resolve(Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h")))
+    context = Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h"), silence=silence)
+    return access.resolve(context)
 
 
 def test_machine_without_ssh(ready: Agent, tmp_path: Path) -> None:
@@ -396,6 +401,71 @@ def test_block_list(ready: Agent, repository: Repository) -> None:
         assert ready.scrape("--source", f"git={url}").status == 0
     assert blocked.status == 3, blocked
     assert "is blocked by git://127.0.0.1:*" in " ".join(blocked.output.split())
+
+
+class TestStalls:
+    """A server that stops in the middle is given up, and the next scrape goes on."""
+
+    @pytest.fixture
+    def large(self, tmp_path: Path) -> Repository:
+        """A repository of some megabytes."""
+        large = Repository.make(tmp_path / "origins" / "large")
+        for number in range(40):
+            large.commit(str(number), {"a": random.Random(number).randbytes(50_000)})
+        return large
+
+    def check(self, ready: Agent, between: Proxy, url: str, fault: Fault, variables: Mapping[str, str]) -> None:
+        other = ("--source", f"git:other={ready.home.parent / 'repository'}")
+        source = ("--source", f"git:large={url}")
+        between.set(fault)
+        started = time.monotonic()
+        done = ready.scrape(*source, *other, "--timeout", "2", variables=variables)
+        assert done.status == 3, done
+        assert between.struck
+        assert time.monotonic() - started < 20
+        words = " ".join(done.output.split())
+        assert "no sign of life for 2 s" in words
+        assert "allow more time with --timeout" in words
+        assert {row["repo_name"] for row in table(ready, "data_vcs_versions")} == {"other"}
+        between.set(None)
+        done = ready.scrape(*source, *other, variables=variables)
+        assert done.status == 0, done
+        assert len(table(ready, "data_vcs_versions")) == 40
+
+    @pytest.mark.parametrize("fault", [Fault("stall", 50, "client"), Fault("stall", 1_000_000, "client")])
+    def test_git_protocol(self, ready: Agent, large: Repository, fault: Fault) -> None:
+        with git_daemon(large.path.parent) as port, proxy(port) as between:
+            self.check(ready, between, f"git://127.0.0.1:{between.port}/large", fault, {})
+
+    @pytest.mark.parametrize("secure", [True, False])
+    @pytest.mark.parametrize("fault", [Fault("stall", 50, "client"), Fault("stall", 1_000_000, "client")])
+    def test_http(self, ready: Agent, large: Repository, tls: tuple[Path, Path], fault: Fault, *, secure: bool) -> None:
+        with (
+            git_http(large.path.parent, "reader", "right", tls if secure else None) as server,
+            proxy(server.port) as between,
+        ):
+            section = f"[localhost]\nusername=reader\npassword=right\ncacert={tls[0]}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            url = f"http{'s' if secure else ''}://localhost:{between.port}/large"
+            self.check(ready, between, url, fault, {})
+
+    def test_curl_notices_first(self, repository: Repository) -> None:
+        """Its limit is the same one, so it can win the race; what is told is the same."""
+        with git_http(repository.path.parent, "reader", "right") as server, proxy(server.port) as between:
+            between.set(Fault("stall", 200, "client", connection=2))
+            options = {"username": "reader", "password": "right"}
+            found = resolved(f"http://localhost:{between.port}/repository", options, silence=1)
+            with pytest.raises(SourceError, match="no sign of life for 30 s") as caught:
+                Remote(found, 30).advertised()
+        assert "--timeout" in caught.value.hint
+
+    @pytest.mark.integration
+    @pytest.mark.parametrize("fault", [Fault("stall", at, "client") for at in (0, 50, 1_000_000)])
+    def test_ssh(self, ready: Agent, large: Repository, tmp_path: Path, fault: Fault) -> None:
+        with ssh_server(tmp_path / "ssh") as server, proxy(server.port) as between:
+            (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\nenv=THE_KEY\nusername={server.user}\n")
+            url = f"ssh://127.0.0.1:{between.port}{large.path}"
+            self.check(ready, between, url, fault, {"THE_KEY": str(server.key)})
 
 
 class TestWhatToCollect:

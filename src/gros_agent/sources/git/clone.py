@@ -281,7 +281,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         (
             r"[Cc]ould not resolve|Name or service not known|Connection (?:refused|timed out|reset)|unable to connect"
-            r"|Failed to connect|Could not connect|No route to host|unreachable|timed out|Operation too slow"
+            r"|Failed to connect|Could not connect|No route to host|unreachable|timed out"
         ),
         "the repository's host can't be reached",
         "check its URL, the network and the proxy",
@@ -291,7 +291,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 
 def explain(done: process.Completed, silence: float) -> SourceError:
     """Turn what git said about a failure into an error for people: the reason first, git's own words after it."""
-    if done.stalled:
+    if done.stalled or "Operation too slow" in done.errors:  # curl can be the first to notice
         return SourceError(
             f"the repository's host showed no sign of life for {silence:g} s",
             "check the network, or allow more time with --timeout",
