@@ -4,7 +4,7 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from gros_agent.sources.git import access
 from gros_agent.sources.git.clone import Remote
 from support.agent import Agent, Finished, give_secrets, table
 from support.certificates import certificate
+from support.forward import forward_proxy
 from support.leaks import leaks, watched_programs
 from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
@@ -401,6 +402,82 @@ def test_block_list(ready: Agent, repository: Repository) -> None:
         assert ready.scrape("--source", f"git={url}").status == 0
     assert blocked.status == 3, blocked
     assert "is blocked by git://127.0.0.1:*" in " ".join(blocked.output.split())
+
+
+class TestProxies:
+    """A proxy takes every name for this machine, so a repository at a host that is not there came through it."""
+
+    @pytest.fixture
+    def served(self, ready: Agent, repository: Repository) -> Iterator[str]:
+        """A repository over HTTP, at a host that nobody but a proxy finds."""
+        with git_http(repository.path.parent, "reader", CANARY) as server:
+            (ready.home / "credentials.cfg").write_text(f"[code.example]\nusername=reader\npassword={CANARY}\n")
+            yield f"git=http://code.example:{server.port}/repository"
+
+    @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+    def test_http(self, ready: Agent, served: str, name: str) -> None:
+        with forward_proxy() as between:
+            variables = {name: f"http://127.0.0.1:{between.port}", "no_proxy": "other.example,.none.example"}
+            done = ready.scrape("--source", served, variables=variables)
+        assert done.status == 0, done
+        assert len(table(ready, "data_vcs_versions")) == 1
+        assert f"GET {served[4:]}/info/refs?service=git-upload-pack" in between.asked
+
+    @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy"])
+    def test_https(self, ready: Agent, repository: Repository, tmp_path: Path, name: str) -> None:
+        """The proxy opens a tunnel, and sees no password."""
+        key = tmp_path / "key.pem"
+        made = certificate(tmp_path / "made.pem", -timedelta(1), timedelta(9), ("code.example",), key)
+        with git_http(repository.path.parent, "reader", "right", (made, key)) as server, forward_proxy() as between:
+            section = f"[code.example]\nusername=reader\npassword=right\ncacert={made}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            url = f"git=https://code.example:{server.port}/repository"
+            variables = {name: f"127.0.0.1:{between.port}", "http_proxy": "http://127.0.0.1:1"}
+            done = ready.scrape("--source", url, variables=variables)
+        assert done.status == 0, done
+        assert set(between.asked) == {f"CONNECT code.example:{server.port}"}
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("no_proxy", "127.0.0.1"), ("no_proxy", "a.example,127.0.0.1"), ("NO_PROXY", "127.0.0.1"), ("no_proxy", "*")],
+    )
+    def test_none_for_a_host(self, ready: Agent, repository: Repository, name: str, value: str) -> None:
+        with git_http(repository.path.parent, "reader", "right") as server, forward_proxy() as between:
+            (ready.home / "credentials.cfg").write_text("[127.0.0.1]\nusername=reader\npassword=right\n")
+            source = ("--full", "--source", f"git=http://127.0.0.1:{server.port}/repository")
+            proxies = {"http_proxy": f"http://127.0.0.1:{between.port}"}
+            assert ready.scrape(*source, variables={**proxies, name: value}).status == 0
+            assert between.asked == []
+            assert ready.scrape(*source, variables=proxies).status == 0
+            assert between.asked
+
+    def test_environment_file(self, ready: Agent, served: str) -> None:
+        """It wins over the process's own variables, and a falsy value switches one off."""
+        with forward_proxy() as between:
+            (ready.home / "env").write_text(f"export http_proxy=http://127.0.0.1:{between.port}\nall_proxy=-\n")
+            variables = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+            assert ready.scrape("--source", served, variables=variables).status == 0
+            assert between.asked
+
+    def test_password(self, ready: Agent, served: str) -> None:
+        with forward_proxy("me:open s3same") as between, watched_programs("open%20s3same") as seen:
+            for password, status in (("open%20s3same", 0), ("wrong", 3)):
+                variables = {"http_proxy": f"http://me:{password}@127.0.0.1:{between.port}"}
+                done = ready("--log", "DEBUG", "scrape", "--project", "TEST", "--source", served, variables=variables)
+                assert done.status == status, done
+                assert "s3same" not in done.output + done.errors
+        assert not any(b"s3same" in program.arguments for program in seen)
+        assert leaks(ready.home, "s3same") == []
+
+    def test_one_that_is_not_there(self, ready: Agent, served: str) -> None:
+        done = ready.scrape("--source", served, variables={"http_proxy": "http://127.0.0.1:1"})
+        assert done.status == 3
+        assert "check its URL, the network and the proxy" in " ".join(done.output.split())
+
+    def test_other_transports_need_none(self, ready: Agent, repository: Repository) -> None:
+        with git_daemon(repository.path.parent) as port:
+            variables = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+            assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository", variables=variables).status == 0
 
 
 class TestStalls:

@@ -12,7 +12,7 @@ from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, no_progress
+from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, named_proxies, no_progress
 from gros_agent.sources.capacity import Capacity
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import TABLES, Row
@@ -115,6 +115,7 @@ def source_context(
         silence=options.silence,
         capacity=capacity or Capacity(),
         progress=of_source,
+        proxies=named_proxies(settings.environment.get),
     )
 
 
