@@ -21,53 +21,61 @@ class ForwardProxy:
     asked: list[str] = field(default_factory=list)
 
 
+class _Listener(ThreadingHTTPServer):
+    def __init__(self, wanted: str | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.wanted = wanted
+        self.running = ForwardProxy(self.server_address[1])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Listener
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.forward()
+
+    def do_POST(self) -> None:
+        self.forward()
+
+    def forward(self) -> None:
+        if self.is_welcome():
+            status, headers, content = _forwarded(self)
+            self.send_response(status)
+            for name, text in headers:
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(content)
+
+    def do_CONNECT(self) -> None:
+        if self.is_welcome():
+            self.send_response(200)
+            self.end_headers()
+            _tunnel(self.connection, int(self.path.rpartition(":")[2]))
+            self.close_connection = True
+
+    def is_welcome(self) -> bool:
+        self.server.running.asked.append(f"{self.command} {self.path}")
+        if self.server.wanted in {None, self.headers.get("Proxy-Authorization")}:
+            return True
+        self.send_response(407)
+        self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
+
+
 @contextlib.contextmanager
 def forward_proxy(credentials: str | None = None) -> Iterator[ForwardProxy]:
     """Run one that takes every host's name for this machine; ``credentials`` (``user:password``) are asked for."""
     wanted = "Basic " + base64.b64encode(credentials.encode()).decode() if credentials else None
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.forward()
-
-        def do_POST(self) -> None:
-            self.forward()
-
-        def forward(self) -> None:
-            if self.is_welcome():
-                status, headers, content = _forwarded(self)
-                self.send_response(status)
-                for name, text in headers:
-                    self.send_header(name, text)
-                self.end_headers()
-                self.wfile.write(content)
-
-        def do_CONNECT(self) -> None:
-            if self.is_welcome():
-                self.send_response(200)
-                self.end_headers()
-                _tunnel(self.connection, int(self.path.rpartition(":")[2]))
-                self.close_connection = True
-
-        def is_welcome(self) -> bool:
-            running.asked.append(f"{self.command} {self.path}")
-            if wanted is None or self.headers.get("Proxy-Authorization") == wanted:
-                return True
-            self.send_response(407)
-            self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return False
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        running = ForwardProxy(listener.server_address[1])
+    with _Listener(wanted) as listener:
         thread = threading.Thread(target=listener.serve_forever)
         thread.start()
         try:
-            yield running
+            yield listener.running
         finally:
             listener.shutdown()
             thread.join()
