@@ -2,6 +2,7 @@
 
 Usage: python benchmarks/git_history.py REPOSITORY... [--runs N] [--cpus 0,1] [--with old,perceval,pydriller]
        python benchmarks/git_history.py --commits 1000000
+       python benchmarks/git_history.py --many 100
 
 Ours is the whole of ``gros-agent scrape --full`` with a local clone that is up to date; the first clone is timed
 apart. Plain git is one ``git log --raw --numstat -M --diff-merges=first-parent`` into a file. The others read a local
@@ -11,6 +12,9 @@ the median of the ratios round by round. Peak memory is that of the tool's own p
 come on top.
 
 With ``--commits`` the repository is made with ``git fast-import``, and only ours is run, once.
+
+With ``--many`` so many small repositories are made, and one scrape of all of them is measured against one that takes
+them one at a time: its first run, which clones them, a full one with the clones, and one that finds nothing new.
 """
 
 import argparse
@@ -36,6 +40,7 @@ status = run(sys.argv[1:])
 {PEAK}
 sys.exit(status)
 """
+ONE_AT_A_TIME = "import gros_agent.scrape\ngros_agent.scrape.AT_ONCE = 1\n" + OURS
 OLD = f"""
 import json, sys
 from gatherer.domain.source import Source
@@ -65,6 +70,8 @@ with open(sys.argv[2], "w") as stream:
         json.dump((commit.hash, commit.author.name, commit.author.email, commit.msg, changes), stream)
 {PEAK}
 """
+SMALL = 30
+"""Commits of a small repository."""
 OTHERS = {"old": ("gros-gatherer", OLD), "perceval": ("perceval", PERCEVAL), "pydriller": ("pydriller", PYDRILLER)}
 """Name → package, and the program that collects a history with it."""
 
@@ -112,6 +119,7 @@ def main() -> None:
     parser.add_argument("--with", dest="others", default="", help=f"also measure these, of {','.join(OTHERS)}")
     parser.add_argument("--tools", type=Path, help="a folder that keeps the other tools")
     parser.add_argument("--commits", type=int, help="measure the memory that a history of so many commits takes")
+    parser.add_argument("--many", type=int, help="measure a scrape of so many small repositories")
     arguments = parser.parse_args()
     if arguments.cpus:
         os.sched_setaffinity(0, {int(number) for number in arguments.cpus.split(",")})
@@ -125,6 +133,8 @@ def main() -> None:
             side_by_side(repository.resolve(), Path(temporary) / str(number), others, tools, arguments.runs)
         if arguments.commits:
             large_history(Path(temporary) / "large", arguments.commits)
+        if arguments.many:
+            many_repositories(Path(temporary) / "many", arguments.many, arguments.runs)
 
 
 def machine() -> str:
@@ -192,10 +202,18 @@ def table(compared: Sequence[Tool]) -> Iterator[str]:
 
 def large_history(folder: Path, commits: int) -> None:
     """Make a repository with many commits, and print the peak memory of collecting it."""
-    folder.mkdir()
     repository = folder / "repository.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(repository)], check=True)
-    importer = subprocess.Popen(["git", "-C", str(repository), "fast-import", "--quiet"], stdin=subprocess.PIPE)
+    make_repository(repository, commits)
+    agent = ours(folder / "home", repository)
+    done = agent.run(folder / "output")
+    print(f"\n{commits} commits: {done.wall:.1f} s with the first clone, peak memory {done.memory:.0f} MiB")
+
+
+def make_repository(path: Path, commits: int) -> None:
+    """Make a bare repository with so many commits."""
+    path.mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(path)], check=True)
+    importer = subprocess.Popen(["git", "-C", str(path), "fast-import", "--quiet"], stdin=subprocess.PIPE)
     assert importer.stdin is not None  # noqa: S101 (for the type checker)
     for number in range(commits):
         person, text, moment = number % 97, f"line {number}\n", 1_400_000_000 + number * 60
@@ -206,9 +224,43 @@ def large_history(folder: Path, commits: int) -> None:
     importer.stdin.close()
     if importer.wait():
         raise SystemExit("git fast-import failed")
-    agent = ours(folder / "home", repository)
-    done = agent.run(folder / "output")
-    print(f"\n{commits} commits: {done.wall:.1f} s with the first clone, peak memory {done.memory:.0f} MiB")
+
+
+def many_repositories(folder: Path, count: int, runs: int) -> None:
+    """Make many small repositories, and print what collecting them at once and one at a time takes."""
+    for number in range(count):
+        make_repository(folder / "origins" / f"{number}.git", SMALL)
+    sources = tuple(
+        word
+        for number in range(count)
+        for word in ("--source", f"git:r{number}={folder / 'origins' / f'{number}.git'}")
+    )
+    steps = {"with the first clones": (), "with clones, --full": ("--full",), "nothing new": ()}
+    measured: dict[tuple[str, str], list[Measured]] = {}
+    for run in range(runs):
+        for name, program in (("at once", OURS), ("one at a time", ONE_AT_A_TIME)):
+            home = folder / f"{name} {run}"
+            home.mkdir()
+            scrape = (sys.executable, "-c", program, "--home", str(home), "--quiet", "scrape", "--project", "BENCH")
+            for step, options in steps.items():
+                done = Tool(name, (*scrape, *sources, "--make-secrets", *options), home).run(folder / "output")
+                measured.setdefault((step, name), []).append(done)
+                check_rows(home, 0 if step == "nothing new" else count * SMALL)
+    print(f"\n{count} repositories with {SMALL} commits each, {runs} runs\n")
+    print("| scrape | sources | wall, s (min median max) | processor, s | cores busy |")
+    print("| --- | --- | --- | --- | --- |")
+    for (step, name), found in measured.items():
+        walls = sorted(run.wall for run in found)
+        wall, cpu = statistics.median(walls), statistics.median(run.cpu for run in found)
+        print(f"| {step} | {name} | {walls[0]:.2f} {wall:.2f} {walls[-1]:.2f} | {cpu:.2f} | {cpu / wall:.2f} |")
+
+
+def check_rows(home: Path, commits: int) -> None:
+    """Raise :class:`SystemExit` if a scrape did not write so many commits."""
+    batch = json.loads((home / "export" / "BENCH" / ".batch.json").read_text())
+    found = batch["tables"]["data_vcs_versions.json"]
+    if found != commits:
+        raise SystemExit(f"{found} commits were collected, not {commits}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Repositories behind real servers: who gets the password, what is pinned, and that no secret is left anywhere."""
 
 import json
+import random
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +15,12 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
+from gros_agent.sources.git.clone import Remote
 from support.agent import Agent, Finished, give_secrets, table
 from support.certificates import certificate
+from support.forward import forward_proxy
 from support.leaks import leaks, watched_programs
+from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
 from support.servers import git_daemon, git_http, make_key, ssh_server
 
@@ -84,6 +89,17 @@ class TestHttps:
                 elif status:
                     assert "the host's certificate is not trusted" in " ".join(done.output.split())
 
+    @pytest.mark.parametrize(("value", "status"), [("true", 0), ("1", 0), ("false", 3), ("-", 3), ("", 3)])
+    def test_certificates_are_not_verified(
+        self, ready: Agent, repository: Repository, tls: tuple[Path, Path], value: str, status: int
+    ) -> None:
+        with git_http(repository.path.parent, "reader", "right", tls) as server:
+            section = f"[127.0.0.1]\nusername=reader\npassword=right\nport={server.port}\n"
+            (ready.home / "credentials.cfg").write_text(f"{section}unsafe_hosts={value}\n")
+            done = ready.scrape("--source", "git=https://127.0.0.1/repository")
+        assert done.status == status, done
+        assert bool(server.authorizations) == (status == 0)
+
 
 class TestHttp:
     def test_password_of_the_host(self, ready: Agent, repository: Repository) -> None:
@@ -128,6 +144,35 @@ class TestHttp:
         assert done.status == 3
         assert server.authorizations == []
 
+    def test_another_host(self, ready: Agent, repository: Repository) -> None:
+        """A section leads to another host, its port and its section; where that one leads to does not count."""
+        source = ("--full", "--source", "git=http://old.example:1/repository")
+        with git_http(repository.path.parent, "reader", CANARY) as server:
+            there = f"127.0.0.1:{server.port}"
+            text = f"[old.example]\nhost={there}\nusername=other\npassword=wrong\nport=2\n"
+            section = f"[{there}]\nusername=reader\npassword={CANARY}\nport=\nhost=none.example\n"
+            (ready.home / "credentials.cfg").write_text(text + section)
+            done = ready.scrape(*source)
+            assert done.status == 0, done
+            assert len(set(server.authorizations)) == 1
+            blocked = ready.scrape(*source, variables={"GATHERER_URL_BLACKLIST": "http://127.0.0.1:*"})
+            assert blocked.status == 3
+            assert "is blocked by http://127.0.0.1:*" in " ".join(blocked.output.split())
+            # the port that a section has itself wins
+            closed = section.replace(there, "127.0.0.1").replace("port=", "port=1")
+            (ready.home / "credentials.cfg").write_text(text + closed)
+            assert ready.scrape(*source).status == 3
+        assert (ready.home / "state" / "repos" / "TEST").exists()
+        assert len(table(ready, "data_vcs_versions")) == 1
+
+    def test_strip_is_for_ssh(self, ready: Agent, repository: Repository) -> None:
+        with git_http(repository.path.parent.parent, "reader", CANARY) as server:
+            section = f"[127.0.0.1]\nusername=reader\npassword={CANARY}\nstrip={repository.path.parent.name}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            url = f"http://127.0.0.1:{server.port}/{repository.path.parent.name}/repository"
+            done = ready.scrape("--source", f"git={url}")
+        assert done.status == 0, done
+
     def test_another_port(self, ready: Agent, repository: Repository) -> None:
         with git_http(repository.path.parent, "reader", CANARY) as server:
             section = f"[127.0.0.1]\nusername=reader\npassword={CANARY}\nport={server.port}\n"
@@ -150,6 +195,35 @@ class TestSsh:
                 assert len(table(ready, "data_vcs_versions")) == 1
             done = ready.scrape("--source", f"git=127.0.0.1:{repository.path}", "--full", variables=variables)
             assert done.status == 0, done
+
+    def test_strip(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
+        """The first part of a web address's path goes when it becomes an SSH one, and is left in every other."""
+        path = repository.path
+        with ssh_server(tmp_path / "ssh") as server:
+            for strip, url, status in (
+                ("web", f"https://127.0.0.1/web{path}", 0),
+                ("/web/", f"https://127.0.0.1:1/web{path}", 0),
+                ("we", f"https://127.0.0.1/web{path}", 3),
+                ("-", f"https://127.0.0.1/web{path}", 3),
+                ("web", f"https://127.0.0.1{path}", 0),
+                (path.parts[1], f"ssh://127.0.0.1{path}", 0),
+                (path.parts[1], f"127.0.0.1:{path}", 0),
+            ):
+                self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}\nstrip={strip}")
+                done = ready.scrape("--source", f"git={url}", "--full", variables={"THE_KEY": str(server.key)})
+                assert done.status == status, (strip, url, done)
+                assert not status or "there is no such repository" in " ".join(done.output.split())
+
+    @pytest.mark.parametrize("form", ["ssh://old.example:1{}", "old.example:{}", "https://old.example:1{}"])
+    def test_another_host(self, ready: Agent, repository: Repository, tmp_path: Path, form: str) -> None:
+        with ssh_server(tmp_path / "ssh") as server:
+            text = f"env=THE_KEY\nusername={server.user}\n[old.example]\nhost=127.0.0.1:{server.port}\nport=2"
+            self.section(ready, text)
+            url = form.format(repository.path)
+            done = ready.scrape("--source", f"git={url}", variables={"THE_KEY": str(server.key)})
+        assert done.status == 0, done
+        pinned = (ready.home / "state" / "known_hosts").read_text()
+        assert pinned.startswith(f"[127.0.0.1]:{server.port} ")
 
     @pytest.mark.parametrize("change", ["mode", "line ends", "end"])
     def test_key_that_ssh_would_refuse(self, ready: Agent, repository: Repository, tmp_path: Path, change: str) -> None:
@@ -196,6 +270,25 @@ class TestSsh:
             self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}\nunsafe_hosts=true")
             assert ready.scrape(*source, variables=variables).status == 0
 
+    @pytest.mark.parametrize(("value", "pins"), [("true", False), ("no", True)])
+    def test_host_key_is_not_verified(
+        self, ready: Agent, repository: Repository, tmp_path: Path, value: str, *, pins: bool
+    ) -> None:
+        """What is not verified is not pinned either, and what was pinned before does not count."""
+        pinned = ready.home / "state" / "known_hosts"
+        pinned.parent.mkdir()
+        with ssh_server(tmp_path / "ssh") as server:
+            self.section(ready, f"env=THE_KEY\nusername={server.user}\nport={server.port}\nunsafe_hosts={value}")
+            source = ("--source", f"git=ssh://127.0.0.1{repository.path}", "--full")
+            variables = {"THE_KEY": str(server.key)}
+            assert ready.scrape(*source, variables=variables).status == 0
+            assert pinned.exists() == pins
+            other = make_key(tmp_path / "other").with_name("other.pub").read_text().rsplit(" ", 2)[0]
+            pinned.write_text(f"[127.0.0.1]:{server.port} {other}\n")
+            done = ready.scrape(*source, variables=variables)
+        assert done.status == (3 if pins else 0), done
+        assert not pins or "another SSH key than the one that was pinned" in " ".join(done.output.split())
+
     def test_refused_key(self, ready: Agent, repository: Repository, tmp_path: Path) -> None:
         with ssh_server(tmp_path / "ssh") as server:
             other = make_key(tmp_path / "other")
@@ -205,10 +298,11 @@ class TestSsh:
         assert "asks for a password or key that is missing or wrong" in " ".join(done.output.split())
 
 
-def resolved(url: str, options: Mapping[str, str], key: Path | None = None) -> access.Access:
+def resolved(url: str, options: Mapping[str, str], key: Path | None = None, silence: float = 120) -> access.Access:
     host = Host("h", {name: Value(text, "") for name, text in options.items()}, key)
     entry = SourceEntry("git", "x", url)
-    return access.resolve(Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h")))
+    context = Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h"), silence=silence)
+    return access.resolve(context)
 
 
 def test_machine_without_ssh(ready: Agent, tmp_path: Path) -> None:
@@ -279,9 +373,21 @@ class TestAddresses:
             access.supported_version()
 
 
-def test_git_protocol(ready: Agent, repository: Repository) -> None:
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        ("", "git://127.0.0.1:{}/repository"),
+        ("[127.0.0.1]\nport={}\n", "git://127.0.0.1/repository"),
+        ("[127.0.0.1]\nport={}\n", "git://127.0.0.1:1/repository"),
+        ("[127.0.0.1]\nport=2\n[127.0.0.1:1]\nport={}\n", "git://127.0.0.1:1/repository"),
+        ("[old.example:1]\nhost=127.0.0.1:{}\n", "git://old.example:1/repository"),
+    ],
+)
+def test_git_protocol(ready: Agent, repository: Repository, section: str, url: str) -> None:
     with git_daemon(repository.path.parent) as port:
-        assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository").status == 0
+        (ready.home / "credentials.cfg").write_text(section.format(port))
+        done = ready.scrape("--source", f"git={url.format(port)}")
+    assert done.status == 0, done
     assert len(table(ready, "data_vcs_versions")) == 1
 
 
@@ -296,6 +402,147 @@ def test_block_list(ready: Agent, repository: Repository) -> None:
         assert ready.scrape("--source", f"git={url}").status == 0
     assert blocked.status == 3, blocked
     assert "is blocked by git://127.0.0.1:*" in " ".join(blocked.output.split())
+
+
+class TestProxies:
+    """A proxy takes every name for this machine, so a repository at a host that is not there came through it."""
+
+    @pytest.fixture
+    def served(self, ready: Agent, repository: Repository) -> Iterator[str]:
+        """A repository over HTTP, at a host that nobody but a proxy finds."""
+        with git_http(repository.path.parent, "reader", CANARY) as server:
+            (ready.home / "credentials.cfg").write_text(f"[code.example]\nusername=reader\npassword={CANARY}\n")
+            yield f"git=http://code.example:{server.port}/repository"
+
+    @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+    def test_http(self, ready: Agent, served: str, name: str) -> None:
+        with forward_proxy() as between:
+            variables = {name: f"http://127.0.0.1:{between.port}", "no_proxy": "other.example,.none.example"}
+            done = ready.scrape("--source", served, variables=variables)
+        assert done.status == 0, done
+        assert len(table(ready, "data_vcs_versions")) == 1
+        assert f"GET {served[4:]}/info/refs?service=git-upload-pack" in between.asked
+
+    @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy"])
+    def test_https(self, ready: Agent, repository: Repository, tmp_path: Path, name: str) -> None:
+        """The proxy opens a tunnel, and sees no password."""
+        key = tmp_path / "key.pem"
+        made = certificate(tmp_path / "made.pem", -timedelta(1), timedelta(9), ("code.example",), key)
+        with git_http(repository.path.parent, "reader", "right", (made, key)) as server, forward_proxy() as between:
+            section = f"[code.example]\nusername=reader\npassword=right\ncacert={made}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            url = f"git=https://code.example:{server.port}/repository"
+            variables = {name: f"127.0.0.1:{between.port}", "http_proxy": "http://127.0.0.1:1"}
+            done = ready.scrape("--source", url, variables=variables)
+        assert done.status == 0, done
+        assert set(between.asked) == {f"CONNECT code.example:{server.port}"}
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("no_proxy", "127.0.0.1"), ("no_proxy", "a.example,127.0.0.1"), ("NO_PROXY", "127.0.0.1"), ("no_proxy", "*")],
+    )
+    def test_none_for_a_host(self, ready: Agent, repository: Repository, name: str, value: str) -> None:
+        with git_http(repository.path.parent, "reader", "right") as server, forward_proxy() as between:
+            (ready.home / "credentials.cfg").write_text("[127.0.0.1]\nusername=reader\npassword=right\n")
+            source = ("--full", "--source", f"git=http://127.0.0.1:{server.port}/repository")
+            proxies = {"http_proxy": f"http://127.0.0.1:{between.port}"}
+            assert ready.scrape(*source, variables={**proxies, name: value}).status == 0
+            assert between.asked == []
+            assert ready.scrape(*source, variables=proxies).status == 0
+            assert between.asked
+
+    def test_environment_file(self, ready: Agent, served: str) -> None:
+        """It wins over the process's own variables, and a falsy value switches one off."""
+        with forward_proxy() as between:
+            (ready.home / "env").write_text(f"export http_proxy=http://127.0.0.1:{between.port}\nall_proxy=-\n")
+            variables = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+            assert ready.scrape("--source", served, variables=variables).status == 0
+            assert between.asked
+
+    def test_password(self, ready: Agent, served: str) -> None:
+        with forward_proxy("me:open s3same") as between, watched_programs("open%20s3same") as seen:
+            for password, status in (("open%20s3same", 0), ("wrong", 3)):
+                variables = {"http_proxy": f"http://me:{password}@127.0.0.1:{between.port}"}
+                done = ready("--log", "DEBUG", "scrape", "--project", "TEST", "--source", served, variables=variables)
+                assert done.status == status, done
+                assert "s3same" not in done.output + done.errors
+        assert not any(b"s3same" in program.arguments for program in seen)
+        assert leaks(ready.home, "s3same") == []
+
+    def test_one_that_is_not_there(self, ready: Agent, served: str) -> None:
+        done = ready.scrape("--source", served, variables={"http_proxy": "http://127.0.0.1:1"})
+        assert done.status == 3
+        assert "check its URL, the network and the proxy" in " ".join(done.output.split())
+
+    def test_other_transports_need_none(self, ready: Agent, repository: Repository) -> None:
+        with git_daemon(repository.path.parent) as port:
+            variables = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+            assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository", variables=variables).status == 0
+
+
+class TestStalls:
+    """A server that stops in the middle is given up, and the next scrape goes on."""
+
+    @pytest.fixture
+    def large(self, tmp_path: Path) -> Repository:
+        """A repository of some megabytes."""
+        large = Repository.make(tmp_path / "origins" / "large")
+        for number in range(40):
+            large.commit(str(number), {"a": random.Random(number).randbytes(50_000)})
+        return large
+
+    def check(self, ready: Agent, between: Proxy, url: str, fault: Fault, variables: Mapping[str, str]) -> None:
+        other = ("--source", f"git:other={ready.home.parent / 'repository'}")
+        source = ("--source", f"git:large={url}")
+        between.set(fault)
+        started = time.monotonic()
+        done = ready.scrape(*source, *other, "--timeout", "2", variables=variables)
+        assert done.status == 3, done
+        assert between.struck
+        assert time.monotonic() - started < 20
+        words = " ".join(done.output.split())
+        assert "no sign of life for 2 s" in words
+        assert "allow more time with --timeout" in words
+        assert {row["repo_name"] for row in table(ready, "data_vcs_versions")} == {"other"}
+        between.set(None)
+        done = ready.scrape(*source, *other, variables=variables)
+        assert done.status == 0, done
+        assert len(table(ready, "data_vcs_versions")) == 40
+
+    @pytest.mark.parametrize("fault", [Fault("stall", 50, "client"), Fault("stall", 1_000_000, "client")])
+    def test_git_protocol(self, ready: Agent, large: Repository, fault: Fault) -> None:
+        with git_daemon(large.path.parent) as port, proxy(port) as between:
+            self.check(ready, between, f"git://127.0.0.1:{between.port}/large", fault, {})
+
+    @pytest.mark.parametrize("secure", [True, False])
+    @pytest.mark.parametrize("fault", [Fault("stall", 50, "client"), Fault("stall", 1_000_000, "client")])
+    def test_http(self, ready: Agent, large: Repository, tls: tuple[Path, Path], fault: Fault, *, secure: bool) -> None:
+        with (
+            git_http(large.path.parent, "reader", "right", tls if secure else None) as server,
+            proxy(server.port) as between,
+        ):
+            section = f"[localhost]\nusername=reader\npassword=right\ncacert={tls[0]}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            url = f"http{'s' if secure else ''}://localhost:{between.port}/large"
+            self.check(ready, between, url, fault, {})
+
+    def test_curl_notices_first(self, repository: Repository) -> None:
+        """Its limit is the same one, so it can win the race; what is told is the same."""
+        with git_http(repository.path.parent, "reader", "right") as server, proxy(server.port) as between:
+            between.set(Fault("stall", 200, "client", connection=2))
+            options = {"username": "reader", "password": "right"}
+            found = resolved(f"http://localhost:{between.port}/repository", options, silence=1)
+            with pytest.raises(SourceError, match="no sign of life for 30 s") as caught:
+                Remote(found, 30).advertised()
+        assert "--timeout" in caught.value.hint
+
+    @pytest.mark.integration
+    @pytest.mark.parametrize("fault", [Fault("stall", at, "client") for at in (0, 50, 1_000_000)])
+    def test_ssh(self, ready: Agent, large: Repository, tmp_path: Path, fault: Fault) -> None:
+        with ssh_server(tmp_path / "ssh") as server, proxy(server.port) as between:
+            (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\nenv=THE_KEY\nusername={server.user}\n")
+            url = f"ssh://127.0.0.1:{between.port}{large.path}"
+            self.check(ready, between, url, fault, {"THE_KEY": str(server.key)})
 
 
 class TestWhatToCollect:

@@ -154,6 +154,17 @@ def test_exhausted_wait() -> None:
     assert exhausted_wait({"X-RateLimit-Remaining": "0"}) is None
 
 
+def test_proxies(server: Web) -> None:
+    """What environment files name counts, but for the hosts that need none."""
+    with web(lambda asked: json_answer({"a": len(asked.path)})) as proxy:
+        named = {"http_proxy": proxy.url, "no_proxy": "elsewhere.example"}
+        client(proxies=named).get(f"{server.url}/x", dict[str, int])
+        assert [path for path, _ in proxy.asked] == [f"{server.url}/x"]
+        client(proxies={**named, "no_proxy": "127.0.0.1"}).get(f"{server.url}/x", dict[str, int])
+        client(proxies={"all_proxy": proxy.url}).get(f"{server.url}/x", dict[str, int])
+        assert (len(proxy.asked), len(server.asked)) == (2, 1)
+
+
 def test_nobody_there() -> None:
     with pytest.raises(SourceError, match="can't be reached: Connection refused"):
         client(tries=1).get(f"http://127.0.0.1:{free_port()}/", dict[str, int])

@@ -1,5 +1,6 @@
 """Programs that print nothing: one that works is left alone, one that hangs is ended."""
 
+import signal
 import time
 
 import pytest
@@ -30,3 +31,15 @@ def test_one_that_works_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
     done = process.run(["sh", "-c", "while :; do :; done"], ENVIRONMENT, silence=0.5)
     assert done.stalled
     assert time.monotonic() - start < 10
+
+
+def test_forgotten_ones_are_ended() -> None:
+    """Those with the very variable, and no others."""
+    environments = ({"GROS_TEST": "/some/folder"}, {"GROS_TEST": "/some/folder2"}, {"OTHER": "/some/folder"})
+    started = [process.start(["sleep", "60"], {**ENVIRONMENT, **one}) for one in environments]
+    try:
+        process.end_forgotten("GROS_TEST", "/some/folder")
+        assert [one.poll() for one in started] == [-signal.SIGKILL, None, None]
+    finally:
+        for one in started:
+            process.stop(one)

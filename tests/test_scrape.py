@@ -1,5 +1,6 @@
 """Scrapes from the outside: what is new, what is an error and with which status, and what a crash leaves."""
 
+import contextlib
 import fcntl
 import json
 import random
@@ -12,14 +13,19 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from support import reference
 from support.agent import Agent, Finished, give_secrets, table
+from support.controller import wait_until
 from support.exotic import exotic
+from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
-from support.servers import git_daemon
+from support.servers import git_daemon, git_http
 
 
 @pytest.fixture
@@ -30,6 +36,23 @@ def ready(agent: Agent) -> Agent:
 
 def versions(agent: Agent) -> list[str]:
     return [row["version_id"] for row in table(agent, "data_vcs_versions")]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a scrape left: its commits, and the commit and path of each change."""
+
+    output: str
+    commits: list[str]
+    paths: list[tuple[str, str]]
+
+    @classmethod
+    def collected(cls, agent: Agent, source: str) -> "Batch":
+        """Scrape a source."""
+        done = agent.scrape("--source", source)
+        assert done.status == 0, done
+        paths = [(row["version_id"], row["file"]) for row in table(agent, "data_change_path")]
+        return cls(done.output, versions(agent), paths)
 
 
 class TestIncrements:
@@ -78,6 +101,54 @@ class TestIncrements:
         assert "history was rewritten" in done.output
         assert base[:12] in done.output
         assert versions(ready) == [other]
+
+    @pytest.mark.parametrize("options", ["", "skip_stats=true\n"])
+    def test_much_happens_between_two_scrapes(
+        self, ready: Agent, repository: Repository, tmp_path: Path, options: str
+    ) -> None:
+        """New commits, a force-push and another default branch: no commit is lost, and none comes twice.
+
+        One of the commits that were rewritten is merged again, so it is still reachable and has been collected.
+        """
+        origin = tmp_path / "origins" / "code.git"
+        repository.git("init", "--quiet", "--bare", "--initial-branch=main", str(origin))
+        repository.git("--git-dir", str(origin), "config", "uploadpack.allowFilter", "true")
+        for number in range(20):
+            repository.commit(f"old {number}", {"a": f"{number}\n", f"file{number}": "x\n"})
+        repository.git("push", "--quiet", str(origin), "main")
+        old = repository.head
+        (ready.home / "credentials.cfg").write_text(f"[127.0.0.1]\n{options}")
+        with git_daemon(origin.parent) as port:
+            source = f"git:code=git://127.0.0.1:{port}/{origin.name}"
+            first = Batch.collected(ready, source)
+            repository.git("checkout", "--quiet", "-b", "topic", "HEAD~2")
+            repository.commit("on the topic", {"topic": "1\n"})
+            repository.git("checkout", "--quiet", "main")
+            repository.git("reset", "--quiet", "--hard", "HEAD~3")
+            rewritten = [repository.commit(f"again {number}", {"b": f"{number}\n", "c": "x\n"}) for number in (1, 2)]
+            for number in range(10):
+                repository.commit(f"new {number}", {"d": f"{number}\n", f"new{number}": "y\n"})
+            repository.git("merge", "--quiet", "--no-ff", "-m", "Merge branch 'topic'", "topic")
+            repository.git("push", "--quiet", str(origin), "main:refs/heads/trunk")
+            repository.git("--git-dir", str(origin), "symbolic-ref", "HEAD", "refs/heads/trunk")
+            repository.git("push", "--quiet", "--force", str(origin), f"{rewritten[0]}:refs/heads/main")
+            repository.git("push", "--quiet", str(origin), ":refs/heads/main")
+            second = Batch.collected(ready, source)
+            third = Batch.collected(ready, source)
+        words = " ".join(second.output.split())
+        assert f"history was rewritten since {old[:12]}: collected from what is left in common" in words
+        reachable = repository.git("rev-list", "--topo-order", "--reverse", "HEAD").splitlines()
+        gone = repository.git("rev-list", old, "^HEAD").splitlines()
+        assert len(gone) == 2
+        assert set(gone) < set(first.commits)
+        assert set(rewritten) < set(second.commits)
+        assert second.commits == [commit for commit in reachable if commit not in first.commits]
+        assert Counter(first.commits + second.commits) == Counter(reachable + gone)
+        wanted = Counter((row["version_id"], row["file"]) for row in reference.rows(origin, "HEAD", "code")[1])
+        found = Counter(path for path in first.paths + second.paths if path[0] not in gone)
+        assert found == (Counter() if options else wanted)
+        assert (third.commits, third.paths) == ([], [])
+        assert "rewritten" not in third.output
 
     def test_commit_of_the_tracker_is_gone(self, ready: Agent, repository: Repository) -> None:
         commit = repository.commit("one", {"a": "1"})
@@ -532,6 +603,108 @@ class TestCrash:
         assert versions(ready) == commits
         assert Counter(path.name for path in folder.glob(".*")) == Counter([".lock", ".batch.json"])
         assert ready.scrape(*source, variables=variables).status == 6
+
+
+class TestKilledWhileItFetches:
+    """The next scrape is complete, and nothing is left of the one before: no files, and no git that runs on."""
+
+    HALF = 1_000_000
+    """Bytes on the way that are not all of it; git keeps them in a temporary file."""
+
+    @pytest.fixture
+    def origin(self, tmp_path: Path) -> Repository:
+        """A repository that takes some megabytes on its way, with a mailmap and a tag."""
+        origin = Repository.make(tmp_path / "origins" / "large")
+        origin.git("config", "uploadpack.allowFilter", "true")
+        origin.write({".mailmap": "Mapped <mapped@m.example> <ada@author.example>\n"})
+        for number in range(40):
+            origin.commit(str(number), {f"file{number}": random.Random(number).randbytes(50_000)})
+        origin.git("tag", "-a", "v1", "-m", "one")
+        return origin
+
+    def kill(self, agent: Agent, between: Proxy, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
+        """Start a scrape, and kill it when its connection has come to rest."""
+        running = agent.start("scrape", "--project", "TEST", *arguments, variables=variables)
+        wait_until(lambda: between.struck or running.poll() is not None)
+        if between.fault and between.fault.at == self.HALF:
+            wait_until(lambda: list(agent.home.rglob("tmp_pack_*")))
+        running.kill()
+        running.communicate()
+        assert running.returncode == -signal.SIGKILL
+        assert not (agent.export() / "data_vcs_versions.json").exists()
+
+    def check(self, agent: Agent, origin: Repository, *, files: bool = True) -> None:
+        assert versions(agent) == origin.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()
+        assert {row["developer"] for row in table(agent, "data_vcs_versions")} == {"Mapped"}
+        changed = [(row["version_id"], row["file"]) for row in table(agent, "data_change_path")]
+        wanted = [(row["version_id"], row["file"]) for row in reference.rows(origin.path, "HEAD", "code")[1]]
+        assert changed == (wanted if files else [])
+        assert [row["tag_name"] for row in table(agent, "data_tag")] == ["v1"]
+        self.check_leftovers(agent)
+
+    def check_leftovers(self, agent: Agent) -> None:
+        (clone,) = (agent.home / "state" / "repos" / "TEST").iterdir()
+        names = [path.name for path in clone.rglob("*")]
+        assert not [name for name in names if re.search(r"\.lock$|\.keep$|\.new$|^tmp_|^shallow|^objects.", name)]
+        assert {path.name for path in agent.export().glob(".*")} == {".lock", ".batch.json"}
+        assert programs_of(agent) == []
+
+    @pytest.mark.parametrize("options", ["", "skip_stats=true"])
+    def test_git_runs_on(self, agent: Agent, origin: Repository, options: str) -> None:
+        """Its connection stays open, and it waits for what never comes."""
+        with git_daemon(origin.path.parent) as port, proxy(port) as between:
+            (agent.home / "credentials.cfg").write_text(f"[127.0.0.1]\n{options}\n")
+            source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
+            between.set(Fault("stall", 500 if options else self.HALF, "client", connection=2))
+            self.kill(agent, between, *source)
+            assert any(b"fetch" in program for program in programs_of(agent))
+            assert agent.scrape(*source).status == 0
+            self.check(agent, origin, files=not options)
+
+    def test_over_http(self, agent: Agent, origin: Repository) -> None:
+        with git_http(origin.path.parent, "reader", "right") as server, proxy(server.port) as between:
+            (agent.home / "credentials.cfg").write_text("[127.0.0.1]\nusername=reader\npassword=right\n")
+            source = ("--no-secrets", "--source", f"git:code=http://127.0.0.1:{between.port}/large")
+            between.set(Fault("stall", self.HALF, "client"))
+            self.kill(agent, between, *source)
+            between.set(None)
+            assert agent.scrape(*source).status == 0
+            self.check(agent, origin)
+
+    @pytest.mark.parametrize("connection", [3, 4])
+    def test_before_the_mailmap_came(self, agent: Agent, origin: Repository, connection: int) -> None:
+        """A clone without files has all commits and tags by then."""
+        with git_daemon(origin.path.parent) as port, proxy(port) as between:
+            (agent.home / "credentials.cfg").write_text("[127.0.0.1]\nskip_stats=true\n")
+            source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
+            between.set(Fault("stall", 0, "client", connection=connection))
+            self.kill(agent, between, *source)
+            assert agent.scrape(*source).status == 0
+            self.check(agent, origin, files=False)
+
+    def test_clone_for_the_tags_alone(self, agent: Agent, origin: Repository) -> None:
+        with git_daemon(origin.path.parent) as port, proxy(port) as between:
+            source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
+            cleaned = {"cleanupRepos": "true"}
+            assert agent.scrape(*source, variables=cleaned).status == 0
+            (agent.export() / "data_vcs_versions.json").unlink()
+            between.set(Fault("stall", 1000, "client", connection=2))
+            self.kill(agent, between, *source, variables=cleaned)
+            assert list((agent.home / "state" / "repos" / "TEST").glob("*.temporary"))
+            new = origin.commit("new")
+            assert agent.scrape(*source).status == 0
+        assert versions(agent) == [new]
+        self.check_leftovers(agent)
+
+
+def programs_of(agent: Agent) -> list[bytes]:
+    """The argument lists of the programs that have a variable which names the agent's home."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended
+            if str(agent.home).encode() in (path / "environ").read_bytes():
+                found.append((path / "cmdline").read_bytes())
+    return found
 
 
 def test_grows_while_it_is_collected(ready: Agent, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ class TestAddresses:
     def test_proxy(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """The environment names it, and Subversion reads it from a file that nobody else can."""
         monkeypatch.setenv("https_proxy", "http://us%25er:pass@proxy.example:3128")
-        monkeypatch.setenv("no_proxy", "direct.example")
+        monkeypatch.setenv("no_proxy", "direct.example, .inside.example,port.example:1")
         found = resolved("https://h.example/a", {})
         with access.private_configuration(found, tmp_path) as options:
             folder = Path(options[options.index("--config-dir") + 1])
@@ -244,7 +244,10 @@ class TestAddresses:
         for line in ("host = proxy.example", "port = 3128", "username = us%%er", "password = pass"):
             assert f"http-proxy-{line}\n" in servers
         assert "store-passwords = no" in servers
-        assert "proxy" not in resolved("https://direct.example/a", {}).servers
+        for host in ("direct.example", "Direct.example:8443", "one.inside.example", "port.example:1"):
+            assert "proxy" not in resolved(f"https://{host}/a", {}).servers
+        for host in ("indirect.example", "direct.example.org", "port.example"):
+            assert "proxy" in resolved(f"https://{host}/a", {}).servers
         assert "proxy" not in resolved("svn://h.example/a", {}).servers
 
     @pytest.mark.integration

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gros_agent.entries import is_path, parse
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.logs import Redactor
-from gros_agent.urls import host_of, split, take_credentials, without_password
+from gros_agent.urls import at_host, host_of, split, take_credentials, without_password
 
 WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/@:#?[]\\%"), min_size=1)
 
@@ -41,6 +41,20 @@ def test_credentials_never_reach_a_log(username: str, password: str) -> None:
 )
 def test_host(url: str, host: str, port: int | None) -> None:
     assert host_of(url) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "expected"),
+    [
+        ("https://host.example:1/x", "other.example", "https://other.example/x"),
+        ("ssh://git@host.example/x", "other.example:22", "ssh://git@other.example:22/x"),
+        ("git@host.example:group/x.git", "other.example:22", "git@other.example:group/x.git"),
+        ("host.example:x", "other.example", "other.example:x"),
+        ("host.example:x", "[::1]:22", "[::1]:x"),
+    ],
+)
+def test_another_host(url: str, address: str, expected: str) -> None:
+    assert at_host(url, address) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gros_agent import entries
@@ -12,11 +12,11 @@ from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, no_progress
+from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, named_proxies, no_progress
 from gros_agent.sources.capacity import Capacity
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import TABLES, Row
-from gros_agent.urls import blocking_pattern, host_of
+from gros_agent.urls import at_host, blocking_pattern, host_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,11 @@ def source_host(settings: Settings, entry: SourceEntry) -> Host:
     return settings.host(name, port) if name else Host()
 
 
+def located(entry: SourceEntry, host: Host) -> SourceEntry:
+    """Where a source is to be reached: at its own host, or at the one that stands in its place."""
+    return replace(entry, url=at_host(entry.url, host.address)) if host.address else entry
+
+
 def source_context(
     settings: Settings,
     project: str,
@@ -87,11 +92,16 @@ def source_context(
     progress: Progress = no_progress,
     capacity: Capacity | None = None,
 ) -> Context:
-    """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked."""
-    entry = part.entry
-    pattern = blocking_pattern(entry.url, settings.environment.url_blacklist)
-    if pattern is not None:
-        raise SourceError(f"{entry.url} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
+    """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked.
+
+    Where a section of the credentials file leads to another host, the source is there.
+    """
+    entry, host = part.entry, source_host(settings, part.entry)
+    there = located(entry, host)
+    for url in (entry.url, there.url):
+        pattern = blocking_pattern(url, settings.environment.url_blacklist)
+        if pattern is not None:
+            raise SourceError(f"{url} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
 
     def of_source(what: str, done: int, total: int | None) -> None:
         progress(f"{entry.name}: {what}", done, total)
@@ -99,14 +109,15 @@ def source_context(
     clones = options.clones or settings.home.state / "repos"
     folder = clones / project / _folder_name(entry)
     return Context(
-        entry=entry,
-        host=source_host(settings, entry),
+        entry=there,
+        host=host,
         folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
         known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
         capacity=capacity or Capacity(),
         blocked=settings.environment.url_blacklist,
         progress=of_source,
+        proxies=named_proxies(settings.environment.get),
     )
 
 

@@ -9,6 +9,7 @@ import selectors
 import signal
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ BUSY_SHARE = 0.1
 MAX_SILENCES = 30
 """Silences in a row after which a program is ended, whatever it does: an hour with the usual time-out."""
 _BLOCK = 64 << 10
+_ENDING_TIMES, _ENDING_PAUSE = 100, 0.02
+"""How often programs are looked for that should have ended, and the seconds in between."""
 
 _lock = threading.Lock()
 _started: "weakref.WeakSet[subprocess.Popen[bytes]]" = weakref.WeakSet()
@@ -97,6 +100,29 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+
+
+def end_forgotten(name: str, value: str) -> None:
+    """End programs that have this variable: those that an agent which was killed could not end any more.
+
+    The variable has to be one that nobody but the agent sets, and the caller the only one who may have such programs.
+    """
+    wanted = f"{name}={value}".encode()
+    for _ in range(_ENDING_TIMES):
+        found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if _has_variable(path, wanted)]
+        if not found:
+            return
+        for number in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(number, signal.SIGKILL)
+        time.sleep(_ENDING_PAUSE)
+
+
+def _has_variable(path: Path, wanted: bytes) -> bool:
+    try:
+        return wanted in path.read_bytes().split(b"\0")
+    except OSError:  # it belongs to another user, or ended meanwhile
+        return False
 
 
 class _Signs:

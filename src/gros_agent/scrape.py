@@ -19,9 +19,11 @@ from gros_agent.collection import (
     check_key,
     drain,
     list_sources,
+    located,
     parts_of,
     read_trackers,
     source_context,
+    source_host,
     tables_of,
     tracker_names,
 )
@@ -219,7 +221,7 @@ class _Scrape:
 
         with self._folder.staging() as staging:
             done = parallel.run(
-                list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: _host(task[1]), per_lane=PER_HOST
+                list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: self._host(task[1]), per_lane=PER_HOST
             )
             outcomes = tuple(one.outcome for one in done)
             if all(outcome.status for outcome in outcomes):
@@ -265,19 +267,18 @@ class _Scrape:
         log.info(words, self._project, name, outcome.items, sum(counts.values()), outcome.seconds)
         return _Collected(outcome, writer, collected.position)
 
+    def _host(self, part: Part | SourceEntry) -> str | None:
+        """The host that a part burdens, or None."""
+        entry = part.entry if isinstance(part, Part) else part
+        try:
+            return host_of(located(entry, source_host(self._settings, entry)).url)[0]
+        except SourceError:  # which is told when it is collected
+            return None
+
     def _progress(self, what: str, done: int, total: int | None) -> None:
         """Tell it one at a time: who is told need not know that there are several."""
         with self._lock:
             self._told(what, done, total)
-
-
-def _host(part: Part | SourceEntry) -> str | None:
-    """The host that a part burdens, or None."""
-    entry = part.entry if isinstance(part, Part) else part
-    try:
-        return host_of(entry.url)[0]
-    except SourceError:  # which is told when it is collected
-        return None
 
 
 def _replaced(batch: Manifest | None) -> tuple[str, ...]:

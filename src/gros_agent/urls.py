@@ -54,6 +54,18 @@ def take_credentials(url: str) -> tuple[str, str | None, str | None]:
     return urlunsplit(parts._replace(netloc=keep + host)), username, password
 
 
+def at_host(url: str, address: str) -> str:
+    """A URL with this host[:port] instead of its own. Raises :class:`SourceError` for what is no URL.
+
+    The short form has no place for a port: it goes without.
+    """
+    parts = split(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    if parts.scheme == SCP:
+        return f"{user}{at}{re.sub(r'(?<=.):[0-9]+$', '', address)}:{parts.path}"
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{address}"))
+
+
 def without_credentials(url: str) -> str:
     """A URL for people and for others: without its user name and password, which are masked where it can't be read."""
     return without_password(take_credentials(url)[0])

@@ -34,7 +34,7 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self._target = target
-        self._fault: Fault | None = None
+        self.fault: Fault | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._pairs: list[_Pair] = []
@@ -56,7 +56,7 @@ class Proxy:
         """Have this fault from the next connection on, or none. Ends the connections that there are."""
         self._drop()
         with self._lock:
-            self._fault = fault
+            self.fault = fault
             self.connections = self.struck = 0
 
     def close(self) -> None:
@@ -81,8 +81,8 @@ class Proxy:
                 return
             with self._lock:
                 self.connections += 1
-                here = self._fault is not None and self._fault.connection in {None, self.connections}
-                fault = self._fault if here else None
+                here = self.fault is not None and self.fault.connection in {None, self.connections}
+                fault = self.fault if here else None
             if fault and fault.kind == "refuse":
                 self._strike()
                 client.close()

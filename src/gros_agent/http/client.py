@@ -13,6 +13,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import should_bypass_proxies
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -101,7 +102,8 @@ class WebClient:
     count instead of the usual ones, ``blocked`` the patterns of addresses that are never asked, ``silence`` the seconds
     after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait.
     ``authentication`` gives headers anew for each request, for tokens that expire. ``traffic`` is shared by all that
-    ask the same host. Redirections are followed on the same host alone, and only with ``follows``.
+    ask the same host. Redirections are followed on the same host alone, and only with ``follows``. ``proxies`` are
+    variables such as ``https_proxy`` and ``no_proxy``; without any, those of the process count.
     """
 
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class WebClient:
     tell: Tell = lambda _: None
     explain: Explain = lambda _status, _headers, _text: None
     authentication: Callable[[], Mapping[str, Secret]] = dict
+    proxies: Mapping[str, str] = field(default_factory=dict)
     _session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
@@ -211,6 +214,7 @@ class _Call:
                 timeout=(CONNECT_SECONDS, client.silence),
                 allow_redirects=False,
                 stream=True,
+                proxies=_proxies(client.proxies, address),
                 # said here, since REQUESTS_CA_BUNDLE wins over what a session has
                 verify=client.is_safe and (str(client.authorities) if client.authorities else True),
             ) as answer:
@@ -274,6 +278,16 @@ def _carried(headers: Mapping[str, str | Secret]) -> dict[str, str]:
                 "check the key, token or password",
             )
     return carried
+
+
+def _proxies(named: Mapping[str, str], address: str) -> dict[str, str] | None:
+    """The proxies for an address, as the library takes them; an empty one is none."""
+    if not named:
+        return None
+    if should_bypass_proxies(address, no_proxy=named.get("no_proxy", "")):
+        return {"http": "", "https": ""}
+    every = named.get("all_proxy", "")
+    return {"http": named.get("http_proxy", every), "https": named.get("https_proxy", every)}
 
 
 def _content(answer: requests.Response, shown: str) -> bytes:

@@ -26,7 +26,8 @@ class Host:
 
     ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
     ``authorities`` is the file with the certificates that the host is verified by, instead of the system's, ``app_key``
-    that with the private key of a GitHub App.
+    that with the private key of a GitHub App. ``address`` is the host[:port] to connect to instead, if the section
+    leads to another one.
     """
 
     section: str = ""
@@ -35,6 +36,7 @@ class Host:
     unset_variable: str = ""
     authorities: Path | None = None
     app_key: Path | None = None
+    address: str = ""
 
     def get(self, option: str) -> str | None:
         """The text of an option that is not secret, or None where it is missing or switched off."""
@@ -136,15 +138,22 @@ class Settings:
 
     def host(self, name: str, port: int | None = None) -> Host:
         """What ``credentials.cfg`` has for a host; a section with the port wins, a redirection is followed once."""
-        section = self._section(name, port)
-        if section and (target := self.hosts[section].get("host")) and target.effective:
-            section = self._section(*_split_host(target.effective)) or section
+        section, address = self._section(name, port), ""
         options = self.hosts.get(section, {})
+        if (target := options.get("host")) and target.effective:
+            address = target.effective
+            other, other_port = _split_host(address)
+            section = self._section(other, other_port) or section
+            options = self.hosts[section]
+            own_port = options.get("port")
+            if other_port and not (own_port and own_port.effective):
+                options = {**options, "port": Value(str(other_port), target.origin)}
         env = options.get("env")
         variable = env.effective if env else None
         key = self._key_of(variable)
         unset = variable if variable and key is None else ""
-        return Host(section, options, key, unset, self._path(options, "cacert"), self._path(options, "github_app_key"))
+        authorities, app_key = self._path(options, "cacert"), self._path(options, "github_app_key")
+        return Host(section, options, key, unset, authorities, app_key, address)
 
     def _path(self, options: Mapping[str, Value], name: str) -> Path | None:
         value = options.get(name)

@@ -86,7 +86,7 @@ HOST_OPTIONS: tuple[HostOption, ...] = (
     HostOption("username.ssh", "user for SSH, where it differs", in_template=False),
     HostOption("username.http", "user for HTTP(S), where it differs", in_template=False),
     HostOption("password", "password or access token for HTTP(S)", definitions=True, secret=True),
-    HostOption("host", "the host[:port] whose section is used instead of this one", in_template=False),
+    HostOption("host", "the host[:port] to connect to instead, with the options of its section", in_template=False),
     HostOption("port", "another port for this host"),
     HostOption("protocol", "http or https, for the API where the source has an ssh URL"),
     HostOption("web_port", "port of the API"),

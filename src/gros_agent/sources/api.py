@@ -45,6 +45,7 @@ def client(
         tell=lambda words: context.progress(words, 0, None),
         explain=explain,
         authentication=authentication,
+        proxies=context.proxies,
     )
 
 

@@ -4,7 +4,8 @@ A source knows neither settings files nor the controller nor the export folder. 
 rows, block by block; who called it pseudonymises and writes them.
 """
 
-from collections.abc import Callable, Generator, Sequence
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -37,13 +38,26 @@ def no_progress(_what: str, _done: int, _total: int | None) -> None:
     """Tell nobody."""
 
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def named_proxies(variable: Callable[[str], str | None]) -> dict[str, str]:
+    """The proxies that variables name, and the hosts that need none. A name in small letters wins over one in capitals.
+
+    ``variable`` tells the value of a variable.
+    """
+    named = {name: variable(name) or variable(name.upper()) for name in _PROXIES}
+    return {name: value for name, value in named.items() if value}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What a source is given: its entry, what is configured for its host, folders, limits and someone to tell.
 
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
     seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
-    sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked.
+    sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked, ``proxies`` what
+    :func:`named_proxies` found.
     """
 
     entry: SourceEntry
@@ -54,6 +68,7 @@ class Context:
     capacity: Capacity = field(default_factory=Capacity)
     blocked: Sequence[str] = ()
     progress: Progress = field(default=no_progress)
+    proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,6 @@ from gros_agent.settings.model import Host
 from gros_agent.sources.base import Context
 from gros_agent.storage import replace_file, storage_errors
 
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-"""The variables that name proxies; in capitals, too."""
-
 _FROM_OUTSIDE = (
     *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"),
     *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),  # a name for users who have none, as in a container

@@ -5,16 +5,14 @@
 - :mod:`.sizes` asks for the sizes of objects, :mod:`.tags` reads tags.
 """
 
-import shutil
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gros_agent.errors import SourceError
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.git import access, tags
-from gros_agent.sources.git.clone import Advertised, Clone, Remote
+from gros_agent.sources.git.clone import Advertised, Clone, Remote, remove
 from gros_agent.sources.git.history import History
 from gros_agent.tables.schema import ChangePath, Row, Tag, VcsVersion
 
@@ -49,6 +47,7 @@ class GitSource:
     def _read(
         self, context: Context, since: str | None, remote: Remote, advertised: Advertised
     ) -> Generator[Sequence[Row], None, Collected]:
+        remove(_beside(context.folder))
         with_statistics = not context.host.is_on("skip_stats")
         clone = Clone(context.folder, remote, contents=with_statistics)
         if advertised.head == since and not clone.exists and not _named_tag(context, advertised):
@@ -70,22 +69,19 @@ class GitSource:
     ) -> Generator[Sequence[Row], None, Collected]:
         """Yield the tags of a repository that has no new commits, and whose clone is gone: it is not cloned again."""
         if advertised.tags:
-            with _temporary_folder(context.folder) as folder:
+            folder = _beside(context.folder)
+            try:
                 clone = Clone(folder, remote, contents=False, depth=1)
                 clone.update(advertised, context.progress)
                 yield from tags.rows(clone, context.entry.name)
+            finally:
+                remove(folder)
         return Collected(position=advertised.head, notes=advertised.notes, expected=0)
 
 
-@contextmanager
-def _temporary_folder(beside: Path) -> Iterator[Path]:
-    """A place for a folder beside another one, that is removed before and after."""
-    folder = beside.with_name(f"{beside.name}.temporary")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _beside(folder: Path) -> Path:
+    """Where a clone lies that is not kept."""
+    return folder.with_name(f"{folder.name}.temporary")
 
 
 def _named_tag(context: Context, advertised: Advertised) -> str | None:

@@ -18,7 +18,6 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.transport import (
-    PROXIES,
     address,
     authorities,
     check_key_variable,
@@ -140,11 +139,7 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
         settings.append("http.sslVerify=false")
     elif path := authorities(host) or os.environ.get("SSL_CERT_FILE"):  # which not every build of git minds by itself
         settings.append(f"http.sslCAInfo={path}")
-    environment = base_environment()
-    for name in PROXIES:
-        for variable in (name, name.upper()):
-            if variable in os.environ:
-                environment[variable] = os.environ[variable]
+    environment = {**base_environment(), **context.proxies}
     if password is not None:
         origin = f"{parts.scheme}://{parts.netloc}"
         settings += [f"credential.{origin}.helper=", f"credential.{origin}.helper={_HELPER}"]

@@ -21,6 +21,12 @@ HEAD = "refs/gros/head"
 
 _COMMITS_ONLY = "--filter=tree:0"
 """Leaves files and folders out, where the other side knows how."""
+_FETCHES_INTO = "GROS_FETCHES_INTO"
+"""The variable by which a git that fetches is known, to whoever has the folder after it."""
+_LEFTOVERS = (
+    *("**/*.lock", "packed-refs.new", "shallow_*"),
+    *("objects/pack/tmp_*", "objects/pack/*.keep", "objects/**/tmp_obj_*"),
+)
 _SHA256_DIGITS = 64
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 """Has the C library (glibc) keep the memory that git frees between objects: a tenth of git log's time otherwise."""
@@ -77,6 +83,13 @@ def _listed(name: str) -> bool:
     return name == "HEAD" or name.startswith(("refs/tags/", "refs/heads/"))
 
 
+def remove(folder: Path) -> None:
+    """Remove a clone, or what an agent that was killed left of it."""
+    if folder.exists():
+        process.end_forgotten(_FETCHES_INTO, str(folder))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Clone:
     """A bare clone in a folder of its own.
 
@@ -101,24 +114,12 @@ class Clone:
 
         A clone whose making was interrupted goes on where it was; one that is damaged is made anew.
         """
-        if self._contents and self._is_partial:
-            with storage_errors(self.folder):
-                shutil.rmtree(self.folder)
-        if self._is_current(advertised):
-            return
         with storage_errors(self.folder):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers()
-            self._initialise(advertised)
-        done = self._fetch(advertised, progress)
-        if done.status and not done.stalled and _DAMAGED.search(done.errors):
-            with storage_errors(self.folder):
+            if self._contents and self._is_partial:
                 shutil.rmtree(self.folder)
-                self._initialise(advertised)
-            self._is_whole = True  # git does not manage without the folder that a tag names
-            done = self._fetch(advertised, progress)
-        if done.status or done.stalled:
-            raise explain(done, self._remote.silence)
+        if not self._is_current(advertised):
+            self._fetch_all(advertised, progress)
         if self._is_partial:
             self._fetch_mailmap()
 
@@ -163,11 +164,26 @@ class Clone:
         (self.folder / "HEAD").write_text(f"ref: {HEAD}\n", encoding="ascii")
 
     def _clear_leftovers(self) -> None:
-        """Remove what a git that was killed left: the caller knows that none is running."""
+        """Remove what an agent that was killed left: a git that runs on, and files of one that does not."""
         if self.folder.is_dir():
-            for pattern in ("**/*.lock", "objects/pack/tmp_*", "objects/**/tmp_obj_*"):
+            process.end_forgotten(_FETCHES_INTO, str(self.folder))
+            for pattern in _LEFTOVERS:
                 for leftover in self.folder.glob(pattern):
                     leftover.unlink(missing_ok=True)
+
+    def _fetch_all(self, advertised: Advertised, progress: Progress) -> None:
+        with storage_errors(self.folder):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._initialise(advertised)
+        done = self._fetch(advertised, progress)
+        if done.status and not done.stalled and _DAMAGED.search(done.errors):
+            with storage_errors(self.folder):
+                shutil.rmtree(self.folder)
+                self._initialise(advertised)
+            self._is_whole = True  # git does not manage without the folder that a tag names
+            done = self._fetch(advertised, progress)
+        if done.status or done.stalled:
+            raise explain(done, self._remote.silence)
 
     def _fetch(self, advertised: Advertised, progress: Progress) -> process.Completed:
         head = f"+{advertised.head}" if advertised.notes else "+HEAD"
@@ -211,7 +227,7 @@ class Clone:
         fixed = ("--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
         return process.run(
             ["git", "fetch", *fixed, *options, "--", where, *wanted],
-            {**environment, "GIT_DIR": str(self.folder)},
+            {**environment, "GIT_DIR": str(self.folder), _FETCHES_INTO: str(self.folder)},
             silence=self._remote.silence,
             on_errors=watch,
         )
@@ -265,7 +281,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         (
             r"[Cc]ould not resolve|Name or service not known|Connection (?:refused|timed out|reset)|unable to connect"
-            r"|Failed to connect|Could not connect|No route to host|unreachable|timed out|Operation too slow"
+            r"|Failed to connect|Could not connect|No route to host|unreachable|timed out"
         ),
         "the repository's host can't be reached",
         "check its URL, the network and the proxy",
@@ -275,7 +291,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 
 def explain(done: process.Completed, silence: float) -> SourceError:
     """Turn what git said about a failure into an error for people: the reason first, git's own words after it."""
-    if done.stalled:
+    if done.stalled or "Operation too slow" in done.errors:  # curl can be the first to notice
         return SourceError(
             f"the repository's host showed no sign of life for {silence:g} s",
             "check the network, or allow more time with --timeout",

@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import tempfile
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -94,7 +93,7 @@ def resolve(context: Context) -> Access:
     if host.is_on("unsafe_hosts"):
         options += ["--trust-server-cert-failures", _TRUSTED]
     url = urlunsplit(with_port(parts, host, None))
-    servers = _proxy(url)
+    servers = _proxy(url, context.proxies)
     path = authorities(host)
     if path is None:
         servers += "ssl-trust-default-ca = yes\n"
@@ -113,18 +112,24 @@ def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
     return Access(url, from_outside() | ssh_agent(host) | {"SVN_SSH": shlex.join(command)}, timeout=timeout)
 
 
-def _proxy(url: str) -> str:
+def _proxy(url: str, proxies: Mapping[str, str]) -> str:
     """The proxy that the environment names for a URL, as Subversion's configuration has it."""
     parts = urlsplit(url)
-    proxies = urllib.request.getproxies_environment()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    if not found or parts.scheme not in {"http", "https"} or urllib.request.proxy_bypass(parts.netloc):
+    found = proxies.get(f"{parts.scheme}_proxy") or proxies.get("all_proxy")
+    if not found or parts.scheme not in {"http", "https"} or _needs_none(parts, proxies.get("no_proxy", "")):
         return ""
     proxy = urlsplit(found if "://" in found else f"http://{found}")
     lines = [("host", proxy.hostname or ""), ("port", str(proxy.port or 80))]
     lines += [("username", unquote(proxy.username or "")), ("password", unquote(proxy.password or ""))]
     # a percent sign starts a placeholder in this file
     return "".join(f"http-proxy-{name} = {text.replace('%', '%%')}\n" for name, text in lines if text)
+
+
+def _needs_none(parts: SplitResult, hosts: str) -> bool:
+    """Whether a host, or a domain that it is in, is one of those that need no proxy; ``*`` is all of them."""
+    listed = [one.strip().lstrip(".").lower() for one in hosts.split(",") if one.strip()]
+    names = (parts.hostname or "", parts.netloc.lower())
+    return "*" in listed or any(name == one or name.endswith(f".{one}") for one in listed for name in names)
 
 
 @contextlib.contextmanager
