@@ -625,9 +625,9 @@ class TestKilledWhileItFetches:
     def kill(self, agent: Agent, between: Proxy, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
         """Start a scrape, and kill it when its connection has come to rest."""
         running = agent.start("scrape", "--project", "TEST", *arguments, variables=variables)
-        wait_until(lambda: between.struck or running.poll() is not None)
+        wait_until(lambda: between.struck or running.poll() is not None, 30)
         if between.fault and between.fault.at == self.HALF:
-            wait_until(lambda: list(agent.home.rglob("tmp_pack_*")))
+            wait_until(lambda: list(agent.home.rglob("tmp_pack_*")), 30)
         running.kill()
         running.communicate()
         assert running.returncode == -signal.SIGKILL
