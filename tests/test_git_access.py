@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
 from support.servers import git_daemon, git_http, make_key, ssh_server
 
-CANARY = "c4n4ry-p4ssw0rd$`'\""
+CANARY = f"c4n4ry-{uuid.uuid4().hex}$`'\""  # other tests run beside it
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import shlex
 import threading
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +22,7 @@ from support.servers import make_key, ssh_server
 from support.subversion import RECORDINGS, SubversionRepository, apache, layout, svnserve
 from support.subversion_rows import check_rows
 
-CANARY = "c4n4ry-p4ssw0rd$`'\""
+CANARY = f"c4n4ry-{uuid.uuid4().hex}$`'\""  # other tests run beside it
 
 
 @pytest.fixture
