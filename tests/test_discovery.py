@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gros_agent.discovery import _merged, is_seed
 from gros_agent.sources.base import SourceEntry
 from support import schemas
 from support.agent import Agent, Finished
+from support.certificates import certificate
 from support.github import OWNER, TOKEN, GitHub
 from support.replay import Strike, serving, status
 from support.repository import linear_history
@@ -161,7 +163,8 @@ def test_the_list_leaves_without_credentials(site: Site, url: str, leaves: bool)
     assert site.scrape().status == 0
     entry = {"type": "git", "name": "mine", "url": url.format(base=site.base)}
     site.file.write_text(json.dumps([*site.listed(), entry]))
-    variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_CERT": "none.crt"}
+    certificate(site.agent.home / "own.crt", timedelta(days=-1), timedelta(days=1), ("127.0.0.1",))
+    variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_CERT": "own.crt", "JIRA_KEY": "TEST"}
     done = site.agent("export", "--project", "TEST", "--dry-run", "--json", variables=variables)
     assert ("data_sources.json" in done.output) is leaves, done
     assert "data_environments.json" in done.output
