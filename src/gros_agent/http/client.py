@@ -199,7 +199,7 @@ class _Call:
         if answer.status_code == HTTPStatus.NOT_MODIFIED or kind is type(None):
             nothing: Any = None
             return Answer(nothing, answer.status_code, answer.headers)
-        return Answer(self._decoded(content, kind), answer.status_code, answer.headers)
+        return Answer(self._decoded(answer, content, kind), answer.status_code, answer.headers)
 
     def _ask(self, address: str, query: Mapping[str, str] | None) -> tuple[requests.Response, bytes]:
         client = self._client
@@ -248,7 +248,7 @@ class _Call:
             traffic.hold(budget, wait)
         raise _Again(error)
 
-    def _decoded(self, content: bytes, kind: type[T]) -> T:
+    def _decoded(self, answer: requests.Response, content: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.ValidationError as error:
@@ -257,8 +257,9 @@ class _Call:
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if content.lstrip()[:1] == b"<":
+                hint = self._client.explain(answer.status_code, answer.headers, "")
                 raise SourceError(
-                    f"{self._shown} answers with a web page", "check the address and the credentials"
+                    f"{self._shown} answers with a web page", hint or "check the address and the credentials"
                 ) from None
             raise _Again(
                 SourceError(
