@@ -15,10 +15,11 @@ from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
+from gros_agent.sources.azure_devops import access, boards
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.github import queries
 from gros_agent.tables.schema import MergeRequest
-from support import github
+from support import azure_devops, github
 from support.replay import LASTING, TRANSIENT, Replay, Strike, serving
 
 FAULTS = {**TRANSIENT, **LASTING}
@@ -52,12 +53,22 @@ def made(folder: Path, kind: str, url: str, options: dict[str, str]) -> Context:
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
 
 
-SYSTEMS: dict[str, Callable[[Path, pytest.MonkeyPatch], System]] = {"github": github_system}
+def azure_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
+    one = azure_devops.AzureDevOps()
+    patch.setattr(access, "PAGE", 2)
+    patch.setattr(boards, "BATCH", 5)
+    known = one.data["repository"]
+    url = f"{{url}}/{one.collection}/{known['project']['name']}/_git/{known['name']}"
+    return System("tfs", one.replay, made(folder, "tfs", url, {"password": azure_devops.TOKEN}))
+
+
+SYSTEMS: dict[str, Callable[[Path, pytest.MonkeyPatch], System]] = {"github": github_system, "tfs": azure_system}
 ENDPOINTS = {
     "github": (
         *("First", "Pulls", "Issues", "PullComments", "IssueComments", "Reviews", "ReviewComments"),
         "commit comments",
-    )
+    ),
+    "tfs": ("repository", "pulls", "threads", "pushes", "teams", "members", "sprints", "work items"),
 }
 """What the collection of a sample asks: routes of its replay."""
 

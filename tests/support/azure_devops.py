@@ -152,7 +152,7 @@ class AzureDevOps:
         return found
 
     def person(self) -> Item:
-        found: Item = self.data["pulls"][0]["createdBy"]
+        found: Item = self.data["members"][0]["identity"]
         return found
 
     def say(self, number: int, moment: str, content: str | None = "more", **more: Any) -> Item:
