@@ -37,6 +37,7 @@ from gros_agent.tables.schema import (
 from support import schemas
 from support.agent import Agent
 from support.azure_devops import TOKEN, ZEROS, AzureDevOps
+from support.ntlm import guarded
 from support.replay import Strike, serving, web_page
 from support.repository import linear_history
 from support.servers import git_http
@@ -523,7 +524,7 @@ class TestVersions:
     [
         ((401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "check the password (personal access token): it may"),
         ((401, {"WWW-Authenticate": "Bearer, Basic, NTLM"}, b""), "check the password (personal access token): it may"),
-        ((401, {"WWW-Authenticate": "NTLM, Negotiate"}, b""), "Windows accounts alone"),
+        ((401, {"WWW-Authenticate": "NTLM, Negotiate"}, b""), "write username = DOMAIN"),
         ((203, {"Content-Type": "text/html"}, b"<html>Sign In</html>"), "where people sign in"),
         ((302, {"Location": "https://login.example/_signin"}, b""), "where people sign in"),
         ((403, {}, b'{"message": "TF401027: You need the Git permission"}'), "may not do this"),
@@ -559,6 +560,54 @@ def test_credentials(azure: AzureDevOps, tmp_path: Path) -> None:
     sent = [asked.headers["Authorization"].split()[1] for asked in azure.replay.asked if asked.route == "repository"]
     users = [base64.b64decode(one).decode().partition(":")[0] for one in sent]
     assert users == ["anybody", "EXAMPLE\\ü", ""]
+
+
+class TestWindows:
+    """A server that takes Windows accounts alone."""
+
+    ACCOUNT = "EXAMPLE\\reader"
+    BASIC = f"Basic {base64.b64encode(f':{TOKEN}'.encode()).decode()}"
+
+    @pytest.fixture
+    def accounts(self, tmp_path: Path) -> Path:
+        path = tmp_path / "accounts"
+        path.write_text(f"EXAMPLE:reader:{TOKEN}\n")
+        return path
+
+    def test_account(self, azure: AzureDevOps, tmp_path: Path, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The connection is proved once, and never told the password; all else is as elsewhere."""
+        whole, _ = collect(context(azure, tmp_path))
+        with guarded(azure.replay, accounts, monkeypatch, self.BASIC) as server:
+            url = azure.url.replace(azure.replay.url, server.url)
+            rows, _ = collect(context(azure, tmp_path, url, username=self.ACCOUNT))
+            assert same(rows) == same(whole)
+            assert server.messages == ["negotiate", "authenticate"]
+            assert server.let_in == 1
+
+    def test_wrong_password(
+        self, azure: AzureDevOps, tmp_path: Path, accounts: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with guarded(azure.replay, accounts, monkeypatch, self.BASIC) as server:
+            url = azure.url.replace(azure.replay.url, server.url)
+            with pytest.raises(SourceError, match="refuses the credentials") as caught:
+                collect(context(azure, tmp_path, url, username=self.ACCOUNT, password="another"))
+            assert "does not take this Windows account" in caught.value.hint
+            with pytest.raises(SourceError, match="refuses the credentials") as caught:
+                collect(context(azure, tmp_path, url, username="reader"))
+            assert r"write username = DOMAIN\USER" in caught.value.hint
+
+    def test_broken_off(
+        self, azure: AzureDevOps, tmp_path: Path, accounts: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with guarded(azure.replay, accounts, monkeypatch, self.BASIC, breaks=True) as server:
+            url = azure.url.replace(azure.replay.url, server.url)
+            with pytest.raises(SourceError, match="broke off the proof of the Windows account"):
+                collect(context(azure, tmp_path, url, username=self.ACCOUNT))
+
+    def test_a_server_that_takes_passwords(self, azure: AzureDevOps, tmp_path: Path) -> None:
+        """It is asked how first, without the password."""
+        assert collect(context(azure, tmp_path, username=self.ACCOUNT))[0][MergeRequest]
+        assert "Authorization" not in azure.replay.asked[0].headers
 
 
 def test_the_same_page_again(azure: AzureDevOps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Repositories on Azure DevOps, Services and Server (once Team Foundation Server): what the API knows beside Git.
 
 - :mod:`.access` takes addresses apart, finds the version that the server speaks, and explains refusals,
+- :mod:`.ntlm` proves Windows accounts to servers that take nothing else,
 - :mod:`.answers` has the shapes of answers,
 - :mod:`.collect` goes through pull requests, their threads, and pushes; :mod:`.rows` makes rows of them,
 - :mod:`.boards` goes through teams, sprints and the versions of work items; :mod:`.fields` knows the fields of those.

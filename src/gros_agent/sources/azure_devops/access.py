@@ -7,6 +7,8 @@ from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
+import msgspec
+
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.faults import HttpError
@@ -20,6 +22,7 @@ from gros_agent.urls import split
 PUBLIC = "https://dev.azure.com"
 _SSH = frozenset({"ssh.dev.azure.com", "vs-ssh.visualstudio.com"})
 _SWITCHES = frozenset({"true", "yes", "on", "1"})
+_HEADERS = {"Accept": "application/json"}
 VERSIONS = ("7.1", "5.0", "4.1", "3.0", "2.0", "1.0")
 """Versions of the API that are tried, the newest first. Each server knows all that are older than its own."""
 OLD_BOARDS = "2.0"
@@ -151,7 +154,35 @@ class Api:
 def connect(context: Context) -> Api:
     """Find the repository, and the version of the API. Raises :class:`SourceError`."""
     where = place(context)
-    client = api.client(context, where.url, {"Accept": "application/json", **_credentials(context)}, explain=explain)
+    user, password = _credentials(context)
+    if "\\" in user and _wants_windows(context, where):
+        from gros_agent.sources.azure_devops.ntlm import WindowsLogin  # noqa: PLC0415 (few servers want it)
+
+        login = WindowsLogin(user, password)
+        return _found(where, api.client(context, where.url, _HEADERS, explain=explain_windows, login=login))
+    encoded = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
+    headers: dict[str, str | Secret] = {**_HEADERS, "Authorization": Secret(f"Basic {encoded}")}
+    return _found(where, api.client(context, where.url, headers, explain=explain))
+
+
+def _wants_windows(context: Context, where: Place) -> bool:
+    """Whether the server takes the proof of a Windows account alone. It is asked without the password."""
+    client = api.client(context, where.url, _HEADERS, explain=explain)
+    try:
+        client.get(f"{where.project_url}/_apis/git/repositories", msgspec.Raw, {"api-version": VERSIONS[-1]})
+    except HttpError as error:
+        if error.code != HTTPStatus.UNAUTHORIZED:
+            raise
+        return _is_windows(error.headers)
+    return False
+
+
+def _is_windows(headers: Mapping[str, str]) -> bool:
+    ways = {one.split()[0].lower() for one in headers.get("WWW-Authenticate", "").split(",") if one.strip()}
+    return bool(ways & {"ntlm", "negotiate"}) and not ways & {"basic", "bearer"}
+
+
+def _found(where: Place, client: WebClient) -> Api:
     name = quoted(where.repository)
     url = f"{where.project_url}/_apis/git/repositories/{name}"
     first: HttpError | None = None
@@ -176,7 +207,7 @@ def _connected(where: Place, client: WebClient, version: str, url: str) -> Api:
     return Api(where, client, version, git, answer.value, answer.headers)
 
 
-def _credentials(context: Context) -> dict[str, Secret]:
+def _credentials(context: Context) -> tuple[str, Secret]:
     host, entry = context.host, context.entry
     password = host.secret("password") or entry.password
     if password is None:
@@ -185,9 +216,7 @@ def _credentials(context: Context) -> dict[str, Secret]:
             f"there is no password for {name}, and Azure DevOps wants one",
             f"set password in [{host.section or name}]: a personal access token that reads code, work items and teams",
         )
-    user = host.username("http") or entry.username or ""
-    encoded = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
-    return {"Authorization": Secret(f"Basic {encoded}")}
+    return host.username("http") or entry.username or "", password
 
 
 def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
@@ -197,11 +226,10 @@ def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
     ):
         return "check the password (personal access token): the server sends us to where people sign in"
     if status == HTTPStatus.UNAUTHORIZED:
-        ways = {one.split()[0].lower() for one in headers.get("WWW-Authenticate", "").split(",") if one.strip()}
-        if ways and not ways & {"basic", "bearer"}:
+        if _is_windows(headers):
             return (
-                "the server takes Windows accounts alone (NTLM or Kerberos), which this agent does not speak: "
-                "give a personal access token as password, or have basic authentication switched on there"
+                "the server takes Windows accounts alone: write username = DOMAIN\\USER and its password, "
+                "or have basic authentication switched on there for a personal access token"
             )
         return "check the password (personal access token): it may have expired, or lack the right to read this"
     if status == HTTPStatus.FORBIDDEN:
@@ -209,6 +237,13 @@ def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
     if status == HTTPStatus.NOT_FOUND:
         return "check the address (collection, project, repository), and whether the password's user may see it"
     return None
+
+
+def explain_windows(status: int, headers: Mapping[str, str], text: str) -> str | None:
+    """What to do about a refusal of a server that was given a Windows account."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "check username and password: the server does not take this Windows account"
+    return explain(status, headers, text)
 
 
 def check(context: Context) -> str:
