@@ -116,6 +116,7 @@ def source_context(
         silence=options.silence,
         capacity=capacity or Capacity(),
         blocked=settings.environment.url_blacklist,
+        team=settings.get("teams", project.lower()),
         progress=of_source,
         proxies=named_proxies(settings.environment.get),
     )

@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from gros_agent import entries
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import TRIES, ControllerClient, agent_user, hostname
 from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
@@ -104,8 +105,14 @@ def open_delivery(settings: Settings, project: str) -> Delivery | None:
 
 
 def files_of(folder: ProjectFolder, batch: Manifest) -> tuple[File, ...]:
-    """What a delivery of a batch consists of: its tables, its trackers, and the log where there is one."""
+    """What a delivery of a batch consists of: its tables, its trackers, the list of sources, and the log.
+
+    A list of sources with passwords or user names in it stays here.
+    """
     listed = [_file(folder.path / name, "export", rows) for name, rows in sorted(batch.tables.items())]
+    sources = folder.path / entries.FILE
+    if sources.exists() and not entries.has_credentials(sources):
+        listed.append(_file(sources, "export", None))
     updates = [*sorted(batch.trackers), PREFLIGHT_DATE]
     listed += [_file(folder.path / name, "update", None) for name in updates if (folder.path / name).exists()]
     if (folder.path / SCRAPE_LOG).exists():

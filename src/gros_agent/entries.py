@@ -1,6 +1,6 @@
 """Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -12,7 +12,7 @@ from gros_agent.settings.files import read_text, settle
 from gros_agent.settings.values import Secret
 from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
-from gros_agent.urls import split, take_credentials
+from gros_agent.urls import split, take_credentials, without_credentials
 
 FILE = "data_sources.json"
 
@@ -42,6 +42,19 @@ def read(path: Path) -> tuple[SourceEntry, ...] | None:
             "it is a JSON list of objects with type, name and url; correct it, or save it again in the web interface",
         ) from None
     return None if listed is None else tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed)
+
+
+def has_credentials(path: Path) -> bool:
+    """Whether a URL in ``data_sources.json`` has a password, or a user's name other than for SSH.
+
+    Raises :class:`ConfigurationError`.
+    """
+    return any(entry.password or (entry.username and not entry.url.startswith("ssh:")) for entry in read(path) or ())
+
+
+def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntry, ...]:
+    """Entries of what was read from such a file."""
+    return tuple(_entry(row["type"], row["name"], row["url"], folder) for row in rows)
 
 
 def _decode(path: Path) -> list[_Listed] | None:
@@ -87,6 +100,11 @@ def _entry(kind: str, name: str, url: str, folder: Path) -> SourceEntry:
         url = (folder / Path(url).expanduser()).resolve().as_uri()
     url, username, password = take_credentials(url)
     return SourceEntry(kind, name or _name(url), url, username, Secret(password) if password else None)
+
+
+def same(url: str) -> str:
+    """A URL in a form in which those of one repository are alike: without credentials, case and ``.git`` at its end."""
+    return without_credentials(url).lower().rstrip("/").removesuffix(".git")
 
 
 def is_path(url: str) -> bool:

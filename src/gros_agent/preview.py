@@ -13,13 +13,13 @@ from gros_agent.collection import (
     all_parts,
     check_key,
     drain,
-    list_sources,
     parts_of,
     pinned_hosts,
     read_trackers,
     source_context,
     tables_of,
 )
+from gros_agent.discovery import discover
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.report import Outcome, collected_outcome, failed, unavailable
@@ -69,7 +69,8 @@ class Preview:
 def preview(settings: Settings, project: str, options: ScrapeOptions, progress: Progress = no_progress) -> Preview:
     """Collect what a scrape would collect, and keep one example of each field. Raises :class:`AgentError`."""
     check_key(settings, project, options)
-    found = list_sources(settings, project, options)
+    discovered = discover(settings, project, options, progress, keep=False)
+    found = discovered.entries
     pseudonymiser, notes = _pseudonymiser(settings, project, options)
     parts = all_parts(settings, found)
     positions = read_trackers(settings.home.export / project, parts)
@@ -81,7 +82,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
 
         look = _Look(settings, project, options, positions, tables, pseudonymiser, progress)
-        outcomes = tuple(outcome for entry in found for outcome in look.entry(entry))
+        outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
 
 

@@ -27,6 +27,7 @@ from gros_agent.collection import (
     tables_of,
     tracker_names,
 )
+from gros_agent.discovery import ENVIRONMENTS, discover, encoded
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
@@ -207,8 +208,8 @@ class _Scrape:
         self._capacity = Capacity()
 
     def run(self, replaced: Manifest | None) -> Report:
-        found = list_sources(self._settings, self._project, self._options)
-        tasks = [task for entry in found for task in (parts_of(self._settings, entry) or (entry,))]
+        discovered = discover(self._settings, self._project, self._options, self._progress)
+        tasks = [task for entry in discovered.entries for task in (parts_of(self._settings, entry) or (entry,))]
         parts = [task for task in tasks if isinstance(task, Part)]
         pseudonymiser = load_pseudonymiser(self._settings, self._project, self._options)
         positions = read_trackers(self._folder.path, parts)
@@ -223,8 +224,8 @@ class _Scrape:
             done = parallel.run(
                 list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: self._host(task[1]), per_lane=PER_HOST
             )
-            outcomes = tuple(one.outcome for one in done)
-            if all(outcome.status for outcome in outcomes):
+            outcomes = (*discovered.outcomes, *(one.outcome for one in done))
+            if all(one.outcome.status for one in done):
                 nothing = ("nothing was collected, so nothing was changed",)
                 return Report(project=self._project, outcomes=outcomes, notes=nothing)
             tables = join(staging, tables_of(parts), [one.writer for one in done if one.writer])
@@ -234,6 +235,10 @@ class _Scrape:
             for task, one in zip(tasks, done, strict=True):
                 if isinstance(task, Part) and one.position is not None:
                     positions[task.source.tracker][task.entry.name] = one.position
+            if discovered.environments:
+                with storage_errors(staging):
+                    (staging / ENVIRONMENTS).write_bytes(encoded(discovered.environments))
+                rows[ENVIRONMENTS] = len(discovered.environments)
             contents = {name: trackers.encode(content) for name, content in positions.items()}
             self._folder.publish(staging, rows, contents)
         notes = (*_replaced(replaced), *_limits(tables))

@@ -23,15 +23,8 @@ from support.web import Answer, json_answer
 RECORDED = Path(__file__).parents[1] / "recordings" / "github"
 OWNER, NAME, TOKEN = "panjf2000", "ants", "the-token-of-github"
 OPERATIONS = (
-    "First",
-    "Pulls",
-    "Issues",
-    "PullComments",
-    "IssueComments",
-    "Reviews",
-    "ReviewComments",
-    "Check",
-    "Owned",
+    *("First", "Pulls", "Issues", "PullComments", "IssueComments", "Reviews", "ReviewComments"),
+    *("Check", "Owned", "Team"),
 )
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 """The one that GitHub publishes."""
@@ -115,6 +108,7 @@ class GitHub:
     remaining: int = 5000
     reset: float = 0.0
     error: Mapping[str, Any] | None = None
+    any_repository: bool = False
 
     def __post_init__(self) -> None:
         for operation in OPERATIONS:
@@ -172,12 +166,14 @@ class GitHub:
         return {
             "repository": self.repository,
             "node": self.node,
+            "repositoryOwner": self.owner,
+            "organization": self.owner,
             "viewer": {"login": "reader"},
             "rateLimit": {"cost": 1, "remaining": self.remaining, "resetAt": "2030-01-01T00:00:00Z", "limit": 5000},
         }
 
     def repository(self, _: object, owner: str, name: str, **__: Any) -> Item:
-        if (owner, name) != (OWNER, NAME):
+        if (owner, name) != (OWNER, NAME) and not self.any_repository:
             words = f"Could not resolve to a Repository with the name '{owner}/{name}'."
             raise GraphQLError(words, extensions={"type": "NOT_FOUND"})
         known = self.data["repository"]
@@ -192,6 +188,17 @@ class GitHub:
             "commitComments": connection(self.commit_comments, lambda one: one),
             "pullRequests": connection(self.data["pulls"], self.pull, "updated_at"),
             "issues": connection(self.real_issues(), self.issue, "updated_at"),
+        }
+
+    def owner(self, _: object, login: str) -> Item | None:
+        if login != OWNER:
+            return None
+        listed = connection(self.repositories, lambda one: one)
+        team = {"repositories": connection(self.repositories[:1], lambda one: one)}
+        return {
+            "__typename": "Organization",
+            "repositories": listed,
+            "team": lambda _, slug: team if slug == "the-team" else None,
         }
 
     def real_issues(self) -> list[Item]:

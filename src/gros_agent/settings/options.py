@@ -99,6 +99,7 @@ HOST_OPTIONS: tuple[HostOption, ...] = (
     HostOption("github_bots", "logins whose comments are left out, separated by commas"),
     HostOption("gitlab_token", "API token", secret=True),
     HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP"),
+    HostOption("skip_archived", "leave archived repositories out of discovery", in_template=False),
     HostOption("tfs", "true, or a collection path: the host is Azure DevOps"),
     HostOption("from_date", "collect only commits since this date in a first collection"),
     HostOption("tag", "collect only what leads to this tag"),

@@ -5,7 +5,7 @@ rows, block by block; who called it pseudonymises and writes them.
 """
 
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -57,7 +57,7 @@ class Context:
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
     seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
     sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked, ``proxies`` what
-    :func:`named_proxies` found.
+    :func:`named_proxies` found, ``team`` the project's team.
     """
 
     entry: SourceEntry
@@ -67,6 +67,7 @@ class Context:
     silence: float = 120.0
     capacity: Capacity = field(default_factory=Capacity)
     blocked: Sequence[str] = ()
+    team: str | None = None
     progress: Progress = field(default=no_progress)
     proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))
 
@@ -108,6 +109,29 @@ class Source(Protocol):
 
         Raises :class:`SourceError` when the source can't be collected.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What sources share: an owner, a group, a collection. ``identity`` is what installations know it by."""
+
+    type: str
+    url: str | None
+    identity: tuple[str | None, ...]
+    version: str = ""
+
+
+@runtime_checkable
+class Discoverer(Protocol):
+    """A source that knows its neighbours."""
+
+    def repositories(self, context: Context) -> Iterable[SourceEntry]:
+        """Every source of the environment that the entry lies in. Raises :class:`SourceError`."""
+        ...
+
+    def environment(self, context: Context) -> Environment:
+        """The environment that the entry lies in. Raises :class:`SourceError` for a URL that names none."""
         ...
 
 

@@ -4,14 +4,15 @@
 - :mod:`.graphql` sends queries, :mod:`.queries` has their texts and the shapes of their answers,
 - :mod:`.collect` goes through pull requests and issues page by page, :mod:`.rows` makes rows of them,
 - :mod:`.comments` asks for comments on commits, which need the REST API,
+- :mod:`.discovery` lists the repositories of an owner,
 - :mod:`.keys` gives the token's user a public key.
 
 The API is described at https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
-from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.base import Collected, Context, Environment, SourceEntry
 from gros_agent.tables.schema import (
     CommitComment,
     GitHubIssue,
@@ -48,6 +49,18 @@ class GitHubSource:
         from gros_agent.sources.github import collect  # noqa: PLC0415 (slow to import, and not every project needs it)
 
         return (yield from collect.collect(context, since))
+
+    def repositories(self, context: Context) -> Iterable[SourceEntry]:
+        """Every repository of the owner, or of the project's team."""
+        from gros_agent.sources.github import discovery  # noqa: PLC0415 (slow to import, and few have seeds)
+
+        return discovery.repositories(context)
+
+    def environment(self, context: Context) -> Environment:
+        """The owner."""
+        from gros_agent.sources.github import discovery  # noqa: PLC0415 (slow to import, and few have seeds)
+
+        return discovery.environment(context)
 
     def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
         """Give the token's user a public key."""

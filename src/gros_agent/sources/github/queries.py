@@ -54,6 +54,11 @@ ISSUES = f"""query Issues(
   repository(owner: $owner, name: $name) {{ {_ISSUES} }} {_BUDGET} }}"""
 CHECK = """query Check($owner: String!, $name: String!) { viewer { login }
   repository(owner: $owner, name: $name) { pullRequests { totalCount } issues { totalCount } } }"""
+_REPOSITORIES = f"{_PAGE} nodes {{ name url isArchived }}"
+OWNED = f"""query Owned($owner: String!, $after: String) {{ repositoryOwner(login: $owner) {{
+  repositories(first: 100, after: $after, ownerAffiliations: [OWNER]) {{ {_REPOSITORIES} }} }} }}"""
+TEAM = f"""query Team($owner: String!, $slug: String!, $after: String) {{ organization(login: $owner) {{
+  team(slug: $slug) {{ repositories(first: 100, after: $after) {{ {_REPOSITORIES} }} }} }} }}"""
 REST_OF: dict[str, str] = {
     "pull comments": f"""query PullComments($id: ID!, $size: Int!, $after: String) {{
       node(id: $id) {{ ... on PullRequest {{
@@ -265,3 +270,38 @@ class Checked(Shape):
 
     viewer: Login
     repository: Counted
+
+
+class OwnedRepository(Shape):
+    """A repository in the list of an owner."""
+
+    name: str
+    url: str
+    is_archived: bool
+
+
+OwnedRepositories = Connection[OwnedRepository]
+
+
+class HasRepositories(Shape):
+    """An owner or team."""
+
+    repositories: OwnedRepositories
+
+
+class HasTeam(Shape):
+    """An organisation; the team is missing where it is none, or can't be seen."""
+
+    team: HasRepositories | None = None
+
+
+class Owned(Shape):
+    """The answer to :data:`OWNED`."""
+
+    repository_owner: HasRepositories | None = None
+
+
+class TeamOwned(Shape):
+    """The answer to :data:`TEAM`."""
+
+    organization: HasTeam | None = None
