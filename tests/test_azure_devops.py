@@ -20,7 +20,8 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret, Value
 from gros_agent.sources import sources
 from gros_agent.sources.azure_devops import access, boards, fields
-from gros_agent.sources.base import Collected, Context, SourceEntry
+from gros_agent.sources.azure_devops.place import place
+from gros_agent.sources.base import Collected, Context, Discoverer, SourceEntry
 from gros_agent.tables.schema import (
     CommitComment,
     MergeRequest,
@@ -452,7 +453,7 @@ def test_values(write: Any, value: object, text: object) -> None:
 def test_places(
     tmp_path: Path, url: str, options: dict[str, str], collection: str, project: str, repository: str
 ) -> None:
-    found = access.place(context(AzureDevOps(), tmp_path, url, **options))
+    found = place(context(AzureDevOps(), tmp_path, url, **options))
     assert (found.url, found.project, found.repository) == (collection, project, repository)
 
 
@@ -470,7 +471,7 @@ def test_places(
 def test_no_places(tmp_path: Path, url: str, words: str) -> None:
     options = {"tfs": "mine"} if "other" in url else {}
     with pytest.raises(SourceError, match=words) as caught:
-        access.place(context(AzureDevOps(), tmp_path, url, **options))
+        place(context(AzureDevOps(), tmp_path, url, **options))
     assert caught.value.hint
 
 
@@ -660,6 +661,53 @@ def test_budget(azure: AzureDevOps, tmp_path: Path) -> None:
 def test_check(azure: AzureDevOps, tmp_path: Path) -> None:
     said = sources()["tfs"].check(context(azure, tmp_path))
     assert said == "answers reader; API 7.1; repository 2016_10_31 of project 2016_10_31"
+
+
+@pytest.mark.parametrize(
+    ("url", "identity"),
+    [
+        ("http://h:8080/tfs/Coll/_git/Dummy", ("http://h:8080", "tfs/coll")),
+        ("http://h:8080/tfs/Coll/A%20Project/_git/Repo", ("http://h:8080", "tfs/coll", "a%20project")),
+        ("https://org@dev.azure.com/Org/Project/_git/Repo", ("https://dev.azure.com", "org", "project")),
+        ("git@ssh.dev.azure.com:v3/Org/Project/Repo", ("https://dev.azure.com", "org", "project")),
+        ("https://org.visualstudio.com/Project/_git/Repo", ("https://org.visualstudio.com", "project")),
+        ("ssh://h:22/tfs/Coll/_git/Dummy", ("https://h", "tfs/coll")),
+    ],
+)
+def test_environment(tmp_path: Path, url: str, identity: tuple[str, ...]) -> None:
+    """As installations know it: the host, and collection and project in small letters."""
+    found = sources()["tfs"]
+    assert isinstance(found, Discoverer)
+    environment = found.environment(context(AzureDevOps(), tmp_path, url))
+    assert environment.identity == identity
+    assert environment.url is not None
+    assert environment.url.lower() == "/".join(identity)
+
+
+@pytest.mark.parametrize(("newest", "is_first"), [("7.1", False), ("2.0", True)])
+def test_neighbours(agent: Agent, tmp_path: Path, newest: str, is_first: bool) -> None:
+    """A seed stands for all repositories of its collection, at the host by which it is known here."""
+    azure = AzureDevOps(newest=newest, is_first=is_first)
+    azure.neighbours = [
+        {"id": "1", "name": name, "remoteUrl": f"http://inner.example/tfs/Fabrikam/P/_git/{name}", **more}
+        for name, more in (("first", {}), ("second", {"isDisabled": False}), ("third", {"isDisabled": True}))
+    ]
+    for name in ("first", "second"):
+        linear_history(tmp_path / "served" / "tfs" / "Fabrikam" / "P" / "_git" / name, 3)
+    agent.export().mkdir(parents=True)
+    listed = agent.export() / "data_sources.json"
+    with serving(azure.replay), git_http(tmp_path / "served", "reader", TOKEN) as server:
+        base = f"http://127.0.0.1:{server.port}/tfs/Fabrikam"
+        listed.write_text(json.dumps([{"type": "git", "name": "tfs on 127.0.0.1", "url": f"{base}/_git/Dummy"}]))
+        (agent.home / "credentials.cfg").write_text(
+            f"[127.0.0.1]\nusername = reader\npassword = {TOKEN}\ntfs = tfs/Fabrikam\nweb_port = {azure.replay.port}\n"
+        )
+        done = agent.scrape("--make-secrets")
+    assert "2 repositories in its environment" in done.output
+    found = {(one["type"], one["name"], one["url"]) for one in json.loads(listed.read_text())[1:]}
+    assert found == {("tfs", name, f"{base}/P/_git/{name}") for name in ("first", "second")}
+    rows = json.loads((agent.export() / "data_vcs_versions.json").read_text())
+    assert {row["repo_name"] for row in rows} == {"first", "second"}
 
 
 def test_scrape(agent: Agent, azure: AzureDevOps, tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class AzureDevOps:
     """The data of one project, and what serves it. Tests change the data as people would.
 
     ``collection`` is its path, ``newest`` the newest version of the API, ``longest`` the longest page, ``batch`` the
-    longest batch of work items. One with ``is_first`` has the addresses of the first servers.
+    longest batch of work items, ``neighbours`` all repositories. One with ``is_first`` has the addresses of the first
+    servers.
     """
 
     data: Item = field(default_factory=recorded)
@@ -54,6 +55,7 @@ class AzureDevOps:
     longest: int = 1000
     batch: int = 200
     is_first: bool = False
+    neighbours: list[Item] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         root, known = f"/{quote(self.collection)}", self.data["repository"]
@@ -65,7 +67,7 @@ class AzureDevOps:
         one = f"{git}/repositories/{repository}"
         teams = f"{root}/_apis/projects/{project}/teams"
         sprints = f"{root}/{project}/([^/]+)/_apis/work/teamsettings/iterations"
-        self.route("repositories", f"{git}/repositories", lambda _: self.listed([known]))
+        self.route("neighbours", f"(?:{git}|{root}/_apis/git)/repositories", lambda _: self.listed(self.neighbours))
         self.route("repository", one, lambda _: json_answer(known))
         self.route("pulls", f"{one}/pullrequests", lambda asked: self.paged(asked, self.data["pulls"]))
         self.route("threads", rf"{one}/pullRequests/(\d+)/threads", self.threads)

@@ -1,7 +1,9 @@
 """Repositories on Azure DevOps, Services and Server (once Team Foundation Server): what the API knows beside Git.
 
-- :mod:`.access` takes addresses apart, finds the version that the server speaks, and explains refusals,
+- :mod:`.place` takes addresses apart,
+- :mod:`.access` has the credentials, finds the version that the server speaks, and explains refusals,
 - :mod:`.ntlm` proves Windows accounts to servers that take nothing else,
+- :mod:`.discovery` lists the repositories of a project,
 - :mod:`.answers` has the shapes of answers,
 - :mod:`.collect` goes through pull requests, their threads, and pushes; :mod:`.rows` makes rows of them,
 - :mod:`.boards` goes through teams, sprints and the versions of work items; :mod:`.fields` knows the fields of those.
@@ -9,9 +11,9 @@
 The API is described at https://learn.microsoft.com/en-us/rest/api/azure/devops/.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
-from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.base import Collected, Context, Environment, SourceEntry
 from gros_agent.tables.schema import (
     CommitComment,
     MergeRequest,
@@ -51,6 +53,18 @@ class AzureDevOpsSource:
         from gros_agent.sources.azure_devops import collect  # noqa: PLC0415 (slow to import, and not always needed)
 
         return (yield from collect.collect(context, since))
+
+    def repositories(self, context: Context) -> Iterable[SourceEntry]:
+        """Every repository of the project or collection."""
+        from gros_agent.sources.azure_devops import discovery  # noqa: PLC0415 (slow to import, and few have seeds)
+
+        return discovery.repositories(context)
+
+    def environment(self, context: Context) -> Environment:
+        """The collection, and the project if the address has it."""
+        from gros_agent.sources.azure_devops import discovery  # noqa: PLC0415 (slow to import, and few have seeds)
+
+        return discovery.environment(context)
 
 
 SOURCE = AzureDevOpsSource()

@@ -1,11 +1,10 @@
-"""Where the API of a repository is, which version of it the server speaks, the credentials, and what refusals mean."""
+"""The way to the API: the credentials, which version of it the server speaks, and what refusals mean."""
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
-from urllib.parse import quote, unquote
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -16,12 +15,10 @@ from gros_agent.http.paging import Query, pages
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api
 from gros_agent.sources.azure_devops.answers import Connection, Listed, Repository
+from gros_agent.sources.azure_devops.place import Place, place, quoted
 from gros_agent.sources.base import Context
 from gros_agent.urls import split
 
-PUBLIC = "https://dev.azure.com"
-_SSH = frozenset({"ssh.dev.azure.com", "vs-ssh.visualstudio.com"})
-_SWITCHES = frozenset({"true", "yes", "on", "1"})
 _HEADERS = {"Accept": "application/json"}
 VERSIONS = ("7.1", "5.0", "4.1", "3.0", "2.0", "1.0")
 """Versions of the API that are tried, the newest first. Each server knows all that are older than its own."""
@@ -33,68 +30,6 @@ SURE = 100
 """Items that every server gives at once, if there are so many: a page with fewer is the last one."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Place:
-    """What an address names: the collection as a path (an organisation is one), its project and the repository."""
-
-    base: str
-    collection: str
-    project: str
-    repository: str
-
-    @property
-    def url(self) -> str:
-        """The address of the collection."""
-        return f"{self.base}/{quote(self.collection)}" if self.collection else self.base
-
-    @property
-    def project_url(self) -> str:
-        """The address of the project."""
-        return f"{self.url}/{quoted(self.project)}"
-
-
-def quoted(name: str) -> str:
-    """A name as a part of a path."""
-    return quote(name, safe="")
-
-
-def place(context: Context) -> Place:
-    """Take a source's address apart. Raises :class:`SourceError` for one that names no repository."""
-    url, host = context.entry.url, context.host
-    parts = split(url)
-    path, strip = parts.path.strip("/"), (host.get("strip") or "").strip("/")
-    segments = [unquote(one) for one in (path.removeprefix(f"{strip}/") if strip else path).split("/") if one]
-    hostname = (parts.hostname or "").lower()
-    wrong = SourceError(f"{url} names no repository", "write https://HOST/COLLECTION/PROJECT/_git/REPOSITORY")
-    if hostname in _SSH:
-        if len(segments) != 4 or segments[0] != "v3":  # noqa: PLR2004 (v3, organisation, project, repository)
-            raise wrong
-        return Place(PUBLIC, *segments[1:])
-    mark = next((number for number, one in enumerate(segments) if one.lower() in {"_git", "_ssh"}), None)
-    if mark is None or len(segments) != mark + 2:
-        raise wrong
-    before, repository = segments[:mark], segments[-1]
-    length = _collection_length(hostname, before, host.get("tfs") or "", url)
-    if len(before) < length:
-        raise wrong
-    project = before[length] if len(before) > length else repository
-    return Place(api.web_base(parts, host), "/".join(before[:length]), project, repository)
-
-
-def _collection_length(hostname: str, before: list[str], configured: str, url: str) -> int:
-    """How many parts of a path name the collection."""
-    if hostname.endswith(".visualstudio.com"):
-        return int(bool(before) and before[0].lower() == "defaultcollection")
-    if configured and configured.lower() not in _SWITCHES:
-        named = [unquote(one).lower() for one in configured.split("/") if one]
-        if [one.lower() for one in before[: len(named)]] != named:
-            raise SourceError(
-                f"{url} lies outside of the collection {configured}", "correct tfs of this host, or the source's URL"
-            )
-        return len(named)
-    return 2 if before and before[0].lower() == "tfs" else 1
 
 
 @dataclass(frozen=True)
@@ -154,15 +89,26 @@ class Api:
 def connect(context: Context) -> Api:
     """Find the repository, and the version of the API. Raises :class:`SourceError`."""
     where = place(context)
+    client = client_for(context, where)
+    name = quoted(where.repository)
+    first = f"{where.url}/_apis/git/{quoted(where.project)}/repositories/{name}"
+    found = negotiated(client, f"{where.project_url}/_apis/git/repositories/{name}", first, Repository)
+    known = found.answer.value
+    git = f"{found.url.rpartition('/')[0]}/{quoted(known.id)}"
+    return Api(where, client, found.version, git, known, found.answer.headers)
+
+
+def client_for(context: Context, where: Place) -> WebClient:
+    """A client with the credentials of a source's host. Raises :class:`SourceError` where there are none."""
     user, password = _credentials(context)
     if "\\" in user and _wants_windows(context, where):
         from gros_agent.sources.azure_devops.ntlm import WindowsLogin  # noqa: PLC0415 (few servers want it)
 
         login = WindowsLogin(user, password)
-        return _found(where, api.client(context, where.url, _HEADERS, explain=explain_windows, login=login))
+        return api.client(context, where.url, _HEADERS, explain=explain_windows, login=login)
     encoded = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
     headers: dict[str, str | Secret] = {**_HEADERS, "Authorization": Secret(f"Basic {encoded}")}
-    return _found(where, api.client(context, where.url, headers, explain=explain))
+    return api.client(context, where.url, headers, explain=explain)
 
 
 def _wants_windows(context: Context, where: Place) -> bool:
@@ -182,29 +128,35 @@ def _is_windows(headers: Mapping[str, str]) -> bool:
     return bool(ways & {"ntlm", "negotiate"}) and not ways & {"basic", "bearer"}
 
 
-def _found(where: Place, client: WebClient) -> Api:
-    name = quoted(where.repository)
-    url = f"{where.project_url}/_apis/git/repositories/{name}"
+@dataclass(frozen=True)
+class Negotiated(Generic[T]):
+    """The first answer, the version that it is of, and the address that gave it."""
+
+    version: str
+    url: str
+    answer: Answer[T]
+
+
+def negotiated(client: WebClient, url: str, first_url: str, kind: type[T]) -> Negotiated[T]:
+    """Ask in the newest version that the server knows; ``first_url`` is the address that the first servers had for it.
+
+    Raises :class:`SourceError`.
+    """
     first: HttpError | None = None
     for version in VERSIONS:
         try:
-            return _connected(where, client, version, url)
+            return Negotiated(version, url, client.ask(Request("GET", url, {"api-version": version}), kind))
         except HttpError as error:
             first = first or error
             if error.code == HTTPStatus.NOT_FOUND:
                 break
             if error.code != HTTPStatus.BAD_REQUEST:
                 raise
-    try:  # as the first servers had it
-        return _connected(where, client, "1.0", f"{where.url}/_apis/git/{quoted(where.project)}/repositories/{name}")
+    oldest = VERSIONS[-1]
+    try:
+        return Negotiated(oldest, first_url, client.ask(Request("GET", first_url, {"api-version": oldest}), kind))
     except HttpError as error:
         raise first or error from None
-
-
-def _connected(where: Place, client: WebClient, version: str, url: str) -> Api:
-    answer = client.ask(Request("GET", url, {"api-version": version}), Repository)
-    git = f"{url.rpartition('/')[0]}/{quoted(answer.value.id)}"
-    return Api(where, client, version, git, answer.value, answer.headers)
 
 
 def _credentials(context: Context) -> tuple[str, Secret]:

@@ -56,6 +56,14 @@ class Repository(Shape):
     project: Project
 
 
+class Neighbour(Shape):
+    """A repository of a list. One that is disabled can't be read."""
+
+    name: str
+    remote_url: str
+    is_disabled: bool = False
+
+
 class PullRequest(Shape, kw_only=True):
     """A pull request."""
 

@@ -10,8 +10,9 @@ from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages
 from gros_agent.sources.api import Since
 from gros_agent.sources.azure_devops import fields
-from gros_agent.sources.azure_devops.access import Api, quoted
+from gros_agent.sources.azure_devops.access import Api
 from gros_agent.sources.azure_devops.answers import Iteration, Listed, Member, Revision, Revisions, Team
+from gros_agent.sources.azure_devops.place import quoted
 from gros_agent.sources.azure_devops.rows import account, name
 from gros_agent.sources.base import Progress
 from gros_agent.tables.schema import (
