@@ -447,7 +447,8 @@ def test_values(write: Any, value: object, text: object) -> None:
         ("http://h/a/b/c/project/_git/repo", {"tfs": "A/b/c"}, "http://h/a/b/c", "project", "repo"),
         ("ssh://h:22/tfs/C/project/_git/repo", {"web_port": "8080"}, "https://h:8080/tfs/C", "project", "repo"),
         ("ssh://h:22/tfs/C/project/_ssh/repo", {"protocol": "http"}, "http://h/tfs/C", "project", "repo"),
-        ("https://h/under/tfs/C/project/_git/repo", {"strip": "under"}, "https://h/tfs/C", "project", "repo"),
+        ("https://h/under/tfs/C/project/_git/repo", {"strip": "under"}, "https://h/under/tfs/C", "project", "repo"),
+        ("ssh://h/tfs/C/project/_git/repo", {"strip": "/under/"}, "https://h/under/tfs/C", "project", "repo"),
     ],
 )
 def test_places(

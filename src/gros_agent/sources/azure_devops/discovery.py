@@ -21,8 +21,9 @@ def repositories(context: Context) -> Iterator[SourceEntry]:
     if where.names_project:
         url, first = f"{where.project_url}/_apis/git/repositories", f"{collection}/{quoted(where.project)}/repositories"
     parts = split(context.entry.url)
-    is_web = parts.scheme in {"http", "https"}
-    base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", "")) if is_web else where.base
+    if parts.scheme not in {"http", "https"}:
+        parts = urlsplit(where.base)
+    base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
     for one in negotiated(client_for(context, where), url, first, Listed[Neighbour]).answer.value.value:
         if not one.is_disabled:
             yield SourceEntry("tfs", one.name, f"{base}{urlsplit(one.remote_url).path}")

@@ -15,7 +15,7 @@ _SWITCHES = frozenset({"true", "yes", "on", "1"})
 
 @dataclass(frozen=True)
 class Place:
-    """A repository: ``base`` is scheme and host, ``collection`` a path (an organisation is one).
+    """A repository: ``base`` is the address of the server, ``collection`` a path below it (an organisation is one).
 
     ``above`` is what stands before the repository in the address, as it stands there: it may lack the project where
     that is called like the repository.
@@ -69,7 +69,8 @@ def place(context: Context) -> Place:
     if len(before) < length:
         raise wrong
     project = before[length] if len(before) > length else repository
-    return Place(api.web_base(parts, host), "/".join(before[:length]), project, repository, tuple(given[:mark]))
+    base = "/".join(one for one in (api.web_base(parts, host), strip) if one)
+    return Place(base, "/".join(before[:length]), project, repository, tuple(given[:mark]))
 
 
 def _collection_length(hostname: str, before: list[str], configured: str, url: str) -> int:
