@@ -610,6 +610,8 @@ class TestWindows:
         """It is asked how first, without the password."""
         assert collect(context(azure, tmp_path, username=self.ACCOUNT))[0][MergeRequest]
         assert "Authorization" not in azure.replay.asked[0].headers
+        azure.replay.strikes["neighbours"] = Strike(web_page)
+        assert collect(context(azure, tmp_path, username=self.ACCOUNT))[0][MergeRequest]
 
 
 def test_the_same_page_again(azure: AzureDevOps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

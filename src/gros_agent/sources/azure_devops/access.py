@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
-import msgspec
-
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.faults import HttpError
@@ -114,12 +112,11 @@ def client_for(context: Context, where: Place) -> WebClient:
 def _wants_windows(context: Context, where: Place) -> bool:
     """Whether the server takes the proof of a Windows account alone. It is asked without the password."""
     client = api.client(context, where.url, _HEADERS, explain=explain)
+    url = f"{where.project_url}/_apis/git/repositories"
     try:
-        client.get(f"{where.project_url}/_apis/git/repositories", msgspec.Raw, {"api-version": VERSIONS[-1]})
-    except HttpError as error:
-        if error.code != HTTPStatus.UNAUTHORIZED:
-            raise
-        return _is_windows(error.headers)
+        client.ask(Request("GET", url, {"api-version": VERSIONS[-1]}), type(None))
+    except HttpError as error:  # whatever else it is, the next request meets it again
+        return error.code == HTTPStatus.UNAUTHORIZED and _is_windows(error.headers)
     return False
 
 
