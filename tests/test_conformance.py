@@ -18,6 +18,8 @@ from gros_agent.tables.schema import TABLES, Row
 from support import azure_devops
 from support.exotic import exotic
 from support.github import NAME, OWNER, TOKEN, GitHub
+from support.gitlab import TOKEN as GITLAB_TOKEN
+from support.gitlab import UNDER, GitLab
 from support.replay import serving
 from support.subversion import layout
 
@@ -68,10 +70,23 @@ def azure(folder: Path, stack: ExitStack) -> Sample:
     return Sample(context, lambda: one.say(22, "2024-01-01T01:01:01Z"), missing)
 
 
+def gitlab(folder: Path, stack: ExitStack) -> Sample:
+    one = GitLab()
+    stack.enter_context(serving(one.replay))
+    one.say(1, "2023-01-01T01:01:01Z", position=one.data["diff_discussion"][0]["notes"][0]["position"])
+    options = {"gitlab_token": Value(GITLAB_TOKEN, "test"), "strip": Value(UNDER, "test")}
+    entry = SourceEntry("gitlab", "sample", one.url)
+    host = Host("gitlab.example", options)
+    context = Context(entry=entry, host=host, folder=folder / "gitlab", known_hosts=folder / "known", silence=20)
+    missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/{UNDER}/nobody/nothing"))
+    return Sample(context, lambda: one.touch(3, "2024-01-01T01:01:01Z"), missing)
+
+
 SAMPLES: dict[str, Callable[[Path, ExitStack], Sample]] = {
     "git": git,
     "subversion": subversion,
     "github": github,
+    "gitlab": gitlab,
     "tfs": azure,
 }
 

@@ -127,6 +127,19 @@ def test_no_api(site: Site) -> None:
     assert len(site.listed()) == 1
 
 
+def test_preflight(site: Site) -> None:
+    """What is checked is the owner: a seed need not be a repository."""
+    site.file.write_text(json.dumps([{"type": "github", "name": "dummy", "url": f"{site.base}/nothing"}]))
+    (site.agent.home / "settings.cfg").write_text("[projects]\nTEST = Test\n")
+    done = site.agent("preflight", "--project", "TEST", "--no-ssh", "--no-secrets", "--json")
+    (result,) = (one for one in json.loads(done.output) if one["name"] == "TEST: dummy")
+    assert (result["status"], result["detail"]) == ("ok", f"stands for {site.base}: first and others")
+    site.github.replay.strikes["Owned"] = Strike(status(403, "Resource not accessible"))
+    done = site.agent("preflight", "--project", "TEST", "--no-ssh", "--no-secrets", "--json")
+    (result,) = (one for one in json.loads(done.output) if one["name"] == "TEST: dummy")
+    assert result["status"] == "failed"
+
+
 def test_block_list_and_dry_run(site: Site) -> None:
     (site.agent.home / "env").write_text(f"GATHERER_URL_BLACKLIST=*/{OWNER}/second\n")
     before = site.file.read_text()

@@ -101,7 +101,7 @@ class _Look:
         self.outcomes: list[Outcome] = []
 
     def at(self, entry: SourceEntry) -> None:
-        part, seed = self._main(entry), self.seed(entry)
+        part, seed = _main(self._settings, entry), self.seed(entry)
         if part is None or not isinstance(part.source, Discoverer):
             return
         key = ""
@@ -121,16 +121,20 @@ class _Look:
                 self.outcomes.append(_failed(entry, part, error))
 
     def seed(self, entry: SourceEntry) -> Part | None:
-        """The part that discovers the environment of a seed, or None if it is none, or nothing can."""
-        part = self._main(entry)
-        try:
-            is_one = part is not None and isinstance(part.source, Discoverer) and is_seed(entry)
-        except SourceError:  # which is told when it is collected
-            return None
-        return part if is_one and entry not in self._options.extra else None
+        return None if entry in self._options.extra else seed_part(self._settings, entry)
 
-    def _main(self, entry: SourceEntry) -> Part | None:
-        return next(iter(reversed(parts_of(self._settings, entry))), None)
+
+def seed_part(settings: Settings, entry: SourceEntry) -> Part | None:
+    """The part that discovers the environment of a seed, or None if it is none, or nothing can."""
+    part = _main(settings, entry)
+    try:
+        return part if part is not None and isinstance(part.source, Discoverer) and is_seed(entry) else None
+    except SourceError:  # which is told when it is collected
+        return None
+
+
+def _main(settings: Settings, entry: SourceEntry) -> Part | None:
+    return next(iter(reversed(parts_of(settings, entry))), None)
 
 
 def encoded(environments: Sequence[Environment]) -> bytes:

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -152,3 +152,40 @@ def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None,
                 yield taken.result()
     finally:
         is_over.set()
+
+
+def mapped(work: Callable[[T], R], items: Iterable[T], at_once: int = 8) -> Generator[R, None, None]:
+    """Yield what ``work`` makes of each item, in their order, while that of the next ones is done.
+
+    An error is raised in its turn; what has not begun by then is never begun.
+    """
+    tasks: queue.SimpleQueue[tuple[Future[R], T] | None] = queue.SimpleQueue()
+    threads: list[threading.Thread] = []
+    window: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            if len(threads) < at_once:
+                thread = threading.Thread(target=_serve, args=(tasks, work), name=f"worker-{len(threads)}", daemon=True)
+                threads.append(thread)
+                thread.start()
+            window.append(Future())
+            tasks.put((window[-1], item))
+            if len(window) > 2 * at_once:
+                yield window.popleft().result()
+        while window:
+            yield window.popleft().result()
+    finally:
+        for waiting in window:
+            waiting.cancel()
+        for _ in threads:
+            tasks.put(None)
+
+
+def _serve(tasks: "queue.SimpleQueue[tuple[Future[R], T] | None]", work: Callable[[T], R]) -> None:
+    while (task := tasks.get()) is not None:
+        done, item = task
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 (raised again by the thread that takes)
+                done.set_exception(error)

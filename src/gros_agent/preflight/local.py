@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 
 from gros_agent import entries
 from gros_agent.collection import ScrapeOptions, parts_of, source_context
+from gros_agent.discovery import seed_part
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.files import owner, read_text
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import SourceEntry
+from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
 from gros_agent.sources.git.access import supported_version
 from gros_agent.version import STAMPED, version
 
@@ -241,7 +242,8 @@ def check_sources(scope: Scope) -> Iterator[Result]:
 
 
 def _source_results(scope: Scope, project: str, entry: SourceEntry) -> Iterator[Result]:
-    parts = parts_of(scope.settings, entry)
+    seed = seed_part(scope.settings, entry)
+    parts = parts_of(scope.settings, entry) if seed is None else (seed,)
     if not parts:
         yield Result(
             f"{project}: {entry.name}", Status.WARNING, f"this version collects no sources of type {entry.type}"
@@ -250,6 +252,15 @@ def _source_results(scope: Scope, project: str, entry: SourceEntry) -> Iterator[
         name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
         try:
             context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
-            yield Result(name, Status.OK, part.source.check(context))
+            yield Result(name, Status.OK, part.source.check(context) if seed is None else _neighbours(part, context))
         except AgentError as error:
             yield Result(name, Status.FAILED, error.message, error.hint)
+
+
+def _neighbours(part: Part, context: Context) -> str:
+    """What an entry stands for that only names its environment."""
+    if not isinstance(part.source, Discoverer):
+        raise TypeError("only a source that discovers others has seeds")
+    first = next(iter(part.source.repositories(context)), None)
+    shared = part.source.environment(context).url
+    return f"stands for {shared}: {f'{first.name} and others' if first else 'nothing is there'}"

@@ -98,6 +98,7 @@ HOST_OPTIONS: tuple[HostOption, ...] = (
     HostOption("github_app_key", "file with the app's private key", in_template=False),
     HostOption("github_bots", "logins whose comments are left out, separated by commas"),
     HostOption("gitlab_token", "API token", secret=True),
+    HostOption("has_commit_comments", "GitLab: ask for the comments of each new commit", in_template=False),
     HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP"),
     HostOption("skip_archived", "leave archived repositories out of discovery", in_template=False),
     HostOption("tfs", "true, or a collection path: the host is Azure DevOps"),

@@ -4,8 +4,7 @@
 - :mod:`.graphql` sends queries, :mod:`.queries` has their texts and the shapes of their answers,
 - :mod:`.collect` goes through pull requests and issues page by page, :mod:`.rows` makes rows of them,
 - :mod:`.comments` asks for comments on commits, which need the REST API,
-- :mod:`.discovery` lists the repositories of an owner,
-- :mod:`.keys` gives the token's user a public key.
+- :mod:`.discovery` lists the repositories of an owner.
 
 The API is described at https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
 """
@@ -64,15 +63,17 @@ class GitHubSource:
 
     def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
         """Give the token's user a public key."""
-        from gros_agent.sources.github import keys  # noqa: PLC0415 (slow to import, and not every project needs it)
+        from gros_agent.sources import keys  # noqa: PLC0415 (slow to import, and not every project needs it)
+        from gros_agent.sources.github import access  # noqa: PLC0415
 
-        return keys.publish(context, title, line, dry_run=dry_run)
+        base = access.rest_base(context)
+        return keys.publish(access.client(context, base), f"{base}/user/keys", title, line, dry_run=dry_run)
 
     def host_keys(self, context: Context) -> Sequence[str]:
         """The host keys that GitHub publishes."""
-        from gros_agent.sources.github import keys  # noqa: PLC0415 (slow to import, and not every project needs it)
+        from gros_agent.sources.github import access  # noqa: PLC0415 (slow to import, and not every project needs it)
 
-        return keys.host_keys(context)
+        return access.host_keys(context)
 
 
 SOURCE = GitHubSource()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -171,6 +171,16 @@ def check(context: Context) -> str:
     seen = answer.data.repository
     counts = f"{seen.pull_requests.total_count} pull requests and {seen.issues.total_count} issues"
     return f"answers {answer.data.viewer.login}; {counts}{_scopes(answer.headers)}{_end(answer.headers)}"
+
+
+class _Meta(msgspec.Struct):
+    ssh_keys: list[str] = []
+
+
+def host_keys(context: Context) -> Sequence[str]:
+    """The SSH host keys that GitHub publishes; an Enterprise Server may tell none."""
+    base = rest_base(context)
+    return client(context, base).get(f"{base}/meta", _Meta).ssh_keys
 
 
 def _scopes(headers: Mapping[str, str]) -> str:

@@ -1,0 +1,118 @@
+"""Where the API of a project is, and what its refusals mean."""
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import quote
+
+from gros_agent.errors import SourceError
+from gros_agent.http.client import WebClient
+from gros_agent.http.faults import HttpError
+from gros_agent.http.paging import by_link, pages
+from gros_agent.sources import api
+from gros_agent.sources.base import Context
+from gros_agent.sources.gitlab.shapes import Project, Token, User, Version
+from gros_agent.urls import split
+
+PAGE = "100"
+NEEDED = frozenset({"read_api", "read_user", "read_repository"})
+"""Scopes of a token that reads; publishing a key needs ``api``."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A project and the way to it: ``base`` is that of the API, ``url`` the project's own address there."""
+
+    base: str
+    path: str
+    client: WebClient
+
+    @property
+    def url(self) -> str:
+        """The project's address in the API."""
+        return f"{self.base}/projects/{quote(self.path, safe='')}"
+
+    def get(self, path: str, kind: type[T]) -> T:
+        """Something of the project. Raises :class:`SourceError`."""
+        return self.client.get(f"{self.url}{path}", kind)
+
+    def whole(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> list[T]:
+        """A list of the project, every page of it. Raises :class:`SourceError`."""
+        asked = {"per_page": PAGE, **(query or {})}
+        found: list[T] = []
+        for page in pages(self.client, f"{self.url}{path}", list[kind], asked, by_link):  # type: ignore[valid-type]
+            found += page.value
+        return found
+
+
+def resolve(context: Context) -> Reached:
+    """The project of a source. Raises :class:`SourceError` for a URL that names none."""
+    path = api.repository_path(context.entry.url, context.host)
+    if "/" not in path:
+        raise SourceError(f"{context.entry.url} names no project", "write https://HOST/GROUP/PROJECT")
+    return Reached(base(context), path, client(context))
+
+
+def web(context: Context) -> str:
+    """The web address of the GitLab, under whatever path."""
+    strip = (context.host.get("strip") or "").strip("/")
+    address = api.web_base(split(context.entry.url), context.host)
+    return f"{address}/{strip}" if strip else address
+
+
+def base(context: Context) -> str:
+    """The base of the API."""
+    return f"{web(context)}/api/v4"
+
+
+def client(context: Context) -> WebClient:
+    """A client with the token of a source's host; without one, it sees what the public sees."""
+    token = context.host.secret("gitlab_token")
+    return api.client(context, base(context), {"PRIVATE-TOKEN": token} if token else {}, explain=explain)
+
+
+def explain(status: int, _headers: Mapping[str, str], _text: str) -> str | None:
+    """What to do about a refusal of GitLab's."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "check gitlab_token: it may have expired or been withdrawn"
+    if status == HTTPStatus.FORBIDDEN:
+        return "the token may not do this: it needs the scope read_api, and its user a role in the project"
+    if status == HTTPStatus.NOT_FOUND:
+        return "check the address; it may have moved, or be private and hidden from this token"
+    return None
+
+
+_NOT_FOR_ALL = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+
+
+def optional(ask: Callable[[], T], codes: Container[int] = _NOT_FOR_ALL) -> T | None:
+    """What not every version, edition or role has: None where it is refused or not there, by these statuses."""
+    try:
+        return ask()
+    except HttpError as error:
+        if error.code in codes:
+            return None
+        raise
+
+
+def check(context: Context) -> str:
+    """Who the token is, its scopes and its end, and which version answers."""
+    found = resolve(context)
+    found.get("", Project)
+    if context.host.secret("gitlab_token") is None:
+        return "answers; no token is configured, so only what is public is seen"
+    user = found.client.get(f"{found.base}/user", User)
+    words = f"answers {user.username}"
+    version = optional(lambda: found.client.get(f"{found.base}/version", Version))
+    token = optional(lambda: found.client.get(f"{found.base}/personal_access_tokens/self", Token))
+    if version is not None:
+        words += f"; version {version.version}"
+    if token is not None:
+        wider = [scope for scope in token.scopes if scope not in NEEDED]
+        words += f"; scopes {', '.join(token.scopes) or 'none'}"
+        words += f": {', '.join(wider)} is more than needed, read_api is enough" if wider else ""
+        words += f"; the token expires {token.expires_at}" if token.expires_at else ""
+    return words

@@ -1,0 +1,136 @@
+"""Collects a project: merge requests that changed, the newest first, with their discussions; and pushes."""
+
+from collections.abc import Generator, Iterator, Sequence
+
+from gros_agent import parallel
+from gros_agent.http.client import Request as Ask
+from gros_agent.http.paging import by_link, pages
+from gros_agent.sources.api import Since
+from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.gitlab import access
+from gros_agent.sources.gitlab.access import PAGE, optional
+from gros_agent.sources.gitlab.events import KEPT, Pushes
+from gros_agent.sources.gitlab.rows import Rows
+from gros_agent.sources.gitlab.shapes import (
+    Approvals,
+    Commit,
+    CommitNote,
+    Discussion,
+    Note,
+    Project,
+    Request,
+    User,
+)
+from gros_agent.tables.schema import Row
+
+Blocks = Iterator[Sequence[Row]]
+APPROVED, UNAPPROVED = "approved this merge request", "unapproved this merge request"
+
+
+def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
+    """Yield what changed since a position. Raises :class:`SourceError`."""
+    since = Since(position)
+    one = _Collection(context, since)
+    yield [one.repository()]
+    streams = [one.requests(), one.pushes.read()]
+    if context.host.is_on("has_commit_comments"):
+        streams.append(one.commit_comments())
+    yield from parallel.merged(streams)
+    return Collected(position=since.next(), notes=tuple(one.notes()), expected=one.total)
+
+
+class _Collection:
+    def __init__(self, context: Context, since: Since) -> None:
+        self._project = access.resolve(context)
+        self._rows = Rows(context.entry.name)
+        self._progress = context.progress
+        self._since = since
+        self._seen = 0
+        self.total: int | None = None
+        self.pushes = Pushes(self._project, self._rows, since)
+
+    def repository(self) -> Row:
+        """Ask for the project before anything else: the moment of its answer bounds the next position."""
+        answer = self._project.client.ask(Ask("GET", self._project.url), Project)
+        self._since.began(answer.headers)
+        return self._rows.repository(answer.value)
+
+    def requests(self) -> Blocks:
+        """Merge requests with their discussions and approvals.
+
+        The newest come first: one that changes meanwhile moves to the front, so that others come twice, and none is
+        passed over.
+        """
+        query = {"per_page": PAGE, "scope": "all", "state": "all", "order_by": "updated_at", "sort": "desc"}
+        if (after := self._since.utc()) is not None:
+            query["updated_after"] = after
+        seen: set[int] = set()
+        url = f"{self._project.url}/merge_requests"
+        for page in pages(self._project.client, url, list[Request], query, by_link):
+            if self.total is None and self._since.moment is None and page.headers.get("X-Total", "").isdecimal():
+                self.total = int(page.headers["X-Total"])
+            new = [one for one in page.value if self._since.is_new(one.updated_at) and one.id not in seen]
+            seen.update(one.id for one in new)
+            for one in new:
+                self._since.saw(one.updated_at, page.headers)
+            yield [self._rows.request(one) for one in new]
+            for request, discussions in zip(new, parallel.mapped(self._discussions, new), strict=True):
+                yield from self._notes(request, discussions)
+                yield self._approvals(request, discussions)
+            self._seen += len(new)
+            self._progress("merge requests", self._seen, self.total)
+
+    def _discussions(self, request: Request) -> list[Discussion]:
+        return self._project.whole(f"/merge_requests/{request.iid}/discussions", Discussion)
+
+    def _notes(self, request: Request, discussions: Sequence[Discussion]) -> Blocks:
+        notes = [
+            (note, discussion.notes[0].id if number else None)
+            for discussion in discussions
+            for number, note in enumerate(discussion.notes)
+            if self._since.is_new(note.updated_at, note.created_at)
+        ]
+        yield [self._rows.note(note, request.id, parent) for note, parent in notes if note.position is None]
+        yield [
+            self._rows.line_note(note, note.position, request.id, parent)
+            for note, parent in notes
+            if note.position is not None
+        ]
+
+    def _approvals(self, request: Request, discussions: Sequence[Discussion]) -> Sequence[Row]:
+        """The approvals that a request has, of those that were given since the position."""
+        given: dict[str, Note] = {}
+        told = [note for discussion in discussions for note in discussion.notes if note.system]
+        for note in sorted(told, key=lambda one: one.created_at):
+            if note.author and note.body == APPROVED:
+                given[note.author.username] = note
+            elif note.author and note.body == UNAPPROVED:
+                given.pop(note.author.username, None)
+        new = {name for name, note in given.items() if self._since.is_new(note.created_at)}
+        if not new:
+            return []
+        found = optional(lambda: self._project.get(f"/merge_requests/{request.iid}/approvals", Approvals))
+        users: list[User] = [note.author for note in given.values() if note.author]
+        if found is not None:
+            users = [one.user for one in found.approved_by]
+        return [self._rows.approval(user, request.id) for user in users if user.username in new]
+
+    def commit_comments(self) -> Blocks:
+        """Comments on the commits that are new: a request for each of them, which is why the host has to ask for it."""
+        query = {"all": "true"} | ({"since": after} if (after := self._since.utc()) else {})
+        commits = [one.id for one in self._project.whole("/repository/commits", Commit, query)]
+
+        def comments(commit: str) -> list[CommitNote]:
+            return self._project.whole(f"/repository/commits/{commit}/comments", CommitNote)
+
+        for commit, found in zip(commits, parallel.mapped(comments, commits), strict=True):
+            yield [self._rows.commit_comment(one, commit) for one in found if self._since.is_new(one.created_at)]
+
+    def notes(self) -> Iterator[str]:
+        """What the reader of the tables has to know."""
+        if self._since.moment is None:
+            yield KEPT
+        if self.pushes.unknown:
+            yield f"of {self.pushes.unknown} pushes only the last commit is known: the others are gone"
+        if self.total is not None and self.total != self._seen:
+            yield f"{self._seen} of {self.total} merge requests: others came, changed or went meanwhile"

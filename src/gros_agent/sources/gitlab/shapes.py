@@ -1,0 +1,171 @@
+"""The shapes of GitLab's answers, as far as they are read; fields are the API's own."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class User(msgspec.Struct):
+    """An account."""
+
+    name: str
+    username: str
+
+
+class Project(msgspec.Struct):
+    """A project."""
+
+    id: int
+    created_at: datetime
+    description: str | None = None
+    archived: bool = False
+    avatar_url: str | None = None
+    star_count: int = 0
+
+
+class Request(msgspec.Struct):
+    """A merge request; ``iid`` is its number within the project."""
+
+    id: int
+    iid: int
+    title: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    source_branch: str
+    target_branch: str
+    description: str | None = None
+    author: User | None = None
+    assignee: User | None = None
+    assignees: list[User] = []
+    upvotes: int = 0
+    downvotes: int = 0
+
+
+class End(msgspec.Struct):
+    """One end of a range of lines."""
+
+    old_line: int | None = None
+    new_line: int | None = None
+
+
+class Range(msgspec.Struct):
+    """The lines that a note stands at."""
+
+    start: End = msgspec.field(default_factory=End)
+    end: End = msgspec.field(default_factory=End)
+
+
+class Position(msgspec.Struct):
+    """Where a note on a comparison stands. A line of one side is new or old, one of both sides is neither."""
+
+    head_sha: str | None = None
+    old_path: str | None = None
+    new_path: str | None = None
+    old_line: int | None = None
+    new_line: int | None = None
+    line_range: Range | None = None
+
+
+class Note(msgspec.Struct):
+    """A note; ``system`` ones are written by GitLab itself when something happens."""
+
+    id: int
+    created_at: datetime
+    body: str | None = None
+    author: User | None = None
+    updated_at: datetime | None = None
+    system: bool = False
+    position: Position | None = None
+    commit_id: str | None = None
+
+
+class Discussion(msgspec.Struct):
+    """A note and those that reply to it."""
+
+    notes: list[Note]
+
+
+class Approval(msgspec.Struct):
+    """Somebody who approved."""
+
+    user: User
+
+
+class Approvals(msgspec.Struct):
+    """The approvals that a merge request has now."""
+
+    approved_by: list[Approval] = []
+
+
+class Push(msgspec.Struct):
+    """What was pushed; the first and last commit are missing where there was, or is, none."""
+
+    ref_type: str
+    commit_count: int = 0
+    ref: str | None = None
+    commit_from: str | None = None
+    commit_to: str | None = None
+
+
+class Event(msgspec.Struct):
+    """Something that happened in a project."""
+
+    action_name: str
+    created_at: datetime
+    id: int = 0
+    author: User | None = None
+    author_username: str | None = None
+    push_data: Push | None = None
+
+
+class Commit(msgspec.Struct):
+    """A commit."""
+
+    id: str
+
+
+class Comparison(msgspec.Struct):
+    """The commits between two others."""
+
+    commits: list[Commit] = []
+
+
+class CommitNote(msgspec.Struct):
+    """A comment on a commit."""
+
+    note: str
+    created_at: datetime
+    author: User | None = None
+    path: str | None = None
+    line: int | None = None
+    line_type: str | None = None
+
+
+class Key(msgspec.Struct):
+    """A public SSH key of a user."""
+
+    id: int
+    title: str
+    key: str
+
+
+class Token(msgspec.Struct):
+    """A token about itself."""
+
+    scopes: list[str] = []
+    expires_at: str | None = None
+
+
+class Version(msgspec.Struct):
+    """The version of the system."""
+
+    version: str
+
+
+class Listed(msgspec.Struct):
+    """A project in the list of a group."""
+
+    name: str
+    http_url_to_repo: str
+    archived: bool = False
