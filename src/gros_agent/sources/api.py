@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from requests.auth import AuthBase
+
 from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
 from gros_agent.http.faults import Explain
-from gros_agent.http.traffic import server_time
+from gros_agent.http.traffic import Traffic, server_time
 from gros_agent.moments import local_time
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
@@ -30,8 +32,12 @@ def client(
     *,
     explain: Explain = lambda _status, _headers, _text: None,
     authentication: Callable[[], Mapping[str, Secret]] = dict,
+    login: AuthBase | None = None,
 ) -> WebClient:
-    """A client for the API at ``base``, with all that is configured for the source's host."""
+    """A client for the API at ``base``, with all that is configured for the source's host.
+
+    One with a ``login`` asks one thing at a time, since the server knows it by its connection.
+    """
     return WebClient(
         headers=headers,
         is_safe=not context.host.is_on("unsafe_hosts"),
@@ -41,10 +47,11 @@ def client(
         tries=TRIES,
         longest_wait=LONGEST_WAIT,
         follows=True,
-        traffic=context.capacity.traffic(urlsplit(base).netloc),
+        traffic=Traffic(at_once=1) if login else context.capacity.traffic(urlsplit(base).netloc),
         tell=lambda words: context.progress(words, 0, None),
         explain=explain,
         authentication=authentication,
+        login=login,
         proxies=context.proxies,
     )
 

@@ -1,0 +1,137 @@
+"""Collects a repository: pull requests with their threads, pushes, and the boards of its project, all at once."""
+
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from gros_agent import parallel
+from gros_agent.sources.api import Since
+from gros_agent.sources.azure_devops import access
+from gros_agent.sources.azure_devops.answers import Listed, PullRequest, Push, Thread
+from gros_agent.sources.azure_devops.boards import Boards
+from gros_agent.sources.azure_devops.rows import Rows, activity, written
+from gros_agent.sources.base import Collected, Context
+from gros_agent.tables.schema import Row
+
+AT_ONCE = 6
+"""Pull requests whose threads are asked for at the same time."""
+OPEN_TO_COMMENTS = timedelta(days=14)
+"""How long after its end a pull request is still looked at for new comments."""
+THREADS = "3.0"
+"""The oldest version that has the threads of a pull request."""
+
+Blocks = Iterator[Sequence[Row]]
+
+
+def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
+    """Yield what changed since a position. Raises :class:`SourceError`."""
+    since = _SharedSince(position)
+    one = _Collection(context, since)
+    pulls = one.pulls()
+    boards = Boards(one.api, context.entry.name, since, context.progress)
+    streams = [one.requests(pulls[number::AT_ONCE]) for number in range(min(AT_ONCE, len(pulls)))]
+    yield from parallel.merged([*streams, one.pushes(), boards.read()])
+    return Collected(
+        position=since.next(), notes=tuple(one.notes()), expected=len(pulls) if since.moment is None else None
+    )
+
+
+class _SharedSince(Since):
+    """Where several threads note what they saw."""
+
+    def __init__(self, position: str | None) -> None:
+        super().__init__(position)
+        self._lock = threading.Lock()
+
+    def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
+        """Note a moment that was seen."""
+        with self._lock:
+            super().saw(moment, headers)
+
+
+class _Collection:
+    def __init__(self, context: Context, since: Since) -> None:
+        self.api = access.connect(context)
+        self._rows = Rows(context.entry.name)
+        self._since = since
+        self._progress = context.progress
+        self._lock = threading.Lock()
+        self._done = 0
+        self._total = 0
+        self._without_refs = 0
+        since.began(self.api.headers)
+
+    def pulls(self) -> list[PullRequest]:
+        """The pull requests that may have something new."""
+        url = f"{self.api.git}/pullrequests"
+        query = {"searchCriteria.status": "all", "status": "all"}
+        found: list[PullRequest] = []
+        for pulls, headers in self.api.pages(url, PullRequest, lambda pull: pull.pull_request_id, query):
+            for pull in pulls:
+                self._since.saw(pull.closed_date or pull.creation_date, headers)
+            found += [pull for pull in pulls if self._may_have_new(pull)]
+        self._total = len(found)
+        return found
+
+    def _may_have_new(self, pull: PullRequest) -> bool:
+        end = pull.closed_date
+        return end is None or self._since.is_new(end + OPEN_TO_COMMENTS, pull.creation_date)
+
+    def requests(self, pulls: Sequence[PullRequest]) -> Blocks:
+        """Pull requests with their reviews and comments."""
+        for pull in pulls:
+            threads = self._threads(pull)
+            updated = activity(pull, threads)
+            if self._since.is_new(updated, pull.creation_date):
+                yield [self._rows.request(pull, updated)]
+                yield list(self._rows.reviews(pull))
+                yield from self._comments(pull, threads)
+            with self._lock:
+                self._done += 1
+                self._progress("pull requests", self._done, self._total)
+
+    def _threads(self, pull: PullRequest) -> list[Thread]:
+        if self.api.version < THREADS:
+            return []
+        answer = self.api.ask(f"{self.api.git}/pullRequests/{pull.pull_request_id}/threads", Listed[Thread])
+        threads = answer.value.value
+        self._since.saw(activity(pull, threads), answer.headers)
+        return threads
+
+    def _comments(self, pull: PullRequest, threads: Sequence[Thread]) -> Blocks:
+        new = [
+            (thread, comment)
+            for thread in threads
+            for comment in written(thread)
+            if self._since.is_new(comment.last_updated_date)
+        ]
+        yield [
+            self._rows.note(pull, thread, comment)
+            for thread, comment in new
+            if not (thread.thread_context and thread.thread_context.file_path)
+        ]
+        yield [
+            self._rows.line_comment(pull, thread, comment, thread.thread_context)
+            for thread, comment in new
+            if thread.thread_context and thread.thread_context.file_path
+        ]
+
+    def pushes(self) -> Blocks:
+        """Pushes, by what they did to each branch and tag."""
+        query = {"searchCriteria.includeRefUpdates": "true", "includeRefUpdates": "true"}
+        start = self._since.utc()
+        if start:
+            query |= {"searchCriteria.fromDate": start, "fromDate": start}
+        for pushes, headers in self.api.pages(f"{self.api.git}/pushes", Push, lambda push: push.push_id, query):
+            new = [push for push in pushes if self._since.is_new(push.date)]
+            for push in pushes:
+                self._since.saw(push.date, headers)
+            self._without_refs += sum(push.ref_updates is None for push in new)
+            yield [row for push in new for row in self._rows.events(push)]
+
+    def notes(self) -> Iterator[str]:
+        """What the reader of the tables has to know."""
+        if self._without_refs:
+            yield f"{self._without_refs} pushes have no rows: the server does not tell their branches"
+        if self.api.version < THREADS:
+            yield "comments of pull requests are not collected: the server is older than TFS 2017"

@@ -1,0 +1,37 @@
+"""All repositories of a project; of a collection, where the address has no project in it."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+from gros_agent.sources.azure_devops.access import client_for, negotiated
+from gros_agent.sources.azure_devops.answers import Listed, Neighbour
+from gros_agent.sources.azure_devops.place import place, quoted
+from gros_agent.sources.base import Context, Environment, SourceEntry
+from gros_agent.urls import split
+
+
+def repositories(context: Context) -> Iterator[SourceEntry]:
+    """Every repository that is switched on, with an address at the host by which the entry names it.
+
+    Raises :class:`SourceError`.
+    """
+    where = place(context)
+    collection = f"{where.url}/_apis/git"
+    url, first = f"{collection}/repositories", f"{collection}/repositories"
+    if where.names_project:
+        url, first = f"{where.project_url}/_apis/git/repositories", f"{collection}/{quoted(where.project)}/repositories"
+    parts = split(context.entry.url)
+    if parts.scheme not in {"http", "https"}:
+        parts = urlsplit(where.base)
+    base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+    for one in negotiated(client_for(context, where), url, first, Listed[Neighbour]).answer.value.value:
+        if not one.is_disabled:
+            yield SourceEntry("tfs", one.name, f"{base}{urlsplit(one.remote_url).path}")
+
+
+def environment(context: Context) -> Environment:
+    """The collection, and the project if the address has it, as installations know them."""
+    where = place(context)
+    length = 2 if where.above and where.above[0] == "tfs" else 1
+    names = ("/".join(where.above[:length]), *where.above[length : length + 1])
+    return Environment("tfs", "/".join((where.base, *names)), (where.base, *(one.lower() for one in names)))

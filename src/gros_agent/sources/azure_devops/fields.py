@@ -1,0 +1,128 @@
+"""The fields of work items that the tables have a column for, and how their values are written."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gros_agent.sources.api import text
+from gros_agent.tables.schema import NOBODY
+
+FIRST_YEAR = 1753
+"""Servers have no earlier dates; those that seem earlier stand for none."""
+_PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<account>[^<>]*)>\s*", re.DOTALL)
+
+
+def words(value: object) -> str | None:
+    """A text."""
+    return str(value)
+
+
+def whole(value: object) -> str | None:
+    """A whole number that is not below 0; None for what is none."""
+    number = _number(value)
+    return None if number is None else str(int(number))
+
+
+def decimal(value: object) -> str | None:
+    """A number that is not below 0, with a decimal point; None for what is none."""
+    number = _number(value)
+    return None if number is None else f"{number:.10f}".rstrip("0").ljust(len(str(int(number))) + 2, "0")
+
+
+def tags(value: object) -> str | None:
+    """How many tags a list separated by semicolons has."""
+    return str(sum(bool(one.strip()) for one in str(value).split(";")))
+
+
+def moment(value: object) -> str | None:
+    """A moment as the tables have it; None for what is none."""
+    found = parsed(value)
+    return None if found is None else text(found)
+
+
+def parsed(value: object) -> datetime | None:
+    """A moment; None for what is none."""
+    try:
+        found = value if isinstance(value, datetime) else msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None
+    return found if found.year >= FIRST_YEAR else None
+
+
+def person(value: object) -> tuple[str, str] | None:
+    """Name and account (an address, or one of a Windows domain) of a person; None for nobody.
+
+    Servers give an object, a text ``NAME <ACCOUNT>``, or an object with such a text for its account.
+    """
+    if isinstance(value, dict):
+        told = value.get("displayName")
+        unique = str(value.get("uniqueName") or "")
+        if told:
+            return str(told), _split(unique)[1] or unique or NOBODY
+        return person(unique)
+    if not value or not str(value).strip():
+        return None
+    found, account = _split(str(value))
+    return found or account, account or NOBODY
+
+
+def _split(value: str) -> tuple[str, str]:
+    match = _PERSON.fullmatch(value)
+    return (match["name"].strip(), match["account"].strip()) if match else (value.strip(), "")
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+COLUMNS: Mapping[str, tuple[Callable[[Any], str | None], tuple[str, ...]]] = {
+    "status": (words, ("System.State",)),
+    "issuetype": (words, ("System.WorkItemType",)),
+    "created_date": (moment, ("System.CreatedDate",)),
+    "updated": (moment, ("System.ChangedDate",)),
+    "title": (words, ("System.Title",)),
+    "description": (words, ("System.Description",)),
+    "labels": (tags, ("System.Tags",)),
+    "attachments": (whole, ("System.AttachedFileCount",)),
+    "project_name": (words, ("System.TeamProject",)),
+    "team_name": (words, ("System.NodeName",)),
+    "sprint_name": (words, ("System.IterationPath",)),
+    "priority": (whole, ("Microsoft.VSTS.Common.Priority", "Wigo4it.PrioRegie")),
+    "rank_change": (whole, ("Microsoft.VSTS.Common.BacklogPriority",)),
+    "additional_information": (words, ("Microsoft.VSTS.Common.AcceptanceCriteria",)),
+    "severity": (words, ("Microsoft.VSTS.Common.Severity",)),
+    "impact": (whole, ("Wigo4it.ImpactWI",)),
+    "business_value": (whole, ("Microsoft.VSTS.Common.BusinessValue",)),
+    "duedate": (moment, ("Microsoft.VSTS.Scheduling.TargetDate",)),
+    "story_points": (decimal, ("Microsoft.VSTS.Scheduling.Effort",)),
+    "topdesk_number": (
+        words,
+        ("Wigo4it.TopDeskSyncWijzigingNr", "Wigo4it.TopDeskIncidentNr", "dSZW.Socrates.TopDeskWijzigingNr"),
+    ),
+    "use_case": (words, ("Wigo4it.UseCaseNr",)),
+}
+"""Column → how a value is written, and the fields that have it: of several the first that is there."""
+PERSONS: Mapping[str, str] = {
+    "reporter": "System.CreatedBy",
+    "assignee": "System.AssignedTo",
+    "updated_by": "System.ChangedBy",
+}
+"""Column → the field with the person."""
+
+
+def written(fields: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a version of a work item, without its persons; what is not there is left out."""
+    found: dict[str, str] = {}
+    for column, (write, names) in COLUMNS.items():
+        value = next((fields[one] for one in names if fields.get(one) is not None), None)
+        if value is not None and (done := write(value)) is not None:
+            found[column] = done
+    return found
