@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from support.exotic import exotic
 from support.github import NAME, OWNER, TOKEN, GitHub
 from support.gitlab import TOKEN as GITLAB_TOKEN
 from support.gitlab import UNDER, GitLab
+from support.quality_time import QualityTime
 from support.replay import serving
 from support.subversion import layout
 
@@ -82,11 +84,27 @@ def gitlab(folder: Path, stack: ExitStack) -> Sample:
     return Sample(context, lambda: one.touch(3, "2024-01-01T01:01:01Z"), missing)
 
 
+def quality_time(folder: Path, stack: ExitStack) -> Sample:
+    one = QualityTime()
+    stack.enter_context(serving(one.replay))
+    entry = SourceEntry("quality-time", "sample", one.replay.url)
+    context = Context(entry=entry, host=Host(), folder=folder / "quality", known_hosts=folder / "known", silence=20)
+
+    def grow() -> None:
+        one.now += timedelta(days=2)
+        begun, ended = (f"{one.now - timedelta(days=1):%Y-%m-%dT%H:%M:%S+00:00}" for _ in range(2))
+        one.data["measurements"].append({**one.data["measurements"][0], "start": begun, "end": ended})
+
+    missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/00000000-0000-4000-8000-000000000000"))
+    return Sample(context, grow, missing)
+
+
 SAMPLES: dict[str, Callable[[Path, ExitStack], Sample]] = {
     "git": git,
     "subversion": subversion,
     "github": github,
     "gitlab": gitlab,
+    "quality-time": quality_time,
     "tfs": azure,
 }
 
@@ -147,11 +165,12 @@ def test_rows(source: Source, sample: Sample) -> None:
 
 def test_nothing_new_and_one_new(source: Source, sample: Sample) -> None:
     _, first = collect(source, sample.context)
-    rows, second = collect(source, sample.context, first.position)
+    context = replace(sample.context, documents=first.documents)
+    rows, second = collect(source, context, first.position)
     assert second.position == first.position
     assert all(not found for table, found in rows.items() if not table.snapshot)
     sample.grow()
-    rows, third = collect(source, sample.context, second.position)
+    rows, third = collect(source, context, second.position)
     assert third.position != second.position
     assert len(rows[source.items]) == 1
 

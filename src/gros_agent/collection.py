@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gros_agent import entries
 from gros_agent.errors import ConfigurationError, SourceError
@@ -91,6 +92,7 @@ def source_context(
     options: ScrapeOptions,
     progress: Progress = no_progress,
     capacity: Capacity | None = None,
+    documents: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Context:
     """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked.
 
@@ -119,6 +121,7 @@ def source_context(
         team=settings.get("teams", project.lower()),
         progress=of_source,
         proxies=named_proxies(settings.environment.get),
+        documents=documents or {},
     )
 
 
@@ -166,9 +169,19 @@ def read_trackers(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, st
     return {name: trackers.read(folder / name) for name in tracker_names(parts)}
 
 
+def read_documents(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, Any]]:
+    """The further trackers of these parts, by file name."""
+    return {name: trackers.read_document(folder / name) for name in document_names(parts)}
+
+
 def tracker_names(parts: Sequence[Part]) -> list[str]:
     """The files that keep the positions of these parts."""
     return sorted({part.source.tracker for part in parts})
+
+
+def document_names(parts: Sequence[Part]) -> list[str]:
+    """The further trackers of these parts."""
+    return sorted({name for part in parts for name in part.source.documents})
 
 
 def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:

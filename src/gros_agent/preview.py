@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from msgspec import UNSET
 
@@ -15,6 +16,7 @@ from gros_agent.collection import (
     drain,
     parts_of,
     pinned_hosts,
+    read_documents,
     read_trackers,
     source_context,
     tables_of,
@@ -26,6 +28,7 @@ from gros_agent.report import Outcome, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Part, Progress, SourceEntry, no_progress
+from gros_agent.tables import trackers
 from gros_agent.tables.schema import NOBODY, Row
 
 AS_IS = "as it is"
@@ -81,7 +84,8 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
             known_hosts.write_bytes(pinned_hosts(settings).read_bytes())
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
 
-        look = _Look(settings, project, options, positions, tables, pseudonymiser, progress)
+        documents = read_documents(settings.home.export / project, parts)
+        look = _Look(settings, project, options, positions, documents, tables, pseudonymiser, progress)
         outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
 
@@ -116,6 +120,7 @@ class _Look:
     project: str
     options: ScrapeOptions
     positions: dict[str, dict[str, str]]
+    documents: dict[str, dict[str, Any]]
     tables: dict[str, TablePreview]
     pseudonymiser: Pseudonymiser
     progress: Progress
@@ -133,10 +138,17 @@ class _Look:
                 counts[type(rows[0]).table] += len(rows)
                 _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser)
 
-        since = None if self.options.full else self.positions[source.tracker].get(entry.name)
+        since = (
+            None
+            if self.options.full
+            else self.positions[source.tracker].get(trackers.key(source.tracker, entry.name, entry.url))
+        )
         start = time.monotonic()
         try:
-            context = source_context(self.settings, self.project, part, self.options, self.progress)
+            documents = {} if self.options.full else self.documents
+            context = source_context(
+                self.settings, self.project, part, self.options, self.progress, documents=documents
+            )
             collected = drain(source.collect(context, since), take)
         except SourceError as error:
             return failed(part, error, time.monotonic() - start)

@@ -8,19 +8,22 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from gros_agent import parallel
 from gros_agent.collection import (
     ScrapeOptions,
     all_parts,
     check_key,
+    document_names,
     drain,
     list_sources,
     located,
     parts_of,
+    read_documents,
     read_trackers,
     source_context,
     source_host,
@@ -170,7 +173,8 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, opti
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
-    names = tracker_names(all_parts(settings, list_sources(settings, project, options)))
+    parts = all_parts(settings, list_sources(settings, project, options))
+    names = (*tracker_names(parts), *document_names(parts))
     for name, content in delivery.fetch_trackers(settings, project, names).items():
         with storage_errors(folder.path):
             if content is None:
@@ -186,6 +190,7 @@ class _Collected:
     outcome: Outcome
     writer: Writer | None = None
     position: str | None = None
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class _Scrape:
@@ -206,19 +211,22 @@ class _Scrape:
         self._told = progress
         self._lock = Lock()
         self._capacity = Capacity()
+        self._positions: dict[str, dict[str, str]] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
 
     def run(self, replaced: Manifest | None) -> Report:
         discovered = discover(self._settings, self._project, self._options, self._progress)
         tasks = [task for entry in discovered.entries for task in (parts_of(self._settings, entry) or (entry,))]
         parts = [task for task in tasks if isinstance(task, Part)]
         pseudonymiser = load_pseudonymiser(self._settings, self._project, self._options)
-        positions = read_trackers(self._folder.path, parts)
+        self._positions = read_trackers(self._folder.path, parts)
+        self._documents = read_documents(self._folder.path, parts)
 
         def work(task: tuple[int, Part | SourceEntry]) -> _Collected:
             number, part = task
             if isinstance(part, SourceEntry):
                 return _Collected(unavailable(part))
-            return self._collect(part, staging / f"part-{number}", pseudonymiser, positions)
+            return self._collect(part, staging / f"part-{number}", pseudonymiser)
 
         with self._folder.staging() as staging:
             done = parallel.run(
@@ -232,29 +240,42 @@ class _Scrape:
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables}
-            for task, one in zip(tasks, done, strict=True):
-                if isinstance(task, Part) and one.position is not None:
-                    positions[task.source.tracker][task.entry.name] = one.position
             if discovered.environments:
                 with storage_errors(staging):
                     (staging / ENVIRONMENTS).write_bytes(encoded(discovered.environments))
                 rows[ENVIRONMENTS] = len(discovered.environments)
-            contents = {name: trackers.encode(content) for name, content in positions.items()}
-            self._folder.publish(staging, rows, contents)
+            self._folder.publish(staging, rows, self._trackers(tasks, done))
         notes = (*_replaced(replaced), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
-    def _collect(
-        self, part: Part, folder: Path, pseudonymiser: Pseudonymiser, positions: Mapping[str, Mapping[str, str]]
-    ) -> _Collected:
+    def _trackers(self, tasks: Sequence[Part | SourceEntry], done: Sequence[_Collected]) -> dict[str, bytes]:
+        """The contents of all trackers after this scrape."""
+        listed: dict[str, list[Mapping[str, str]]] = {}
+        documents = dict(self._documents)
+        for task, one in zip(tasks, done, strict=True):
+            if isinstance(task, Part):
+                tracker = task.source.tracker
+                listed.setdefault(tracker, []).append(task.entry.listed())
+                if one.position is not None:
+                    self._positions[tracker][_key(tracker, task.entry)] = one.position
+            for name, content in one.documents.items():
+                documents[name] = trackers.merged(documents[name], content)
+        positions = {
+            name: trackers.encode(name, content, listed.get(name, ())) for name, content in self._positions.items()
+        }
+        return positions | {name: trackers.encode_document(content) for name, content in documents.items()}
+
+    def _collect(self, part: Part, folder: Path, pseudonymiser: Pseudonymiser) -> _Collected:
         source, name, start = part.source, part.entry.name, time.monotonic()
-        since = None if self._options.full else positions[source.tracker].get(name)
+        positions, documents = self._positions[source.tracker], self._documents
+        since = None if self._options.full else positions.get(_key(source.tracker, part.entry))
         with storage_errors(folder):
             folder.mkdir()
         with Writer(folder, source.tables) as writer:
             try:
                 context = source_context(
-                    self._settings, self._project, part, self._options, self._progress, self._capacity
+                    *(self._settings, self._project, part, self._options, self._progress, self._capacity),
+                    documents={} if self._options.full else documents,
                 )
                 collected = drain(source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows)))
                 if self._settings.environment.cleanup_repos:
@@ -270,7 +291,7 @@ class _Scrape:
         outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
         words = "project %s: source %s: %d new items, %d rows in %.1f s"
         log.info(words, self._project, name, outcome.items, sum(counts.values()), outcome.seconds)
-        return _Collected(outcome, writer, collected.position)
+        return _Collected(outcome, writer, collected.position, collected.documents)
 
     def _host(self, part: Part | SourceEntry) -> str | None:
         """The host that a part burdens, or None."""
@@ -284,6 +305,10 @@ class _Scrape:
         """Tell it one at a time: who is told need not know that there are several."""
         with self._lock:
             self._told(what, done, total)
+
+
+def _key(tracker: str, entry: SourceEntry) -> str:
+    return trackers.key(tracker, entry.name, entry.url)
 
 
 def _replaced(batch: Manifest | None) -> tuple[str, ...]:

@@ -30,7 +30,9 @@ def watched_programs(text: str) -> Iterator[set[Program]]:
             for process in Path("/proc").iterdir():
                 with contextlib.suppress(OSError):  # no process, or one that ended
                     variables = (process / "environ").read_bytes()
-                    seen.add(Program((process / "cmdline").read_bytes(), text.encode() in variables))
+                    arguments = (process / "cmdline").read_bytes()
+                    if arguments:  # else it is about to end, or to become another program
+                        seen.add(Program(arguments, text.encode() in variables))
 
     thread = threading.Thread(target=look)
     thread.start()

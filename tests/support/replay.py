@@ -124,7 +124,10 @@ def serving(replay: Replay) -> Iterator[Replay]:
                 self.close_connection = True
                 return
             status, headers, sent = answer
-            self.send_response(status)
+            if "Date" in headers:
+                self.send_response_only(status)
+            else:
+                self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             if "Content-Length" not in headers:

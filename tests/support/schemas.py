@@ -19,6 +19,7 @@ _SCHEMAS = {
         *("vcs_versions", "change_path", "tag", "merge_request", "merge_request_note", "merge_request_review"),
         *("commit_comment", "vcs_event", "github_repo", "github_issue", "github_issue_note", "gitlab_repo"),
     ),
+    "quality": ("metrics", "metric_targets", "metric_versions", "metric_defaults"),
     "tfs": ("team", "team_member", "sprint", "work_item", "developer"),
 }
 _TRACKERS = {
@@ -26,12 +27,17 @@ _TRACKERS = {
     "github_update.json": "vcs/github_update.json",
     "gitlab_update.json": "vcs/gitlab_update.json",
     "tfs_update.json": "tfs/tfs_update.json",
+    "metric_names.json": "quality/metric_names.json",
 }
-FILES = {
-    f"data_{'tfs_' if folder == 'tfs' else ''}{name}.json": f"{folder}/{name}.json"
-    for folder, names in _SCHEMAS.items()
-    for name in names
-} | _TRACKERS
+FILES = (
+    {
+        f"data_{'tfs_' if folder == 'tfs' else ''}{name}.json": f"{folder}/{name}.json"
+        for folder, names in _SCHEMAS.items()
+        for name in names
+    }
+    | _TRACKERS
+    | {"data_environments.json": "project/environments.json", "data_sources.json": "project/sources.json"}
+)
 """File of an export → its published schema."""
 
 _formats = FormatChecker(formats=())
@@ -59,15 +65,26 @@ def errors(folder: Path, schemas: Path = HERE) -> list[str]:
     return found
 
 
-def _relaxed(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without two limits that its own authors' agent does not keep.
+def is_number(text: str) -> bool:
+    """Whether a text is a number by the published schema."""
+    definitions = json.loads((HERE / "utils.json").read_text())["$defs"]
+    return re.search(definitions["float"]["pattern"], text) is not None
 
-    Identifiers of today's systems have more than nine digits, and comments on lines that a request leaves as they are
-    have ``context`` as their type.
+
+def _relaxed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without limits that its own authors' agent does not keep.
+
+    Identifiers of today's systems have more than nine digits, comments on lines that a request leaves as they are
+    have ``context`` as their type, an environment is a list, and metrics and subjects of Quality-time have names with
+    dashes and spaces in them.
     """
     definitions = schema.get("$defs", {})
     if "positive_integer" in definitions:
         definitions["positive_integer"]["pattern"] = "^[0-9]+$"
+    if "source_environment" in definitions:
+        definitions["source_environment"]["properties"]["environment"] = {"type": ["string", "array"]}
+    if "metric_name" in definitions:
+        del definitions["name"]["pattern"]
     if "commit_comment" in definitions:
         definitions["commit_comment"]["properties"]["line_type"]["enum"].append("context")
     return schema

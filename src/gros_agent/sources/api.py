@@ -1,5 +1,6 @@
 """What every source that asks an API shares: a client for its host, and moments as APIs tell them."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -54,6 +55,12 @@ def client(
         login=login,
         proxies=context.proxies,
     )
+
+
+def basic(user: str, password: Secret) -> dict[str, str | Secret]:
+    """The header that a user and a password are sent with (RFC 7617)."""
+    text = b64encode(f"{user}:{password.reveal()}".encode()).decode()
+    return {"Authorization": Secret(f"Basic {text}")}
 
 
 def web_base(parts: SplitResult, host: Host) -> str:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
@@ -28,6 +28,10 @@ class SourceEntry:
     url: str
     username: str | None = None
     password: Secret | None = None
+
+    def listed(self) -> dict[str, str]:
+        """The entry as ``data_sources.json`` has it."""
+        return {"type": self.type, "name": self.name, "url": self.url}
 
 
 Progress = Callable[[str, int, int | None], None]
@@ -57,7 +61,7 @@ class Context:
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
     seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
     sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked, ``proxies`` what
-    :func:`named_proxies` found, ``team`` the project's team.
+    :func:`named_proxies` found, ``team`` the project's team, ``documents`` what the source's further trackers held.
     """
 
     entry: SourceEntry
@@ -68,6 +72,7 @@ class Context:
     capacity: Capacity = field(default_factory=Capacity)
     blocked: Sequence[str] = ()
     team: str | None = None
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     progress: Progress = field(default=no_progress)
     proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))
 
@@ -77,18 +82,20 @@ class Collected:
     """How a collection ended: the new position for the tracker (None: as before), and what the outcome must name.
 
     ``notes`` are things that the reader of the tables has to know; ``expected`` is the number of items that the
-    system said there are.
+    system said there are; ``documents`` is what is new in the source's further trackers, by file.
     """
 
     position: str | None
     notes: tuple[str, ...] = ()
     expected: int | None = None
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Source(Protocol):
     """A kind of system to collect from.
 
-    ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions.
+    ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions, and
+    ``documents`` are further trackers, which are JSON objects that several sources may add to.
     ``alongside`` names the types that an entry of this one is collected as, too: what a review system hosts is a Git
     repository. Each has its own outcome and position.
     """
@@ -98,6 +105,7 @@ class Source(Protocol):
     tables: tuple[type[Row], ...]
     items: type[Row]
     tracker: str
+    documents: tuple[str, ...]
     alongside: tuple[str, ...]
 
     def check(self, context: Context) -> str:

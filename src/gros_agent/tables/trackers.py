@@ -1,17 +1,34 @@
-"""Trackers: small files that say up to where each source was collected, so that the next scrape goes on there."""
+"""Trackers: small files that say up to where each source was collected, so that the next scrape goes on there.
+
+Most map a source's name to its position. Those of quality systems (:data:`UPDATES`) list their sources, and map a
+source's URL to its position, its version.
+"""
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
 
+UPDATES = frozenset({"measurements_update.json"})
+
+
+class _Update(msgspec.Struct):
+    versions: dict[str, str] = {}
+
+
+def key(tracker: str, name: str, url: str) -> str:
+    """What a tracker knows a source by, of its name and URL."""
+    return url if tracker in UPDATES else name
+
 
 def read(path: Path) -> dict[str, str]:
-    """Read a tracker that maps a source's name to its position; a missing one is empty.
+    """Read the positions that a tracker keeps; a missing one is empty.
 
     Raises :class:`ConfigurationError` for a damaged one: guessing would lose or repeat rows.
     """
@@ -19,17 +36,54 @@ def read(path: Path) -> dict[str, str]:
     if text is None:
         return {}
     try:
+        if path.name in UPDATES:
+            return msgspec.json.decode(text, type=_Update).versions
         return msgspec.json.decode(text, type=dict[str, str])
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"{path}: the tracker is damaged: {error}",
-            "restore it from a backup, or remove it and everything is collected again",
-        ) from None
+        raise _damaged(path, error) from None
 
 
-def encode(positions: dict[str, str]) -> bytes:
-    """The content of a tracker file, readable for people."""
-    return (json.dumps(positions, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a tracker that is a JSON object of its source's own; a missing one is empty.
+
+    Raises :class:`ConfigurationError` for a damaged one.
+    """
+    text = read_text(path, "the tracker")
+    try:
+        return {} if text is None else msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}: the tracker is damaged: {error}",
+        "restore it from a backup, or remove it and everything is collected again",
+    )
+
+
+def encode(name: str, positions: Mapping[str, str], listed: Iterable[Mapping[str, str]] = ()) -> bytes:
+    """The content of a tracker file; ``listed`` are its sources, each with type, name and URL."""
+    return encode_document({"sources": list(listed), "versions": positions} if name in UPDATES else positions)
+
+
+def encode_document(content: Mapping[str, Any]) -> bytes:
+    """A JSON object, readable for people."""
+    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def merged(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with what is new in it: within objects too, and at the end of lists that have not got it."""
+    result = dict(before)
+    for name, value in new.items():
+        old = result.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[name] = merged(old, value)
+        elif isinstance(old, list) and isinstance(value, list):
+            result[name] = [*old, *(one for one in value if one not in old)]
+        else:
+            result[name] = value
+    return result
 
 
 def is_version(text: str) -> bool:

@@ -40,6 +40,7 @@ class AzureDevOpsSource:
     )
     items: type[Row] = MergeRequest
     tracker = "tfs_update.json"
+    documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ("git",)
 
     def check(self, context: Context) -> str:

@@ -25,6 +25,7 @@ class GitSource:
     tables: tuple[type[Row], ...] = (VcsVersion, ChangePath, Tag)
     items: type[Row] = VcsVersion
     tracker = "latest_vcs_versions.json"
+    documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ()
 
     def check(self, context: Context) -> str:

@@ -35,6 +35,7 @@ class GitHubSource:
     )
     items: type[Row] = GitHubIssue
     tracker = "github_update.json"
+    documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ("git",)
 
     def check(self, context: Context) -> str:

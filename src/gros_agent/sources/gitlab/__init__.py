@@ -32,6 +32,7 @@ class GitLabSource:
     )
     items: type[Row] = MergeRequest
     tracker = "gitlab_update.json"
+    documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ("git",)
 
     def check(self, context: Context) -> str:

@@ -13,6 +13,7 @@ from gros_agent.tables.schema.base import (
     number_fields,
 )
 from gros_agent.tables.schema.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
+from gros_agent.tables.schema.quality import Metric, MetricDefault, MetricTarget, MetricVersion
 from gros_agent.tables.schema.review import (
     CommitComment,
     GitHubIssue,
@@ -31,6 +32,7 @@ TABLES: tuple[type[Row], ...] = (
     *(MergeRequest, MergeRequestNote, MergeRequestReview, CommitComment, VcsEvent),
     *(GitHubRepo, GitHubIssue, GitHubIssueNote, GitLabRepo),
     *(TfsTeam, TfsTeamMember, TfsSprint, TfsWorkItem, TfsDeveloper),
+    *(Metric, MetricTarget, MetricVersion, MetricDefault),
 )
 """All tables, in the order in which they are listed."""
 
@@ -47,6 +49,10 @@ __all__ = [
     "MergeRequest",
     "MergeRequestNote",
     "MergeRequestReview",
+    "Metric",
+    "MetricDefault",
+    "MetricTarget",
+    "MetricVersion",
     "Row",
     "Tag",
     "TfsDeveloper",

@@ -1,0 +1,175 @@
+"""Collects measurements since a moment, and what the metrics are.
+
+All measurements of a period are one request; a server without that call is asked metric by metric.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from msgspec import UNSET
+
+from gros_agent import parallel
+from gros_agent.errors import SourceError
+from gros_agent.http.faults import HttpError
+from gros_agent.http.traffic import server_time
+from gros_agent.sources.api import text, whole
+from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.quality_time import access
+from gros_agent.sources.quality_time.access import Reached, iso
+from gros_agent.sources.quality_time.shapes import DataModel, Measurement, Measurements, Report
+from gros_agent.sources.quality_time.targets import Versions, direction_of, remembered
+from gros_agent.tables.schema import Metric, MetricDefault, Row
+
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+UNKNOWN = "unknown"
+"""The category of what could not be measured."""
+NO_VALUE = "-1"
+_NOT_THERE = 404
+
+
+def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
+    """Yield what is new since a position: the moment, by the server's clock, up to which it was collected last."""
+    server = access.resolve(context)
+    now = whole(server_time(server.headers))
+    since = _moment(position) if position else None
+    reports = server.reports()
+    if server.report is not None and not reports:
+        raise SourceError(
+            f"{server.api} has no report {server.report}", "check the identifier in the URL: it may be gone"
+        )
+    model = server.model()
+    measurements = _Measurements(server, reports, since, now)
+    yield from measurements.read()
+    options = _version(context, "metric_options_update.json")
+    versions = Versions(server, model, reports, options)
+    yield from versions.read()
+    stamp = whole(model.timestamp or _START)
+    known = _version(context, "metric_defaults_update.json")
+    if known is None or stamp > known:
+        yield _defaults(model, stamp)
+
+    def update(moment: datetime | None) -> dict[str, Any]:
+        versions = {context.entry.url: iso(moment)} if moment else {}
+        return {"sources": [context.entry.listed()], "versions": versions}
+
+    documents: dict[str, Mapping[str, Any]] = {
+        "metric_options_update.json": update(versions.last or options) | {"targets": remembered(versions.current)},
+        "metric_defaults_update.json": update(stamp),
+        "metric_names.json": _names(reports, model),
+    }
+    return Collected(
+        position=iso(now), notes=tuple(measurements.notes()), expected=measurements.total, documents=documents
+    )
+
+
+class _Measurements:
+    def __init__(self, server: Reached, reports: Sequence[Report], since: datetime | None, now: datetime) -> None:
+        self._server, self._since, self._now = server, since, now
+        self._scales = {
+            name: metric.scale or "count"
+            for report in reports
+            for subject in report.subjects.values()
+            for name, metric in subject.metrics.items()
+        }
+        self.total = 0
+        self._strange = 0
+
+    def read(self) -> Iterator[Sequence[Row]]:
+        for block in self._blocks():
+            mine = (one for one in block if self._server.report in {None, one.report_uuid})
+            new = [one for one in mine if self._since is None or whole(one.end) > self._since]
+            rows = [row for row in map(self._row, new) if row is not None]
+            self.total += len(rows)
+            yield rows
+
+    def _blocks(self) -> Iterator[Sequence[Measurement]]:
+        period = {"min_report_date": iso(self._since or _START), "report_date": iso(self._now)}
+        try:
+            yield self._server.get("measurements", Measurements, **period).measurements
+        except HttpError as error:
+            if error.code != _NOT_THERE:
+                raise
+            yield from parallel.mapped(self._of_metric, self._scales)
+
+    def _of_metric(self, metric: str) -> Sequence[Measurement]:
+        return self._server.get(f"measurements/{metric}", Measurements, report_date=iso(self._now)).measurements
+
+    def _row(self, one: Measurement) -> Metric | None:
+        """A measurement on the metric's scale, or None where its value is no number, such as that of a version."""
+        measured = getattr(one, self._scales.get(one.metric_uuid, "count"), None)
+        value = NO_VALUE if measured is None or measured.value is None else _number(measured.value)
+        if value is None:
+            self._strange += 1
+            return None
+        status = measured.status if measured else None
+        return Metric(
+            name=one.metric_uuid,
+            value=value,
+            category=status or UNKNOWN,
+            date=text(one.end),
+            since_date=text(one.start),
+        )
+
+    def notes(self) -> Iterator[str]:
+        """What the reader of the tables has to know."""
+        if self._strange:
+            yield f"{self._strange} measurements whose value is no number were left out"
+
+
+def _number(value: object) -> str | None:
+    """A value as the tables have it, or None if it is no number."""
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return f"{number:f}" if number.is_finite() and not isinstance(value, bool) else None
+
+
+def _defaults(model: DataModel, stamp: datetime) -> list[MetricDefault]:
+    return [
+        MetricDefault(
+            base_name=name,
+            version_id=iso(stamp),
+            commit_date=text(stamp),
+            direction=direction_of(kind.direction),
+            target_value=UNSET if (target := _number(kind.target)) is None else target,
+            low_target_value=UNSET if (near := _number(kind.near_target)) is None else near,
+            scale=kind.default_scale or "count",
+        )
+        for name, kind in model.metrics.items()
+    ]
+
+
+def _names(reports: Sequence[Report], model: DataModel) -> dict[str, dict[str, str]]:
+    """What the metrics are, by their identifiers."""
+    return {
+        name: {
+            "base_name": metric.type,
+            "domain_name": subject.name or identifier,
+            "domain_type": subject.type,
+            "scale": metric.scale
+            or (model.metrics[metric.type].default_scale if metric.type in model.metrics else None)
+            or "count",
+        }
+        for report in reports
+        for identifier, subject in report.subjects.items()
+        for name, metric in subject.metrics.items()
+    }
+
+
+def _version(context: Context, document: str) -> datetime | None:
+    versions = context.documents.get(document, {}).get("versions", {})
+    found = versions.get(context.entry.url) if isinstance(versions, dict) else None
+    return _moment(str(found)) if found else None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return whole(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        raise SourceError(
+            f"the tracker says {text!r}, which is no moment",
+            "correct it, or remove it and everything is collected again",
+        ) from None
