@@ -216,7 +216,9 @@ def test_two_at_once(agent: Agent, running: Controller, tmp_path: Path) -> None:
     process = agent.start("run", variables=installation.variables)
     while installation.history.current() is None:
         time.sleep(0.02)
+    process.send_signal(signal.SIGSTOP)  # however busy the machine is, it is still running
     done = installation.run()
+    process.send_signal(signal.SIGCONT)
     assert done.status == 5, done
     assert "another run of this agent is running" in done.errors
     process.communicate(timeout=60)
