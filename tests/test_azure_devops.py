@@ -585,6 +585,12 @@ class TestWindows:
             assert same(rows) == same(whole)
             assert server.messages == ["negotiate", "authenticate"]
             assert server.let_in == 1
+            messages = [one.partition(" ") for one in server.told if one]
+            assert {kind for kind, _, _ in messages} == {"NTLM"}
+            for _, _, given in messages:
+                said = base64.b64decode(given)
+                assert TOKEN.encode() not in said
+                assert TOKEN.encode("utf-16-le") not in said
 
     def test_wrong_password(
         self, azure: AzureDevOps, tmp_path: Path, accounts: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,9 +18,10 @@ from support.replay import Replay
 
 @dataclass
 class Guarded:
-    """Where it listens, the kinds of the handshakes' messages that it got, and how many connections were let in."""
+    """Where it listens, what it was told in headers, the kinds of messages, and how many connections were let in."""
 
     port: int = 0
+    told: set[str] = field(default_factory=set)
     messages: list[str] = field(default_factory=list)
     let_in: int = 0
 
@@ -44,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         self.is_let_in = False
 
     def do_GET(self) -> None:
+        self.one.told.add(self.headers.get("Authorization", ""))
         kind, _, given = self.headers.get("Authorization", "").partition(" ")
         if self.is_let_in:
             headers = {**dict(self.headers), "Authorization": self.authorization}
