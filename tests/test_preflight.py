@@ -113,7 +113,7 @@ class TestSources:
         listed = [
             {"type": "git", "name": "good", "url": repository.url},
             {"type": "git", "name": "bad", "url": "file:///nowhere"},
-            {"type": "jenkins", "name": "later", "url": "http://x/"},
+            {"type": "jira", "name": "later", "url": "http://x/"},
         ]
         (agent.export() / "data_sources.json").write_text(json.dumps(listed))
         done = agent("preflight", "--json", "--project", "TEST", "--no-secrets")

@@ -3,15 +3,17 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from gros_agent import entries
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
+from gros_agent.settings.values import Secret, Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, named_proxies, no_progress
 from gros_agent.sources.capacity import Capacity
@@ -59,7 +61,7 @@ def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tu
     """A project's sources. Raises :class:`ConfigurationError` if there are none, or two of one name."""
     path = settings.home.export / project / entries.FILE
     listed = entries.read(path)
-    found = (*(listed or ()), *options.extra)
+    found = (*(listed or ()), *_configured(settings, project, listed or ()), *options.extra)
     if not found:
         raise ConfigurationError(
             f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
@@ -74,10 +76,44 @@ def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tu
     return found
 
 
+def _configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> Iterator[SourceEntry]:
+    """The systems that ``settings.cfg`` names, but for those that are on the list.
+
+    A quality system is one of projects with a long name that are no part of another; ``{}`` in its URL stands for that.
+    """
+    key = project.lower()
+    known = {entries.same(entry.url) for entry in listed}
+    long_name = settings.get("projects", key)
+    if long_name and settings.get("subprojects", key) is None:
+        for kind in ("quality-time", "sonar"):
+            url = settings.get(kind, "url", project)
+            if url and kind in sources() and entries.same(url.replace("{}", quote(long_name))) not in known:
+                yield entries.make(kind, kind, url.replace("{}", quote(long_name)))
+    host = settings.get("jenkins", "host", project)
+    if host and not any(entry.type == "jenkins" for entry in listed):
+        url = host if "://" in host else f"https://{host}"
+        password = settings.get("jenkins", "password", project)
+        entry = entries.make("jenkins", "jenkins", url)
+        user = settings.get("jenkins", "username", project) or entry.username
+        yield replace(entry, username=user, password=Secret(password) if password else entry.password)
+
+
 def source_host(settings: Settings, entry: SourceEntry) -> Host:
     """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
     name, port = host_of(entry.url)
-    return settings.host(name, port) if name else Host()
+    host = settings.host(name, port) if name else Host()
+    return _verified(settings, host) if entry.type == "jenkins" else host
+
+
+def _verified(settings: Settings, host: Host) -> Host:
+    """A Jenkins' host, verified as ``verify`` in ``[jenkins]`` says: not at all, or by the certificates in a file."""
+    value = settings.value("jenkins", "verify")
+    if value is None or not value.text.strip():
+        return host
+    if value.effective is None:
+        return replace(host, options={**host.options, "unsafe_hosts": Value("true", value.origin)})
+    path = settings.home.resolve(value.effective)
+    return replace(host, authorities=path) if path.is_file() else host
 
 
 def located(entry: SourceEntry, host: Host) -> SourceEntry:
@@ -176,7 +212,7 @@ def read_documents(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, A
 
 def tracker_names(parts: Sequence[Part]) -> list[str]:
     """The files that keep the positions of these parts."""
-    return sorted({part.source.tracker for part in parts})
+    return sorted({part.source.tracker for part in parts if part.source.tracker})
 
 
 def document_names(parts: Sequence[Part]) -> list[str]:

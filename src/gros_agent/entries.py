@@ -95,6 +95,11 @@ def _parse_option(option: str, folder: Path) -> SourceEntry:
     return entry
 
 
+def make(kind: str, name: str, url: str) -> SourceEntry:
+    """An entry of its own, with the credentials taken out of its URL."""
+    return _entry(kind, name, url, Path.cwd())
+
+
 def _entry(kind: str, name: str, url: str, folder: Path) -> SourceEntry:
     if is_path(url):
         url = (folder / Path(url).expanduser()).resolve().as_uri()

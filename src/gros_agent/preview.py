@@ -141,7 +141,7 @@ class _Look:
         since = (
             None
             if self.options.full
-            else self.positions[source.tracker].get(trackers.key(source.tracker, entry.name, entry.url))
+            else self.positions.get(source.tracker, {}).get(trackers.key(source.tracker, entry.name, entry.url))
         )
         start = time.monotonic()
         try:

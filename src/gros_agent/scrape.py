@@ -267,7 +267,7 @@ class _Scrape:
 
     def _collect(self, part: Part, folder: Path, pseudonymiser: Pseudonymiser) -> _Collected:
         source, name, start = part.source, part.entry.name, time.monotonic()
-        positions, documents = self._positions[source.tracker], self._documents
+        positions, documents = self._positions.get(source.tracker, {}), self._documents
         since = None if self._options.full else positions.get(_key(source.tracker, part.entry))
         with storage_errors(folder):
             folder.mkdir()

@@ -36,6 +36,7 @@ FILES = (
         for name in names
     }
     | _TRACKERS
+    | {"data_jenkins.json": "jenkins/statistics.json"}
     | {"data_environments.json": "project/environments.json", "data_sources.json": "project/sources.json"}
 )
 """File of an export → its published schema."""

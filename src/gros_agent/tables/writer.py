@@ -8,11 +8,12 @@ table's shape can't be written. Texts longer than their database column are shor
 """
 
 import contextlib
+import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,8 +22,10 @@ import msgspec
 
 from gros_agent.errors import AgentError
 from gros_agent.privacy import Pseudonymised, R
-from gros_agent.storage import storage_errors
+from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables.schema import LARGEST_INTEGER, Row, length_limits, number_fields
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode_lines
 
@@ -144,10 +147,23 @@ def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[Writer]) -> 
     The files of the writers, which have to be closed, are used up. Raises :class:`AgentError` when the disk is full.
     """
     with storage_errors(folder):
-        return tuple(
+        joined = (
             _join(folder, row, [writer.tables[row.table] for writer in writers if row.table in writer.tables])
             for row in rows
         )
+        return tuple(one for table in joined if (one := _single(table) if table.row.is_single else table))
+
+
+def _single(table: Joined) -> Joined | None:
+    """Make the file hold one object: the first. Without one, there is no file."""
+    found = msgspec.json.decode(table.path.read_bytes(), type=list[msgspec.Raw])
+    if not found:
+        table.path.unlink()
+        return None
+    if found[1:]:
+        log.warning("%s has room for one: %d others were left out", table.path.name, len(found) - 1)
+    replace_file(table.path, bytes(found[0]) + b"\n")
+    return replace(table, count=1)
 
 
 def _join(folder: Path, row: type[Row], parts: Sequence[TableFile]) -> Joined:

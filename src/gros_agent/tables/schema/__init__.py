@@ -13,6 +13,7 @@ from gros_agent.tables.schema.base import (
     number_fields,
 )
 from gros_agent.tables.schema.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
+from gros_agent.tables.schema.builds import Jenkins
 from gros_agent.tables.schema.quality import Metric, MetricDefault, MetricTarget, MetricVersion
 from gros_agent.tables.schema.review import (
     CommitComment,
@@ -33,6 +34,7 @@ TABLES: tuple[type[Row], ...] = (
     *(GitHubRepo, GitHubIssue, GitHubIssueNote, GitLabRepo),
     *(TfsTeam, TfsTeamMember, TfsSprint, TfsWorkItem, TfsDeveloper),
     *(Metric, MetricTarget, MetricVersion, MetricDefault),
+    Jenkins,
 )
 """All tables, in the order in which they are listed."""
 
@@ -46,6 +48,7 @@ __all__ = [
     "GitHubIssueNote",
     "GitHubRepo",
     "GitLabRepo",
+    "Jenkins",
     "MergeRequest",
     "MergeRequestNote",
     "MergeRequestReview",

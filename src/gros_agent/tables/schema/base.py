@@ -42,7 +42,8 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     A subclass names its ``table`` (the file without ``.json``), the fields that are its ``key``, those that are
     ``personal`` (pseudonymised before they are written), those that are ``free_text`` (people can be named in them,
     and they are written as they are), and whether the table is a ``snapshot``, whole each time. Where it
-    ``has_repetitions``, several rows may have the same key. One with personal fields has a field ``encrypted`` too.
+    ``has_repetitions``, several rows may have the same key. One with personal fields has a field ``encrypted`` too. The
+    file of a table that ``is_single`` holds one object instead of an array of them, and is missing where there is none.
     """
 
     table: ClassVar[str]
@@ -51,6 +52,7 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     free_text: ClassVar[tuple[str, ...]] = ()
     snapshot: ClassVar[bool] = False
     has_repetitions: ClassVar[bool] = False
+    is_single: ClassVar[bool] = False
 
 
 LARGEST_INTEGER = 2**31 - 1

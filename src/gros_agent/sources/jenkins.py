@@ -1,0 +1,110 @@
+"""Jenkins (LTS): how many jobs, views and nodes it has.
+
+Jobs lie in folders and in pipelines of several branches, however deep; an answer brings some levels at once. The API is
+described under ``/api`` of each page of a Jenkins; its answers have the version in the header ``X-Jenkins``.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from gros_agent.errors import SourceError
+from gros_agent.sources.base import Collected, Context
+from gros_agent.tables.schema import Jenkins, Row
+
+if TYPE_CHECKING:
+    from gros_agent.http.client import WebClient
+
+LEVELS = 4
+"""Levels of folders that are asked for at once."""
+_CONTAINERS = ("Folder", "MultiBranchProject")
+"""Ends of the classes of what holds jobs and is none: folders, and pipelines of several branches."""
+
+
+class _Job(msgspec.Struct):
+    name: str
+    kind: str = msgspec.field(name="_class", default="")
+    jobs: "list[_Job] | None" = None
+
+    @property
+    def holds_others(self) -> bool:
+        return self.jobs is not None or self.kind.endswith(_CONTAINERS)
+
+
+class _Jobs(msgspec.Struct):
+    jobs: list[_Job]
+
+
+class _Views(msgspec.Struct):
+    views: list[dict[str, Any]]
+
+
+class _Nodes(msgspec.Struct):
+    computer: list[dict[str, Any]]
+
+
+class JenkinsSource:
+    """One instance."""
+
+    kind = "jenkins"
+    title = "Jenkins"
+    tables: tuple[type[Row], ...] = (Jenkins,)
+    items: type[Row] = Jenkins
+    tracker = ""
+    documents: tuple[str, ...] = ()
+    alongside: tuple[str, ...] = ()
+
+    def check(self, context: Context) -> str:
+        """Say which version answers, and how many views it shows."""
+        from gros_agent.http.client import Request  # noqa: PLC0415 (slow to import, and few have one)
+
+        answer = _client(context).ask(Request("GET", f"{_base(context)}/api/json", {"tree": "views[name]"}), _Views)
+        version = answer.headers.get("X-Jenkins")
+        if version is None:
+            raise SourceError(f"{_base(context)} is no Jenkins: it tells no version", "check the address")
+        return f"answers as version {version}; {len(answer.value.views)} views"
+
+    def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
+        """Yield what there is now."""
+        del since
+        client, base = _client(context), _base(context)
+        jobs = _count(client, base)
+        views = client.get(f"{base}/api/json", _Views, {"tree": "views[name]"}).views
+        nodes = client.get(f"{base}/computer/api/json", _Nodes, {"tree": "computer[displayName]"}).computer
+        yield [Jenkins(host=f"{base}/", jobs=jobs, views=len(views), nodes=len(nodes))]
+        return Collected(position=None, expected=1)
+
+
+def _base(context: Context) -> str:
+    return context.entry.url.rstrip("/")
+
+
+def _client(context: Context) -> "WebClient":
+    """A client with the user and the password, or API token, of the entry or of its host."""
+    from gros_agent.sources import api  # noqa: PLC0415 (slow to import, and few have one)
+
+    entry, host = context.entry, context.host
+    user, password = entry.username or host.username("http"), entry.password or host.secret("password")
+    return api.client(context, _base(context), api.basic(user, password) if user and password else {})
+
+
+def _count(client: "WebClient", folder: str) -> int:
+    """How many jobs a folder has. Raises :class:`SourceError`."""
+    tree = "jobs[name,_class]"
+    for _ in range(LEVELS - 1):
+        tree = f"jobs[name,_class,{tree}]"
+    return sum(_jobs(client, job, folder) for job in client.get(f"{folder}/api/json", _Jobs, {"tree": tree}).jobs)
+
+
+def _jobs(client: "WebClient", job: _Job, folder: str) -> int:
+    place = f"{folder}/job/{quote(job.name, safe='')}"
+    if not job.holds_others:
+        return 1
+    if job.jobs is None:  # it lies deeper than the answer goes
+        return _count(client, place)
+    return sum(_jobs(client, one, place) for one in job.jobs)
+
+
+SOURCE = JenkinsSource()
