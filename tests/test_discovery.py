@@ -80,7 +80,7 @@ def test_all_of_an_owner(site: Site) -> None:
     site.configure("skip_archived = true\n")
     done = site.scrape()
     assert done.status == 0, done
-    assert "2 repositories in its environment" in done.output
+    assert "repositories in its environment: 2" in done.output
     assert [one["name"] for one in site.listed()] == ["dummy first 127.0.0.1", "first", "second"]
     assert site.collected() == {"first", "second"}
     assert not schemas.errors(site.agent.export())

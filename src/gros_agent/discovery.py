@@ -112,7 +112,7 @@ class _Look:
             self.environments.setdefault(key, environment)
             if seed is not None and key not in self.found and key not in self._failed:
                 self.found[key] = _asked(part.source, context)
-                notes = (f"{len(self.found[key])} repositories in its environment",)
+                notes = (f"repositories in its environment: {len(self.found[key])}",)
                 self.outcomes.append(Outcome(source=entry.name, kind=part.source.kind, notes=notes))
         except SourceError as error:
             if seed is not None:

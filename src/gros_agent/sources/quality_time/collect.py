@@ -115,7 +115,7 @@ class _Measurements:
     def notes(self) -> Iterator[str]:
         """What the reader of the tables has to know."""
         if self._strange:
-            yield f"{self._strange} measurements whose value is no number were left out"
+            yield f"left out: measurements whose value is no number ({self._strange})"
 
 
 def _number(value: object) -> str | None:
