@@ -712,7 +712,7 @@ def test_neighbours(agent: Agent, tmp_path: Path, newest: str, is_first: bool) -
             f"[127.0.0.1]\nusername = reader\npassword = {TOKEN}\ntfs = tfs/Fabrikam\nweb_port = {azure.replay.port}\n"
         )
         done = agent.scrape("--make-secrets")
-    assert "2 repositories in its environment" in done.output
+    assert "repositories in its environment: 2" in done.output
     found = {(one["type"], one["name"], one["url"]) for one in json.loads(listed.read_text())[1:]}
     assert found == {("tfs", name, f"{base}/P/_git/{name}") for name in ("first", "second")}
     rows = json.loads((agent.export() / "data_vcs_versions.json").read_text())
