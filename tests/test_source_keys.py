@@ -101,3 +101,21 @@ def test_own_key_of_a_host(github: GitHub, agent: Agent, running: Controller) ->
     done = agent("register", "--project", "TEST", "--credentials", variables=given)
     assert done.status == 0, done
     assert [one["key"].split()[1] for one in github.keys] == [Path(f"{key}.pub").read_text().split()[1]]
+
+
+@pytest.mark.usefixtures("register")
+def test_run(github: GitHub, agent: Agent, running: Controller) -> None:
+    """The whole chain gives it where a variable says so, and a refusal stops nothing."""
+    variables = running.variables(agent.home) | {"PREFLIGHT_ARGS": "--skip", "GATHERER_URL_BLACKLIST": "github.example"}
+    agent("run", variables=variables)
+    assert not github.replay.asked
+    (agent.home / "env").write_text("GROS_AGENT_SOURCE_KEYS=1\n")
+    variables["GATHERER_URL_BLACKLIST"] = "github.example/*/ants.git"
+    github.any_repository = True
+    done = agent("run", variables=variables)
+    assert "key at github.example: added" in done.errors
+    assert [key["title"] for key in github.keys] == [TITLE]
+    github.replay.strikes["keys"] = Strike(status(403, "Resource not accessible"))
+    done = agent("run", variables=variables)
+    assert "github.example did not take the key" in done.errors
+    assert "data_github_repo 1" in done.output

@@ -23,6 +23,7 @@ from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
 from gros_agent.scrape import project_log, scrape
 from gros_agent.settings import secrets
+from gros_agent.settings.environment import SOURCE_KEYS
 from gros_agent.settings.files import kept
 from gros_agent.settings.home import Home
 from gros_agent.settings.load import Overrides, files_of
@@ -195,6 +196,7 @@ class _Chain:
             self._note.stage("register")
             done = self._register(settings, waits)
             log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
+            self._publish_key(settings)
             if waits:
                 self._export(settings)
             status = self._work()
@@ -212,6 +214,16 @@ class _Chain:
             if waits is not None:
                 raise waits from None  # what is kept is more worth telling
             raise
+
+    def _publish_key(self, settings: Settings) -> None:
+        """Give the public key to the systems of the sources, where that is wanted. A refusal is a warning."""
+        if settings.environment.get(SOURCE_KEYS):
+            from gros_agent import source_keys  # noqa: PLC0415 (few want it)
+
+            where = source_keys.Where(sources=True, credentials=True)
+            for one in source_keys.publish(settings, self._project, where, dry_run=False):
+                if not one.error:
+                    log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
 
     def _deliver_what_waits(self, settings: Settings) -> DeliveryError | None:
         """Finish what is open, and deliver what was collected before. Returns why that has to be tried again, if so.

@@ -22,10 +22,12 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_KEY_LENGTH = 20
 """The column that holds a project key in the importer's database."""
 
+SOURCE_KEYS = "GROS_AGENT_SOURCE_KEYS"
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
     "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
     "GROS_AGENT_ENVIRONMENT": "environment files that are read before those of the home, separated by colons",
+    SOURCE_KEYS: "whether a registration gives the agent's public key to the systems that sources lie on",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
