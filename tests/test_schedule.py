@@ -26,9 +26,19 @@ def test_periods_are_those_that_may_be_set() -> None:
 
 @given(st.sampled_from(sorted(PERIODS)), moments)
 def test_the_next_turn_is_within_a_period(period: str, now: datetime) -> None:
-    following = trigger(period, AMSTERDAM).get_next_fire_time(None, now)
+    following = trigger(period, AMSTERDAM).get_next_fire_time(None, now).astimezone(UTC)
     assert now < following + timedelta(seconds=1)
     assert following - now <= timedelta(minutes=LENGTHS[period] + 1)
+
+
+@pytest.mark.parametrize("period", sorted(PERIODS))
+@pytest.mark.parametrize("day", [datetime(2021, 10, 30, 22, tzinfo=UTC), datetime(2021, 3, 27, 22, tzinfo=UTC)])
+def test_the_night_in_which_clocks_are_set(period: str, day: datetime) -> None:
+    """No turn lies in the past, so that nothing is called again and again."""
+    for minutes in range(0, 360, 5):
+        now = day + timedelta(minutes=minutes, microseconds=1)
+        following = trigger(period, AMSTERDAM).get_next_fire_time(None, now.astimezone(AMSTERDAM)).astimezone(UTC)
+        assert now < following <= now + timedelta(minutes=LENGTHS[period] + 1)
 
 
 @given(st.sampled_from(sorted(PERIODS)), moments, st.timedeltas(timedelta(), timedelta(days=100)))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -24,9 +24,18 @@ PERIODS: Mapping[str, Mapping[str, str]] = {
 """The fields of a cron expression for each period; the hours are those of the cron of existing agents (Alpine's)."""
 
 
+class _Turns(CronTrigger):  # type: ignore[misc]
+    """Adds chance in UTC: added to local time, it leads an hour back where a clock is set back at the end of summer."""
+
+    def _apply_jitter(self, next_fire_time: datetime | None, jitter: int | None, now: datetime) -> datetime | None:
+        exact = next_fire_time.astimezone(UTC) if next_fire_time else None
+        moment: datetime | None = super()._apply_jitter(exact, jitter, now)
+        return moment.astimezone(self.timezone) if moment else None
+
+
 def trigger(period: str, zone: tzinfo) -> CronTrigger:
     """When a period's turns are, each up to a minute later, so that a thousand agents do not call at once."""
-    return CronTrigger(timezone=zone, jitter=_JITTER_SECONDS, **PERIODS[period])
+    return _Turns(timezone=zone, jitter=_JITTER_SECONDS, **PERIODS[period])
 
 
 def is_due(period: str, last: datetime | None, now: datetime) -> bool:
