@@ -4,16 +4,14 @@ import base64
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from gros_agent.collection import drain
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
@@ -27,7 +25,6 @@ from gros_agent.tables.schema import (
     MergeRequest,
     MergeRequestNote,
     MergeRequestReview,
-    Row,
     TfsDeveloper,
     TfsSprint,
     TfsTeam,
@@ -38,6 +35,7 @@ from gros_agent.tables.schema import (
 from support import schemas
 from support.agent import Agent
 from support.azure_devops import TOKEN, ZEROS, AzureDevOps
+from support.collecting import Found, collect, columns, local, same
 from support.ntlm import guarded
 from support.replay import Strike, serving, web_page
 from support.repository import linear_history
@@ -66,34 +64,8 @@ def context(azure: AzureDevOps, folder: Path, url: str = "", **options: str) -> 
     return Context(entry=entry, host=host, folder=folder / "tfs", known_hosts=folder / "known", silence=2)
 
 
-Found = dict[type[Row], list[Any]]
-
-
-def collect(context: Context, since: str | None = None) -> tuple[Found, Collected]:
-    source = sources()["tfs"]
-    rows: Found = {table: [] for table in source.tables}
-
-    def take(block: Sequence[Row]) -> None:
-        if block:
-            rows[type(block[0])].extend(block)
-
-    return rows, drain(source.collect(context, since), take)
-
-
-def local(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def columns(rows: Sequence[Row], *names: str) -> Counter[tuple[Any, ...]]:
-    return Counter(tuple(getattr(row, name) for name in names) for row in rows)
-
-
 def counts(rows: Found) -> dict[str, int]:
     return {table.__name__: len(found) for table, found in rows.items() if found}
-
-
-def same(rows: Found) -> dict[type[Row], Counter[str]]:
-    return {table: Counter(map(repr, found)) for table, found in rows.items()}
 
 
 class TestRows:

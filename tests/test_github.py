@@ -3,9 +3,8 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gros_agent.collection import drain
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
@@ -30,10 +28,10 @@ from gros_agent.tables.schema import (
     MergeRequest,
     MergeRequestNote,
     MergeRequestReview,
-    Row,
 )
 from support import schemas
 from support.agent import Agent
+from support.collecting import Found, collect, columns, local
 from support.github import NAME, OWNER, TOKEN, GitHub
 from support.replay import Strike, serving
 from support.repository import Repository, linear_history
@@ -59,28 +57,6 @@ def context(github: GitHub, folder: Path, **options: str) -> Context:
     host = Host("github.example", {name: Value(text, "test") for name, text in given.items()})
     entry = SourceEntry("github", "ants", f"https://github.example/{OWNER}/{NAME}.git")
     return Context(entry=entry, host=host, folder=folder / "github", known_hosts=folder / "known", silence=2)
-
-
-Found = dict[type[Row], list[Any]]
-
-
-def collect(context: Context, since: str | None = None) -> tuple[Found, Collected]:
-    source = sources()["github"]
-    rows: Found = {table: [] for table in source.tables}
-
-    def take(block: Sequence[Row]) -> None:
-        if block:
-            rows[type(block[0])].extend(block)
-
-    return rows, drain(source.collect(context, since), take)
-
-
-def local(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def fields(rows: Sequence[Row], *names: str) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(getattr(row, name) for name in names) for row in rows)
 
 
 def is_bot(item: dict[str, Any]) -> bool:
@@ -116,7 +92,7 @@ class TestRows:
         )
         names = ("id", "title", "description", "status", "source_branch", "target_branch", "author", "author_username")
         more = ("assignee", "assignee_username", "upvotes", "downvotes", "created_at", "updated_at")
-        assert fields(found[0][MergeRequest], *names, *more) == expected
+        assert columns(found[0][MergeRequest], *names, *more) == expected
 
     def test_issues(self, github: GitHub, found: tuple[Found, Collected]) -> None:
         pulls = [{**one, "is_pull": True} for one in github.data["pulls"]]
@@ -130,7 +106,7 @@ class TestRows:
             for one in (*github.real_issues(), *pulls)
         )
         names = ("id", "title", "description", "status", "author", "pull_request_id", "labels")
-        assert fields(found[0][GitHubIssue], *names, "created_at", "updated_at", "closed_at") == expected
+        assert columns(found[0][GitHubIssue], *names, "created_at", "updated_at", "closed_at") == expected
         assert found[1].expected == len(expected) == 75
 
     def test_comments(self, github: GitHub, found: tuple[Found, Collected]) -> None:
@@ -142,10 +118,10 @@ class TestRows:
 
         comments = github.data["issue_comments"]
         names = ("note_id", "author_username", "comment", "created_at", "updated_at")
-        assert fields(found[0][GitHubIssueNote], "issue_id", *names) == Counter(map(row, comments))
+        assert columns(found[0][GitHubIssueNote], "issue_id", *names) == Counter(map(row, comments))
         of_people = [one for one in comments if one["issue"] in pulls and not is_bot(one)]
         notes = found[0][MergeRequestNote]
-        assert fields(notes, "merge_request_id", *names) == Counter(map(row, of_people))
+        assert columns(notes, "merge_request_id", *names) == Counter(map(row, of_people))
         assert {(one.thread_id, one.parent_id) for one in notes} == {("0", "0")}
         bots = sum(one["issue"] in pulls and is_bot(one) for one in comments)
         assert bots > 0
@@ -158,7 +134,7 @@ class TestRows:
             for one in github.reviews()
         )
         rows = found[0][MergeRequestReview]
-        assert fields(rows, "merge_request_id", "reviewer", "reviewer_username", "vote") == expected
+        assert columns(rows, "merge_request_id", "reviewer", "reviewer_username", "vote") == expected
 
     def test_line_comments(self, github: GitHub, found: tuple[Found, Collected]) -> None:
         sides = {"+": "new", "-": "old"}
@@ -175,7 +151,7 @@ class TestRows:
         )
         names = ("commit_id", "merge_request_id", "note_id", "parent_id", "author_username", "comment", "file")
         more = ("line", "end_line", "line_type", "created_date", "updated_date")
-        assert fields(found[0][CommitComment], *names, *more) == expected
+        assert columns(found[0][CommitComment], *names, *more) == expected
 
     @pytest.mark.usefixtures("found")
     def test_requests(self, github: GitHub) -> None:

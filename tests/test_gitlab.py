@@ -2,20 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gros_agent.collection import drain
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, SourceEntry
+from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.gitlab import access, discovery, events
 from gros_agent.sources.gitlab import collect as gitlab_collect
 from gros_agent.tables.schema import (
@@ -24,18 +22,17 @@ from gros_agent.tables.schema import (
     MergeRequest,
     MergeRequestNote,
     MergeRequestReview,
-    Row,
     VcsEvent,
 )
 from support import schemas
 from support.agent import Agent
+from support.collecting import collect, columns, local
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
 from support.replay import Strike, serving
 from support.repository import linear_history
 from support.servers import git_http
 
 LATER = "2023-05-05T05:05:0{}.123Z"
-Found = dict[type[Row], list[Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -55,25 +52,6 @@ def context(gitlab: GitLab, folder: Path, **options: str) -> Context:
     host = Host("gitlab.example", {name: Value(text, "test") for name, text in given.items()})
     entry = SourceEntry("gitlab", "spend", f"{gitlab.url}.git")
     return Context(entry=entry, host=host, folder=folder / "gitlab", known_hosts=folder / "known", silence=2)
-
-
-def collect(context: Context, since: str | None = None) -> tuple[Found, Collected]:
-    source = sources()["gitlab"]
-    rows: Found = {table: [] for table in source.tables}
-
-    def take(block: Sequence[Row]) -> None:
-        if block:
-            rows[type(block[0])].extend(block)
-
-    return rows, drain(source.collect(context, since), take)
-
-
-def local(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def fields(rows: Sequence[Row], *names: str) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(getattr(row, name) for name in names) for row in rows)
 
 
 class TestRows:
@@ -101,7 +79,7 @@ class TestRows:
         names = ("id", "title", "description", "status", "source_branch", "target_branch", "author", "author_username")
         more = ("assignee", "assignee_username", "upvotes", "downvotes", "created_at", "updated_at")
         expected = Counter(map(row, gitlab.data["merge_requests"]))
-        assert fields(rows[MergeRequest], *names, *more) == expected
+        assert columns(rows[MergeRequest], *names, *more) == expected
         assert collected.expected == len(gitlab.data["merge_requests"])
 
     def test_notes(self, gitlab: GitLab, tmp_path: Path) -> None:
@@ -116,12 +94,12 @@ class TestRows:
         )
         rows, _ = collect(context(gitlab, tmp_path))
         names = ("merge_request_id", "thread_id", "note_id", "parent_id", "author", "author_username", "comment")
-        assert fields(rows[MergeRequestNote], *names, "created_at", "updated_at") == expected
+        assert columns(rows[MergeRequestNote], *names, "created_at", "updated_at") == expected
 
     def test_approvals(self, gitlab: GitLab, tmp_path: Path) -> None:
         """Those that were withdrawn are none; without the endpoint the notes tell the same."""
         rows, _ = collect(context(gitlab, tmp_path))
-        found = fields(rows[MergeRequestReview], "merge_request_id", "reviewer_username", "vote")
+        found = columns(rows[MergeRequestReview], "merge_request_id", "reviewer_username", "vote")
         assert found
         assert {vote for _, _, vote in found} == {"1"}
         asked = {one.parts[0] for one in gitlab.replay.asked if one.route == "approvals"}
@@ -129,14 +107,14 @@ class TestRows:
         assert asked <= told
         gitlab.has_approvals = False
         rows, _ = collect(context(gitlab, tmp_path))
-        assert fields(rows[MergeRequestReview], "merge_request_id", "reviewer_username", "vote") == found
+        assert columns(rows[MergeRequestReview], "merge_request_id", "reviewer_username", "vote") == found
 
     def test_recorded_pushes(self, gitlab: GitLab, tmp_path: Path) -> None:
         rows, collected = collect(context(gitlab, tmp_path))
         commit = "87b4484e307fa2b6df839d8864f2eb7e79b70dd1"
         person = ("John Doe", "jdoe", "0")
         names = ("version_id", "action", "kind", "ref", "user", "username", "email", "date")
-        assert fields(rows[VcsEvent], *names) == Counter(
+        assert columns(rows[VcsEvent], *names) == Counter(
             [
                 (commit, "deleted", "branch", "feature/protect_branch", *person, local("2018-04-24T02:04:21Z")),
                 (commit, "pushed new", "branch", "0", *person, local("2018-04-24T02:04:20Z")),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,24 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gros_agent.collection import drain
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, SourceEntry
+from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.quality_time.collect import _number
 from gros_agent.tables import trackers
-from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion, Row
+from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion
 from support import schemas
 from support.agent import Agent
+from support.collecting import Found, collect, local
 from support.quality_time import QualityTime
 from support.replay import LASTING, TRANSIENT, Strike, serving
 
 DATES = [datetime(2024, 2, 2, tzinfo=UTC), datetime(2024, 2, 10, tzinfo=UTC), datetime(2024, 2, 20, tzinfo=UTC)]
 DATES += [datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 5, tzinfo=UTC)]
-Found = dict[type[Row], list[Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -48,21 +47,6 @@ def context(server: QualityTime, folder: Path, path: str = "", **options: str) -
     host = Host("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
     entry = SourceEntry("quality-time", "quality", f"{server.replay.url}{path}")
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
-
-
-def collect(context: Context, since: str | None = None) -> tuple[Found, Collected]:
-    source = sources()["quality-time"]
-    rows: Found = {table: [] for table in source.tables}
-
-    def take(block: Sequence[Row]) -> None:
-        if block:
-            rows[type(block[0])].extend(block)
-
-    return rows, drain(source.collect(context, since), take)
-
-
-def local(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def defined(server: QualityTime, state: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

@@ -14,7 +14,7 @@ from gros_agent.http.client import Request, WebClient
 from gros_agent.settings.files import read_text
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
-from gros_agent.sources import api
+from gros_agent.sources import api, keys
 from gros_agent.sources.base import Context
 from gros_agent.sources.github.graphql import GraphQL
 from gros_agent.sources.github.queries import CHECK, Checked
@@ -171,6 +171,12 @@ def check(context: Context) -> str:
     seen = answer.data.repository
     counts = f"{seen.pull_requests.total_count} pull requests and {seen.issues.total_count} issues"
     return f"answers {answer.data.viewer.login}; {counts}{_scopes(answer.headers)}{_end(answer.headers)}"
+
+
+def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
+    """Give the token's user a public key. Raises :class:`SourceError`."""
+    base = rest_base(context)
+    return keys.publish(client(context, base), f"{base}/user/keys", title, line, dry_run=dry_run)
 
 
 class _Meta(msgspec.Struct):

@@ -8,9 +8,7 @@
 The API is described at https://docs.gitlab.com/api/rest/.
 """
 
-from collections.abc import Generator, Iterable, Sequence
-
-from gros_agent.sources.base import Collected, Context, Environment, SourceEntry
+from gros_agent.sources.lazy import LazyKeyPublisher
 from gros_agent.tables.schema import (
     CommitComment,
     GitLabRepo,
@@ -22,7 +20,7 @@ from gros_agent.tables.schema import (
 )
 
 
-class GitLabSource:
+class GitLabSource(LazyKeyPublisher):
     """A project whose merge requests, discussions and pushes are collected."""
 
     kind = "gitlab"
@@ -32,43 +30,6 @@ class GitLabSource:
     )
     items: type[Row] = MergeRequest
     tracker = "gitlab_update.json"
-    documents: tuple[str, ...] = ()
-    alongside: tuple[str, ...] = ("git",)
-
-    def check(self, context: Context) -> str:
-        """Say who the token is, what it may do and until when, and whether it sees the project."""
-        from gros_agent.sources.gitlab import access  # noqa: PLC0415 (slow to import, and not every project needs it)
-
-        return access.check(context)
-
-    def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
-        """Yield what changed since a moment."""
-        from gros_agent.sources.gitlab import collect  # noqa: PLC0415 (slow to import, and not every project needs it)
-
-        return (yield from collect.collect(context, since))
-
-    def repositories(self, context: Context) -> Iterable[SourceEntry]:
-        """Every project of the group."""
-        from gros_agent.sources.gitlab import discovery  # noqa: PLC0415 (slow to import, and few have seeds)
-
-        return discovery.repositories(context)
-
-    def environment(self, context: Context) -> Environment:
-        """The group."""
-        from gros_agent.sources.gitlab import discovery  # noqa: PLC0415 (slow to import, and few have seeds)
-
-        return discovery.environment(context)
-
-    def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
-        """Give the token's user a public key."""
-        from gros_agent.sources import keys  # noqa: PLC0415 (slow to import, and not every project needs it)
-        from gros_agent.sources.gitlab import access  # noqa: PLC0415
-
-        return keys.publish(access.client(context), f"{access.base(context)}/user/keys", title, line, dry_run=dry_run)
-
-    def host_keys(self, _context: Context) -> Sequence[str]:
-        """None: GitLab's API does not tell them."""
-        return ()
 
 
 SOURCE = GitLabSource()

@@ -1,6 +1,6 @@
 """Where the API of a project is, and what its refusals mean."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
@@ -10,7 +10,7 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import by_link, pages
-from gros_agent.sources import api
+from gros_agent.sources import api, keys
 from gros_agent.sources.base import Context
 from gros_agent.sources.gitlab.shapes import Project, Token, User, Version
 from gros_agent.urls import split
@@ -116,3 +116,13 @@ def check(context: Context) -> str:
         words += f": {', '.join(wider)} is more than needed, read_api is enough" if wider else ""
         words += f"; the token expires {token.expires_at}" if token.expires_at else ""
     return words
+
+
+def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
+    """Give the token's user a public key. Raises :class:`SourceError`."""
+    return keys.publish(client(context), f"{base(context)}/user/keys", title, line, dry_run=dry_run)
+
+
+def host_keys(_context: Context) -> Sequence[str]:
+    """None: GitLab's API does not tell them."""
+    return ()
