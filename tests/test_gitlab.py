@@ -219,6 +219,48 @@ class TestIncremental:
         assert [row.id for row in rows[MergeRequest]] == [str(oldest["id"])]
 
 
+def test_an_empty_page_in_the_middle(gitlab: GitLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no end: what follows it comes, too."""
+    monkeypatch.setattr(gitlab_collect, "PAGE", "5")
+
+    def empty(asked: Any, honest: Any) -> Any:
+        link = honest[1]["Link"].replace(
+            f"page={int(asked.query['page']) + 1}>", f"page={asked.query['page']}&again=1>"
+        )
+        return honest[0], {**honest[1], "Link": link}, b"[]"
+
+    gitlab.replay.strikes["merge requests"] = Strike(empty, times=1, after=2)
+    rows, _ = collect(context(gitlab, tmp_path))
+    assert len(rows[MergeRequest]) == len(gitlab.data["merge_requests"])
+
+
+def test_a_circle_of_pages(gitlab: GitLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gitlab_collect, "PAGE", "5")
+
+    def circle(asked: Any, honest: Any) -> Any:
+        link = honest[1].get("Link", "").replace(f"page={int(asked.query['page']) + 1}>", "page=2>")
+        return honest[0], {**honest[1], "Link": link}, honest[2]
+
+    gitlab.replay.strikes["merge requests"] = Strike(circle, after=2)
+    with pytest.raises(SourceError, match="in a circle"):
+        collect(context(gitlab, tmp_path))
+
+
+def test_a_total_that_shrinks(gitlab: GitLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge request that is deleted meanwhile is named, and leaves no gap in what is told."""
+    monkeypatch.setattr(gitlab_collect, "PAGE", "5")
+    oldest = min(gitlab.data["merge_requests"], key=lambda one: str(one["updated_at"]))
+
+    def remove(_asked: object, honest: Any) -> Any:
+        gitlab.data["merge_requests"].remove(oldest)
+        return honest
+
+    gitlab.replay.strikes["merge requests"] = Strike(remove, times=1, after=2)
+    rows, collected = collect(context(gitlab, tmp_path))
+    assert len(rows[MergeRequest]) == 23
+    assert any("23 of 24 merge requests" in note for note in collected.notes)
+
+
 def test_odd_values(gitlab: GitLab, tmp_path: Path) -> None:
     request = gitlab.data["merge_requests"][0]
     request["author"], request["description"] = None, None

@@ -145,6 +145,9 @@ def test_scrape(agent: Agent, server: Jenkins) -> None:
     server.user = "reader:word"
     settings = f"[jenkins]\nhost = {server.replay.url}\nusername = reader\npassword = word\n[projects]\nTEST =\n"
     (agent.home / "settings.cfg").write_text(settings)
+    done = agent("preflight", "--project", "TEST", "--no-ssh", "--no-secrets", "--json")
+    (check,) = (one for one in json.loads(done.output) if one["name"] == "TEST: jenkins")
+    assert (check["status"], check["detail"]) == ("ok", "answers as version 2.440.3; 1 views")
     done = agent.scrape("--make-secrets", "--log", "DEBUG")
     assert done.status == 0, done
     assert "word" not in done.output + done.errors.replace("password", "")

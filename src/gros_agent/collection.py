@@ -61,7 +61,7 @@ def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tu
     """A project's sources. Raises :class:`ConfigurationError` if there are none, or two of one name."""
     path = settings.home.export / project / entries.FILE
     listed = entries.read(path)
-    found = (*(listed or ()), *_configured(settings, project, listed or ()), *options.extra)
+    found = (*(listed or ()), *configured(settings, project, listed or ()), *options.extra)
     if not found:
         raise ConfigurationError(
             f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
@@ -76,7 +76,7 @@ def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tu
     return found
 
 
-def _configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> Iterator[SourceEntry]:
+def configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> Iterator[SourceEntry]:
     """The systems that ``settings.cfg`` names, but for those that are on the list.
 
     A quality system is one of projects with a long name that are no part of another; ``{}`` in its URL stands for that.

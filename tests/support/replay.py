@@ -223,6 +223,7 @@ LASTING: Mapping[str, Fault] = {
     "404": status(404, "Not Found"),
     "410": status(410, "Issues are disabled for this repo"),
     "422": status(422, "Validation Failed"),
+    "501": status(501, "Not Implemented"),
     "451": status(451, "Repository access blocked"),
     "web page": web_page,
 }
