@@ -18,7 +18,7 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, SourceEntry
-from gros_agent.sources.quality_time.collect import _number
+from gros_agent.sources.quality import number
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion
 from support import schemas
@@ -208,8 +208,8 @@ def test_values(server: QualityTime, tmp_path: Path, value: Any, row: str | None
 
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)))
 def test_any_value(value: Any) -> None:
-    number = _number(value)
-    assert number is None or schemas.is_number(number)
+    found = number(value)
+    assert found is None or schemas.is_number(found)
 
 
 @pytest.mark.slow

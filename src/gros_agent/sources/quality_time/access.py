@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from gros_agent.errors import SourceError
@@ -12,6 +12,7 @@ from gros_agent.http.faults import HttpError
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api
 from gros_agent.sources.base import Context
+from gros_agent.sources.quality import iso
 from gros_agent.sources.quality_time.shapes import DataModel, Report, Reports, Server
 from gros_agent.urls import split
 
@@ -91,8 +92,3 @@ def check(context: Context) -> str:
         raise SourceError(f"{found.api} has no report {found.report}", "check the identifier in the URL")
     metrics = sum(len(subject.metrics) for report in reports for subject in report.subjects.values())
     return f"answers as version {found.version or 'unknown'}; {len(reports)} reports with {metrics} metrics"
-
-
-def iso(moment: datetime) -> str:
-    """A moment as the API takes it."""
-    return api.whole(moment).astimezone(UTC).isoformat()

@@ -4,8 +4,7 @@ All measurements of a period are one request; a server without that call is aske
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET
@@ -16,13 +15,13 @@ from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import text, whole
 from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.quality import DEFAULTS, NAMES, OPTIONS, START, iso, number, parsed, remembered, update, version
 from gros_agent.sources.quality_time import access
-from gros_agent.sources.quality_time.access import Reached, iso
+from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import DataModel, Measurement, Measurements, Report
-from gros_agent.sources.quality_time.targets import Versions, direction_of, remembered
+from gros_agent.sources.quality_time.targets import Versions, direction_of
 from gros_agent.tables.schema import Metric, MetricDefault, Row
 
-_START = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = "unknown"
 """The category of what could not be measured."""
 NO_VALUE = "-1"
@@ -33,7 +32,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     """Yield what is new since a position: the moment, by the server's clock, up to which it was collected last."""
     server = access.resolve(context)
     now = whole(server_time(server.headers))
-    since = _moment(position) if position else None
+    since = parsed(position) if position else None
     reports = server.reports()
     if server.report is not None and not reports:
         raise SourceError(
@@ -42,22 +41,18 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     model = server.model()
     measurements = _Measurements(server, reports, since, now)
     yield from measurements.read()
-    options = _version(context, "metric_options_update.json")
+    options = version(context, OPTIONS)
     versions = Versions(server, model, reports, options)
     yield from versions.read()
-    stamp = whole(model.timestamp or _START)
-    known = _version(context, "metric_defaults_update.json")
+    stamp = whole(model.timestamp or START)
+    known = version(context, DEFAULTS)
     if known is None or stamp > known:
         yield _defaults(model, stamp)
 
-    def update(moment: datetime | None) -> dict[str, Any]:
-        versions = {context.entry.url: iso(moment)} if moment else {}
-        return {"sources": [context.entry.listed()], "versions": versions}
-
     documents: dict[str, Mapping[str, Any]] = {
-        "metric_options_update.json": update(versions.last or options) | {"targets": remembered(versions.current)},
-        "metric_defaults_update.json": update(stamp),
-        "metric_names.json": _names(reports, model),
+        OPTIONS: update(context, versions.last or options) | {"targets": remembered(versions.current)},
+        DEFAULTS: update(context, stamp),
+        NAMES: _names(reports, model),
     }
     return Collected(
         position=iso(now), notes=tuple(measurements.notes()), expected=measurements.total, documents=documents
@@ -85,7 +80,7 @@ class _Measurements:
             yield rows
 
     def _blocks(self) -> Iterator[Sequence[Measurement]]:
-        period = {"min_report_date": iso(self._since or _START), "report_date": iso(self._now)}
+        period = {"min_report_date": iso(self._since or START), "report_date": iso(self._now)}
         try:
             yield self._server.get("measurements", Measurements, **period).measurements
         except HttpError as error:
@@ -99,7 +94,7 @@ class _Measurements:
     def _row(self, one: Measurement) -> Metric | None:
         """A measurement on the metric's scale, or None where its value is no number, such as that of a version."""
         measured = getattr(one, self._scales.get(one.metric_uuid, "count"), None)
-        value = NO_VALUE if measured is None or measured.value is None else _number(measured.value)
+        value = NO_VALUE if measured is None or measured.value is None else number(measured.value)
         if value is None:
             self._strange += 1
             return None
@@ -118,15 +113,6 @@ class _Measurements:
             yield f"left out: measurements whose value is no number ({self._strange})"
 
 
-def _number(value: object) -> str | None:
-    """A value as the tables have it, or None if it is no number."""
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return f"{number:f}" if number.is_finite() and not isinstance(value, bool) else None
-
-
 def _defaults(model: DataModel, stamp: datetime) -> list[MetricDefault]:
     return [
         MetricDefault(
@@ -134,8 +120,8 @@ def _defaults(model: DataModel, stamp: datetime) -> list[MetricDefault]:
             version_id=iso(stamp),
             commit_date=text(stamp),
             direction=direction_of(kind.direction),
-            target_value=UNSET if (target := _number(kind.target)) is None else target,
-            low_target_value=UNSET if (near := _number(kind.near_target)) is None else near,
+            target_value=UNSET if (target := number(kind.target)) is None else target,
+            low_target_value=UNSET if (near := number(kind.near_target)) is None else near,
             scale=kind.default_scale or "count",
         )
         for name, kind in model.metrics.items()
@@ -157,19 +143,3 @@ def _names(reports: Sequence[Report], model: DataModel) -> dict[str, dict[str, s
         for identifier, subject in report.subjects.items()
         for name, metric in subject.metrics.items()
     }
-
-
-def _version(context: Context, document: str) -> datetime | None:
-    versions = context.documents.get(document, {}).get("versions", {})
-    found = versions.get(context.entry.url) if isinstance(versions, dict) else None
-    return _moment(str(found)) if found else None
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return whole(datetime.fromisoformat(text.strip()))
-    except ValueError:
-        raise SourceError(
-            f"the tracker says {text!r}, which is no moment",
-            "correct it, or remove it and everything is collected again",
-        ) from None

@@ -5,14 +5,12 @@ change that leaves all targets as they are is no version of them.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-import msgspec
-from msgspec import UNSET
-
 from gros_agent.sources.api import text
-from gros_agent.sources.quality_time.access import Reached, iso
+from gros_agent.sources.quality import Targets, is_same, iso, kept
+from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import Change, Changelog, DataModel, Defined, Kind, Report
 from gros_agent.tables.schema import NOBODY, MetricTarget, MetricVersion, Row
 
@@ -23,9 +21,6 @@ _WHO = re.compile(
     r"(?P<who>.{1,200}?) (?:changed|added|deleted|copied|moved|imported|created|set|replaced|reset) ", re.DOTALL
 )
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-
-Targets = dict[str, MetricTarget]
-"""Metric → its targets; the revision is that of the first version that had them."""
 
 
 class Versions:
@@ -48,12 +43,12 @@ class Versions:
             if self._since is not None and moment <= self._since:
                 continue
             found = self._targets(self._server.reports(moment), moment)
-            new = [row for name, row in found.items() if not _same(self.current.get(name), row)]
+            new = [row for name, row in found.items() if not is_same(self.current.get(name), row)]
             self.last = moment
             if new or set(self.current) - set(found):
                 yield [*_versions(moment, changes[moment])]
                 yield new
-            self.current = {name: _kept(self.current.get(name), row) for name, row in found.items()}
+            self.current = {name: kept(self.current.get(name), row) for name, row in found.items()}
 
     def _changes(self, report: str) -> list[Change]:
         count = _LONG
@@ -118,19 +113,3 @@ def direction_of(text: str | None) -> str:
 def _number(value: str | None) -> str:
     """A target as a number; one that is missing, or none, is 0."""
     return value if value and _NUMBER.fullmatch(value) else "0"
-
-
-def _same(one: MetricTarget | None, other: MetricTarget) -> bool:
-    return one is not None and msgspec.structs.replace(one, revision=other.revision) == other
-
-
-def _kept(before: MetricTarget | None, row: MetricTarget) -> MetricTarget:
-    return before if before is not None and _same(before, row) else row
-
-
-def remembered(targets: Mapping[str, MetricTarget]) -> dict[str, dict[str, str]]:
-    """Targets as the tracker of existing agents has them."""
-    return {
-        name: {key: value for key, value in msgspec.structs.asdict(row).items() if value is not UNSET}
-        for name, row in targets.items()
-    }

@@ -18,14 +18,16 @@ class Metric(Row, kw_only=True, forbid_unknown_fields=True):
     """A measurement of a metric."""
 
     table: ClassVar[str] = "data_metrics"
-    key: ClassVar[tuple[str, ...]] = ("name", "since_date", "date")
+    key: ClassVar[tuple[str, ...]] = ("name", "date")
     has_repetitions: ClassVar[bool] = True
 
     name: MetricName
     value: Annotated[Value, Meta(description="What was measured, or -1 where nothing could be.")]
     category: Annotated[str, Meta(max_length=100, description="How it compares with the target.")]
     date: Annotated[Moment, Meta(description="When it was measured last.")]
-    since_date: Annotated[Moment, Meta(description="Since when it has been so.")]
+    since_date: Annotated[Moment, Meta(description="Since when it has been so.")] | UnsetType = UNSET
+    base_name: Annotated[str, Meta(max_length=100, description="Type of the metric.")] | UnsetType = UNSET
+    domain_name: Annotated[str, Meta(max_length=100, description="What is measured.")] | UnsetType = UNSET
 
 
 class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +43,7 @@ class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
     domain_name: Annotated[str, Meta(max_length=100, description="What is measured.")]
     domain_type: Annotated[str, Meta(max_length=32, description="Type of what is measured.")]
     scale: Scale
-    number_of_sources: Annotated[Number, Meta(description="From how many sources it is measured.")]
+    number_of_sources: Annotated[Number, Meta(description="From how many sources it is measured.")] | UnsetType = UNSET
     default: Annotated[Flag, Meta(description="Whether all targets are the defaults: 1 or 0.")]
     target: Annotated[Target, Meta(description="Where it is good.")] | UnsetType = UNSET
     low_target: Annotated[Target, Meta(description="Where it is still tolerable.")] | UnsetType = UNSET
@@ -76,6 +78,7 @@ class MetricDefault(Row, kw_only=True, forbid_unknown_fields=True):
     version_id: Revision
     commit_date: Annotated[Moment, Meta(description="When the default was set.")]
     direction: Direction
+    perfect_value: Annotated[Value, Meta(description="Where it can't be better.")] | UnsetType = UNSET
     target_value: Annotated[Value, Meta(description="Where it is good.")] | UnsetType = UNSET
     low_target_value: Annotated[Value, Meta(description="Where it is still tolerable.")] | UnsetType = UNSET
     scale: Scale

@@ -1,0 +1,83 @@
+"""What the sources of quality systems share: values as the tables have them, and the trackers of installations.
+
+These trackers list sources and map the URL of each to its version, a moment in ISO 8601; ``metric_options_update.json``
+has the targets of that version, too, and ``metric_names.json`` says what the metrics are.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from gros_agent.errors import SourceError
+from gros_agent.sources.api import whole
+from gros_agent.sources.base import Context
+from gros_agent.tables.schema import MetricTarget
+
+MEASUREMENTS = "measurements_update.json"
+OPTIONS = "metric_options_update.json"
+DEFAULTS = "metric_defaults_update.json"
+NAMES = "metric_names.json"
+START = datetime(1970, 1, 1, tzinfo=UTC)
+
+Targets = dict[str, MetricTarget]
+"""Metric → its targets; the revision is that of the first version that had them."""
+
+
+def iso(moment: datetime) -> str:
+    """A moment in ISO 8601, in UTC, to the second."""
+    return whole(moment).isoformat()
+
+
+def parsed(position: str) -> datetime:
+    """The moment of a tracker. Raises :class:`SourceError`."""
+    try:
+        return whole(datetime.fromisoformat(position.strip()))
+    except ValueError:
+        raise SourceError(
+            f"the tracker says {position!r}, which is no moment",
+            "correct it, or remove it and everything is collected again",
+        ) from None
+
+
+def version(context: Context, document: str) -> datetime | None:
+    """The version up to which a tracker of this source goes, or None."""
+    versions = context.documents.get(document, {}).get("versions", {})
+    found = versions.get(context.entry.url) if isinstance(versions, dict) else None
+    return parsed(str(found)) if found else None
+
+
+def update(context: Context, moment: datetime | None) -> dict[str, Any]:
+    """What is new in a tracker of this source."""
+    versions = {context.entry.url: iso(moment)} if moment else {}
+    return {"sources": [context.entry.listed()], "versions": versions}
+
+
+def number(value: object) -> str | None:
+    """A value as the tables have it, or None if it is no number."""
+    try:
+        found = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return f"{found:f}" if found.is_finite() and not isinstance(value, bool) else None
+
+
+def is_same(one: MetricTarget | None, other: MetricTarget) -> bool:
+    """Whether the targets are alike, whatever their version is."""
+    return one is not None and msgspec.structs.replace(one, revision=other.revision) == other
+
+
+def kept(before: MetricTarget | None, row: MetricTarget) -> MetricTarget:
+    """What is remembered of a metric: the first version that had these targets."""
+    return before if before is not None and is_same(before, row) else row
+
+
+def remembered(targets: Mapping[str, MetricTarget]) -> dict[str, dict[str, str]]:
+    """Targets as the tracker of existing agents has them."""
+    return {
+        name: {key: value for key, value in msgspec.structs.asdict(row).items() if value is not UNSET}
+        for name, row in targets.items()
+    }
