@@ -24,6 +24,7 @@ from support.gitlab import UNDER, GitLab
 from support.jenkins import Jenkins
 from support.quality_time import QualityTime
 from support.replay import serving
+from support.sonarqube import SonarQube
 from support.subversion import layout
 
 
@@ -100,6 +101,20 @@ def quality_time(folder: Path, stack: ExitStack) -> Sample:
     return Sample(context, grow, missing)
 
 
+def sonar(folder: Path, stack: ExitStack) -> Sample:
+    one = SonarQube()
+    stack.enter_context(serving(one.replay))
+    entry = SourceEntry("sonar", "sample", one.url)
+    context = Context(entry=entry, host=Host(), folder=folder / "sonar", known_hosts=folder / "known", silence=20)
+
+    def grow() -> None:
+        one.now += timedelta(days=2)
+        one.projects[0].analyses[one.now - timedelta(days=1)] = {"coverage": "50.5"}
+
+    missing = replace(context, entry=replace(entry, url=f"{one.url}/dashboard?id=nothing"))
+    return Sample(context, grow, missing)
+
+
 def jenkins(folder: Path, stack: ExitStack) -> Sample:
     one = Jenkins()
     stack.enter_context(serving(one.replay))
@@ -115,6 +130,7 @@ SAMPLES: dict[str, Callable[[Path, ExitStack], Sample]] = {
     "github": github,
     "gitlab": gitlab,
     "quality-time": quality_time,
+    "sonar": sonar,
     "jenkins": jenkins,
     "tfs": azure,
 }

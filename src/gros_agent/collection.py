@@ -155,6 +155,7 @@ def source_context(
         capacity=capacity or Capacity(),
         blocked=settings.environment.url_blacklist,
         team=settings.get("teams", project.lower()),
+        long_name=settings.get("projects", project.lower()),
         progress=of_source,
         proxies=named_proxies(settings.environment.get),
         documents=documents or {},

@@ -141,7 +141,9 @@ class _Look:
         since = (
             None
             if self.options.full
-            else self.positions.get(source.tracker, {}).get(trackers.key(source.tracker, entry.name, entry.url))
+            else trackers.position(
+                self.positions.get(source.tracker, {}), trackers.key(source.tracker, entry.name, entry.url)
+            )
         )
         start = time.monotonic()
         try:

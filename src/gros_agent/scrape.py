@@ -174,7 +174,7 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, opti
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
     parts = all_parts(settings, list_sources(settings, project, options))
-    names = (*tracker_names(parts), *document_names(parts))
+    names = tuple(dict.fromkeys((*tracker_names(parts), *document_names(parts))))
     for name, content in delivery.fetch_trackers(settings, project, names).items():
         with storage_errors(folder.path):
             if content is None:
@@ -261,14 +261,15 @@ class _Scrape:
             for name, content in one.documents.items():
                 documents[name] = trackers.merged(documents[name], content)
         positions = {
-            name: trackers.encode(name, content, listed.get(name, ())) for name, content in self._positions.items()
+            name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
+            for name, content in self._positions.items()
         }
         return positions | {name: trackers.encode_document(content) for name, content in documents.items()}
 
     def _collect(self, part: Part, folder: Path, pseudonymiser: Pseudonymiser) -> _Collected:
         source, name, start = part.source, part.entry.name, time.monotonic()
         positions, documents = self._positions.get(source.tracker, {}), self._documents
-        since = None if self._options.full else positions.get(_key(source.tracker, part.entry))
+        since = None if self._options.full else trackers.position(positions, _key(source.tracker, part.entry))
         with storage_errors(folder):
             folder.mkdir()
         with Writer(folder, source.tables) as writer:

@@ -61,7 +61,8 @@ class Context:
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
     seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
     sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked, ``proxies`` what
-    :func:`named_proxies` found, ``team`` the project's team, ``documents`` what the source's further trackers held.
+    :func:`named_proxies` found, ``team`` the project's team, ``long_name`` its name in quality
+    systems, ``documents`` what the source's further trackers held.
     """
 
     entry: SourceEntry
@@ -72,6 +73,7 @@ class Context:
     capacity: Capacity = field(default_factory=Capacity)
     blocked: Sequence[str] = ()
     team: str | None = None
+    long_name: str | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     progress: Progress = field(default=no_progress)
     proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))

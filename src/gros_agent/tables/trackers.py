@@ -27,6 +27,11 @@ def key(tracker: str, name: str, url: str) -> str:
     return url if tracker in UPDATES else name
 
 
+def position(positions: Mapping[str, str], wanted: str) -> str | None:
+    """The position of a source, by its :func:`key`; other agents write some URLs with a slash at their end."""
+    return positions.get(wanted) or positions.get(f"{wanted}/")
+
+
 def read(path: Path) -> dict[str, str]:
     """Read the positions that a tracker keeps; a missing one is empty.
 
@@ -62,9 +67,19 @@ def _damaged(path: Path, error: Exception) -> ConfigurationError:
     )
 
 
-def encode(name: str, positions: Mapping[str, str], listed: Iterable[Mapping[str, str]] = ()) -> bytes:
-    """The content of a tracker file; ``listed`` are its sources, each with type, name and URL."""
-    return encode_document({"sources": list(listed), "versions": positions} if name in UPDATES else positions)
+def encode(
+    name: str,
+    positions: Mapping[str, str],
+    listed: Iterable[Mapping[str, str]] = (),
+    further: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The content of a tracker file; ``listed`` are its sources, each with type, name and URL.
+
+    Beside these and the positions, one of :data:`UPDATES` keeps what ``further`` has.
+    """
+    if name not in UPDATES:
+        return encode_document(positions)
+    return encode_document({**(further or {}), "sources": list(listed), "versions": positions})
 
 
 def encode_document(content: Mapping[str, Any]) -> bytes:

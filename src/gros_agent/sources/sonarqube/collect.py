@@ -1,0 +1,222 @@
+"""Collects what analyses measured since the last collection, and what is wanted of metrics now.
+
+The position of each project is the moment of its last analysis that was seen: an analysis may be shown a while after it
+was made. A project that was not analysed since then is not asked for its history.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from gros_agent import parallel
+from gros_agent.http.traffic import server_time
+from gros_agent.sources.api import text, whole
+from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.quality import (
+    DEFAULTS,
+    MEASUREMENTS,
+    NAMES,
+    OPTIONS,
+    Targets,
+    is_same,
+    iso,
+    kept,
+    number,
+    parsed,
+    remembered,
+    update,
+    version,
+)
+from gros_agent.sources.sonarqube import access
+from gros_agent.sources.sonarqube.access import Reached
+from gros_agent.sources.sonarqube.gates import Gates, category
+from gros_agent.sources.sonarqube.history import Analyses, Measured, batches, moment_of
+from gros_agent.sources.sonarqube.metrics import Kind, kinds, name_of
+from gros_agent.sources.sonarqube.shapes import Component
+from gros_agent.tables.schema import NOBODY, Metric, MetricDefault, MetricTarget, MetricVersion, Row
+
+_AT_ONCE = 8
+"""Projects whose histories are gone through at the same time."""
+_POSITIONS = "components"
+"""Where the tracker of measurements keeps the positions of projects: URL of the source → project → moment."""
+_DIGESTS = "digests"
+"""Where the tracker of defaults keeps what they were: URL of the source → digest."""
+
+
+def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
+    """Yield what is new since a position. Raises :class:`SourceError`."""
+    server = access.resolve(context)
+    now = whole(server_time(server.headers))
+    notes: list[str] = []
+    components = _components(server, notes)
+    found, strange = kinds(server.definitions())
+    if strange:
+        notes.append(f"left out: metrics of a type that is not known ({', '.join(strange)})")
+    gates = Gates(server, components)
+    measurements = _Measurements(context, server, gates, found, position)
+    yield from measurements.read(components)
+    targets = {name: row for one in components for name, row in gates.targets(one.key, found, now).items()}
+    last = yield from _versions(context, targets, now)
+    defaults = [_default(kind, now) for kind in found]
+    digest, before = _digest(found), context.documents.get(DEFAULTS, {}).get(_DIGESTS, {}).get(context.entry.url)
+    if digest != before:
+        yield defaults
+    stamp = now if digest != before else version(context, DEFAULTS)
+    documents: dict[str, Mapping[str, Any]] = {
+        MEASUREMENTS: {_POSITIONS: {context.entry.url: measurements.positions()}},
+        OPTIONS: update(context, last) | {"targets": remembered(targets)},
+        DEFAULTS: update(context, stamp) | {_DIGESTS: {context.entry.url: digest}},
+        NAMES: {
+            name_of(kind.key, one.key): {
+                "base_name": kind.key,
+                "domain_name": one.key,
+                "domain_type": "",
+                "scale": kind.scale,
+            }
+            for one in components
+            for kind in found
+        },
+    }
+    notes.extend(measurements.notes())
+    return Collected(position=iso(now), notes=tuple(notes), expected=measurements.total, documents=documents)
+
+
+def _components(server: Reached, notes: list[str]) -> Sequence[Component]:
+    if server.place.component:
+        return [server.component()]
+    pages = list(server.components())
+    total = pages[0].paging.total
+    found = list({one.key: one for page in pages for one in page.components}.values())
+    if total > len(found):
+        notes.append(
+            f"of {total} projects the server lists only the first {len(found)}; name an organization or project"
+        )
+    return found
+
+
+class _Measurements:
+    """The measurements of projects since their positions."""
+
+    def __init__(
+        self, context: Context, server: Reached, gates: Gates, found: Sequence[Kind], position: str | None
+    ) -> None:
+        self._server, self._gates = server, gates
+        self._kinds = {kind.key: kind for kind in found if kind.has_history}
+        self._position = parsed(position) if position else None
+        known = context.documents.get(MEASUREMENTS, {}).get(_POSITIONS, {}).get(context.entry.url)
+        self._known: Mapping[str, str] | None = known if isinstance(known, dict) else None
+        self._newest: dict[str, datetime] = {}
+        self._capped: list[str] = []
+        self._strange: list[Measured] = []
+        self.total = 0
+
+    def read(self, components: Sequence[Component]) -> Iterator[Sequence[Row]]:
+        """Yield rows, of some projects at the same time. Raises :class:`SourceError`."""
+        for first in range(0, len(components), _AT_ONCE):
+            streams = [self._of_project(one) for one in components[first : first + _AT_ONCE]]
+            yield from map(self._counted, parallel.merged(streams))
+
+    def positions(self) -> dict[str, str]:
+        """The position of each project that has one."""
+        return {name: iso(moment) for name, moment in self._newest.items()}
+
+    def notes(self) -> Iterator[str]:
+        """What the reader of the tables has to know."""
+        if self._strange:
+            yield f"left out: measurements whose value is no number ({len(self._strange)})"
+        yield from self._capped
+
+    def _counted(self, block: Sequence[Row]) -> Sequence[Row]:
+        self.total += len(block)
+        return block
+
+    def _since(self, component: str) -> datetime | None:
+        """Where a project's history goes on: from the start for one that was not there before."""
+        if self._known is None:
+            return self._position
+        position = self._known.get(component)
+        return parsed(position) if position else None
+
+    def _of_project(self, component: Component) -> Iterator[Sequence[Row]]:
+        since = self._since(component.key)
+        newest: datetime | None = since
+        if _was_analysed(component, since):
+            for number, batch in enumerate(batches(list(self._kinds))):
+                analyses = Analyses(self._server, component, batch, since)
+                for page in analyses.read():
+                    # what is analysed meanwhile is left to the next collection, which asks for all metrics of it
+                    here = (one for one in page if number == 0 or (newest is not None and one.moment <= newest))
+                    yield [row for one in here if (row := self._row(component.key, one)) is not None]
+                if number == 0:
+                    newest = analyses.newest
+                    self._note(component, analyses.capped)
+        if newest is not None:
+            self._newest[component.key] = newest
+
+    def _note(self, component: Component, capped: datetime | None) -> None:
+        if capped is not None:
+            words = f"{component.key}: the server tells no more than it did up to {text(capped)}"
+            self._capped.append(f"{words}; what was measured later is missing")
+
+    def _row(self, component: str, one: Measured) -> Metric | None:
+        """A measurement, or None where its value is no number."""
+        value, kind = number(one.value), self._kinds.get(one.metric)
+        if kind is None:
+            return None
+        if value is None:
+            self._strange.append(one)
+            return None
+        return Metric(
+            name=name_of(one.metric, component),
+            value=value,
+            category=category(kind, self._gates.condition(component, one.metric), value),
+            date=text(one.moment),
+            base_name=one.metric,
+            domain_name=component,
+        )
+
+
+def _was_analysed(component: Component, since: datetime | None) -> bool:
+    """Whether a project may have been analysed since a moment."""
+    return since is None or component.analysis_date is None or moment_of(component.analysis_date) > since
+
+
+def _versions(context: Context, targets: Targets, now: datetime) -> Generator[Sequence[Row], None, datetime | None]:
+    """Yield a version with the targets that changed, and return the moment of the last version that there is."""
+    told = context.documents.get(OPTIONS, {}).get("targets", {})
+    known = told if isinstance(told, dict) else {}
+    before = {name: _target(known[name]) for name in targets if name in known}
+    new = [row for name, row in targets.items() if not is_same(before.get(name), row)]
+    targets.update({name: kept(before.get(name), row) for name, row in targets.items()})
+    if not new:
+        return version(context, OPTIONS)
+    yield [MetricVersion(version_id=iso(now), commit_date=text(now), developer=NOBODY, message="")]
+    yield new
+    return now
+
+
+def _target(told: Any) -> MetricTarget | None:  # noqa: ANN401 (of a tracker)
+    """A target that the tracker remembers; None if another agent wrote it in another form."""
+    try:
+        return msgspec.convert(told, MetricTarget)
+    except msgspec.ValidationError:
+        return None
+
+
+def _default(kind: Kind, now: datetime) -> MetricDefault:
+    return MetricDefault(
+        base_name=kind.key,
+        version_id=iso(now),
+        commit_date=text(now),
+        direction=kind.direction,
+        perfect_value=UNSET if kind.perfect is None else kind.perfect,
+        scale=kind.scale,
+    )
+
+
+def _digest(found: Sequence[Kind]) -> str:
+    return hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest()

@@ -1,0 +1,415 @@
+"""SonarQube: rows against what a server on loopback holds; it is a generator, see :mod:`support.sonarqube`."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gros_agent.errors import SourceError
+from gros_agent.http import client as http_client
+from gros_agent.settings.model import Host
+from gros_agent.settings.values import Value
+from gros_agent.sources import sources
+from gros_agent.sources.base import Collected, Context, SourceEntry
+from gros_agent.sources.sonarqube import access, history
+from gros_agent.tables import trackers
+from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion
+from support import schemas
+from support.agent import Agent
+from support.collecting import Found, collect, local, same
+from support.replay import LASTING, TRANSIENT, Strike, serving
+from support.sonarqube import NUMERIC, STRICT, TOKEN, Project, SonarQube, analysed, measured
+
+RECORDED = json.loads((Path(__file__).parent / "recordings" / "sonarqube.json").read_text())
+BEGIN = datetime(2016, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "BACKOFF", 0.01)
+
+
+@pytest.fixture
+def server() -> Iterator[SonarQube]:
+    one = SonarQube()
+    with serving(one.replay):
+        yield one
+
+
+def context(server: SonarQube, folder: Path, path: str = "", **options: str) -> Context:
+    host = Host("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
+    entry = SourceEntry("sonar", "quality", f"{server.url}{path}")
+    return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
+
+
+def expected(server: SonarQube, *after: tuple[str, datetime]) -> Counter[tuple[str, str, str]]:
+    """Project, metric, moment and value of everything that was measured, for some projects after a moment."""
+    since = dict(after)
+    return Counter(
+        (f"{metric}_{one.key}", local(moment.isoformat()), str(value))
+        for one in server.projects
+        for moment, values in server.seen(one.analyses).items()
+        for metric, value in values.items()
+        if metric in NUMERIC and not (one.key in since and moment <= since[one.key])
+    )
+
+
+def measurements(rows: Found) -> Counter[tuple[str, str, str]]:
+    return Counter((one.name, one.date, one.value) for one in rows[Metric])
+
+
+def following(one: Context, collected: Collected) -> Context:
+    """The context of the next collection."""
+    documents = {
+        name: trackers.merged(one.documents.get(name, {}), content) for name, content in collected.documents.items()
+    }
+    return replace(one, documents=documents)
+
+
+def test_everything(server: SonarQube, tmp_path: Path) -> None:
+    rows, collected = collect(context(server, tmp_path))
+    assert measurements(rows) == expected(server)
+    assert collected.expected == len(rows[Metric]) > 60
+    assert not collected.notes
+    assert {(one.base_name, one.scale, one.direction, one.perfect_value) for one in rows[MetricDefault]} >= {
+        ("coverage", "percentage", "1", rows[MetricDefault][1].perfect_value),
+        ("reliability_rating", "rating", "-1", "1"),
+        ("sqale_index", "duration", "-1", "0"),
+    }
+    names = collected.documents["metric_names.json"]
+    assert names["coverage_org:one"] == {
+        "base_name": "coverage",
+        "domain_name": "org:one",
+        "domain_type": "",
+        "scale": "percentage",
+    }
+    assert server.replay.counts()["history"] == 3, "one for each project"
+
+
+def test_targets_are_conditions_of_gates(server: SonarQube, tmp_path: Path) -> None:
+    rows, collected = collect(context(server, tmp_path))
+    wanted = {one["metric"]: one["error"] for one in STRICT["conditions"]}
+    found = {one.name: one for one in rows[MetricTarget]}
+    assert set(found) == {f"{metric}_{one.key}" for one in server.projects for metric in NUMERIC | {"new_coverage"}}
+    for name, one in found.items():
+        is_wanted = one.domain_name == "org:two" and one.base_name in wanted
+        assert (one.default, one.target if is_wanted else None) == (
+            "01"[not is_wanted],
+            wanted.get(one.base_name) if is_wanted else None,
+        ), name
+    (version,) = rows[MetricVersion]
+    assert (version.version_id, version.developer) == ("2024-06-01T12:00:00+00:00", "0")
+    assert {one.revision for one in rows[MetricTarget]} == {version.version_id}
+    categories = {(one.base_name, one.value): one.category for one in rows[Metric] if one.domain_name == "org:two"}
+    assert categories["coverage", "0.0"] == "red"
+    assert categories["reliability_rating", "1.0"] == "perfect"
+    assert categories["reliability_rating", "2.0"] == "red"
+    assert categories["sqale_index", "0"] == "perfect"
+    assert categories["sqale_index", "10"] == "green"
+    assert categories["blocker_violations", "1"] == "grey"
+
+    server.now += timedelta(hours=1)
+    server.gates[1] = {
+        **STRICT,
+        "conditions": [*STRICT["conditions"][1:], {"metric": "coverage", "op": "LT", "error": "80"}],
+    }
+    again, later = collect(following(context(server, tmp_path), collected), collected.position)
+    (changed,) = again[MetricTarget]
+    assert (changed.name, changed.target, changed.revision) == ("coverage_org:two", "80", "2024-06-01T13:00:00+00:00")
+    assert len(again[MetricVersion]) == 1
+    remembered = later.documents["metric_options_update.json"]["targets"]
+    assert remembered["coverage_org:two"]["revision"] == changed.revision
+    assert remembered["sqale_index_org:two"]["revision"] == version.version_id
+
+
+def test_nothing_new(server: SonarQube, tmp_path: Path) -> None:
+    one = context(server, tmp_path)
+    _, first = collect(one)
+    server.replay.asked.clear()
+    rows, second = collect(following(one, first), first.position)
+    assert not any(rows.values())
+    assert server.replay.counts()["history"] == 1, "of the project without any analysis, which may have one now"
+    assert following(one, second).documents == following(one, first).documents
+
+
+@pytest.mark.parametrize("tells_analysis", [True, False])
+def test_what_is_shown_late(server: SonarQube, tmp_path: Path, tells_analysis: bool) -> None:
+    """An analysis that was made before the last collection and shown after it is not missed; nothing comes twice."""
+    server.tells_analysis = tells_analysis
+    one = context(server, tmp_path)
+    _, first = collect(one)
+    late = server.now - timedelta(minutes=20)
+    server.projects[0].analyses[late] = measured(1)
+    server.projects.append(Project("org:later", "Later", analysed(BEGIN, 3, timedelta(days=1))))
+    server.now += timedelta(days=1)
+    rows, second = collect(following(one, first), first.position)
+    seen = [(each.key, max(each.analyses)) for each in server.projects[1:2]]
+    assert measurements(rows) == expected(server, ("org:one", late - timedelta(seconds=1)), *seen)
+    assert not any(collect(following(following(one, first), second), second.position)[0].values())
+
+
+def test_the_position_of_another_agent(server: SonarQube, tmp_path: Path) -> None:
+    """Where nothing is known of the projects, what was measured since the position counts."""
+    moment = datetime(2024, 2, 15, tzinfo=UTC)
+    rows, _ = collect(context(server, tmp_path), "2024-02-15T00:00:00+0000")
+    assert measurements(rows) == expected(server, *((one.key, moment) for one in server.projects))
+
+
+@pytest.mark.parametrize("cap", [10_000, 3000])
+def test_25000_analyses(server: SonarQube, tmp_path: Path, cap: int) -> None:
+    """All of several years, though the server gives only the beginning of a period."""
+    server.projects = [Project("org:long", "Long", analysed(BEGIN, 25_000, timedelta(hours=2, seconds=1)))]
+    server.cap = cap
+    rows, collected = collect(context(server, tmp_path))
+    assert measurements(rows) == expected(server)
+    assert len({one.date for one in rows[Metric]}) == 25_000
+    assert not collected.notes
+    assert server.replay.counts()["history"] <= 40
+
+
+def test_more_than_can_be_told(server: SonarQube, tmp_path: Path) -> None:
+    """Where even one moment has more than the server tells, the outcome names it, and the tracker stays before it."""
+    begin = datetime(2024, 1, 1, tzinfo=UTC)
+    server.projects = [Project("org:odd", "Odd", analysed(begin, 4000, timedelta(microseconds=1)))]
+    server.projects[0].analyses |= analysed(begin + timedelta(days=1), 5, timedelta(days=1))
+    server.cap = 3000
+    rows, collected = collect(context(server, tmp_path))
+    (note,) = collected.notes
+    assert note.startswith("org:odd: the server tells no more than it did up to 2024-01-01 ")
+    assert {one.date[:10] for one in rows[Metric]} == {"2024-01-01"}
+    positions = collected.documents["measurements_update.json"]["components"]
+    assert positions == {f"{server.url}": {"org:odd": "2024-01-01T00:00:00+00:00"}}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sets(st.integers(0, 60), min_size=1, max_size=40),
+    st.integers(1, 4),
+    st.integers(2, 4),
+    st.none() | st.integers(0, 60),
+)
+def test_any_history(days: set[int], page: int, pages: int, since: int | None) -> None:
+    """Whatever the sizes of pages and periods are, everything since a moment comes once."""
+    one = SonarQube(projects=[Project("k", "K", {BEGIN + timedelta(days=day): {"coverage": day} for day in days})])
+    one.cap = page * pages
+    with pytest.MonkeyPatch.context() as patch, serving(one.replay):
+        patch.setattr(history, "PAGE", page)
+        patch.setattr(history, "LIMIT", one.cap)
+        position = None if since is None else BEGIN + timedelta(days=since)
+        told = context(one, Path())
+        if position is not None:
+            known = {"components": {one.url: {"k": position.isoformat()}}}
+            told = replace(told, documents={"measurements_update.json": known})
+        rows, collected = collect(told)
+        assert sorted(float(each.value) for each in rows[Metric]) == sorted(
+            day for day in days if since is None or day > since
+        )
+        assert not collected.notes
+
+
+def test_one_project(server: SonarQube, tmp_path: Path) -> None:
+    server.projects[1].branches["release/1"] = analysed(BEGIN, 3, timedelta(days=1))
+    for page in ("/dashboard?id=org:two", "/project/overview?id=org%3Atwo", "/code?id=org:two&selected=x"):
+        rows, _ = collect(context(server, tmp_path, page))
+        assert {one.domain_name for one in rows[Metric]} == {"org:two"}
+    rows, _ = collect(context(server, tmp_path, "/dashboard?id=org:two&branch=release/1"))
+    assert {one.date for one in rows[Metric]} == {local((BEGIN + timedelta(days=day)).isoformat()) for day in range(3)}
+    with pytest.raises(SourceError, match="is not there") as caught:
+        collect(context(server, tmp_path, "/dashboard?id=org:gone"))
+    assert "key" in caught.value.hint
+
+
+def test_an_organization(server: SonarQube, tmp_path: Path) -> None:
+    server.organization = {"key": "org", "name": "Organization"}
+    for path in ("/organizations/org", "/organizations/org/projects", "/projects?organization=org"):
+        rows, _ = collect(context(server, tmp_path, path))
+        assert measurements(rows) == expected(server)
+    with pytest.raises(SourceError, match="organization") as caught:
+        collect(context(server, tmp_path))
+    assert "organizations/ORGANIZATION" in caught.value.hint
+
+
+def test_the_cloud_has_organizations_alone(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the URL names none, the project's long name is it, as it is for existing agents."""
+    monkeypatch.setattr(access, "CLOUD", ("0.0.1",))
+    server.organization = {"key": "org", "name": "Organization"}
+    one = context(server, tmp_path)
+    with pytest.raises(SourceError, match="names no organization"):
+        collect(one)
+    assert measurements(collect(replace(one, long_name="org"))[0]) == expected(server)
+
+
+def test_recorded_answers(server: SonarQube, tmp_path: Path) -> None:
+    """The answers that there are recordings of, as they are."""
+    server.metrics = [{"key": "metric1", "type": "INT", "direction": 1, "qualitative": True}]
+    server.projects = [Project("foo", "Foo")]
+    for route in ("projects", "history"):
+        content = json.dumps(RECORDED[route]).encode()
+        server.replay.strikes[route] = Strike(lambda _, honest, content=content: (200, honest[1], content))
+    rows, collected = collect(context(server, tmp_path))
+    (told,) = RECORDED["history"]["measures"]
+    assert measurements(rows) == Counter(
+        ("metric1_foo", local(point["date"]), point["value"]) for point in told["history"]
+    )
+    positions = collected.documents["measurements_update.json"]["components"][server.url]
+    assert positions == {"foo": "2024-05-16T17:18:19+00:00"}
+
+
+def test_many_projects(server: SonarQube, tmp_path: Path) -> None:
+    """Every page of them."""
+    server.projects = [Project(f"p{number}", "", analysed(BEGIN, 1, timedelta(1))) for number in range(1203)]
+    rows, _ = collect(context(server, tmp_path))
+    assert measurements(rows) == expected(server)
+    assert server.replay.counts()["projects"] == 3
+
+
+def test_more_projects_than_are_listed(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "LIMIT", 1000)
+    server.projects = [Project(f"p{number}", "") for number in range(1203)]
+    server.listed_cap = 1000
+    _, collected = collect(context(server, tmp_path))
+    assert collected.notes == (
+        "of 1203 projects the server lists only the first 1000; name an organization or project",
+    )
+
+
+@pytest.mark.parametrize(("version", "scheme"), [("8.9.10.61524", "Basic"), ("10.4.1.88267", "Bearer")])
+def test_token(server: SonarQube, tmp_path: Path, version: str, scheme: str) -> None:
+    """A token is a user without a password for older servers, and goes as it is to newer ones."""
+    server.version, server.token = version, TOKEN
+    for options in ({"password": TOKEN}, {"username": TOKEN}):
+        server.replay.asked.clear()
+        rows, _ = collect(context(server, tmp_path, **options))
+        assert measurements(rows) == expected(server)
+        told = {one.headers["Authorization"].split()[0] for one in server.replay.asked[1:]}
+        assert told == {scheme}
+    with pytest.raises(SourceError, match="refuses the credentials") as caught:
+        collect(context(server, tmp_path))
+    assert "token" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("value", "row"),
+    [("1.50", "1.50"), (3, "3"), (2.5, "2.5"), (" 7 ", "7"), ("1e3", "1000")]
+    + [(odd, None) for odd in ("NaN", "Infinity", "", "many")],
+)
+def test_values(server: SonarQube, tmp_path: Path, value: Any, row: str | None) -> None:
+    moment = min(server.projects[0].analyses)
+    server.projects[0].analyses[moment]["coverage"] = value
+    rows, collected = collect(context(server, tmp_path))
+    found = [
+        one.value for one in rows[Metric] if (one.name, one.date) == ("coverage_org:one", local(moment.isoformat()))
+    ]
+    assert found == ([row] if row else [])
+    assert collected.notes == (() if row else ("left out: measurements whose value is no number (1)",))
+
+
+def test_a_type_that_is_not_known(server: SonarQube, tmp_path: Path) -> None:
+    server.metrics[3]["type"] = "QUBITS"
+    rows, collected = collect(context(server, tmp_path))
+    assert "coverage" not in {one.base_name for one in rows[Metric]}
+    assert collected.notes == ("left out: metrics of a type that is not known (coverage (QUBITS))",)
+
+
+def test_many_metrics(server: SonarQube, tmp_path: Path) -> None:
+    """They are asked for in several requests that every server takes, and what has no history is not asked for."""
+    names = [f"metric_with_a_long_name_{number:03}" for number in range(150)]
+    server.metrics += [
+        {"key": name, "type": "INT", "direction": 1, "qualitative": True, "hidden": False} for name in names
+    ]
+    for values in server.projects[0].analyses.values():
+        values.update(dict.fromkeys(names, "5"))
+    rows, _ = collect(context(server, tmp_path))
+    assert {one.base_name for one in rows[Metric]} == NUMERIC | set(names)
+    asked = [one for one in server.replay.asked if one.route == "history"]
+    assert len(asked) == 3 * 3
+    assert max(len(one.query["metrics"]) for one in asked) < 2000
+    assert all("new_" not in one.query["metrics"] for one in asked)
+
+
+def test_a_history_that_breaks_off(server: SonarQube, tmp_path: Path) -> None:
+    server.projects[0].analyses = analysed(BEGIN, 1500, timedelta(hours=1))
+
+    def shorter(_asked: Any, honest: Any) -> Any:
+        content = json.loads(honest[2])
+        for measure in content["measures"]:
+            measure["history"] = measure["history"][:100]
+        return honest[0], honest[1], json.dumps(content).encode()
+
+    server.replay.strikes = {"history": Strike(shorter)}
+    with pytest.raises(SourceError, match="breaks off: 100 analyses where 1000 are announced"):
+        collect(context(server, tmp_path, "/dashboard?id=org:one"))
+
+
+def test_a_history_in_another_order(server: SonarQube, tmp_path: Path) -> None:
+    """Nothing is guessed of a server that does not tell its history oldest first."""
+    server.projects[0].analyses = analysed(BEGIN, 1500, timedelta(hours=1))
+
+    def turned(asked: Any, honest: Any) -> Any:
+        content = json.loads(honest[2])
+        for measure in content["measures"]:
+            for point in measure["history"]:
+                point["date"] = point["date"].replace("2016", "2012" if asked.query["p"] == "2" else "2016")
+        return honest[0], honest[1], json.dumps(content).encode()
+
+    server.replay.strikes = {"history": Strike(turned)}
+    with pytest.raises(SourceError, match="not in the order"):
+        collect(context(server, tmp_path, "/dashboard?id=org:one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["status", "projects", "metrics", "gate of project", "gate", "history"])
+def test_every_fault(server: SonarQube, tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
+    one = context(server, tmp_path)
+    whole = same(collect(one)[0])
+    for name, fault in {**TRANSIENT, **LASTING}.items():
+        server.replay.strikes = {endpoint: Strike(fault, times=1)}
+        if name in TRANSIENT:
+            assert same(collect(one)[0]) == whole, name
+        server.replay.strikes = {endpoint: Strike(fault)}
+        with pytest.raises(SourceError) as caught:
+            collect(one)
+        assert caught.value.hint, name
+
+
+def test_check(server: SonarQube, tmp_path: Path) -> None:
+    source = sources()["sonar"]
+    assert source.check(context(server, tmp_path)) == "answers as version 9.9.4.87374; 3 projects"
+    assert source.check(context(server, tmp_path, "/dashboard?id=org:two")) == (
+        "answers as version 9.9.4.87374; project Two"
+    )
+    with pytest.raises(SourceError, match="does not take the credentials"):
+        source.check(context(server, tmp_path, password="wrong"))
+    server.version = "7.9.6.41879"
+    with pytest.raises(SourceError, match=r"is version 7\.9\.6"):
+        source.check(context(server, tmp_path))
+    server.state = "DB_MIGRATION_NEEDED"
+    with pytest.raises(SourceError, match="is not up: it is DB_MIGRATION_NEEDED"):
+        source.check(context(server, tmp_path))
+
+
+def test_scrape(agent: Agent, server: SonarQube) -> None:
+    """The whole way, twice: valid files, trackers that installations know, and only what is new."""
+    agent.export().mkdir(parents=True)
+    entry = {"type": "sonar", "name": "quality", "url": server.url}
+    (agent.export() / "data_sources.json").write_text(json.dumps([entry]))
+    done = agent.scrape("--make-secrets")
+    assert done.status == 0, done
+    assert not schemas.errors(agent.export())
+    tracker = json.loads((agent.export() / "measurements_update.json").read_text())
+    assert (tracker["sources"], tracker["versions"]) == ([entry], {server.url: "2024-06-01T12:00:00+00:00"})
+    assert set(tracker["components"][server.url]) == {"org:one", "org:two"}
+    server.now += timedelta(hours=1)
+    server.projects[0].analyses[server.now] = measured(1)
+    done = agent.scrape()
+    assert done.status == 0, done
+    rows = json.loads((agent.export() / "data_metrics.json").read_text())
+    assert {row["date"] for row in rows} == {local(server.now.isoformat())}
