@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gros_agent.discovery import _merged, is_seed
+from gros_agent.discovery import is_seed
+from gros_agent.source_list import SourceList
 from gros_agent.sources.base import SourceEntry
 from support import schemas
 from support.agent import Agent, Finished
@@ -204,11 +204,20 @@ URLS = st.lists(st.sampled_from([f"https://h.example/o/{name}" for name in "abcd
 @given(URLS, URLS, URLS)
 def test_any_change(mine: list[str], first: list[str], second: list[str]) -> None:
     """However an environment changes: what somebody listed stays, and all that is there is listed once."""
-    listed: list[dict[str, str]] = [{"type": "git", "name": url[-1], "url": url} for url in mine]
-    before: dict[str, list[str]] = {}
+    now = SourceList([{"type": "git", "name": url[-1], "url": url} for url in mine], {})
     for there in (first, second):
-        found = {"key": [SourceEntry("github", url[-1], url) for url in there]}
-        listed, before = _merged(listed, found, before)
-        urls: list[Any] = [one["url"] for one in listed]
+        now = now.updated({"key": [SourceEntry("github", url[-1], url) for url in there]})
+        urls = [one["url"] for one in now.listed]
         assert sorted(urls) == sorted({*mine, *there})
-        assert len({one["name"] for one in listed}) == len(listed)
+        assert len({one["name"] for one in now.listed}) == len(now.listed)
+
+
+@given(URLS, st.lists(st.tuples(st.dictionaries(st.sampled_from("AB"), URLS)), max_size=5))
+def test_several_finders(mine: list[str], rounds: list[tuple[dict[str, list[str]]]]) -> None:
+    """What one finds no more stays as long as another one knows it; who could not look keeps what it found."""
+    now = SourceList([{"type": "git", "name": url[-1], "url": url} for url in mine], {})
+    last: dict[str, list[str]] = {}
+    for (there,) in rounds:
+        last |= there
+        now = now.updated({name: [SourceEntry("github", url[-1], url) for url in urls] for name, urls in there.items()})
+        assert {one["url"] for one in now.listed} == {*mine, *(url for urls in last.values() for url in urls)}

@@ -24,7 +24,7 @@ from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, Metric
 from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local, same
-from support.replay import LASTING, TRANSIENT, Strike, serving
+from support.replay import LASTING, TRANSIENT, Fault, Strike, serving
 from support.sonarqube import NUMERIC, STRICT, TOKEN, Project, SonarQube, analysed, measured
 
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "sonarqube.json").read_text())
@@ -71,6 +71,11 @@ def following(one: Context, collected: Collected) -> Context:
         name: trackers.merged(one.documents.get(name, {}), content) for name, content in collected.documents.items()
     }
     return replace(one, documents=documents)
+
+
+def answering(content: Any) -> Fault:
+    """What answers with something else, at the same time."""
+    return lambda _, honest: (200, honest[1], json.dumps(content).encode())
 
 
 def test_everything(server: SonarQube, tmp_path: Path) -> None:
@@ -251,8 +256,7 @@ def test_recorded_answers(server: SonarQube, tmp_path: Path) -> None:
     server.metrics = [{"key": "metric1", "type": "INT", "direction": 1, "qualitative": True}]
     server.projects = [Project("foo", "Foo")]
     for route in ("projects", "history"):
-        content = json.dumps(RECORDED[route]).encode()
-        server.replay.strikes[route] = Strike(lambda _, honest, content=content: (200, honest[1], content))
+        server.replay.strikes[route] = Strike(answering(RECORDED[route]))
     rows, collected = collect(context(server, tmp_path))
     (told,) = RECORDED["history"]["measures"]
     assert measurements(rows) == Counter(

@@ -111,7 +111,7 @@ class TestForms:
         if not form.sources:
             assert listed is None
             assert done.status == 3, "the form names a Quality-time"
-            assert "source quality-time failed: http://quality-time.example is blocked" in done.errors
+            assert "source quality-time-data failed: http://quality-time.example is blocked" in done.errors
             return
         assert listed is not None
         assert tuple((one.type, one.name, one.url) for one in listed) == form.sources
@@ -138,7 +138,7 @@ class TestForms:
             assert [one.name for one in run.sources] == [name for _, name, _ in form.sources]
         else:
             assert done.status == 3, done
-            assert [one.name for run in runs for one in run.sources] == ["quality-time"] * 2
+            assert [one.name for run in runs for one in run.sources] == ["quality-time-data"] * 2
 
 
 def ports(running: Controller) -> dict[str, str]:

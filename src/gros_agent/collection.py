@@ -57,11 +57,16 @@ def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
         )
 
 
-def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tuple[SourceEntry, ...]:
-    """A project's sources. Raises :class:`ConfigurationError` if there are none, or two of one name."""
+def list_sources(
+    settings: Settings, project: str, options: ScrapeOptions, listed: Sequence[SourceEntry] | None = None
+) -> tuple[SourceEntry, ...]:
+    """A project's sources: those of its list, or of ``listed`` in place of it, those of the settings and the options.
+
+    Raises :class:`ConfigurationError` if there are none, or two of one name.
+    """
     path = settings.home.export / project / entries.FILE
-    listed = entries.read(path)
-    found = (*(listed or ()), *configured(settings, project, listed or ()), *options.extra)
+    listed = entries.read(path) if listed is None else listed
+    found = (*with_configured(settings, project, listed or ()), *options.extra)
     if not found:
         raise ConfigurationError(
             f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
@@ -76,26 +81,50 @@ def list_sources(settings: Settings, project: str, options: ScrapeOptions) -> tu
     return found
 
 
-def configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> Iterator[SourceEntry]:
-    """The systems that ``settings.cfg`` names, but for those that are on the list.
+def with_configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
+    """The sources of a list, and the systems that ``settings.cfg`` names.
 
-    A quality system is one of projects with a long name that are no part of another; ``{}`` in its URL stands for that.
+    One that is on the list, too, counts as the settings have it: the list has no credentials.
     """
-    key = project.lower()
-    known = {entries.same(entry.url) for entry in listed}
-    long_name = settings.get("projects", key)
-    if long_name and settings.get("subprojects", key) is None:
-        for kind in ("quality-time", "sonar"):
-            url = settings.get(kind, "url", project)
-            if url and kind in sources() and entries.same(url.replace("{}", quote(long_name))) not in known:
-                yield entries.make(kind, kind, url.replace("{}", quote(long_name)))
+    configured = {entries.same(one.url): one for one in (*definitions(settings, project), *_jenkins(settings, project))}
+    names = {one.name for one in listed}
+    known = [entries.same(one.url) for one in listed]
+    has_jenkins = any(one.type == "jenkins" for one in listed)
+    return (
+        *(
+            replace(configured[url], name=one.name) if url in configured and configured[url].type == one.type else one
+            for one, url in zip(listed, known, strict=True)
+        ),
+        *(
+            replace(one, name=f"{one.name} ({one.type})") if one.name in names else one
+            for url, one in configured.items()
+            if url not in known and not (one.type == "jenkins" and has_jenkins)
+        ),
+    )
+
+
+def _jenkins(settings: Settings, project: str) -> Iterator[SourceEntry]:
     host = settings.get("jenkins", "host", project)
-    if host and not any(entry.type == "jenkins" for entry in listed):
-        url = host if "://" in host else f"https://{host}"
+    if host:
         password = settings.get("jenkins", "password", project)
-        entry = entries.make("jenkins", "jenkins", url)
+        entry = entries.make("jenkins", "jenkins", host if "://" in host else f"https://{host}")
         user = settings.get("jenkins", "username", project) or entry.username
         yield replace(entry, username=user, password=Secret(password) if password else entry.password)
+
+
+def quality_name(settings: Settings, project: str) -> str | None:
+    """The long name by which quality systems know a project; None for one without, or that is a part of another."""
+    key = project.lower()
+    return settings.get("projects", key) if settings.get("subprojects", key) is None else None
+
+
+def definitions(settings: Settings, project: str) -> Iterator[SourceEntry]:
+    """The quality systems that ``settings.cfg`` names for a project; ``{}`` in a URL stands for its long name."""
+    long_name = quality_name(settings, project)
+    for kind in ("quality-time", "sonar") if long_name else ():
+        url = settings.get(kind, "url", project)
+        if url and long_name:
+            yield entries.make(kind, settings.get(kind, "name", project) or kind, url.replace("{}", quote(long_name)))
 
 
 def source_host(settings: Settings, entry: SourceEntry) -> Host:

@@ -1,5 +1,6 @@
 """What a scrape would send, without writing anything: for the people who have to allow it."""
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -21,15 +22,16 @@ from gros_agent.collection import (
     source_context,
     tables_of,
 )
-from gros_agent.discovery import discover
+from gros_agent.description import describe
+from gros_agent.discovery import Discovered, discover
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.report import Outcome, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Part, Progress, SourceEntry, no_progress
+from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.tables import trackers
-from gros_agent.tables.schema import NOBODY, Row
+from gros_agent.tables.schema import NOBODY, Project, Row, SourceId
 
 AS_IS = "as it is"
 FREE_TEXT = "as it is; free text, people can be named in it"
@@ -77,7 +79,8 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     pseudonymiser, notes = _pseudonymiser(settings, project, options)
     parts = all_parts(settings, found)
     positions = read_trackers(settings.home.export / project, parts)
-    tables = {row.table: _table(row, pseudonymiser) for row in tables_of(parts)}
+    about: Sequence[type[Row]] = (Project, SourceId) if discovered.definitions else (Project,)
+    tables = {row.table: _table(row, pseudonymiser) for row in (*tables_of(parts), *about)}
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
         known_hosts = Path(temporary) / "known_hosts"
         if pinned_hosts(settings).exists():
@@ -87,6 +90,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         documents = read_documents(settings.home.export / project, parts)
         look = _Look(settings, project, options, positions, documents, tables, pseudonymiser, progress)
         outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
+        look.project_itself(discovered)
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
 
 
@@ -124,6 +128,21 @@ class _Look:
     tables: dict[str, TablePreview]
     pseudonymiser: Pseudonymiser
     progress: Progress
+    collected: dict[Part, bool] = field(default_factory=dict)
+
+    def project_itself(self, discovered: Discovered) -> None:
+        """Look at what describes the project."""
+        said = describe(self.settings, self.project, discovered, self.collected, self._context)
+        for rows in ([said.project], said.identifiers or ()):
+            self._take(rows)
+
+    def _context(self, part: Part) -> Context:
+        documents = {} if self.options.full else self.documents
+        return source_context(self.settings, self.project, part, self.options, self.progress, documents=documents)
+
+    def _take(self, rows: Sequence[Row]) -> None:
+        if rows:
+            _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser)
 
     def entry(self, entry: SourceEntry) -> Iterator[Outcome]:
         parts = parts_of(self.settings, entry)
@@ -136,7 +155,7 @@ class _Look:
         def take(rows: Sequence[Row]) -> None:
             if rows:
                 counts[type(rows[0]).table] += len(rows)
-                _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser)
+                self._take(rows)
 
         since = (
             None
@@ -147,13 +166,11 @@ class _Look:
         )
         start = time.monotonic()
         try:
-            documents = {} if self.options.full else self.documents
-            context = source_context(
-                self.settings, self.project, part, self.options, self.progress, documents=documents
-            )
-            collected = drain(source.collect(context, since), take)
+            collected = drain(source.collect(self._context(part), since), take)
         except SourceError as error:
+            self.collected[part] = False
             return failed(part, error, time.monotonic() - start)
+        self.collected[part] = True
         return collected_outcome(part, collected, counts, time.monotonic() - start)
 
 
@@ -169,7 +186,12 @@ def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymi
             if value is UNSET:
                 content.treatment = NOT_AT_ALL
             elif content.before is None or (content.before == NOBODY != value):
-                content.before, content.after = value, getattr(after, content.name)
+                content.before, content.after = _shown(value), _shown(getattr(after, content.name))
+
+
+def _shown(value: object) -> str:
+    """A value as the file has it, texts without the quotes around them."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def check_possible(options: ScrapeOptions) -> None:

@@ -30,18 +30,20 @@ from gros_agent.collection import (
     tables_of,
     tracker_names,
 )
-from gros_agent.discovery import ENVIRONMENTS, discover, encoded
+from gros_agent.description import TRACKERS, describe, encoded, updates
+from gros_agent.discovery import Discovered, discover
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Part, Progress, SourceEntry, no_progress
+from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.sources.capacity import Capacity
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables import trackers
-from gros_agent.tables.batch import Manifest, ProjectFolder
+from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
+from gros_agent.tables.schema import Project, Row, SourceId
 from gros_agent.tables.writer import Joined, Writer, join
 from gros_agent.urls import host_of
 
@@ -232,21 +234,50 @@ class _Scrape:
             done = parallel.run(
                 list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: self._host(task[1]), per_lane=PER_HOST
             )
-            outcomes = (*discovered.outcomes, *(one.outcome for one in done))
+            outcomes = (*_without_repetitions(discovered.outcomes, done), *(one.outcome for one in done))
             if all(one.outcome.status for one in done):
                 nothing = ("nothing was collected, so nothing was changed",)
                 return Report(project=self._project, outcomes=outcomes, notes=nothing)
-            tables = join(staging, tables_of(parts), [one.writer for one in done if one.writer])
+            collected = {
+                task: not one.outcome.status for task, one in zip(tasks, done, strict=True) if isinstance(task, Part)
+            }
+            described, about, counts = self._described(discovered, collected, staging, pseudonymiser)
+            written = [*(one.writer for one in done if one.writer), described]
+            tables = join(staging, (*tables_of(parts), *about), written)
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
-            rows = {table.path.name: table.count for table in tables}
-            if discovered.environments:
-                with storage_errors(staging):
-                    (staging / ENVIRONMENTS).write_bytes(encoded(discovered.environments))
-                rows[ENVIRONMENTS] = len(discovered.environments)
-            self._folder.publish(staging, rows, self._trackers(tasks, done))
+            rows = {table.path.name: table.count for table in tables} | counts
+            self._folder.publish(staging, rows, self._trackers(tasks, done) | self._updates(discovered))
         notes = (*_replaced(replaced), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
+
+    def _described(
+        self, discovered: Discovered, collected: Mapping[Part, bool], staging: Path, pseudonymiser: Pseudonymiser
+    ) -> tuple[Writer, Sequence[type[Row]], dict[str, int]]:
+        """Write what the project is and where its data lives: tables, and another file with so many rows."""
+
+        def context(part: Part) -> Context:
+            return source_context(self._settings, self._project, part, self._options, self._progress, self._capacity)
+
+        said = describe(self._settings, self._project, discovered, collected, context)
+        folder = staging / "part-project"
+        rows: Sequence[type[Row]] = (Project,) if said.identifiers is None else (Project, SourceId)
+        with storage_errors(staging):
+            folder.mkdir()
+            if said.environments:
+                (staging / ENVIRONMENTS).write_bytes(encoded(said.environments))
+        with Writer(folder, rows) as writer:
+            writer.write(pseudonymiser.rows([said.project]))
+            writer.write(pseudonymiser.rows(said.identifiers or ()))
+            writer.close()
+        return writer, rows, {ENVIRONMENTS: len(said.environments)} if said.environments else {}
+
+    def _updates(self, discovered: Discovered) -> dict[str, bytes]:
+        new = updates(discovered)
+        return {
+            name: trackers.encode_document(trackers.merged(trackers.read_document(self._folder.path / name), new))
+            for name in (TRACKERS if new else ())
+        }
 
     def _trackers(self, tasks: Sequence[Part | SourceEntry], done: Sequence[_Collected]) -> dict[str, bytes]:
         """The contents of all trackers after this scrape."""
@@ -306,6 +337,12 @@ class _Scrape:
         """Tell it one at a time: who is told need not know that there are several."""
         with self._lock:
             self._told(what, done, total)
+
+
+def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[_Collected]) -> Iterator[Outcome]:
+    """The outcomes of discovery, but for those of a system that failed in the same way when it was collected."""
+    told = {(one.outcome.kind, one.outcome.error) for one in done}
+    yield from (one for one in outcomes if not one.error or (one.kind, one.error) not in told)
 
 
 def _key(tracker: str, entry: SourceEntry) -> str:

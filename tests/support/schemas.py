@@ -38,6 +38,7 @@ FILES = (
     | _TRACKERS
     | {"data_jenkins.json": "jenkins/statistics.json"}
     | {"data_environments.json": "project/environments.json", "data_sources.json": "project/sources.json"}
+    | {"data_project.json": "project/metadata.json", "data_source_ids.json": "project/source_ids.json"}
 )
 """File of an export → its published schema."""
 

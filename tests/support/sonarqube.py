@@ -61,6 +61,7 @@ class Project:
     gate: str = "Sonar way"
     alm: Item | None = None
     branches: dict[str, dict[datetime, Item]] = field(default_factory=dict)
+    links: list[Item] = field(default_factory=list)
 
 
 def measured(number: int) -> Item:
@@ -113,6 +114,7 @@ class SonarQube:
             "projects": ("components/search_projects", self.listed),
             "project": ("components/show", self.shown),
             "navigation": ("navigation/component", self.navigated),
+            "links": ("project_links/search", self.linked),
             "metrics": ("metrics/search", self.metric_page),
             "gate of project": ("qualitygates/get_by_project", self.gate_of),
             "gate": ("qualitygates/show", self.gate),
@@ -187,6 +189,10 @@ class SonarQube:
         if one is None:
             return None
         return self.component(one) | ({"alm": one.alm} if one.alm else {})
+
+    def linked(self, asked: Asked) -> Any:
+        one = self.by_key(asked.query["projectKey"])
+        return {"links": [{"id": "1", **link} for link in one.links]} if one else None
 
     def metric_page(self, asked: Asked) -> Any:
         page = self.page(self.metrics, asked, 500, self.listed_cap)

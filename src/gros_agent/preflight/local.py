@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gros_agent import entries
-from gros_agent.collection import ScrapeOptions, configured, parts_of, source_context
+from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_configured
 from gros_agent.discovery import seed_part
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
@@ -237,7 +237,7 @@ def check_sources(scope: Scope) -> Iterator[Result]:
             continue
         if not found:
             yield Result(f"{project}: sources", Status.SKIPPED, f"there is no list of sources at {path}")
-        for entry in (*(found or ()), *configured(scope.settings, project, found or ())):
+        for entry in with_configured(scope.settings, project, found or ()):
             yield from _source_results(scope, project, entry)
 
 

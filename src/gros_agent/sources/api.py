@@ -63,6 +63,12 @@ def basic(user: str, password: Secret) -> dict[str, str | Secret]:
     return {"Authorization": Secret(f"Basic {text}")}
 
 
+def login(context: Context) -> tuple[str | None, Secret | None]:
+    """The user and the password of the source, else those of its host."""
+    entry, host = context.entry, context.host
+    return entry.username or host.username("http"), entry.password or host.secret("password")
+
+
 def web_base(parts: SplitResult, host: Host) -> str:
     """Scheme, host and port of the web address of what a source's URL names, whatever the URL's own scheme is.
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.capacity import Capacity
-from gros_agent.tables.schema import Row
+from gros_agent.tables.schema import Row, SourceId
 
 
 @dataclass(frozen=True)
@@ -124,24 +124,62 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Environment:
-    """What sources share: an owner, a group, a collection. ``identity`` is what installations know it by."""
+    """What sources share: an owner, a group, a server. ``identity`` is what installations know it by."""
 
     type: str
     url: str | None
-    identity: tuple[str | None, ...]
+    identity: tuple[str | None, ...] | str
     version: str = ""
 
 
 @runtime_checkable
-class Discoverer(Protocol):
+class Located(Protocol):
+    """A source that lies in an environment."""
+
+    def environment(self, context: Context) -> Environment:
+        """The environment that the entry lies in. Raises :class:`SourceError` for a URL that names none."""
+        ...
+
+
+@runtime_checkable
+class Versioned(Located, Protocol):
+    """A source whose system tells its version."""
+
+    def version(self, context: Context) -> str:
+        """The version of the system, empty where it tells none. Raises :class:`SourceError`."""
+        ...
+
+
+@runtime_checkable
+class Discoverer(Located, Protocol):
     """A source that knows its neighbours."""
 
     def repositories(self, context: Context) -> Iterable[SourceEntry]:
         """Every source of the environment that the entry lies in. Raises :class:`SourceError`."""
         ...
 
-    def environment(self, context: Context) -> Environment:
-        """The environment that the entry lies in. Raises :class:`SourceError` for a URL that names none."""
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What a quality system says that a project consists of.
+
+    ``title`` is the name that it shows, ``revision`` its version, a moment in ISO 8601; ``identifiers`` is what the
+    systems know the project's parts by, ``notes`` what could not be made a source.
+    """
+
+    title: str
+    revision: str
+    sources: tuple[SourceEntry, ...] = ()
+    identifiers: tuple[SourceId, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Definer(Protocol):
+    """A source that knows what a project consists of."""
+
+    def definition(self, context: Context) -> Definition:
+        """What the reports or projects that the entry's URL names consist of. Raises :class:`SourceError`."""
         ...
 
 

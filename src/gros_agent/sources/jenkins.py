@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from gros_agent.errors import SourceError
-from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.base import Collected, Context, Environment
 from gros_agent.tables.schema import Jenkins, Row
 
 if TYPE_CHECKING:
@@ -58,13 +58,16 @@ class JenkinsSource:
 
     def check(self, context: Context) -> str:
         """Say which version answers, and how many views it shows."""
-        from gros_agent.http.client import Request  # noqa: PLC0415 (slow to import, and few have one)
+        version, views = _asked(context)
+        return f"answers as version {version}; {views} views"
 
-        answer = _client(context).ask(Request("GET", f"{_base(context)}/api/json", {"tree": "views[name]"}), _Views)
-        version = answer.headers.get("X-Jenkins")
-        if version is None:
-            raise SourceError(f"{_base(context)} is no Jenkins: it tells no version", "check the address")
-        return f"answers as version {version}; {len(answer.value.views)} views"
+    def version(self, context: Context) -> str:
+        """The version that answers."""
+        return _asked(context)[0]
+
+    def environment(self, context: Context) -> Environment:
+        """The instance."""
+        return Environment("jenkins", context.entry.url, context.entry.url)
 
     def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
         """Yield what there is now."""
@@ -77,6 +80,17 @@ class JenkinsSource:
         return Collected(position=None, expected=1)
 
 
+def _asked(context: Context) -> tuple[str, int]:
+    """The version that answers, and how many views it shows. Raises :class:`SourceError`."""
+    from gros_agent.http.client import Request  # noqa: PLC0415 (slow to import, and few have one)
+
+    answer = _client(context).ask(Request("GET", f"{_base(context)}/api/json", {"tree": "views[name]"}), _Views)
+    version = answer.headers.get("X-Jenkins")
+    if version is None:
+        raise SourceError(f"{_base(context)} is no Jenkins: it tells no version", "check the address")
+    return version, len(answer.value.views)
+
+
 def _base(context: Context) -> str:
     return context.entry.url.rstrip("/")
 
@@ -85,8 +99,7 @@ def _client(context: Context) -> "WebClient":
     """A client with the user and the password, or API token, of the entry or of its host."""
     from gros_agent.sources import api  # noqa: PLC0415 (slow to import, and few have one)
 
-    entry, host = context.entry, context.host
-    user, password = entry.username or host.username("http"), entry.password or host.secret("password")
+    user, password = api.login(context)
     return api.client(context, _base(context), api.basic(user, password) if user and password else {})
 
 

@@ -7,12 +7,12 @@ import importlib
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from gros_agent.sources.base import Collected, Context, Environment, SourceEntry
+from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
 from gros_agent.tables.schema import Row
 
 
 class LazySource:
-    """A source whose package has ``access.check`` and ``collect.collect``."""
+    """A source whose package has ``access.check``, ``access.version`` and ``collect.collect``."""
 
     documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ()
@@ -25,10 +25,29 @@ class LazySource:
         found: str = self._load("access").check(context)
         return found
 
+    def version(self, context: Context) -> str:
+        """The version of the system."""
+        found: str = self._load("access").version(context)
+        return found
+
     def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
         """Yield what changed since a position."""
         collected: Collected = yield from self._load("collect").collect(context, since)
         return collected
+
+
+class LazyQualitySource(LazySource):
+    """A quality system: it knows what a project consists of. Its package has ``definition``, too."""
+
+    def definition(self, context: Context) -> Definition:
+        """What the project consists of."""
+        found: Definition = self._load("definition").definition(context)
+        return found
+
+    def environment(self, context: Context) -> Environment:
+        """The server."""
+        found: Environment = self._load("definition").environment(context)
+        return found
 
 
 class LazyReviewSource(LazySource):

@@ -26,12 +26,16 @@ from msgspec import field
 
 from gros_agent.errors import AgentError
 from gros_agent.storage import exclusive, replace_file, storage_errors, sync_folder, write_synced
+from gros_agent.tables.schema import TABLES
 
 _STAGING = ".staging-"
 _PUBLISHING = ".publishing"
 _MANIFEST = "manifest.json"
 _BATCH = ".batch.json"
 _LOCK = ".lock"
+ENVIRONMENTS = "data_environments.json"
+_SNAPSHOTS = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in TABLES if row.snapshot)})
+"""Files that each scrape writes whole."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +56,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """All rows of all tables."""
-        return sum(self.tables.values())
+        """The rows that no other scrape would bring: tables that are whole each time do not count."""
+        return sum(count for name, count in self.tables.items() if name not in _SNAPSHOTS)
 
 
 class ProjectFolder:

@@ -195,6 +195,11 @@ def explain_windows(status: int, headers: Mapping[str, str], text: str) -> str |
     return explain(status, headers, text)
 
 
+def version(_context: Context) -> str:
+    """None: the API does not tell which version the server is."""
+    return ""
+
+
 def check(context: Context) -> str:
     """Who the password belongs to, the version of the API, and the repository that is seen."""
     found = connect(context)

@@ -181,6 +181,13 @@ def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> st
 
 class _Meta(msgspec.Struct):
     ssh_keys: list[str] = []
+    installed_version: str = ""
+
+
+def version(context: Context) -> str:
+    """The version of an Enterprise Server; github.com has none. Raises :class:`SourceError`."""
+    base = rest_base(context)
+    return client(context, base).get(f"{base}/meta", _Meta).installed_version
 
 
 def host_keys(context: Context) -> Sequence[str]:

@@ -118,6 +118,12 @@ def check(context: Context) -> str:
     return words
 
 
+def version(context: Context) -> str:
+    """The version that answers, empty where the token may not know it. Raises :class:`SourceError`."""
+    found = optional(lambda: client(context).get(f"{base(context)}/version", Version))
+    return found.version if found else ""
+
+
 def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
     """Give the token's user a public key. Raises :class:`SourceError`."""
     return keys.publish(client(context), f"{base(context)}/user/keys", title, line, dry_run=dry_run)

@@ -1,16 +1,17 @@
 """Quality-time servers (5.0 and newer): measurements of metrics, and changes of their targets.
 
 - :mod:`.access` finds the server's API and its reports; :mod:`.shapes` has the shapes of its answers,
-- :mod:`.collect` goes through measurements, :mod:`.targets` through the versions of the reports.
+- :mod:`.collect` goes through measurements, :mod:`.targets` through the versions of the reports,
+- :mod:`.definition` reads what a report says of the project's parts.
 
 The API is that which the server describes under ``/api`` of itself; see https://quality-time.readthedocs.io/.
 """
 
-from gros_agent.sources.lazy import LazySource
+from gros_agent.sources.lazy import LazyQualitySource
 from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion, Row
 
 
-class QualityTimeSource(LazySource):
+class QualityTimeSource(LazyQualitySource):
     """A server, or one report of it, whose identifier is the last part of the URL."""
 
     kind = "quality-time"

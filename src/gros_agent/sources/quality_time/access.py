@@ -45,6 +45,15 @@ class Reached:
             return found
         return [one for one in found if one.report_uuid == self.report]
 
+    def present(self) -> list[Report]:
+        """The reports as they are. Raises :class:`SourceError`, also if there is none that the URL names."""
+        found = self.reports()
+        if self.report is not None and not found:
+            raise SourceError(
+                f"{self.api} has no report {self.report}", "check the identifier in the URL: it may be gone"
+            )
+        return found
+
     def model(self) -> DataModel:
         """The types of metrics. Raises :class:`SourceError`."""
         return self.get("datamodel", DataModel)
@@ -70,7 +79,7 @@ def resolve(context: Context) -> Reached:
 
 def _credentials(context: Context) -> dict[str, str | Secret]:
     """Quality-time shows its reports to everybody; a proxy before it may want a password."""
-    user, password = context.host.username("http"), context.host.secret("password")
+    user, password = api.login(context)
     if user is None or password is None:
         return {}
     return api.basic(user, password)
@@ -87,8 +96,11 @@ def check(context: Context) -> str:
     major = found.version.partition(".")[0]
     if major.isdecimal() and int(major) < OLDEST:
         raise SourceError(f"{found.api} is version {found.version}", f"version {OLDEST} or newer is supported")
-    reports = found.reports()
-    if found.report is not None and not reports:
-        raise SourceError(f"{found.api} has no report {found.report}", "check the identifier in the URL")
+    reports = found.present()
     metrics = sum(len(subject.metrics) for report in reports for subject in report.subjects.values())
     return f"answers as version {found.version or 'unknown'}; {len(reports)} reports with {metrics} metrics"
+
+
+def version(context: Context) -> str:
+    """The version that answers. Raises :class:`SourceError`."""
+    return resolve(context).version

@@ -10,7 +10,6 @@ from typing import Any
 from msgspec import UNSET
 
 from gros_agent import parallel
-from gros_agent.errors import SourceError
 from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import text, whole
@@ -33,11 +32,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     server = access.resolve(context)
     now = whole(server_time(server.headers))
     since = parsed(position) if position else None
-    reports = server.reports()
-    if server.report is not None and not reports:
-        raise SourceError(
-            f"{server.api} has no report {server.report}", "check the identifier in the URL: it may be gone"
-        )
+    reports = server.present()
     model = server.model()
     measurements = _Measurements(server, reports, since, now)
     yield from measurements.read()

@@ -12,6 +12,13 @@ class Server(msgspec.Struct):
     version: str = ""
 
 
+class Measurer(msgspec.Struct):
+    """A source of a metric, with its parameters; credentials among them are never read."""
+
+    type: str = ""
+    parameters: dict[str, Any] = {}
+
+
 class Defined(msgspec.Struct):
     """A metric as a report defines it; what is missing or empty is the data model's."""
 
@@ -22,7 +29,7 @@ class Defined(msgspec.Struct):
     near_target: str | None = None
     debt_target: str | None = None
     comment: str | None = None
-    sources: dict[str, Any] = {}
+    sources: dict[str, Measurer] = {}
 
 
 class Subject(msgspec.Struct):

@@ -128,7 +128,7 @@ def _check_page(url: str, count: int, total: int, number: int) -> None:
 def resolve(context: Context) -> Reached:
     """Reach the server, find out its version, and log in as that wants it. Raises :class:`SourceError`."""
     named = place(context)
-    user, password = context.host.username("http"), context.host.secret("password")
+    user, password = api.login(context)
     is_login = user is not None and password is not None
     login = api.basic(user, password) if user is not None and password is not None else {}
     client = api.client(context, named.base, login, explain=_explain)
@@ -172,8 +172,7 @@ def check(context: Context) -> str:
     if _major(found.version) < OLDEST:
         raise SourceError(f"{found.place.base} is version {found.version}", f"version {OLDEST}.0 or newer is supported")
     is_valid = found.ask("authentication/validate", Validation, {}).value.valid
-    has_credentials = context.host.username("http") or context.host.secret("password")
-    if has_credentials and not is_valid:
+    if any(api.login(context)) and not is_valid:
         raise SourceError(
             f"{found.place.base} does not take the credentials", "check the token (password): it may have expired"
         )

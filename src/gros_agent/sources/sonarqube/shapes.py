@@ -117,3 +117,29 @@ class Conditions(msgspec.Struct):
     """The conditions of a gate."""
 
     conditions: list[Condition] = []
+
+
+class Platform(msgspec.Struct):
+    """Where a project's code is."""
+
+    key: str
+    url: str
+
+
+class Navigation(msgspec.Struct):
+    """What a project's page leads to."""
+
+    alm: Platform | None = None
+
+
+class Link(msgspec.Struct):
+    """A link that somebody, or the build, gave a project: its home page, code, builds or issues."""
+
+    type: str
+    url: str
+
+
+class Links(msgspec.Struct):
+    """The links of a project."""
+
+    links: list[Link] = []

@@ -14,6 +14,7 @@ from gros_agent.tables.schema.base import (
 )
 from gros_agent.tables.schema.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
 from gros_agent.tables.schema.builds import Jenkins
+from gros_agent.tables.schema.project import Project, SourceId
 from gros_agent.tables.schema.quality import Metric, MetricDefault, MetricTarget, MetricVersion
 from gros_agent.tables.schema.review import (
     CommitComment,
@@ -34,7 +35,7 @@ TABLES: tuple[type[Row], ...] = (
     *(GitHubRepo, GitHubIssue, GitHubIssueNote, GitLabRepo),
     *(TfsTeam, TfsTeamMember, TfsSprint, TfsWorkItem, TfsDeveloper),
     *(Metric, MetricTarget, MetricVersion, MetricDefault),
-    Jenkins,
+    *(Jenkins, Project, SourceId),
 )
 """All tables, in the order in which they are listed."""
 
@@ -56,7 +57,9 @@ __all__ = [
     "MetricDefault",
     "MetricTarget",
     "MetricVersion",
+    "Project",
     "Row",
+    "SourceId",
     "Tag",
     "TfsDeveloper",
     "TfsSprint",

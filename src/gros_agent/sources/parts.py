@@ -1,0 +1,47 @@
+"""Makes sources of the addresses that a quality system names for the parts of a project."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from gros_agent.errors import SourceError
+from gros_agent.sources.base import SourceEntry
+from gros_agent.urls import split, without_credentials
+
+ORDER = ("github", "gitlab", "tfs", "git", "subversion", "jira", "jenkins", "sonar", "quality-time")
+"""Repositories first: where several sources of a part want its name, they get it, and their rows go by it."""
+
+
+class Parts:
+    """The sources that were named, each address once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], SourceEntry] = {}
+        self._odd: set[tuple[str, str]] = set()
+
+    def add(self, kind: str, name: str, url: str) -> bool:
+        """Take a source, unless its address is none of the web: what others wrote leads to no file and no program."""
+        address = without_credentials(url.strip())
+        try:
+            is_web = split(address).scheme in {"http", "https"}
+        except SourceError:
+            is_web = False
+        if is_web:
+            self._found.setdefault((kind, address.rstrip("/").lower()), SourceEntry(kind, name, address))
+        else:
+            self.leave_out(kind, address)
+        return is_web
+
+    def leave_out(self, kind: str, place: str) -> None:
+        """Note what can't be made a source: its type, and what there is of its address."""
+        self._odd.add((kind, place))
+
+    def sources(self) -> tuple[SourceEntry, ...]:
+        """The sources, in :data:`ORDER`."""
+        return tuple(sorted(self._found.values(), key=lambda one: ORDER.index(one.type)))
+
+    def notes(self) -> Iterator[str]:
+        """What was left out."""
+        if self._odd:
+            counts = Counter(kind for kind, _ in self._odd)
+            words = ", ".join(f"{count} of type {kind}" for kind, count in sorted(counts.items()))
+            yield f"named without an address that can be collected: {words}"

@@ -1,0 +1,90 @@
+"""What a report says that a project consists of: the sources from which its metrics are measured."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from gros_agent.http.traffic import server_time
+from gros_agent.sources.base import Context, Definition, Environment
+from gros_agent.sources.parts import Parts
+from gros_agent.sources.quality import iso
+from gros_agent.sources.quality_time import access
+from gros_agent.sources.quality_time.shapes import Measurer, Report, Subject
+from gros_agent.tables.schema import SourceId
+
+_TYPES = {
+    "azure_devops": "tfs",
+    "github": "github",
+    "gitlab": "gitlab",
+    "jenkins": "jenkins",
+    "jira": "jira",
+    "quality_time": "quality-time",
+    "sonarqube": "sonar",
+}
+"""Types of Quality-time's sources that are systems to collect from; the others are files, and other tools."""
+
+
+def definition(context: Context) -> Definition:
+    """The sources of all metrics, each once. Raises :class:`SourceError`."""
+    server = access.resolve(context)
+    reports = server.present()
+    parts, identifiers = Parts(), dict[tuple[str, ...], SourceId]()
+    for name, subject, source in _sources(reports):
+        kind = _TYPES[source.type]
+        base, place = _text(source.parameters, "url").rstrip("/"), _place(kind, source.parameters)
+        if not base or place is None:
+            parts.leave_out(kind, f"{base} {_text(source.parameters, 'project')}")
+            continue
+        component = _text(source.parameters, "component") if kind == "sonar" else ""
+        if parts.add(kind, component or name, base + place) and component:
+            row = SourceId(
+                domain_name=name, url=base, source_id=component, source_type=kind, domain_type=subject.type[:32]
+            )
+            identifiers[name, base, component] = row
+    return Definition(
+        title=reports[0].title if reports else "",
+        revision=iso(server_time(server.headers)),
+        sources=parts.sources(),
+        identifiers=tuple(identifiers.values()),
+        notes=tuple(parts.notes()),
+    )
+
+
+def environment(context: Context) -> Environment:
+    """The server, or the report, as installations know it."""
+    url = context.entry.url
+    return Environment("quality-time", url, ("quality-time", url))
+
+
+def _sources(reports: Sequence[Report]) -> Iterator[tuple[str, Subject, Measurer]]:
+    """The name of each subject, the subject, and what it is measured by."""
+    for report in reports:
+        for identifier, subject in report.subjects.items():
+            for metric in subject.metrics.values():
+                for source in metric.sources.values():
+                    if source.type in _TYPES:
+                        yield subject.name or identifier, subject, source
+
+
+def _place(kind: str, parameters: Mapping[str, Any]) -> str | None:
+    """What follows the address of the system, or None where that lacks something."""
+    if kind == "gitlab":
+        project = _text(parameters, "project").strip("/")
+        return f"/{quote(project)}" if project and not project.isdecimal() else None
+    if kind == "github":
+        owner, repository = _text(parameters, "owner"), _text(parameters, "repository")
+        return f"/{quote(owner, safe='')}/{quote(repository, safe='')}" if owner and repository else None
+    if kind == "tfs":
+        # without a name it is the default repository, which is called like its project
+        repository = _text(parameters, "repository") or _text(parameters, "url").rstrip("/").rpartition("/")[2]
+        return f"/_git/{quote(repository, safe='%')}"
+    if kind == "sonar":
+        component, branch = _text(parameters, "component"), _text(parameters, "branch")
+        on_branch = f"&branch={quote(branch, safe='')}" if branch else ""
+        return f"/dashboard?id={quote(component, safe='')}{on_branch}" if component else None
+    return ""
+
+
+def _text(parameters: Mapping[str, Any], name: str) -> str:
+    value = parameters.get(name)
+    return value.strip() if isinstance(value, str) else ""
