@@ -41,7 +41,7 @@ def test_scrape_command(agent: Agent) -> None:
     done = agent(*in_checkout("scrape", agent))
     assert done.status == 0, done
     assert re.search(r"gros-agent +git +\d+ +data_vcs_versions \d+", done.output)
-    assert "rows in 3 tables" in done.output
+    assert "rows in 4 tables" in done.output
 
 
 def test_commands_are_one_line_and_start_from_nothing() -> None:

@@ -160,6 +160,33 @@ def test_nothing_new(server: QualityTime, tmp_path: Path) -> None:
     assert max(server.replay.counts().values()) == 2, "one changelog for each report"
 
 
+def test_the_tracker_of_older_agents(agent: Agent, server: QualityTime) -> None:
+    """Where no position is known, the one line of it counts; it stays as it is, and a position counts before it."""
+    agent.export().mkdir(parents=True)
+    entry = {"type": "quality-time", "name": "quality", "url": server.replay.url}
+    (agent.export() / "data_sources.json").write_text(json.dumps([entry]))
+    former = agent.export() / "quality_time_measurement_date.txt"
+    moment = DATES[2].astimezone()
+    former.write_text(f"{moment:%Y-%m-%d %H:%M:%S}\n")
+    done = agent.scrape("--make-secrets")
+    assert done.status == 0, done
+    rows = json.loads((agent.export() / "data_metrics.json").read_text())
+    expected = expected_measurements(server, moment)
+    assert (
+        Counter(tuple(row[name] for name in ("name", "value", "category", "date", "since_date")) for row in rows)
+        == expected
+    )
+    assert 0 < expected.total() < expected_measurements(server, None).total()
+    assert former.read_text() == f"{moment:%Y-%m-%d %H:%M:%S}\n"
+    assert agent.scrape().status == 0
+    assert json.loads((agent.export() / "data_metrics.json").read_text()) == []
+    (agent.export() / "measurements_update.json").unlink()
+    former.write_text("soon")
+    done = agent.scrape()
+    assert done.status == 3, done
+    assert "quality_time_measurement_date.txt says 'soon'" in " ".join(done.output.split())
+
+
 def test_one_report(server: QualityTime, tmp_path: Path) -> None:
     """The URL of a report names it; others are left out."""
     identifier = "0a1b2c3d-0000-4000-8000-000000000000"

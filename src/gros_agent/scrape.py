@@ -295,7 +295,9 @@ class _Scrape:
             name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
             for name, content in self._positions.items()
         }
-        return positions | {name: trackers.encode_document(content) for name, content in documents.items()}
+        # a line of text is of agents before this one: it is read, and stays as it is
+        written = {name: content for name, content in documents.items() if trackers.TEXT not in content and content}
+        return positions | {name: trackers.encode_document(content) for name, content in written.items()}
 
     def _collect(self, part: Part, folder: Path, pseudonymiser: Pseudonymiser) -> _Collected:
         source, name, start = part.source, part.entry.name, time.monotonic()

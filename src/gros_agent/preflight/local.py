@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 
 from gros_agent import entries
 from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_configured
@@ -77,7 +77,7 @@ def check_export(scope: Scope) -> Iterator[Result]:
     export = scope.settings.home.export
     existing = next(path for path in (export, *export.parents) if path.exists())
     try:
-        with TemporaryDirectory(prefix=".preflight-", dir=existing):
+        with TemporaryFile(dir=existing):
             free = shutil.disk_usage(existing).free
     except OSError as error:
         hint = f"let user {os.getuid()} write there, or mount it writable"

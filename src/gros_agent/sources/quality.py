@@ -16,11 +16,14 @@ from gros_agent.errors import SourceError
 from gros_agent.sources.api import whole
 from gros_agent.sources.base import Context
 from gros_agent.tables.schema import MetricTarget
+from gros_agent.tables.trackers import TEXT
 
 MEASUREMENTS = "measurements_update.json"
 OPTIONS = "metric_options_update.json"
 DEFAULTS = "metric_defaults_update.json"
 NAMES = "metric_names.json"
+FORMER = "quality_time_measurement_date.txt"
+"""Where older agents kept up to when measurements were collected, in local time."""
 START = datetime(1970, 1, 1, tzinfo=UTC)
 
 Targets = dict[str, MetricTarget]
@@ -41,6 +44,17 @@ def parsed(position: str) -> datetime:
             f"the tracker says {position!r}, which is no moment",
             "correct it, or remove it and everything is collected again",
         ) from None
+
+
+def former(context: Context) -> datetime | None:
+    """Up to when an older agent collected measurements, or None."""
+    text = context.documents.get(FORMER, {}).get(TEXT)
+    if not text:
+        return None
+    try:
+        return whole(datetime.fromisoformat(text).astimezone())
+    except ValueError:
+        raise SourceError(f"{FORMER} says {text!r}, which is no moment", "correct it, or remove it") from None
 
 
 def version(context: Context, document: str) -> datetime | None:

@@ -48,12 +48,18 @@ def read(path: Path) -> dict[str, str]:
         raise _damaged(path, error) from None
 
 
+TEXT = "text"
+"""The name of what a tracker holds that is no JSON."""
+
+
 def read_document(path: Path) -> dict[str, Any]:
-    """Read a tracker that is a JSON object of its source's own; a missing one is empty.
+    """Read a tracker that is a JSON object of its source's own, or one line of text; a missing one is empty.
 
     Raises :class:`ConfigurationError` for a damaged one.
     """
     text = read_text(path, "the tracker")
+    if text is not None and path.suffix == ".txt":
+        return {TEXT: text.strip()}
     try:
         return {} if text is None else msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:

@@ -19,7 +19,10 @@ class QualityTimeSource(LazyQualitySource):
     tables: tuple[type[Row], ...] = (Metric, MetricTarget, MetricVersion, MetricDefault)
     items: type[Row] = Metric
     tracker = "measurements_update.json"
-    documents: tuple[str, ...] = ("metric_options_update.json", "metric_defaults_update.json", "metric_names.json")
+    documents: tuple[str, ...] = (
+        *("metric_options_update.json", "metric_defaults_update.json", "metric_names.json"),
+        "quality_time_measurement_date.txt",
+    )
 
 
 SOURCE = QualityTimeSource()

@@ -14,7 +14,19 @@ from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import text, whole
 from gros_agent.sources.base import Collected, Context
-from gros_agent.sources.quality import DEFAULTS, NAMES, OPTIONS, START, iso, number, parsed, remembered, update, version
+from gros_agent.sources.quality import (
+    DEFAULTS,
+    NAMES,
+    OPTIONS,
+    START,
+    former,
+    iso,
+    number,
+    parsed,
+    remembered,
+    update,
+    version,
+)
 from gros_agent.sources.quality_time import access
 from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import DataModel, Measurement, Measurements, Report
@@ -31,7 +43,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     """Yield what is new since a position: the moment, by the server's clock, up to which it was collected last."""
     server = access.resolve(context)
     now = whole(server_time(server.headers))
-    since = parsed(position) if position else None
+    since = parsed(position) if position else former(context)
     reports = server.present()
     model = server.model()
     measurements = _Measurements(server, reports, since, now)

@@ -72,9 +72,10 @@ def length_limits(row: type[Row]) -> Mapping[str, int]:
     """Field → longest text in characters, for the fields that have a limit and can be shortened to it."""
     properties = json_schema(row)["properties"]
     return {
-        name: content["maxLength"]
+        name: one["maxLength"]
         for name, content in properties.items()
-        if "maxLength" in content and name != "version_id"
+        for one in content.get("anyOf", (content,))
+        if "maxLength" in one and name != "version_id"
     }
 
 

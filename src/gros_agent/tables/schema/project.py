@@ -27,7 +27,7 @@ class Project(Row, kw_only=True, forbid_unknown_fields=True):
     )
     quality_name: Annotated[Named, Meta(description="Name by which quality systems know it.")] | UnsetType = UNSET
     quality_display_name: Annotated[Named, Meta(description="Name that they show.")] | UnsetType = UNSET
-    main_project: Annotated[str | None, Meta(description="Key of the project that it is a part of.")] = None
+    main_project: Annotated[Named | None, Meta(description="Key of the project that it is a part of.")] = None
     is_support_team: Annotated[bool, Meta(description="Whether its team supports other projects.")] = False
 
 
