@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from support.github import NAME, OWNER, TOKEN, GitHub
 from support.github_rest import serve_rest
-from support.replay import serving
+from support.replay import Replay, serving
 
 COMMENTS, LINE_COMMENTS, REVIEWS = 3, 2, 2
 
@@ -160,21 +160,24 @@ def written(identifier: int, number: int) -> dict[str, Any]:
     return {"id": identifier, "node_id": f"comment-{identifier}", "body": "A comment.", "user": user(number), **moments}
 
 
-def measure(github: GitHub, python: str, program: str, folder: Path) -> tuple[int, float, float]:
-    """Run a program against the server: requests, seconds and peak memory in MiB."""
+Measured = tuple[int, float, float]
+"""Requests, seconds and peak memory in MiB."""
+
+
+def measure(replay: Replay, python: str, program: str, folder: Path) -> Measured:
+    """Run a program against the server."""
     folder.mkdir(parents=True)
-    github.replay.asked.clear()
-    github.remaining = 10**6
+    replay.asked.clear()
     started = time.perf_counter()
-    command = [python, "-c", program, github.replay.url, str(folder)]
+    command = [python, "-c", program, replay.url, str(folder)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode:
         raise SystemExit(f"{done.stderr[-3000:]}\nfailed with status {done.returncode}")
-    unknown = {one.path for one in github.replay.asked if not one.route}
+    unknown = {one.path for one in replay.asked if not one.route}
     if unknown:
         print("not served:", *sorted(unknown)[:5], file=sys.stderr)
-    return len(github.replay.asked), seconds, int(done.stdout.split()[-1]) / 1024
+    return len(replay.asked), seconds, int(done.stdout.split()[-1]) / 1024
 
 
 def main() -> None:
@@ -189,10 +192,13 @@ def main() -> None:
     print(machine())
     github = GitHub(made(arguments.pulls))
     github.replay.latency = arguments.latency / 1000
+    github.remaining = 10**9
     with tempfile.TemporaryDirectory(prefix="gros-benchmark-") as temporary, serving(github.replay):
         folder = Path(temporary)
         serve_rest(github)
-        own = [measure(github, sys.executable, OURS, folder / f"ours-{number}") for number in range(arguments.runs)]
+        own = [
+            measure(github.replay, sys.executable, OURS, folder / f"ours-{number}") for number in range(arguments.runs)
+        ]
         requests, memory = own[0][0], max(one[2] for one in own)
         measured = {"gros-agent": (requests, statistics.median(one[1] for one in own), memory)}
         for name in filter(None, arguments.others.split(",")):
@@ -200,17 +206,17 @@ def main() -> None:
             tools = arguments.tools or folder / "tools"
             install(tools / name, package)
             python = str(tools / name / "bin" / "python")
-            measured[name] = measure(github, python, program, folder / name)
+            measured[name] = measure(github.replay, python, program, folder / name)
     print(f"\n{arguments.pulls} pull requests, {arguments.latency} ms\n")
-    print("\n".join(table(measured, arguments.pulls)))
+    print("\n".join(table(measured, arguments.pulls, "a pull request")))
 
 
-def table(measured: dict[str, tuple[int, float, float]], pulls: int) -> Sequence[str]:
-    """What was measured, and ratios to ours."""
+def table(measured: dict[str, Measured], items: float, what: str) -> Sequence[str]:
+    """What was measured, for so many items of some kind, and ratios to ours."""
     requests, seconds, _ = measured["gros-agent"]
-    lines = ["| tool | requests | for a pull request | of ours | s | of ours | peak memory, MiB |", "| --- " * 7 + "|"]
+    lines = [f"| tool | requests | for {what} | of ours | s | of ours | peak memory, MiB |", "| --- " * 7 + "|"]
     for name, (asked, took, memory) in measured.items():
-        ratios = f"{asked / pulls:.3f} | {asked / requests:.1f} | {took:.2f} | {took / seconds:.1f} | {memory:.0f}"
+        ratios = f"{asked / items:.3f} | {asked / requests:.1f} | {took:.2f} | {took / seconds:.1f} | {memory:.0f}"
         lines.append(f"| {name} | {asked} | {ratios} |")
     return lines
 

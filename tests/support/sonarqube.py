@@ -121,7 +121,7 @@ class SonarQube:
             "history": ("measures/search_history", self.history),
         }
         for name, (path, made) in routes.items():
-            self.replay.route(name, f"/sonar/api/{path}", partial(self.answer, made))
+            self.replay.route(name, f"(?:/sonar)?/api/{path}", partial(self.answer, made))
 
     @property
     def url(self) -> str:
