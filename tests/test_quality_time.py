@@ -25,7 +25,7 @@ from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local
 from support.quality_time import QualityTime
-from support.replay import LASTING, TRANSIENT, Strike, serving
+from support.replay import LASTING, TRANSIENT, Strike, serving, silence
 
 DATES = [datetime(2024, 2, 2, tzinfo=UTC), datetime(2024, 2, 10, tzinfo=UTC), datetime(2024, 2, 20, tzinfo=UTC)]
 DATES += [datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 5, tzinfo=UTC)]
@@ -46,7 +46,7 @@ def server() -> Iterator[QualityTime]:
 def context(server: QualityTime, folder: Path, path: str = "", **options: str) -> Context:
     host = Host("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
     entry = SourceEntry("quality-time", "quality", f"{server.replay.url}{path}")
-    return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
+    return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=20)
 
 
 def defined(server: QualityTime, state: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -247,6 +247,7 @@ def test_every_fault(server: QualityTime, tmp_path: Path, endpoint: str, monkeyp
     one = context(server, tmp_path)
     whole = measurements(collect(one)[0])
     for name, fault in {**TRANSIENT, **LASTING}.items():
+        one = replace(one, silence=silence(name))
         server.replay.strikes = {endpoint: Strike(fault, times=1)}
         if name in TRANSIENT:
             assert measurements(collect(one)[0]) == whole, name

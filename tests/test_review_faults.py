@@ -23,7 +23,7 @@ from gros_agent.sources.gitlab import collect as gitlab_collect
 from gros_agent.sources.gitlab import events as gitlab_events
 from gros_agent.tables.schema import MergeRequest
 from support import azure_devops, github, gitlab
-from support.replay import LASTING, TRANSIENT, Replay, Strike, serving
+from support.replay import LASTING, TRANSIENT, Replay, Strike, serving, silence
 
 FAULTS = {**TRANSIENT, **LASTING}
 
@@ -53,7 +53,7 @@ def github_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
 def made(folder: Path, kind: str, url: str, options: dict[str, str]) -> Context:
     host = Host("system.example", {name: Value(text, "test") for name, text in options.items()})
     entry = SourceEntry(kind, "sample", url)
-    return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
+    return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=20)
 
 
 def azure_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
@@ -142,6 +142,7 @@ def test_every_fault(system: System, endpoint: str, record_property: Callable[[s
     after = system.replay.counts()[endpoint] // 2  # in the middle of its pages
     hints: dict[str, list[str]] = {}
     for name, fault in FAULTS.items():
+        system.context = replace(system.context, silence=silence(name))
         system.replay.strikes = {endpoint: Strike(fault, times=1, after=after)}
         once = outcome(system)
         assert system.replay.strikes[endpoint].struck == 1, "the collection does not ask this"

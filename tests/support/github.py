@@ -15,7 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, build_schema, graphql_sync
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    build_schema,
+    execute_sync,
+    parse,
+    validate,
+)
 
 from support.replay import Asked, Replay, paged
 from support.web import Answer, json_answer
@@ -34,6 +43,24 @@ Item = dict[str, Any]
 @cache
 def schema() -> GraphQLSchema:
     return build_schema((RECORDED / "schema.graphql").read_text(), assume_valid=True)
+
+
+@cache
+def checked(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
+    """A query that parses, and what is wrong with it by the schema."""
+    document = parse(query)
+    return document, validate(schema(), document)
+
+
+def executed(query: str, root: Item, variables: Item | None) -> ExecutionResult:
+    """What the reference implementation answers; a query is parsed and validated when it comes for the first time."""
+    try:
+        document, errors = checked(query)
+    except GraphQLError as error:
+        errors = [error]
+    if errors:
+        return ExecutionResult(data=None, errors=errors)
+    return execute_sync(schema(), document, root, variable_values=variables)
 
 
 def recorded() -> dict[str, Any]:
@@ -156,7 +183,7 @@ class GitHub:
         if self.error:
             return self.limited(json_answer({"data": {"repository": None}, "errors": [self.error]}))
         sent = asked.json
-        done = graphql_sync(schema(), sent["query"], self.root(), variable_values=sent.get("variables"))
+        done = executed(sent["query"], self.root(), sent.get("variables"))
         answer: Item = {"data": done.data}
         if done.errors:
             answer["errors"] = [{**error.formatted, **(error.extensions or {})} for error in done.errors]

@@ -68,16 +68,12 @@ def rows(path: Path, head: str, name: str, *since: str) -> tuple[Rows, Rows]:
 def slow_branches(git: Git, head: str) -> Iterator[tuple[str, str]]:
     """Commit → branch: go through the merges of the default branch, the oldest first, and see what each brought."""
     seen: set[str] = set()
-    for commit in git.lines("rev-list", "--first-parent", "--reverse", head):
-        brought = set(git.lines("rev-list", commit, f"^{commit}^1")) if _parents(git, commit) else {commit}
+    for commit in git.lines("rev-list", "--first-parent", "--reverse", "--min-parents=2", head):
+        brought = set(git.lines("rev-list", commit, f"^{commit}^1"))
         subject = git("log", "-1", "--format=%s", "--encoding=UTF-8", commit).decode(errors="replace").strip()
         for one in brought - seen - {commit}:
             yield one, subject_branch(subject)
         seen |= brought
-
-
-def _parents(git: Git, commit: str) -> list[str]:
-    return git.lines("rev-parse", f"{commit}^@")
 
 
 def subject_branch(subject: str) -> str:

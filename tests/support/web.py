@@ -40,6 +40,7 @@ def web(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else content waits 40 ms for the head to be acknowledged
 
         def do_GET(self) -> None:
             one.asked.append((self.path, dict(self.headers)))
