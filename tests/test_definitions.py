@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gros_agent.errors import SourceError
 from gros_agent.settings.model import Host
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Definer, Definition, SourceEntry
@@ -18,7 +16,7 @@ from support.agent import Agent, Finished
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
 from support.jenkins import Jenkins
 from support.quality_time import QualityTime
-from support.replay import LASTING, TRANSIENT, Strike, serving
+from support.replay import LASTING, Strike, serving
 from support.repository import linear_history
 from support.servers import git_http
 from support.sonarqube import Project, SonarQube
@@ -296,12 +294,12 @@ def test_comes_and_goes(site: Site) -> None:
     mine = {"type": "git", "name": "mine", "url": f"{site.base}/{PATH}"}
     site.agent.export().mkdir(parents=True)
     (site.agent.export() / "data_sources.json").write_text(json.dumps([mine]))
-    site.name(source("jenkins", url="http://127.0.0.1:9"))
+    site.name(source("jenkins", url=f"{site.quality.replay.url}/nothing"))
     assert site.scrape().status == 3
-    assert site.listed() == ["mine", "Quality", "Product", "Product-jenkins"]
+    assert site.listed() == ["mine", "Quality", "Product", "nothing"]
     site.quality.replay.strikes["report"] = Strike(LASTING["403"])
     assert site.scrape("--full").status == 3
-    assert site.listed() == ["mine", "Quality", "Product", "Product-jenkins"]
+    assert site.listed() == ["mine", "Quality", "Product", "nothing"]
     site.quality.replay.strikes.clear()
     site.name()
     assert site.scrape("--full").status == 0
@@ -375,27 +373,3 @@ def test_description_without_definition(agent: Agent, tmp_path: Path, settings: 
     assert json.loads((agent.export() / "data_project.json").read_text()) == expected
     assert not (agent.export() / "data_source_ids.json").exists()
     assert not (agent.export() / "project_sources_update.json").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "endpoint"),
-    [("quality-time", "server"), ("quality-time", "report")]
-    + [("sonar", one) for one in ("status", "projects", "navigation", "links")],
-)
-def test_every_fault(
-    quality: QualityTime, sonar: SonarQube, tmp_path: Path, kind: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
-    monkeypatch.setattr("gros_agent.http.client.BACKOFF", 0.01)
-    quality.path = "/api/internal"
-    replay, url = (sonar.replay, sonar.url) if kind == "sonar" else (quality.replay, quality.replay.url)
-    whole = defined(kind, url, tmp_path)
-    for name, fault in {**TRANSIENT, **LASTING}.items():
-        replay.strikes = {endpoint: Strike(fault, times=1)}
-        if name in TRANSIENT:
-            assert replace(defined(kind, url, tmp_path), revision=whole.revision) == whole, name
-        replay.strikes = {endpoint: Strike(fault)}
-        with pytest.raises(SourceError) as caught:
-            defined(kind, url, tmp_path)
-        assert caught.value.hint, name

@@ -19,7 +19,7 @@ from gros_agent.sources.base import Context, SourceEntry
 from support import schemas
 from support.agent import Agent
 from support.jenkins import Jenkins, cut
-from support.replay import LASTING, TRANSIENT, Strike, serving, silence
+from support.replay import Strike, serving
 
 FOLDER, BRANCHES = "com.cloudbees.hudson.plugins.folder.Folder", "org.example.WorkflowMultiBranchProject"
 
@@ -123,23 +123,6 @@ def test_check(server: Jenkins, tmp_path: Path) -> None:
     server.replay.strikes["jobs"] = Strike(lambda _asked, honest: (honest[0], {}, honest[2]))
     with pytest.raises(SourceError, match="is no Jenkins"):
         jenkins.SOURCE.check(context(server, tmp_path))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("endpoint", ["jobs", "nodes"])
-def test_every_fault(server: Jenkins, tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
-    one = context(server, tmp_path)
-    whole = collected(one)
-    for name, fault in {**TRANSIENT, **LASTING}.items():
-        one = replace(one, silence=silence(name))
-        if name in TRANSIENT:
-            server.replay.strikes = {endpoint: Strike(fault, times=1)}
-            assert collected(one) == whole, name
-        server.replay.strikes = {endpoint: Strike(fault)}
-        with pytest.raises(SourceError) as caught:
-            collected(one)
-        assert caught.value.hint, name
 
 
 def test_scrape(agent: Agent, server: Jenkins) -> None:

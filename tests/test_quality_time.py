@@ -25,7 +25,7 @@ from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local
 from support.quality_time import QualityTime
-from support.replay import LASTING, TRANSIENT, Strike, serving, silence
+from support.replay import serving
 
 DATES = [datetime(2024, 2, 2, tzinfo=UTC), datetime(2024, 2, 10, tzinfo=UTC), datetime(2024, 2, 20, tzinfo=UTC)]
 DATES += [datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 5, tzinfo=UTC)]
@@ -237,26 +237,6 @@ def test_values(server: QualityTime, tmp_path: Path, value: Any, row: str | None
 def test_any_value(value: Any) -> None:
     found = number(value)
     assert found is None or schemas.is_number(found)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("endpoint", ["server", "report", "datamodel", "measurements", "changelog"])
-def test_every_fault(server: QualityTime, tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
-    server.path = "/api/internal"
-    one = context(server, tmp_path)
-    whole = measurements(collect(one)[0])
-    for name, fault in {**TRANSIENT, **LASTING}.items():
-        one = replace(one, silence=silence(name))
-        server.replay.strikes = {endpoint: Strike(fault, times=1)}
-        if name in TRANSIENT:
-            assert measurements(collect(one)[0]) == whole, name
-        server.replay.strikes = {endpoint: Strike(fault)}
-        if (endpoint, name) == ("measurements", "404"):
-            continue  # which says that the server has no such call
-        with pytest.raises(SourceError) as caught:
-            collect(one)
-        assert caught.value.hint, name
 
 
 def test_check(server: QualityTime, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from gros_agent.tables import trackers
 from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion
 from support import schemas
 from support.agent import Agent
-from support.collecting import Found, collect, local, same
-from support.replay import LASTING, TRANSIENT, Fault, Strike, serving
+from support.collecting import Found, collect, local
+from support.replay import Fault, Strike, serving
 from support.sonarqube import NUMERIC, STRICT, TOKEN, Project, SonarQube, analysed, measured
 
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "sonarqube.json").read_text())
@@ -366,22 +366,6 @@ def test_a_history_in_another_order(server: SonarQube, tmp_path: Path) -> None:
     server.replay.strikes = {"history": Strike(turned)}
     with pytest.raises(SourceError, match="not in the order"):
         collect(context(server, tmp_path, "/dashboard?id=org:one"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("endpoint", ["status", "projects", "metrics", "gate of project", "gate", "history"])
-def test_every_fault(server: SonarQube, tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
-    one = context(server, tmp_path)
-    whole = same(collect(one)[0])
-    for name, fault in {**TRANSIENT, **LASTING}.items():
-        server.replay.strikes = {endpoint: Strike(fault, times=1)}
-        if name in TRANSIENT:
-            assert same(collect(one)[0]) == whole, name
-        server.replay.strikes = {endpoint: Strike(fault)}
-        with pytest.raises(SourceError) as caught:
-            collect(one)
-        assert caught.value.hint, name
 
 
 def test_check(server: SonarQube, tmp_path: Path) -> None:

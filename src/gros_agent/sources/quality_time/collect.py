@@ -77,6 +77,7 @@ class _Measurements:
         }
         self.total = 0
         self._strange = 0
+        self._by_metric = False
 
     def read(self) -> Iterator[Sequence[Row]]:
         for block in self._blocks():
@@ -93,6 +94,7 @@ class _Measurements:
         except HttpError as error:
             if error.code != _NOT_THERE:
                 raise
+            self._by_metric = True
             yield from parallel.mapped(self._of_metric, self._scales)
 
     def _of_metric(self, metric: str) -> Sequence[Measurement]:
@@ -116,6 +118,8 @@ class _Measurements:
 
     def notes(self) -> Iterator[str]:
         """What the reader of the tables has to know."""
+        if self._by_metric:
+            yield "the server was asked metric by metric: those that it measures no more are not among them"
         if self._strange:
             yield f"left out: measurements whose value is no number ({self._strange})"
 

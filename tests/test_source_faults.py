@@ -1,4 +1,4 @@
-"""Every fault at every endpoint of every review system: tried again, or an outcome with a hint; no row is lost."""
+"""Every fault at every endpoint of every system with an API: tried again, or an outcome with a hint; no row is lost."""
 
 import re
 from collections import Counter
@@ -16,13 +16,13 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.azure_devops import access, boards
-from gros_agent.sources.base import Context, SourceEntry
+from gros_agent.sources.base import Context, Definer, SourceEntry
 from gros_agent.sources.github import queries
 from gros_agent.sources.gitlab import access as gitlab_access
 from gros_agent.sources.gitlab import collect as gitlab_collect
 from gros_agent.sources.gitlab import events as gitlab_events
-from gros_agent.tables.schema import MergeRequest
-from support import azure_devops, github, gitlab
+from gros_agent.sources.sonarqube import history
+from support import azure_devops, github, gitlab, jenkins, quality_time, sonarqube
 from support.replay import LASTING, TRANSIENT, Replay, Strike, serving, silence
 
 FAULTS = {**TRANSIENT, **LASTING}
@@ -30,11 +30,12 @@ FAULTS = {**TRANSIENT, **LASTING}
 
 @dataclass
 class System:
-    """A replay of a review system, and the context of a source on it."""
+    """A replay of a system, the context of a source on it, and what is asked of it."""
 
     kind: str
     replay: Replay
     context: Context
+    ask: "Callable[[System], Whole]"
 
 
 def github_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
@@ -47,7 +48,7 @@ def github_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
         patch.setattr(queries, name, text)
     options = {"github_token": github.TOKEN, "github_api_url": "{url}/api/v3"}
     url = f"https://system.example/{github.OWNER}/{github.NAME}"
-    return System("github", one.replay, made(folder, "github", url, options))
+    return System("github", one.replay, made(folder, "github", url, options), rows)
 
 
 def made(folder: Path, kind: str, url: str, options: dict[str, str]) -> Context:
@@ -62,7 +63,7 @@ def azure_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
     patch.setattr(boards, "BATCH", 5)
     known = one.data["repository"]
     url = f"{{url}}/{one.collection}/{known['project']['name']}/_git/{known['name']}"
-    return System("tfs", one.replay, made(folder, "tfs", url, {"password": azure_devops.TOKEN}))
+    return System("tfs", one.replay, made(folder, "tfs", url, {"password": azure_devops.TOKEN}), rows)
 
 
 def gitlab_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
@@ -75,13 +76,44 @@ def gitlab_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
         patch.setattr(module, "PAGE", "5")
     options = {"gitlab_token": gitlab.TOKEN, "strip": gitlab.UNDER, "has_commit_comments": "true"}
     url = f"{{url}}/{gitlab.UNDER}/{gitlab.PATH}"
-    return System("gitlab", one.replay, made(folder, "gitlab", url, options))
+    return System("gitlab", one.replay, made(folder, "gitlab", url, options), rows)
+
+
+def quality_time_system(folder: Path, _patch: pytest.MonkeyPatch) -> System:
+    one = quality_time.QualityTime(path="/api/internal")
+    return System("quality-time", one.replay, made(folder, "quality-time", "{url}", {}), rows)
+
+
+def sonar_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
+    one = sonarqube.SonarQube()
+    one.projects[0].alm = {"key": "github", "url": "https://code.example/one"}
+    one.projects[1].links = [{"type": "scm", "url": "https://code.example/two"}]
+    patch.setattr(history, "PAGE", 2)
+    patch.setattr(history, "LIMIT", 6)
+    return System("sonar", one.replay, made(folder, "sonar", "{url}/sonar", {"password": sonarqube.TOKEN}), rows)
+
+
+def jenkins_system(folder: Path, _patch: pytest.MonkeyPatch) -> System:
+    one = jenkins.Jenkins()
+    return System("jenkins", one.replay, made(folder, "jenkins", "{url}", {}), rows)
+
+
+def defining(
+    make: Callable[[Path, pytest.MonkeyPatch], System],
+) -> Callable[[Path, pytest.MonkeyPatch], System]:
+    """A system that is asked what a project consists of."""
+    return lambda folder, patch: replace(make(folder, patch), ask=defined)
 
 
 SYSTEMS: dict[str, Callable[[Path, pytest.MonkeyPatch], System]] = {
     "github": github_system,
     "gitlab": gitlab_system,
     "tfs": azure_system,
+    "quality-time": quality_time_system,
+    "sonar": sonar_system,
+    "jenkins": jenkins_system,
+    "quality-time, definition": defining(quality_time_system),
+    "sonar, definition": defining(sonar_system),
 }
 ENDPOINTS = {
     "github": (
@@ -90,6 +122,11 @@ ENDPOINTS = {
     ),
     "gitlab": ("project", "merge requests", "discussions", "approvals", "events", "compare", "commits", "comments"),
     "tfs": ("repository", "pulls", "threads", "pushes", "teams", "members", "sprints", "work items"),
+    "quality-time": ("server", "report", "datamodel", "measurements", "changelog"),
+    "sonar": ("status", "projects", "metrics", "gate of project", "gate", "history"),
+    "jenkins": ("jobs", "nodes"),
+    "quality-time, definition": ("server", "report"),
+    "sonar, definition": ("status", "projects", "navigation", "links"),
 }
 """What the collection of a sample asks: routes of its replay."""
 
@@ -129,16 +166,24 @@ def rows(one: System) -> Whole:
     return Whole(found, collected.position, collected.notes)
 
 
-def test_every_source_of_this_kind_is_here() -> None:
-    reviewing = {kind for kind, source in sources().items() if MergeRequest in source.tables}
-    assert set(SYSTEMS) == set(ENDPOINTS) == reviewing
+def defined(one: System) -> Whole:
+    source = sources()[one.kind]
+    assert isinstance(source, Definer)
+    said = source.definition(one.context)
+    return Whole(Counter(map(repr, (*said.sources, *said.identifiers))), said.title, said.notes)
+
+
+def test_every_source_with_an_api_is_here() -> None:
+    asking = {kind for kind in sources() if kind not in {"git", "subversion"}}
+    definers = {f"{kind}, definition" for kind, source in sources().items() if isinstance(source, Definer)}
+    assert set(SYSTEMS) == set(ENDPOINTS) == asking | definers
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "endpoint"), CASES, ids=["-".join(case) for case in CASES])
-def test_every_fault(system: System, endpoint: str, record_property: Callable[[str, object], None]) -> None:
+def test_every_fault(system: System, kind: str, endpoint: str, record_property: Callable[[str, object], None]) -> None:
     """A fault that strikes once costs another try, or is an outcome with a hint; so is one that stays."""
-    whole = rows(system)
+    whole = system.ask(system)
     after = system.replay.counts()[endpoint] // 2  # in the middle of its pages
     hints: dict[str, list[str]] = {}
     for name, fault in FAULTS.items():
@@ -153,7 +198,7 @@ def test_every_fault(system: System, endpoint: str, record_property: Callable[[s
         told = ", then ".join(dict.fromkeys(words(one, whole) for one in (once, always)))
         hints.setdefault(told, []).append(name)
     for told, names in hints.items():
-        record_property("measured", f"{system.kind}, {endpoint}: {', '.join(names)} → {told}")
+        record_property("measured", f"{kind}, {endpoint}: {', '.join(names)} → {told}")
 
 
 def is_fair(one: Whole | str, whole: Whole) -> bool:
@@ -170,6 +215,6 @@ def words(one: Whole | str, whole: Whole) -> str:
 def outcome(system: System) -> Whole | str:
     """What was collected, or the hint of the error."""
     try:
-        return rows(system)
+        return system.ask(system)
     except SourceError as error:
         return error.hint or pytest.fail(f"{error.message}: there is no hint")
