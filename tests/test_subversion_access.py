@@ -125,7 +125,7 @@ class TestHttp:
                 self.end_headers()
 
         with apache(served, {"reader": CANARY}) as port, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-            thread = threading.Thread(target=listener.serve_forever)
+            thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
             thread.start()
             section(agent, f"username=reader\npassword={CANARY}")
             done = agent.scrape("--source", f"subversion=http://127.0.0.1:{listener.server_address[1]}/svn/r")

@@ -72,7 +72,7 @@ def forward_proxy(credentials: str | None = None) -> Iterator[ForwardProxy]:
     """Run one that takes every host's name for this machine; ``credentials`` (``user:password``) are asked for."""
     wanted = "Basic " + base64.b64encode(credentials.encode()).decode() if credentials else None
     with _Listener(wanted) as listener:
-        thread = threading.Thread(target=listener.serve_forever)
+        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield listener.running

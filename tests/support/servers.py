@@ -101,7 +101,7 @@ def git_http(folder: Path, username: str, password: str, tls: tuple[Path, Path] 
         server = HttpServer(listener.server_address[1])
         if tls:
             listener.socket = _secured(listener.socket, *tls)
-        thread = threading.Thread(target=listener.serve_forever)
+        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield server
