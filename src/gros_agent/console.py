@@ -99,7 +99,7 @@ def print_report(report: Report) -> None:
         table = _table("source", "type", "new items", "tables", "time", "outcome", title=f"Project {report.project}")
         table.columns[2].justify = table.columns[4].justify = "right"
         for outcome in report.outcomes:
-            counts = "\n".join(f"{name} {rows}" for name, rows in outcome.tables.items()) or "-"
+            counts = "\n".join(f"{name} {rows}" for name, rows in outcome.tables.items() if rows) or "-"
             table.add_row(
                 Text(outcome.source),
                 outcome.kind,
@@ -122,7 +122,7 @@ def print_report(report: Report) -> None:
 
 
 def _items(outcome: Outcome) -> str:
-    if outcome.status:
+    if outcome.status or not outcome.tables:
         return "-"
     if outcome.expected is None or outcome.expected == outcome.items:
         return str(outcome.items)

@@ -122,7 +122,7 @@ class _Look:
             found[f"{_DEFINITION}{entry.url}"] = [entry, *sources]
             self.defined.append((entry, definition))
             notes = (f"sources that it names: {len(sources)}", *definition.notes)
-            self.outcomes.append(Outcome(source=entry.name, kind=part.source.kind, notes=notes))
+            self.outcomes.append(Outcome(source=f"{entry.name} (definition)", kind=part.source.kind, notes=notes))
         return found
 
     def at(self, entry: SourceEntry) -> None:

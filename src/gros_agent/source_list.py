@@ -49,7 +49,7 @@ class SourceList:
         new = set[str]()
         for one in (one for sources in found.values() for one in sources):
             if entries.same(one.url) not in known | new:
-                log.info("found %s", one.url)
+                log.info("found a source of type %s: %s", one.type, one.url)
                 kept.append({"type": one.type, "name": _free_name(one, kept), "url": one.url})
                 new.add(entries.same(one.url))
         remembered = {name: list(urls) for name, urls in self.remembered.items()}

@@ -98,7 +98,8 @@ def check(context: Context) -> str:
         raise SourceError(f"{found.api} is version {found.version}", f"version {OLDEST} or newer is supported")
     reports = found.present()
     metrics = sum(len(subject.metrics) for report in reports for subject in report.subjects.values())
-    return f"answers as version {found.version or 'unknown'}; {len(reports)} reports with {metrics} metrics"
+    plural = "" if len(reports) == 1 else "s"
+    return f"answers as version {found.version or 'unknown'}; {len(reports)} report{plural} with {metrics} metrics"
 
 
 def version(context: Context) -> str:
