@@ -1,6 +1,7 @@
 """What quality systems say that a project consists of: found, written down, described, collected."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Definer, Definition, SourceEntry
 from support import schemas
 from support.agent import Agent, Finished
+from support.controller import controller
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
 from support.jenkins import Jenkins
 from support.quality_time import QualityTime
@@ -326,6 +328,29 @@ def test_block_list(site: Site) -> None:
     done = site.scrape()
     assert done.status == 0, done
     assert site.listed() == ["Quality", "Product"]
+
+
+def test_nothing_is_kept_but_at_the_controller(site: Site, tmp_path: Path) -> None:
+    """In a container without volumes each run finds the sources anew; the controller knows up to where they went."""
+    with controller(tmp_path / "controller") as running:
+        variables = running.variables(site.agent.home, "TEST")
+        site.configure(
+            f"[ssh]\nhost = 127.0.0.1\nport = {running.ssh}\nhttps_port = {running.https}\n"
+            f"cert = {running.certificate}\n"
+        )
+        for run in range(2):
+            done = site.agent("run", variables=variables)
+            assert done.status == 0, done
+            shutil.rmtree(site.agent.home / "export")
+            shutil.rmtree(site.agent.home / "state" / "discovered")
+            first, *others = running.inbox("TEST")
+            assert len(others) == run
+        assert {"data_project.json", "data_source_ids.json", "data_environments.json"} <= {
+            one.name for one in first.iterdir()
+        }
+        for name in ("data_vcs_versions.json", "data_merge_request.json", "data_metrics.json"):
+            assert json.loads((first / name).read_text()), name
+            assert json.loads((others[0] / name).read_text()) == [], name
 
 
 def test_dry_run_writes_nothing(site: Site) -> None:

@@ -68,7 +68,8 @@ def test_the_whole_path(agent: Agent, controller: ExistingController, repository
     assert row["version_id"] == first
     assert row["developer"] == sha("Ada Author")
     (announced,) = controller.announced
-    assert announced["files"]["export"] == ["data_change_path.json", "data_tag.json", "data_vcs_versions.json"]
+    tables = ["data_change_path.json", "data_project.json", "data_tag.json", "data_vcs_versions.json"]
+    assert announced["files"]["export"] == tables
     assert announced["files"]["other"] == ["scrape.log"]
     assert announced["files"]["update"] == ["latest_vcs_versions.json", "preflight_date.txt"]
     assert announced["agent"]["user"] == controller.variables()["SSH_USERNAME"]

@@ -57,6 +57,13 @@ def test_recorded(server: Jenkins, tmp_path: Path) -> None:
     assert (row.host, row.jobs, row.views, row.nodes) == (f"{server.replay.url}/", 1, 1, 2)
 
 
+def test_recorded_branches(server: Jenkins, tmp_path: Path) -> None:
+    """A pipeline of several branches, in a folder, as it was recorded."""
+    pipeline = holder("devlake-jenkins", *server.data["branches"], kind=BRANCHES)
+    server.jobs.append(holder("github_org", pipeline))
+    assert collected(context(server, tmp_path)).jobs == 1 + 4
+
+
 def test_folders_and_branches(server: Jenkins, tmp_path: Path) -> None:
     """Names are of any kind; what lies deeper than an answer goes is asked for."""
     deep = job("deepest")

@@ -6,7 +6,7 @@ A source that fails is an outcome, and its rows are taken back; the others go on
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,9 @@ from typing import Any
 from gros_agent import parallel
 from gros_agent.collection import (
     ScrapeOptions,
-    all_parts,
     check_key,
     document_names,
     drain,
-    list_sources,
     located,
     parts_of,
     read_documents,
@@ -108,9 +106,7 @@ def scrape(
         else:
             replaced = _make_room(settings, project, folder, options)
             with _logged(folder, options) as ended:
-                if reports:
-                    _take_trackers(settings, project, folder, options)
-                report = _Scrape(settings, project, options, folder, progress).run(replaced)
+                report = _Scrape(settings, project, options, folder, progress, reports=reports).run(replaced)
                 ended(report.status)
         tell(report)
         folder.acknowledge()
@@ -171,13 +167,11 @@ def _make_room(settings: Settings, project: str, folder: ProjectFolder, options:
     return batch
 
 
-def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> None:
+def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, names: Iterable[str]) -> None:
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
-    parts = all_parts(settings, list_sources(settings, project, options))
-    names = tuple(dict.fromkeys((*tracker_names(parts), *document_names(parts))))
-    for name, content in delivery.fetch_trackers(settings, project, names).items():
+    for name, content in delivery.fetch_trackers(settings, project, tuple(dict.fromkeys(names))).items():
         with storage_errors(folder.path):
             if content is None:
                 (folder.path / name).unlink(missing_ok=True)
@@ -205,8 +199,11 @@ class _Scrape:
         options: ScrapeOptions,
         folder: ProjectFolder,
         progress: Progress,
+        *,
+        reports: bool,
     ) -> None:
         self._settings = settings
+        self._reports = reports
         self._project = project
         self._options = options
         self._folder = folder
@@ -220,6 +217,10 @@ class _Scrape:
         discovered = discover(self._settings, self._project, self._options, self._progress)
         tasks = [task for entry in discovered.entries for task in (parts_of(self._settings, entry) or (entry,))]
         parts = [task for task in tasks if isinstance(task, Part)]
+        if self._reports:
+            further = TRACKERS if discovered.definitions else ()
+            names = (*tracker_names(parts), *document_names(parts), *further)
+            _take_trackers(self._settings, self._project, self._folder, names)
         pseudonymiser = load_pseudonymiser(self._settings, self._project, self._options)
         self._positions = read_trackers(self._folder.path, parts)
         self._documents = read_documents(self._folder.path, parts)
