@@ -66,6 +66,28 @@ class TestHttps:
         assert leaks(ready.home, CANARY) == [ready.home / "credentials.cfg"]
         assert leaks(ready.home / "state" / "repos", str(server.port)) == []
 
+    @pytest.mark.parametrize(("option", "user"), [("github_token", "x-access-token"), ("gitlab_token", "oauth2")])
+    def test_token_opens_repositories(
+        self, ready: Agent, repository: Repository, tls: tuple[Path, Path], option: str, user: str
+    ) -> None:
+        """The token for the API is git's password where there is no other; it is in as few places as that one."""
+        with git_http(repository.path.parent, user, CANARY, tls) as server, watched_programs(CANARY) as seen:
+            section = f"[localhost]\n{option}={CANARY}\ncacert={tls[0]}\n"
+            (ready.home / "credentials.cfg").write_text(section)
+            done = ready(
+                "--log",
+                "DEBUG",
+                "scrape",
+                "--project",
+                "TEST",
+                "--source",
+                f"git=https://localhost:{server.port}/repository",
+            )
+        assert CANARY not in done.output + done.errors
+        assert table(ready, "data_vcs_versions")
+        assert not any(CANARY.encode() in program.arguments for program in seen)
+        assert leaks(ready.home, CANARY) == [ready.home / "credentials.cfg"]
+
     def test_certificates(self, ready: Agent, repository: Repository, tmp_path: Path, tls: tuple[Path, Path]) -> None:
         """One that nobody vouches for is refused, unless it is named, installed, or not to be verified."""
         other = certificate(tmp_path / "other.pem", -timedelta(1), timedelta(9), ("localhost",))

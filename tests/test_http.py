@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
-from gros_agent.http.client import WebClient
+from gros_agent.http.client import WebClient, is_same_place
 from gros_agent.http.traffic import Traffic, asked_wait, exhausted_wait
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern
@@ -89,6 +89,24 @@ def test_redirections(server: Web) -> None:
     server.answer = lambda _: (302, {"Location": "/old"}, b"")
     with pytest.raises(SourceError, match="sends us elsewhere"):
         client(follows=True).get(f"{server.url}/old", dict[str, int])
+
+
+@pytest.mark.parametrize(
+    ("address", "location", "same"),
+    [
+        ("http://h.example/x", "https://h.example/x", True),
+        ("http://h.example:80/x", "https://h.example:443/y", True),
+        ("http://h.example/x", "https://www.h.example/x", False),
+        ("http://h.example:8080/x", "https://h.example/x", False),
+        ("http://h.example/x", "https://h.example:8443/x", False),
+        ("https://h.example/x", "http://h.example/x", False),
+        ("https://h.example/x", "https://h.example:port/x", False),
+        ("http://h.example/x", "https://user@h.example/x", True),
+    ],
+)
+def test_from_plain_to_tls(address: str, location: str, same: bool) -> None:
+    """The same host may want TLS; what was asked with TLS is never asked without."""
+    assert is_same_place(address, location) is same
 
 
 def test_authorities_of_a_host(tmp_path: Path) -> None:

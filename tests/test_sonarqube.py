@@ -236,6 +236,8 @@ def test_an_organization(server: SonarQube, tmp_path: Path) -> None:
     for path in ("/organizations/org", "/organizations/org/projects", "/projects?organization=org"):
         rows, _ = collect(context(server, tmp_path, path))
         assert measurements(rows) == expected(server)
+    rows, _ = collect(context(server, tmp_path, "/dashboard?id=org:two"))
+    assert {one.domain_name for one in rows[MetricTarget]} == {"org:two"}
     with pytest.raises(SourceError, match="organization") as caught:
         collect(context(server, tmp_path))
     assert "organizations/ORGANIZATION" in caught.value.hint
@@ -285,15 +287,24 @@ def test_more_projects_than_are_listed(server: SonarQube, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(("version", "scheme"), [("8.9.10.61524", "Basic"), ("10.4.1.88267", "Bearer")])
-def test_token(server: SonarQube, tmp_path: Path, version: str, scheme: str) -> None:
-    """A token is a user without a password for older servers, and goes as it is to newer ones."""
-    server.version, server.token = version, TOKEN
+@pytest.mark.parametrize("hides_version", [False, True])
+def test_token(server: SonarQube, tmp_path: Path, version: str, scheme: str, hides_version: bool) -> None:
+    """A token is a user without a password for older servers, and goes as it is to newer ones.
+
+    Where nobody is told the version without it, both are tried.
+    """
+    server.version, server.token, server.hides_version = version, TOKEN, hides_version
     for options in ({"password": TOKEN}, {"username": TOKEN}):
         server.replay.asked.clear()
         rows, _ = collect(context(server, tmp_path, **options))
         assert measurements(rows) == expected(server)
-        told = {one.headers["Authorization"].split()[0] for one in server.replay.asked[1:]}
-        assert told == {scheme}
+        told = [one.headers.get("Authorization", "").split(" ")[0] for one in server.replay.asked]
+        assert set(told[4:]) == {scheme}
+        if not hides_version:
+            assert told[:2] == ["", scheme]
+        assert (
+            sources()["sonar"].check(context(server, tmp_path, **options)).startswith(f"answers as version {version}")
+        )
     with pytest.raises(SourceError, match="refuses the credentials") as caught:
         collect(context(server, tmp_path))
     assert "token" in caught.value.hint

@@ -98,6 +98,7 @@ class SonarQube:
     cap: int = 10_000
     listed_cap: int = 10_000
     tells_analysis: bool = True
+    hides_version: bool = False
     organization: Item | None = None
 
     def __post_init__(self) -> None:
@@ -109,7 +110,7 @@ class SonarQube:
                 Project("org:idle", "Idle"),
             ]
         routes: dict[str, tuple[str, Callable[[Asked], Any]]] = {
-            "status": ("system/status", lambda _: {"id": "A", "version": self.version, "status": self.state}),
+            "status": ("system/status", self.status),
             "validate": ("authentication/validate", lambda asked: {"valid": self.is_known(asked)}),
             "projects": ("components/search_projects", self.listed),
             "project": ("components/show", self.shown),
@@ -144,6 +145,10 @@ class SonarQube:
         as_user = base64.b64encode(f"{self.token}:".encode()).decode()
         takes_bearer = int(self.version.partition(".")[0]) >= 10
         return told == f"Basic {as_user}" or (takes_bearer and told == f"Bearer {self.token}")
+
+    def status(self, asked: Asked) -> Item:
+        told = {"id": "A", "version": self.version}
+        return {**({} if self.hides_version and not self.is_known(asked) else told), "status": self.state}
 
     def by_key(self, key: str) -> Project | None:
         return next((one for one in self.projects if one.key == key), None)
@@ -201,11 +206,15 @@ class SonarQube:
         return {"metrics": page[0], "total": page[1]["total"], "p": page[1]["pageIndex"], "ps": page[1]["pageSize"]}
 
     def gate_of(self, asked: Asked) -> Any:
+        if self.organization and asked.query.get("organization") != self.organization["key"]:
+            return refused(400, "The 'organization' parameter is missing")
         one = self.by_key(asked.query["project"])
         gate = next((gate for gate in self.gates if one and gate["name"] == one.gate), None)
         return {"qualityGate": {"name": gate["name"], "default": gate["default"]}} if gate else None
 
     def gate(self, asked: Asked) -> Any:
+        if self.organization and asked.query.get("organization") != self.organization["key"]:
+            return refused(400, "The 'organization' parameter is missing")
         gate = next((gate for gate in self.gates if gate["name"] == asked.query["name"]), None)
         return {"name": gate["name"], "conditions": gate["conditions"]} if gate else None
 

@@ -103,8 +103,9 @@ class WebClient:
     after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait.
     ``authentication`` gives headers anew for each request, for tokens that expire. ``traffic`` is shared by all that
     ask the same host. ``login`` answers a server that wants to be convinced within a connection, as NTLM does; such
-    a client asks one thing at a time. Redirections are followed on the same host alone, and only with ``follows``.
-    ``proxies`` are variables such as ``https_proxy`` and ``no_proxy``; without any, those of the process count.
+    a client asks one thing at a time. Redirections are followed on the same host alone (:func:`is_same_place`), and
+    only with ``follows``. ``proxies`` are variables such as ``https_proxy`` and ``no_proxy``; without any, those of the
+    process count.
     """
 
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
@@ -222,7 +223,7 @@ class _Call:
             ) as answer:
                 content = _content(answer, self._shown)
             location = urljoin(address, answer.headers.get("Location", ""))
-            if not (client.follows and answer.is_redirect and urlsplit(location)[:2] == urlsplit(address)[:2]):
+            if not (client.follows and answer.is_redirect and is_same_place(address, location)):
                 break
             address, query = location, None
         return answer, content
@@ -269,6 +270,17 @@ class _Call:
                     "try again later; it may have been cut off on its way",
                 )
             ) from None
+
+
+def is_same_place(address: str, location: str) -> bool:
+    """Whether a redirection stays at a host and port, or goes from its usual port to the one for TLS."""
+    one, other = urlsplit(address), urlsplit(location)
+    try:
+        ports = (one.port, other.port)
+    except ValueError:  # which is none
+        return False
+    is_secured = (one.scheme, other.scheme) == ("http", "https") and ports[0] in {None, 80} and ports[1] in {None, 443}
+    return one[:2] == other[:2] or (is_secured and one.hostname == other.hostname)
 
 
 def _carried(headers: Mapping[str, str | Secret]) -> dict[str, str]:

@@ -31,6 +31,8 @@ from gros_agent.urls import SCP, split
 
 MINIMUM_VERSION = (2, 36)
 """The first git whose ``cat-file --batch-command`` can be told to flush."""
+_TOKEN_USERS = {"github_token": "x-access-token", "gitlab_token": "oauth2"}
+"""Option with a token → the name that GitHub's and GitLab's documentation gives for it."""
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
 """The transports that git may use."""
 
@@ -133,6 +135,8 @@ def _ssh(context: Context, parts: SplitResult, username: str | None) -> Access:
 def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
     host = context.host
     password = host.secret("password") or context.entry.password
+    if password is None:
+        username, password = _token(host)
     url = urlunsplit(parts)
     settings = [f"http.lowSpeedTime={max(1, int(context.silence))}"]
     if host.is_on("unsafe_hosts"):
@@ -145,6 +149,12 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
         settings += [f"credential.{origin}.helper=", f"credential.{origin}.helper={_HELPER}"]
         environment |= _credentials(username or "git", password)
     return Access(url, configured(environment, tuple(settings)))
+
+
+def _token(host: Host) -> tuple[str | None, Secret | None]:
+    """The token for the API of a host, and the user's name that goes with it: it opens repositories, too."""
+    found = ((name, host.secret(option)) for option, name in _TOKEN_USERS.items())
+    return next(((name, token) for name, token in found if token is not None), (None, None))
 
 
 def _credentials(username: str, password: Secret) -> dict[str, str]:

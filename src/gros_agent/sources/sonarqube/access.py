@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
@@ -84,6 +84,10 @@ class Reached:
         """Ask for something. Raises :class:`SourceError`."""
         return self.client.ask(Request("GET", f"{self.place.base}/api/{path}", query), kind)
 
+    def is_logged_in(self) -> bool:
+        """Whether the server takes the credentials; where everybody may look, none are good, too."""
+        return self.ask("authentication/validate", Validation, {}).value.valid
+
     def components(self) -> Iterator[Components]:
         """The projects that the URL names, page by page, up to :data:`LIMIT`. Raises :class:`SourceError`."""
         url, size = f"{self.place.base}/api/components/search_projects", LISTED
@@ -128,24 +132,28 @@ def _check_page(url: str, count: int, total: int, number: int) -> None:
 def resolve(context: Context) -> Reached:
     """Reach the server, find out its version, and log in as that wants it. Raises :class:`SourceError`."""
     named = place(context)
-    user, password = api.login(context)
-    is_login = user is not None and password is not None
-    login = api.basic(user, password) if user is not None and password is not None else {}
-    client = api.client(context, named.base, login, explain=_explain)
-    answer = client.ask(Request("GET", f"{named.base}/api/system/status"), Status)
-    status = answer.value
-    if status.status != "UP":
-        raise SourceError(f"{named.base} is not up: it is {status.status}", "try again later")
-    if not is_login and (token := password or (Secret(user) if user else None)):
-        client = api.client(context, named.base, _token(token, status.version), explain=_explain)
     organization = {"organization": named.organization} if named.organization else {}
-    return Reached(client, named, status.version, answer.headers, organization)
+    user, password = api.login(context)
+    login = api.basic(user, password) if user is not None and password is not None else {}
 
+    def reach(headers: Mapping[str, str | Secret]) -> Reached:
+        client = api.client(context, named.base, headers, explain=_explain)
+        answer = client.ask(Request("GET", f"{named.base}/api/system/status"), Status)
+        if answer.value.status != "UP":
+            raise SourceError(f"{named.base} is not up: it is {answer.value.status}", "try again later")
+        return Reached(client, named, answer.value.version, answer.headers, organization)
 
-def _token(token: Secret, version: str) -> Mapping[str, str | Secret]:
-    if _major(version) >= BEARER:
-        return {"Authorization": Secret(f"Bearer {token.reveal()}")}
-    return api.basic(token.reveal(), Secret(""))
+    found = reach(login)
+    token = None if login else password or (Secret(user) if user else None)
+    if token is None:
+        return found
+    bearer = {"Authorization": Secret(f"Bearer {token.reveal()}")}
+    as_user = api.basic(token.reveal(), Secret(""))
+    if found.version:
+        headers = bearer if _major(found.version) >= BEARER else as_user
+        return replace(found, client=api.client(context, named.base, headers, explain=_explain))
+    logged_in = reach(bearer)
+    return logged_in if logged_in.is_logged_in() else reach(as_user)
 
 
 def _major(version: str) -> int:
@@ -171,8 +179,7 @@ def check(context: Context) -> str:
     found = resolve(context)
     if _major(found.version) < OLDEST:
         raise SourceError(f"{found.place.base} is version {found.version}", f"version {OLDEST}.0 or newer is supported")
-    is_valid = found.ask("authentication/validate", Validation, {}).value.valid
-    if any(api.login(context)) and not is_valid:
+    if any(api.login(context)) and not found.is_logged_in():
         raise SourceError(
             f"{found.place.base} does not take the credentials", "check the token (password): it may have expired"
         )
@@ -180,7 +187,7 @@ def check(context: Context) -> str:
         seen = f"project {found.component().name or found.place.component}"
     else:
         seen = f"{next(found.components()).paging.total} projects"
-    return f"answers as version {found.version}; {seen}"
+    return f"answers as version {found.version or 'unknown'}; {seen}"
 
 
 def version(context: Context) -> str:

@@ -5,6 +5,7 @@ what a collection found changed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,11 +13,20 @@ from gros_agent import parallel
 from gros_agent.sources.quality import Targets, iso, number
 from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.metrics import Kind, name_of
-from gros_agent.sources.sonarqube.shapes import Component, Condition, Conditions, Gate, GateOfProject
+from gros_agent.sources.sonarqube.shapes import Component, Condition, Conditions, GateOfProject
 from gros_agent.tables.schema import MetricTarget
 
 NO_TARGET, PERFECT, GOOD, BAD = "grey", "perfect", "green", "red"
 """Categories of measurements, as existing installations name them."""
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """A gate, known by its name and by the organization of its projects, where there are any."""
+
+    name: str
+    organization: str | None
+    is_default: bool
 
 
 class Gates:
@@ -24,36 +34,39 @@ class Gates:
 
     def __init__(self, server: Reached, components: Sequence[Component]) -> None:
         self._server = server
-        gates = dict(zip((one.key for one in components), parallel.mapped(self._of_project, components), strict=True))
-        names = sorted({gate.name for gate in gates.values() if gate})
-        conditions = dict(zip(names, parallel.mapped(self._conditions, names), strict=True))
-        self._gates: Mapping[str, Gate | None] = gates
-        self._conditions_of: Mapping[str, Mapping[str, Condition]] = conditions
+        keys = [one.key for one in components]
+        self._gates: Mapping[str, _Gate | None] = dict(
+            zip(keys, parallel.mapped(self._of_project, components), strict=True)
+        )
+        gates = list({gate for gate in self._gates.values() if gate})
+        self._conditions: Mapping[_Gate, Mapping[str, Condition]] = dict(
+            zip(gates, parallel.mapped(self._shown, gates), strict=True)
+        )
 
-    def _organization(self, component: Component) -> Mapping[str, str]:
-        found = component.organization
-        return {"organization": found} if found else self._server.organization
+    def _query(self, organization: str | None) -> Mapping[str, str]:
+        return {"organization": organization} if organization else self._server.organization
 
-    def _of_project(self, component: Component) -> Gate | None:
-        query = {"project": component.key, **self._organization(component)}
-        return self._server.ask("qualitygates/get_by_project", GateOfProject, query).value.quality_gate
+    def _of_project(self, component: Component) -> "_Gate | None":
+        query = {"project": component.key, **self._query(component.organization)}
+        gate = self._server.ask("qualitygates/get_by_project", GateOfProject, query).value.quality_gate
+        return _Gate(gate.name, component.organization, gate.default) if gate else None
 
-    def _conditions(self, gate: str) -> Mapping[str, Condition]:
-        query = {"name": gate, **self._server.organization}
+    def _shown(self, gate: "_Gate") -> Mapping[str, Condition]:
+        query = {"name": gate.name, **self._query(gate.organization)}
         found = self._server.ask("qualitygates/show", Conditions, query).value.conditions
         return {one.metric: one for one in found if number(one.error) is not None}
 
     def condition(self, component: str, metric: str) -> Condition | None:
         """What is wanted of a metric of a project, or None."""
         gate = self._gates[component]
-        return self._conditions_of[gate.name].get(metric) if gate else None
+        return self._conditions[gate].get(metric) if gate else None
 
     def targets(self, component: str, kinds: Sequence[Kind], moment: datetime) -> Targets:
         """Name of each metric of a project → its target. Those of the server's own gate are the defaults."""
         gate = self._gates[component]
         return {
             name_of(kind.key, component): _target(
-                kind, component, self.condition(component, kind.key), moment, is_default=gate is None or gate.default
+                kind, component, self.condition(component, kind.key), moment, is_default=gate is None or gate.is_default
             )
             for kind in kinds
         }

@@ -4,9 +4,9 @@ import msgspec
 
 
 class Status(msgspec.Struct):
-    """The server itself."""
+    """The server itself; some tell their version only to those who are logged in."""
 
-    version: str
+    version: str = ""
     status: str = "UP"
 
 
