@@ -323,6 +323,20 @@ def test_a_definition_that_fails_is_told_once(site: Site) -> None:
     assert " ".join(done.output.split()).count("refuses the credentials with status 403") == 1
 
 
+def test_what_a_report_names_stands_for_itself(site: Site, tmp_path: Path) -> None:
+    """A repository that is called like its group is the seed of that group where the web interface names it alone."""
+    linear_history(tmp_path / "served" / "both" / "both", 3)
+    site.gitlab.data["project"]["path"] = "both"
+    site.name(source("gitlab", url=site.base, project="both/both"))
+    for _ in range(2):
+        done = site.scrape("--full")
+        assert done.status == 3, "the API has no such project"
+        assert "repositories in its environment" not in done.output
+        assert len(site.read("data_vcs_versions.json")) == 5 + 3
+    done = site.agent("preflight", "--project", "TEST", "--no-ssh", "--no-secrets")
+    assert "stands for" not in done.output
+
+
 def test_block_list(site: Site) -> None:
     (site.agent.home / "env").write_text(f"GATHERER_URL_BLACKLIST=127.0.0.1:{site.jenkins.replay.port}\n")
     done = site.scrape()

@@ -12,8 +12,10 @@ in the file, from where that interface reads it back. Where it has none, a seed 
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 
 from gros_agent import entries, source_list
 from gros_agent.collection import ScrapeOptions, definitions, list_sources, parts_of, source_context
@@ -73,11 +75,11 @@ def discover(
     :class:`ConfigurationError` for a list that is damaged or empty.
     """
     listed = list_sources(settings, project, options)
-    path = settings.home.export / project / entries.FILE
-    memory = settings.home.state / "discovered" / f"{project}.json"
+    path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
     before = source_list.load(path, memory)
     look = _Look(settings, project, options, progress)
     now = before.updated(look.definitions(before.remembered))
+    look.named = _named(now.remembered)
     if now.listed != before.listed:
         listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
     for entry in listed:
@@ -97,6 +99,7 @@ class _Look:
     def __init__(self, settings: Settings, project: str, options: ScrapeOptions, progress: Progress) -> None:
         self._settings, self._project, self._options, self._progress = settings, project, options, progress
         self._failed: set[str] = set()
+        self.named: AbstractSet[str] = frozenset()
         self.found: dict[str, list[SourceEntry]] = {}
         self.defined: list[tuple[SourceEntry, Definition]] = []
         self.outcomes: list[Outcome] = []
@@ -143,7 +146,7 @@ class _Look:
             self._failure(entry, part, error)
 
     def seed(self, entry: SourceEntry) -> Part | None:
-        return None if entry in self._options.extra else seed_part(self._settings, entry)
+        return None if entry in self._options.extra else seed_part(self._settings, entry, self.named)
 
     def _context(self, part: Part) -> Context:
         return source_context(self._settings, self._project, part, self._options, self._progress)
@@ -156,13 +159,31 @@ class _Look:
         )
 
 
-def seed_part(settings: Settings, entry: SourceEntry) -> Part | None:
-    """The part that discovers the environment of a seed, or None if it is none, or nothing can."""
+def seed_part(settings: Settings, entry: SourceEntry, named: AbstractSet[str]) -> Part | None:
+    """The part that discovers the environment of a seed, or None if it is none, or nothing can.
+
+    What a definition names stands for itself; ``named`` are such addresses.
+    """
     part = _main(settings, entry)
+    if part is None or not isinstance(part.source, Discoverer) or entries.same(entry.url) in named:
+        return None
     try:
-        return part if part is not None and isinstance(part.source, Discoverer) and is_seed(entry) else None
+        return part if is_seed(entry) else None
     except SourceError:  # which is told when it is collected
         return None
+
+
+def named_by_definitions(settings: Settings, project: str) -> AbstractSet[str]:
+    """The addresses that a project's definitions named last. Raises :class:`ConfigurationError`."""
+    return _named(source_list.remembered(_memory(settings, project)))
+
+
+def _named(remembered: Mapping[str, Sequence[str]]) -> AbstractSet[str]:
+    return {url for name, urls in remembered.items() if name.startswith(_DEFINITION) for url in urls}
+
+
+def _memory(settings: Settings, project: str) -> Path:
+    return settings.home.state / "discovered" / f"{project}.json"
 
 
 def _main(settings: Settings, entry: SourceEntry) -> Part | None:

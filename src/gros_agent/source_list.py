@@ -72,11 +72,15 @@ def _free_name(entry: SourceEntry, listed: Sequence[Listed]) -> str:
 
 
 def load(path: Path, memory: Path) -> SourceList:
-    """Read the list, and what is remembered of it. Raises :class:`ConfigurationError` where one is damaged."""
-    listed: list[Listed] = msgspec.json.decode(read_text(path, "the list of sources") or "[]")
+    """Read the list, which must be whole, and what is remembered of it. Raises :class:`ConfigurationError`."""
+    return SourceList(msgspec.json.decode(read_text(path, "the list of sources") or "[]"), remembered(memory))
+
+
+def remembered(memory: Path) -> dict[str, list[str]]:
+    """Name of a finder → addresses that it found. Raises :class:`ConfigurationError` where that is damaged."""
     text = read_text(memory, "the note on discovered sources")
     try:
-        return SourceList(listed, msgspec.json.decode(text, type=dict[str, list[str]]) if text else {})
+        return msgspec.json.decode(text, type=dict[str, list[str]]) if text else {}
     except msgspec.MsgspecError as error:
         raise ConfigurationError(f"{memory} is damaged: {error}", "remove it: found sources stay on the list") from None
 

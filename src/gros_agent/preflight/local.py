@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 from gros_agent import entries
 from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_configured
-from gros_agent.discovery import seed_part
+from gros_agent.discovery import named_by_definitions, seed_part
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.settings import secrets
@@ -232,17 +232,17 @@ def check_sources(scope: Scope) -> Iterator[Result]:
         path = scope.settings.home.export / project / entries.FILE
         try:
             found = entries.read(path)
+            named = named_by_definitions(scope.settings, project)
         except ConfigurationError as error:
             yield Result(f"{project}: sources", Status.FAILED, error.message, error.hint)
             continue
         if not found:
             yield Result(f"{project}: sources", Status.SKIPPED, f"there is no list of sources at {path}")
         for entry in with_configured(scope.settings, project, found or ()):
-            yield from _source_results(scope, project, entry)
+            yield from _source_results(scope, project, entry, seed_part(scope.settings, entry, named))
 
 
-def _source_results(scope: Scope, project: str, entry: SourceEntry) -> Iterator[Result]:
-    seed = seed_part(scope.settings, entry)
+def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part | None) -> Iterator[Result]:
     parts = parts_of(scope.settings, entry) if seed is None else (seed,)
     if not parts:
         yield Result(
