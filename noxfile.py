@@ -36,7 +36,9 @@ def install(session: nox.Session, *packages: str) -> None:
 @contextmanager
 def alone() -> Iterator[None]:
     """Wait for sessions that run beside this one: installing from this folder writes into it."""
-    with Path(".nox", "installing").open("w") as lock:
+    path = Path(".nox", "installing")
+    path.parent.mkdir(exist_ok=True)  # the environments may lie elsewhere
+    with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -171,6 +171,7 @@ def named(name: str, _: object) -> Answer:
 class TestControllerAway:
     """What was measured is kept, and sent later, once and in order."""
 
+    @pytest.mark.slow
     def test_kept_and_sent(self, agent: Agent, board: Web, running: Controller) -> None:
         given = variables(board, running.https, running.certificate)
         folder = agent.home / "state" / "bigboat" / "TEST"
@@ -207,6 +208,7 @@ class TestControllerAway:
         assert kept == ["2", "3", "4"]
         assert caplog.messages == [f"{tmp_path}: 3 polls wait for the controller; 1 older ones were dropped"] * 2
 
+    @pytest.mark.slow
     def test_both_away(self, agent: Agent, board: Web, running: Controller) -> None:
         """Both are told; the data that waits decides about the status."""
         given = variables(board, running.https, running.certificate) | {"SSH_HTTPS_PORT": "1"}

@@ -503,6 +503,11 @@ class TestProxies:
             assert ready.scrape("--source", f"git=git://127.0.0.1:{port}/repository", variables=variables).status == 0
 
 
+early_or_late = pytest.mark.parametrize(
+    "fault", [Fault("stall", 50, "client"), pytest.param(Fault("stall", 1_000_000, "client"), marks=pytest.mark.slow)]
+)
+
+
 class TestStalls:
     """A server that stops in the middle is given up, and the next scrape goes on."""
 
@@ -532,13 +537,13 @@ class TestStalls:
         assert done.status == 0, done
         assert len(table(ready, "data_vcs_versions")) == 40
 
-    @pytest.mark.parametrize("fault", [Fault("stall", 50, "client"), Fault("stall", 1_000_000, "client")])
+    @early_or_late
     def test_git_protocol(self, ready: Agent, large: Repository, fault: Fault) -> None:
         with git_daemon(large.path.parent) as port, proxy(port) as between:
             self.check(ready, between, f"git://127.0.0.1:{between.port}/large", fault, {})
 
     @pytest.mark.parametrize("secure", [True, False])
-    @pytest.mark.parametrize("fault", [Fault("stall", 50, "client"), Fault("stall", 1_000_000, "client")])
+    @early_or_late
     def test_http(self, ready: Agent, large: Repository, tls: tuple[Path, Path], fault: Fault, *, secure: bool) -> None:
         with (
             git_http(large.path.parent, "reader", "right", tls if secure else None) as server,

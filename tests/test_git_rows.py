@@ -72,6 +72,7 @@ def test_signature_is_no_part_of_the_message(agent: Agent, tmp_path: Path) -> No
     assert table(agent, "data_vcs_versions")[-1]["message"] == "a signed commit\n"
 
 
+@pytest.mark.slow
 def test_commit_with_100_000_files(agent: Agent, tmp_path: Path) -> None:
     """All are added in one commit and moved in the next; the reference is too slow for as many."""
     give_secrets(agent)

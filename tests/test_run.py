@@ -137,6 +137,7 @@ def test_not_due_yet(agent: Agent, tmp_path: Path) -> None:
         assert installation.run("--skip-preflight").status == 0
 
 
+@pytest.mark.slow
 def test_controller_that_is_away(agent: Agent, tmp_path: Path) -> None:
     """What was collected stays, and arrives once when the controller is back."""
     with controller(tmp_path / "controller") as running:

@@ -200,7 +200,10 @@ class TestWritten:
         assert done.status == 0, done
         assert len(running.inbox("ABC")) == 1
 
-    @pytest.mark.parametrize("stage", ["deliver", "register", "preflight", "scrape"])
+    @pytest.mark.parametrize(
+        "stage",
+        [*(pytest.param(one, marks=pytest.mark.slow) for one in ("deliver", "register", "preflight")), "scrape"],
+    )
     def test_while_one_goes_on(self, agent: Agent, running: Controller, tmp_path: Path, stage: str) -> None:
         """It keeps what it read; the next one does what the files say by then."""
         configured = Configured(agent, running, tmp_path)
@@ -221,6 +224,7 @@ class TestWritten:
         assert done.status in {ExitStatus.PREFLIGHT, ExitStatus.POSTPONED}, done
         assert [run.status for run in history.runs()] == [done.status, ExitStatus.DONE]
 
+    @pytest.mark.slow
     def test_again_and_again(self, agent: Agent, running: Controller, tmp_path: Path) -> None:
         """Whatever a run meets, its status says so, and nothing crashes; when the files are whole it is done."""
         configured = Configured(agent, running, tmp_path)
