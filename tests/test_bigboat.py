@@ -24,6 +24,7 @@ from gros_agent.sources import bigboat, sources
 from gros_agent.sources.bigboat import BigBoat
 from support.agent import Agent
 from support.controller import Controller, controller
+from support.forward import forward_proxy
 from support.schemas import HERE
 from support.web import Answer, Web, json_answer, web
 
@@ -137,6 +138,16 @@ def test_credentials_in_the_address(board: Web) -> None:
         assert len(dashboard.statuses()) == 2
         assert board.asked[-1][0] == "/api/v2/status"
         assert board.asked[-1][1]["Authorization"].startswith("Basic ")
+
+
+def test_proxy_of_the_environment_file(agent: Agent, board: Web) -> None:
+    """A dashboard that only a proxy reaches, as the environment files name it."""
+    with forward_proxy() as between:
+        (agent.home / "env").write_text(f"http_proxy=http://127.0.0.1:{between.port}\n")
+        told = variables(board, 1, agent.home) | {"BIGBOAT_HOST": f"http://board.example:{board.port}"}
+        done = agent("bigboat", "--dry-run", "--json", variables=told)
+    assert done.status == 0, done
+    assert json.loads(done.output)
 
 
 def test_sent(agent: Agent, board: Web, running: Controller) -> None:

@@ -1,6 +1,7 @@
 """Preflight: every check in each of its states, and the exit status that they add up to."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,6 +123,18 @@ class TestSources:
         assert found["TEST: good"]["detail"] == f"answers; newest commit {commit[:12]}"
         assert found["TEST: bad"]["status"] == "failed"
         assert found["TEST: later"]["status"] == "warning"
+
+    def test_programs(self, agent: Agent) -> None:
+        """Subversion is wanted where a source is of its type."""
+        assert results(agent, "--project", "TEST")["git"][0] == "ok"
+        agent.export().mkdir(parents=True)
+        listed = [{"type": "subversion", "name": "old", "url": "file:///nowhere"}]
+        (agent.export() / "data_sources.json").write_text(json.dumps(listed))
+        found = results(agent, "--project", "TEST")["svn"]
+        if shutil.which("svnrdump"):
+            assert (found[0], found[1][:10]) == ("ok", "version 1.")
+        else:
+            assert found == ("failed", "Subversion is not there, or does not start")
 
     def test_damaged_list(self, agent: Agent) -> None:
         agent.export().mkdir(parents=True)

@@ -349,7 +349,7 @@ def test_version_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(access, "installed_version", lambda: (1, 9, 7))
     with pytest.raises(SourceError, match=r"Subversion 1\.9\.7 is too old"):
-        access.check_version()
+        access.supported_version()
 
 
 def test_no_process_for_a_revision_or_file(tmp_path: Path, agent: Agent) -> None:

@@ -11,8 +11,8 @@ from gros_agent.preflight.local import (
     check_certificate,
     check_dashboard,
     check_export,
-    check_git,
     check_key,
+    check_programs,
     check_secrets,
     check_settings,
     check_sources,
@@ -49,7 +49,7 @@ CHECKS: tuple[Check, ...] = (
     check_key,
     check_controller,
     check_log_in,
-    check_git,
+    check_programs,
     check_sources,
     check_dashboard,
 )

@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,7 +19,8 @@ from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.files import owner, read_text
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
-from gros_agent.sources.git.access import supported_version
+from gros_agent.sources.git import access as git
+from gros_agent.sources.subversion import access as subversion
 from gros_agent.version import STAMPED, version
 
 EXPIRY_WARNING = timedelta(days=30)
@@ -203,12 +204,24 @@ def check_version(scope: Scope) -> Iterator[Result]:
         yield Result("version", Status.WARNING, detail, hint)
 
 
-def check_git(_scope: Scope) -> Iterator[Result]:
-    """The programs that the sources need are there."""
+def check_programs(scope: Scope) -> Iterator[Result]:
+    """The programs that the sources need are there: git always, Subversion where a source is of its type."""
+    programs = {"git": git.supported_version}
+    if any(entry.type == "subversion" for project in scope.projects for entry in _listed(scope.settings, project)):
+        programs["svn"] = subversion.supported_version
+    for name, supported in programs.items():
+        try:
+            yield Result(name, Status.OK, f"version {supported()}")
+        except AgentError as error:
+            yield Result(name, Status.FAILED, error.message, error.hint)
+
+
+def _listed(settings: Settings, project: str) -> Sequence[SourceEntry]:
+    """The list of sources; nothing where it is damaged, which its own check tells."""
     try:
-        yield Result("git", Status.OK, f"version {supported_version()}")
-    except AgentError as error:
-        yield Result("git", Status.FAILED, error.message, error.hint)
+        return entries.read(settings.home.export / project / entries.FILE) or ()
+    except ConfigurationError:
+        return ()
 
 
 def check_dashboard(scope: Scope) -> Iterator[Result]:

@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from gros_agent.errors import SourceError
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import Host, Settings
 from gros_agent.settings.values import Secret
+from gros_agent.sources import transport
+from gros_agent.sources.base import named_proxies
 from gros_agent.urls import host_of, without_credentials
 
 log = logging.getLogger(__name__)
@@ -61,8 +63,9 @@ class BigBoat:
         url: str,
         key: Secret | None,
         *,
-        is_safe: bool = True,
+        host: Host | None = None,
         blocked: Sequence[str] = (),
+        proxies: Mapping[str, str] | None = None,
         silence: float = 60.0,
     ) -> None:
         from gros_agent.http.client import WebClient  # noqa: PLC0415 (slow to import, and few have a dashboard)
@@ -70,7 +73,14 @@ class BigBoat:
         self.url = without_credentials(url).rstrip("/")
         self._call = f"{url.rstrip('/')}/api/v2/status"
         headers = {"api-key": key} if key else {}
-        self._client = WebClient(headers=headers, is_safe=is_safe, blocked=blocked, silence=silence)
+        self._client = WebClient(
+            headers=headers,
+            is_safe=host is None or not host.is_on("unsafe_hosts"),
+            authorities=transport.authorities(host) if host else None,
+            blocked=blocked,
+            proxies=proxies or {},
+            silence=silence,
+        )
 
     def check(self) -> str:
         """Ask for the status, and say what answered."""
@@ -94,8 +104,9 @@ def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBo
     return BigBoat(
         url,
         Secret(key) if key else None,
-        is_safe=not (name and settings.host(name, port).is_on("unsafe_hosts")),
+        host=settings.host(name, port) if name else None,
         blocked=settings.environment.url_blacklist,
+        proxies=named_proxies(settings.environment.get),
         silence=silence,
     )
 

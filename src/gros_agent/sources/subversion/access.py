@@ -167,12 +167,14 @@ def installed_version() -> tuple[int, ...]:
     return tuple(map(int, match[0].split("."))) if match else (0,)
 
 
-def check_version() -> None:
-    """Raise :class:`SourceError` if Subversion is missing or too old."""
+def supported_version() -> str:
+    """The version of Subversion as text. Raises :class:`SourceError` if it is missing or too old."""
     try:
         version = installed_version()
     except AgentError as error:
         raise SourceError(error.message, error.hint) from None
+    text = ".".join(map(str, version))
     if version < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
-        raise SourceError(f"Subversion {'.'.join(map(str, version))} is too old", f"install {wanted} or newer")
+        raise SourceError(f"Subversion {text} is too old", f"install {wanted} or newer")
+    return text

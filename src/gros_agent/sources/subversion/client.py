@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 from gros_agent import process
 from gros_agent.errors import SourceError
 from gros_agent.sources.base import Context
-from gros_agent.sources.subversion.access import Access, check_version, private_configuration, resolve
+from gros_agent.sources.subversion.access import Access, private_configuration, resolve, supported_version
 
 _BLOCK = 64 << 10
 
@@ -39,7 +39,7 @@ class Client:
     """A repository somewhere, reached through Subversion's own programs."""
 
     def __init__(self, context: Context) -> None:
-        check_version()
+        supported_version()
         self.access: Access = resolve(context)
         self.silence = context.silence
         self._folder = context.folder
