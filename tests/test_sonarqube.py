@@ -167,6 +167,31 @@ def test_the_position_of_another_agent(server: SonarQube, tmp_path: Path) -> Non
     assert measurements(rows) == expected(server, *((one.key, moment) for one in server.projects))
 
 
+def test_the_targets_of_another_agent(server: SonarQube, tmp_path: Path) -> None:
+    """What existing agents remember of targets is compared in their form, so that no version is made of none."""
+    one = context(server, tmp_path)
+    rows, collected = collect(one)
+    theirs: dict[str, Any] = {
+        row.name: {
+            "base_name": row.base_name,
+            "direction": row.direction,
+            "scale": row.scale,
+            "version_id": "2024-01-01T00:00:00+0000",
+            "commit_date": "2024-01-01 00:00:00",
+            "domain_name": row.domain_name,
+            **({"default": "1"} if row.default == "1" else {"target": row.target}),
+        }
+        for row in rows[MetricTarget]
+    }
+    theirs["coverage_org:two"]["target"] = "10"
+    theirs["coverage_org:one"] = None
+    known = {"metric_options_update.json": {"targets": theirs}}
+    again, later = collect(replace(one, documents=known), collected.position)
+    assert {row.name for row in again[MetricTarget]} == {"coverage_org:two", "coverage_org:one"}
+    told = later.documents["metric_options_update.json"]["targets"]
+    assert told["sqale_index_org:two"]["revision"] == "2024-01-01T00:00:00+0000"
+
+
 @pytest.mark.parametrize("cap", [10_000, 3000])
 def test_25000_analyses(server: SonarQube, tmp_path: Path, cap: int) -> None:
     """All of several years, though the server gives only the beginning of a period."""

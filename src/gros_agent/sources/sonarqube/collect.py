@@ -189,7 +189,7 @@ def _versions(context: Context, targets: Targets, now: datetime) -> Generator[Se
     """Yield a version with the targets that changed, and return the moment of the last version that there is."""
     told = context.documents.get(OPTIONS, {}).get("targets", {})
     known = told if isinstance(told, dict) else {}
-    before = {name: _target(known[name]) for name in targets if name in known}
+    before = {name: _remembered(name, known[name]) for name in targets if name in known}
     new = [row for name, row in targets.items() if not is_same(before.get(name), row)]
     targets.update({name: kept(before.get(name), row) for name, row in targets.items()})
     if not new:
@@ -199,10 +199,14 @@ def _versions(context: Context, targets: Targets, now: datetime) -> Generator[Se
     return now
 
 
-def _target(told: Any) -> MetricTarget | None:  # noqa: ANN401 (of a tracker)
-    """A target that the tracker remembers; None if another agent wrote it in another form."""
+def _remembered(name: str, told: Any) -> MetricTarget | None:  # noqa: ANN401 (of a tracker)
+    """A target that the tracker remembers, also in the form of other agents; None where it makes no sense."""
+    if not isinstance(told, dict):
+        return None
+    fields = {field: value for field, value in told.items() if field in MetricTarget.__struct_fields__}
+    others = {"name": name, "revision": told.get("version_id"), "domain_type": "", "default": "0"}
     try:
-        return msgspec.convert(told, MetricTarget)
+        return msgspec.convert(others | fields, MetricTarget)
     except msgspec.ValidationError:
         return None
 
