@@ -94,7 +94,12 @@ def host_options() -> str:
 def source_table() -> str:
     """The sources that there are."""
     rows = [
-        (one.title, f"`{one.kind}`", ", ".join(f"`{row.table}`" for row in one.tables), f"`{one.tracker}`")
+        (
+            one.title,
+            f"`{one.kind}`",
+            ", ".join(f"`{row.table}`" for row in one.tables),
+            f"`{one.tracker}`" if one.tracker else "none",
+        )
         for one in sources().values()
     ]
     return table(("system", "type", "tables", "tracker"), rows)
