@@ -157,7 +157,11 @@ class TestUsers:
         one = run(*mounts, *PUBLISH, "--user", "0", "-e", "CRON_PERIOD=daily")
         one.until_ready()
         assert re.search("export: gave [0-9]+ files and folders to agent", one.logs())
-        uids = set(one.exec("sh", "-c", "find export config .ssh secrets -exec stat -c %u {} +", user="1000").split())
+        uids = set(
+            one.exec(
+                "sh", "-c", "find export config .ssh secrets -ignore_readdir_race -printf '%U '", user="1000"
+            ).split()
+        )
         assert uids == {"1000"}
         owners = one.exec(
             "sh", "-c", "for p in /proc/[0-9]*; do echo $(stat -c %u $p) $(tr '\\0' ' ' < $p/cmdline); done", ok=False

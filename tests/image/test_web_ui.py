@@ -77,7 +77,7 @@ def test_root_puts_it_right(run: Run, written: Callable[..., tuple[str, ...]], f
     one = run(*mounts, "--user", "0", "--publish", "127.0.0.1::7070", "-e", "CRON_PERIOD=daily")
     one.until_ready()
     shows(form, one.exec(*SHOW, user="1000"))
-    uids = set(one.exec("sh", "-c", "find config export .ssh -exec stat -c %u {} +", user="1000").split())
+    uids = set(one.exec("sh", "-c", "find config export .ssh -ignore_readdir_race -printf '%U '", user="1000").split())
     assert uids == {"1000"}
     one.until("the scrape ended")
     assert "Permission denied" not in one.logs()
