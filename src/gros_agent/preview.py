@@ -26,8 +26,8 @@ from gros_agent.description import describe
 from gros_agent.discovery import Discovered, discover
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.privacy import Pseudonymiser
+from gros_agent.project_secrets import example_of
 from gros_agent.report import Outcome, collected_outcome, failed, unavailable
-from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.tables import trackers
@@ -76,7 +76,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     check_key(settings, project, options)
     discovered = discover(settings, project, options, progress, keep=False)
     found = discovered.entries
-    pseudonymiser, notes = _pseudonymiser(settings, project, options)
+    pseudonymiser, notes = example_of(settings, project, options)
     parts = all_parts(settings, found)
     positions = read_trackers(settings.home.export / project, parts)
     about: Sequence[type[Row]] = (Project, SourceId) if discovered.definitions else (Project,)
@@ -92,16 +92,6 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
         look.project_itself(discovered)
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
-
-
-def _pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
-    path = secrets.find(settings.home.root, project)
-    if path is not None:
-        return Pseudonymiser(secrets.read(path), redact=options.redact_text), ()
-    if options.no_secrets or settings.no_secrets:
-        return Pseudonymiser(None, plain=True), ("there are no secrets: PERSONAL DATA WOULD LEAVE AS IT IS",)
-    note = "there are no secrets yet: these pseudonyms are examples, and a scrape would write nothing"
-    return Pseudonymiser(secrets.make(), redact=options.redact_text), (note,)
 
 
 def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:

@@ -30,11 +30,11 @@ from gros_agent.collection import (
 )
 from gros_agent.description import TRACKERS, describe, encoded, updates
 from gros_agent.discovery import Discovered, discover
-from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, SourceError
+from gros_agent.errors import AgentError, DeliveryError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
+from gros_agent.project_secrets import pseudonymiser_of
 from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
-from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.sources.capacity import Capacity
@@ -51,37 +51,6 @@ AT_ONCE = 8
 """Sources that are collected at the same time: most of them wait for a host, those that compute wait for a core."""
 PER_HOST = 4
 """Of them on the same host: OpenSSH's servers begin to refuse connections at ten (MaxStartups of sshd_config(5))."""
-
-
-def load_pseudonymiser(settings: Settings, project: str, options: ScrapeOptions) -> Pseudonymiser:
-    """The pseudonymiser with a project's secrets. Raises :class:`ConfigurationError` where there are none."""
-    path = secrets.find(settings.home.root, project)
-    if path is None and options.make_secrets:
-        path = _make_secrets(settings, project)
-    if path is not None:
-        if not secrets.is_private(path):
-            log.warning("%s can be read by others: chmod 600 %s", path, path)
-        return Pseudonymiser(secrets.read(path), redact=options.redact_text)
-    if options.no_secrets or settings.no_secrets:
-        log.warning("PROJECT %s HAS NO SECRETS: names and addresses are written as they are", project)
-        return Pseudonymiser(None, plain=True)
-    wanted = secrets.candidates(settings.home.root, project)[0]
-    raise ConfigurationError(
-        f"project {project} has no secrets, so nothing is written: there is no {wanted}",
-        "register the project with its controller; without one, --make-secrets makes them here",
-    )
-
-
-def _make_secrets(settings: Settings, project: str) -> Path:
-    if settings.controller(project):
-        raise ConfigurationError(
-            f"project {project} reports to a controller, which hands out its secrets",
-            "register the project instead of making secrets",
-        )
-    path = secrets.candidates(settings.home.root, project)[0]
-    secrets.write(path, secrets.make())
-    log.info("made secrets for project %s in %s: keep them, or its pseudonyms change", project, path)
-    return path
 
 
 def scrape(
@@ -221,7 +190,7 @@ class _Scrape:
             further = TRACKERS if discovered.definitions else ()
             names = (*tracker_names(parts), *document_names(parts), *further)
             _take_trackers(self._settings, self._project, self._folder, names)
-        pseudonymiser = load_pseudonymiser(self._settings, self._project, self._options)
+        pseudonymiser = pseudonymiser_of(self._settings, self._project, self._options)
         self._positions = read_trackers(self._folder.path, parts)
         self._documents = read_documents(self._folder.path, parts)
 

@@ -1,0 +1,54 @@
+"""The pseudonymiser of a project: with its secrets, with new ones, or with none where somebody said so."""
+
+import logging
+from pathlib import Path
+
+from gros_agent.collection import ScrapeOptions
+from gros_agent.errors import ConfigurationError
+from gros_agent.privacy import Pseudonymiser
+from gros_agent.settings import secrets
+from gros_agent.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+
+def pseudonymiser_of(settings: Settings, project: str, options: ScrapeOptions) -> Pseudonymiser:
+    """The pseudonymiser with a project's secrets. Raises :class:`ConfigurationError` where there are none."""
+    path = secrets.find(settings.home.root, project)
+    if path is None and options.make_secrets:
+        path = _make_secrets(settings, project)
+    if path is not None:
+        if not secrets.is_private(path):
+            log.warning("%s can be read by others: chmod 600 %s", path, path)
+        return Pseudonymiser(secrets.read(path), redact=options.redact_text)
+    if options.no_secrets or settings.no_secrets:
+        log.warning("PROJECT %s HAS NO SECRETS: names and addresses are written as they are", project)
+        return Pseudonymiser(None, plain=True)
+    wanted = secrets.candidates(settings.home.root, project)[0]
+    raise ConfigurationError(
+        f"project {project} has no secrets, so nothing is written: there is no {wanted}",
+        "register the project with its controller; without one, --make-secrets makes them here",
+    )
+
+
+def _make_secrets(settings: Settings, project: str) -> Path:
+    if settings.controller(project):
+        raise ConfigurationError(
+            f"project {project} reports to a controller, which hands out its secrets",
+            "register the project instead of making secrets",
+        )
+    path = secrets.candidates(settings.home.root, project)[0]
+    secrets.write(path, secrets.make())
+    log.info("made secrets for project %s in %s: keep them, or its pseudonyms change", project, path)
+    return path
+
+
+def example_of(settings: Settings, project: str, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
+    """The pseudonymiser for a look at what would leave, with made secrets where there are none, and a note on that."""
+    path = secrets.find(settings.home.root, project)
+    if path is not None:
+        return Pseudonymiser(secrets.read(path), redact=options.redact_text), ()
+    if options.no_secrets or settings.no_secrets:
+        return Pseudonymiser(None, plain=True), ("there are no secrets: PERSONAL DATA WOULD LEAVE AS IT IS",)
+    note = "there are no secrets yet: these pseudonyms are examples, and a scrape would write nothing"
+    return Pseudonymiser(secrets.make(), redact=options.redact_text), (note,)
