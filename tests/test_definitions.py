@@ -7,11 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gros_agent.settings.model import Host
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Definer, Definition, SourceEntry
+from gros_agent.sources.quality_time.definition import _TYPES, read
+from gros_agent.sources.quality_time.shapes import Report
+from gros_agent.urls import split
 from support import schemas
 from support.agent import Agent, Finished
 from support.controller import controller
@@ -127,6 +133,50 @@ def test_kinds_of_sources(quality: QualityTime, tmp_path: Path) -> None:
         "3 of type gitlab, 1 of type jenkins, 1 of type jira, 1 of type sonar"
     )
     assert "secret" not in repr(found)
+
+
+TEXT = st.text(max_size=20) | st.sampled_from(
+    [
+        "https://h.example",
+        "http://user:hush@h.example/a b",
+        "file:///etc",
+        "ext::sh -c id",
+        "-oProxy=x",
+        "h.example:x/y",
+        "https://[",
+        "//x",
+    ]
+)
+PARAMETERS = ("url", "project", "repository", "owner", "component", "branch")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*_TYPES, "junit", ""]),
+            st.dictionaries(st.sampled_from(PARAMETERS), TEXT | st.none() | st.integers() | st.lists(TEXT)),
+        ),
+        max_size=6,
+    ),
+    TEXT,
+)
+def test_any_report(measured_by: list[tuple[str, dict[str, Any]]], name: str) -> None:
+    """Whatever a report says: only addresses of the web, each once, without a password; the rest is counted."""
+    metrics = {
+        str(number): {"type": "x", "sources": {"a": {"type": kind, "parameters": parameters}}}
+        for number, (kind, parameters) in enumerate(measured_by)
+    }
+    report = msgspec.convert({"report_uuid": "r", "subjects": {"s": {"name": name, "metrics": metrics}}}, Report)
+    parts, identifiers = read([report])
+    found = parts.sources()
+    for one in found:
+        assert split(one.url).scheme in {"http", "https"}
+        assert "hush" not in one.url
+        assert one.name or not name
+    assert len({(one.type, one.url.lower()) for one in found}) == len(found)
+    assert len(identifiers) <= sum(one.type == "sonar" for one in found)
+    known = {kind for kind, _ in measured_by if kind in _TYPES}
+    assert bool(known) == (bool(found) or bool(list(parts.notes())))
 
 
 @pytest.mark.parametrize("date", ["2024-02-02", "2024-02-10", "2024-02-20", "2024-03-01", "2024-03-05"])

@@ -28,6 +28,18 @@ def definition(context: Context) -> Definition:
     """The sources of all metrics, each once. Raises :class:`SourceError`."""
     server = access.resolve(context)
     reports = server.present()
+    parts, identifiers = read(reports)
+    return Definition(
+        title=reports[0].title if reports else "",
+        revision=iso(server_time(server.headers)),
+        sources=parts.sources(),
+        identifiers=identifiers,
+        notes=tuple(parts.notes()),
+    )
+
+
+def read(reports: Sequence[Report]) -> tuple[Parts, tuple[SourceId, ...]]:
+    """The sources that reports name, and what these know the reports' subjects by."""
     parts, identifiers = Parts(), dict[tuple[str, ...], SourceId]()
     for name, subject, source in _sources(reports):
         kind = _TYPES[source.type]
@@ -41,13 +53,7 @@ def definition(context: Context) -> Definition:
                 domain_name=name, url=base, source_id=component, source_type=kind, domain_type=subject.type[:32]
             )
             identifiers[name, base, component] = row
-    return Definition(
-        title=reports[0].title if reports else "",
-        revision=iso(server_time(server.headers)),
-        sources=parts.sources(),
-        identifiers=tuple(identifiers.values()),
-        notes=tuple(parts.notes()),
-    )
+    return parts, tuple(identifiers.values())
 
 
 def environment(context: Context) -> Environment:
