@@ -191,7 +191,7 @@ class TestRequests:
     def test_one_that_fails_at_once(self, stay: Callable[..., Running]) -> None:
         """It is waited for a moment; on a machine so busy that it takes longer to fail, it counts as begun."""
         one = stay(CRON_PERIOD="-", JIRA_KEY="-")
-        for _ in range(5):
+        for _ in range(15):
             answer = one.ask("/scrape", "POST")
             if answer.status_code == 503 and "running" not in answer.json()["error"]["message"]:
                 break

@@ -170,8 +170,9 @@ def test_any_report(measured_by: list[tuple[str, dict[str, Any]]], name: str) ->
     parts, identifiers = read([report])
     found = parts.sources()
     for one in found:
-        assert split(one.url).scheme in {"http", "https"}
-        assert "hush" not in one.url
+        address = split(one.url)
+        assert address.scheme in {"http", "https"}
+        assert "@" not in address.netloc
         assert one.name or not name
     assert len({(one.type, one.url.lower()) for one in found}) == len(found)
     assert len(identifiers) <= sum(one.type == "sonar" for one in found)
@@ -363,6 +364,22 @@ def test_comes_and_goes(site: Site) -> None:
     described = site.read("data_project.json")
     assert (described["main_project"], described.get("quality_name")) == ("MAIN", None)
     assert not (site.agent.export() / "data_source_ids.json").exists()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_what_the_web_interface_wrote_before(site: Site, keeps: bool) -> None:
+    """It shows that no more once the project has a name in quality systems, and so it counts no more."""
+    (site.agent.home / "env").write_text("skip_dropin=0\n" if keeps else "")
+    seed = {"type": "gitlab", "name": "dummy repository on x", "url": f"{site.base}/{PATH}"}
+    mine = {"type": "git", "name": "mine", "url": f"{site.base}/{PATH}.git"}
+    site.agent.export().mkdir(parents=True)
+    (site.agent.export() / "data_sources.json").write_text(json.dumps([seed, mine]))
+    site.quality.replay.strikes["report"] = Strike(LASTING["403"])
+    site.scrape()
+    assert site.listed()[:2] == ["dummy repository on x", "mine"], "nobody knows what the project has"
+    site.quality.replay.strikes.clear()
+    site.scrape("--full")
+    assert site.listed() == [*(["dummy repository on x"] if keeps else []), "mine", "Quality", "Product"]
 
 
 def test_a_definition_that_fails_is_told_once(site: Site) -> None:

@@ -79,6 +79,8 @@ def discover(
     before = source_list.load(path, memory)
     look = _Look(settings, project, options, progress)
     now = before.updated(look.definitions(before.remembered))
+    if look.defined and not keeps_seeds(settings):
+        now = now.without_seeds(_DEFINITION)
     look.named = _named(now.remembered)
     if now.listed != before.listed:
         listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
@@ -157,6 +159,16 @@ class _Look:
         self.outcomes.append(
             Outcome(source=entry.name, kind=part.source.kind, error=error.message, hint=hint, status=ExitStatus.PARTLY)
         )
+
+
+def keeps_seeds(settings: Settings) -> bool:
+    """Whether what the configuration web interface put on the list counts although the project has a definition.
+
+    Where a project has a name in quality systems, that interface leaves what it wrote before as it is and shows it no
+    more; where it has none, it says ``skip_dropin=0`` in its environment file.
+    """
+    said = settings.environment.values.get("skip_dropin")
+    return said is not None and said.text.strip() == "0"
 
 
 def seed_part(settings: Settings, entry: SourceEntry, named: AbstractSet[str]) -> Part | None:

@@ -6,6 +6,7 @@ found before and finds no more is taken off, unless another one knows it. Entrie
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 DUMMY = "dummy"
 """How the names of entries begin that only stand for their environment."""
+
+_SEED = re.compile(rf"{DUMMY} |(gitlab|tfs) repository on ")
+"""How the names begin that the configuration web interface gives."""
 
 Listed = dict[str, str]
 """An entry as the file has it, with whatever else stands in it."""
@@ -55,6 +59,18 @@ class SourceList:
         remembered = {name: list(urls) for name, urls in self.remembered.items()}
         remembered |= {name: sorted(urls & (ours | new)) for name, urls in there.items()}
         return SourceList(kept, {name: urls for name, urls in remembered.items() if urls or name in found})
+
+    def without_seeds(self, but: str) -> "SourceList":
+        """The list without what the configuration web interface writes, and without what was found by that.
+
+        Finders whose names begin with ``but`` keep what they found.
+        """
+        theirs = [one for one in self.listed if _SEED.match(one["name"])]
+        for one in theirs:
+            log.info("%s is off the list of sources: the definition counts in its place", one["url"])
+        kept = [one for one in self.listed if one not in theirs]
+        others: dict[str, list[SourceEntry]] = {name: [] for name in self.remembered if not name.startswith(but)}
+        return SourceList(kept, self.remembered).updated(others)
 
 
 def _stands_for_others(listed: Listed) -> bool:

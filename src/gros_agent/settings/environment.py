@@ -43,6 +43,7 @@ VARIABLES: Mapping[str, str] = {
     "GATHERER_CREDENTIALS_FILE": "path of the credentials file; `credentials.cfg` by default",
     "GATHERER_URL_BLACKLIST": "URL patterns, separated by commas, that are never connected to",
     "cleanupRepos": "`true`: remove the local clones after a scrape",
+    "skip_dropin": "`0`: what the web UI put on the list of sources stays there, though the project has a definition",
     "logLevel": f"how much to log: {', '.join(LOG_LEVELS)}",
 }
 """The variables that are no template for an option of a configuration file."""
