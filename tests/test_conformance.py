@@ -1,5 +1,6 @@
 """What every source must do, whatever it collects from. A new source adds a sample here, and nothing else."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from gros_agent.errors import SourceError
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import KNOWN_TYPES, sources
-from gros_agent.sources.base import Collected, Context, Source, SourceEntry
+from gros_agent.sources.base import Collected, Context, Located, Source, SourceEntry, Versioned
 from gros_agent.tables.schema import TABLES, Row
 from support import azure_devops
 from support.exotic import exotic
@@ -145,6 +146,19 @@ def source(request: pytest.FixtureRequest) -> Source:
 def sample(source: Source, tmp_path: Path) -> Iterator[Sample]:
     with ExitStack() as stack:
         yield SAMPLES[source.kind](tmp_path, stack)
+
+
+def test_environment(source: Source, sample: Sample) -> None:
+    """Where a source lies is known without asking, and its version is short enough for its column."""
+    if isinstance(source, Located):
+        environment = source.environment(sample.context)
+        assert environment.type == source.kind
+        assert json.dumps(environment.identity)
+        assert environment == source.environment(sample.context)
+        assert isinstance(source, Versioned)
+        assert len(source.version(sample.context)) <= 32
+    else:
+        assert source.kind in {"git", "subversion"}
 
 
 def collect(source: Source, context: Context, since: str | None = None) -> tuple[dict[type[Row], list[Row]], Collected]:

@@ -18,7 +18,7 @@ from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, SourceEntry
+from gros_agent.sources.base import Collected, Context, SourceEntry, Versioned
 from gros_agent.sources.github import queries
 from gros_agent.tables.schema import (
     CommitComment,
@@ -443,6 +443,16 @@ def test_check(github: GitHub, tmp_path: Path) -> None:
         "answers reader; 49 pull requests and 26 issues; scopes repo, delete_repo: delete_repo is more than needed; "
         "the token expires 2030-01-01 00:00:00 UTC"
     )
+
+
+def test_version(github: GitHub, tmp_path: Path) -> None:
+    """An Enterprise Server tells its version; github.com has none and is not asked for it."""
+    source, one = sources()["github"], context(github, tmp_path)
+    assert isinstance(source, Versioned)
+    assert source.version(one) == "3.14.2"
+    assert github.replay.counts() == {"meta": 1}
+    public = replace(one, host=Host(), entry=replace(one.entry, url=f"https://github.com/{OWNER}/{NAME}"))
+    assert source.version(public) == ""
 
 
 def test_scrape(agent: Agent, github: GitHub, tmp_path: Path) -> None:

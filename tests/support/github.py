@@ -145,7 +145,9 @@ class GitHub:
         self.replay.route("keys", "/api/v3/user/keys", lambda asked: paged(asked, self.keys, self.replay.url))
         self.replay.route("add key", "/api/v3/user/keys", self.add_key, "POST")
         self.replay.route("remove key", r"/api/v3/user/keys/(\d+)", self.remove_key, "DELETE")
-        self.replay.route("meta", "/api/v3/meta", lambda _: json_answer({"ssh_keys": [HOST_KEY]}))
+        self.replay.route(
+            "meta", "/api/v3/meta", lambda _: json_answer({"ssh_keys": [HOST_KEY], "installed_version": "3.14.2"})
+        )
 
     @property
     def api(self) -> str:

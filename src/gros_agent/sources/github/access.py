@@ -185,8 +185,10 @@ class _Meta(msgspec.Struct):
 
 
 def version(context: Context) -> str:
-    """The version of an Enterprise Server; github.com has none. Raises :class:`SourceError`."""
+    """The version of an Enterprise Server; github.com has none, and is not asked. Raises :class:`SourceError`."""
     base = rest_base(context)
+    if base == PUBLIC_API:
+        return ""
     return client(context, base).get(f"{base}/meta", _Meta).installed_version
 
 
