@@ -434,6 +434,21 @@ def test_nothing_is_kept_but_at_the_controller(site: Site, tmp_path: Path) -> No
             assert json.loads((others[0] / name).read_text()) == [], name
 
 
+def test_addresses_and_names_in_the_settings(agent: Agent) -> None:
+    """An address without a scheme is a host, and two systems may have one name."""
+    (agent.home / "settings.cfg").write_text(
+        "[projects]\nTEST = Long\n[sonar]\nname = Quality\nurl = sonar.example\n"
+        "[quality-time]\nname = Quality\nurl = https://quality.example\n"
+    )
+    (agent.home / "env").write_text("GATHERER_URL_BLACKLIST=*\n")
+    done = agent.scrape("--make-secrets")
+    assert done.status == 3, done
+    words = " ".join(done.output.split())
+    assert "https://sonar.example is blocked by *" in words
+    assert "https://quality.example is blocked by *" in words
+    assert "Quality (sonar)" in words
+
+
 def test_dry_run_writes_nothing(site: Site) -> None:
     done = site.agent.scrape("--dry-run")
     assert done.status == 0, done

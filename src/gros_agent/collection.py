@@ -87,7 +87,7 @@ def with_configured(settings: Settings, project: str, listed: Sequence[SourceEnt
     One that is on the list, too, counts as the settings have it: the list has no credentials.
     """
     configured = {entries.same(one.url): one for one in (*definitions(settings, project), *_jenkins(settings, project))}
-    names = {one.name for one in listed}
+    names = Counter(one.name for one in (*listed, *configured.values()))
     known = [entries.same(one.url) for one in listed]
     has_jenkins = any(one.type == "jenkins" for one in listed)
     return (
@@ -96,7 +96,7 @@ def with_configured(settings: Settings, project: str, listed: Sequence[SourceEnt
             for one, url in zip(listed, known, strict=True)
         ),
         *(
-            replace(one, name=f"{one.name} ({one.type})") if one.name in names else one
+            replace(one, name=f"{one.name} ({one.type})") if names[one.name] > 1 else one
             for url, one in configured.items()
             if url not in known and not (one.type == "jenkins" and has_jenkins)
         ),
@@ -107,7 +107,7 @@ def _jenkins(settings: Settings, project: str) -> Iterator[SourceEntry]:
     host = settings.get("jenkins", "host", project)
     if host:
         password = settings.get("jenkins", "password", project)
-        entry = entries.make("jenkins", "jenkins", host if "://" in host else f"https://{host}")
+        entry = entries.make("jenkins", "jenkins", _of_the_web(host))
         user = settings.get("jenkins", "username", project) or entry.username
         yield replace(entry, username=user, password=Secret(password) if password else entry.password)
 
@@ -124,7 +124,13 @@ def definitions(settings: Settings, project: str) -> Iterator[SourceEntry]:
     for kind in ("quality-time", "sonar") if long_name else ():
         url = settings.get(kind, "url", project)
         if url and long_name:
-            yield entries.make(kind, settings.get(kind, "name", project) or kind, url.replace("{}", quote(long_name)))
+            address = _of_the_web(url.replace("{}", quote(long_name)))
+            yield entries.make(kind, settings.get(kind, "name", project) or kind, address)
+
+
+def _of_the_web(address: str) -> str:
+    """An address as a URL: one without a scheme is a host."""
+    return address if "://" in address else f"https://{address}"
 
 
 def source_host(settings: Settings, entry: SourceEntry) -> Host:
