@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
+from gros_agent import capabilities
 from gros_agent.controller.client import ControllerClient, agent_key, agent_user
 from gros_agent.controller.ssh import HostKeys, parse_key, read_private_key, shown_host_key
 from gros_agent.delivery import controller_hosts, export, finish_open, ssh_address
@@ -84,6 +85,7 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
             used.replace(path)
     stored = secrets.candidates(settings.home.root, project)[0]
     secrets.write(stored, answer.secrets)
+    capabilities.keep(settings, project, answer.capabilities)
     pinned = _pin(settings, hosts, answer.host_keys, no_ssh=options.no_ssh)
     return Registered(project, agent_key(settings, project), agent_user(settings, project), path, made, stored, pinned)
 

@@ -39,10 +39,11 @@ _SHOWN = 200
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """What a controller answers to a registration; only some tell their SSH host keys."""
+    """What a controller answers to a registration; only some tell their SSH host keys, and what they can do."""
 
     secrets: Secrets
     host_keys: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
 
 class Component(msgspec.Struct, frozen=True):
@@ -121,13 +122,13 @@ class ControllerClient:
         answer = self._call("POST", "agent.py", self._keys(project), {"public_key": public_key})
         try:
             secrets = msgspec.json.decode(answer.content, type=Secrets)
-            others = msgspec.json.decode(answer.content, type=_HostKeys)
+            others = msgspec.json.decode(answer.content, type=_Told)
         except msgspec.MsgspecError as error:
             raise ControllerError(
                 f"the controller's answer to the registration of {project} lacks something: {error}",
                 "report it to the controller's operator",
             ) from None
-        return Registration(secrets, others.host_keys)
+        return Registration(secrets, others.host_keys, others.capabilities)
 
     def status(self, project: str) -> Status:
         """Ask for the status of the controller's components."""
@@ -257,8 +258,9 @@ class ControllerClient:
             ) from None
 
 
-class _HostKeys(msgspec.Struct):
+class _Told(msgspec.Struct):
     host_keys: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

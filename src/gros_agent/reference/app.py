@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive
 
 from gros_agent import __version__
+from gros_agent.capabilities import BATCH, WHOLE_NUMBERS
 from gros_agent.errors import BusyError
 from gros_agent.reference.intake import NAME
 from gros_agent.reference.options import Options
@@ -27,6 +28,9 @@ from gros_agent.version import STAMPED
 
 MAX_BODY = 1 << 20
 """The longest body of a request, in bytes."""
+
+CAPABILITIES = (BATCH, WHOLE_NUMBERS)
+"""What a registration says that this controller can do: the inbox keeps each file as it came, numbers included."""
 
 _log = logging.getLogger(__name__)
 _MAX_FIELDS = 60
@@ -103,10 +107,13 @@ class Controller:
         except BusyError as error:
             raise HTTPException(503, f"{error.message}: {error.hint}") from None
         _log.info("%s registered for %s", user, project)
-        usernames = msgspec.to_builtins(self.options.usernames)
-        return JSONResponse(
-            {"salts": msgspec.to_builtins(salts), "usernames": usernames, "host_keys": list(self.host_keys)}
-        )
+        answer = {
+            "salts": msgspec.to_builtins(salts),
+            "usernames": msgspec.to_builtins(self.options.usernames),
+            "host_keys": list(self.host_keys),
+            "capabilities": list(CAPABILITIES),
+        }
+        return JSONResponse(answer)
 
     async def status(self, request: Request) -> Response:
         """Whether a scrape may start now."""

@@ -1,0 +1,82 @@
+"""What a project's controller can do, as its answer to the registration said; kept between runs.
+
+The file ``state/controllers/KEY.json`` holds it. Existing controllers name nothing, and what is not named is not
+assumed. This module imports nothing that is slow: a scrape asks it before it writes.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.settings.model import Settings
+from gros_agent.storage import replace_file, storage_errors
+
+BATCH: Final = "batch"
+"""The controller knows a batch by its identifier: it takes one that is announced twice once."""
+
+WHOLE_NUMBERS: Final = "whole-numbers"
+"""It takes integers of any size; an existing importer takes 31 bits."""
+
+SHA256: Final = "sha256"
+"""It compares files with the digests of their announcement."""
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registration told: the controller as ``host:port``, when that was, and the names of what it can do."""
+
+    controller: str
+    registered: datetime
+    capabilities: tuple[str, ...] = ()
+
+
+def capabilities(settings: Settings, project: str) -> frozenset[str]:
+    """The names of what the project's controller can do; none where it said nothing, or where there is none.
+
+    What another controller said does not count. Raises :class:`ConfigurationError` for a damaged file.
+    """
+    known = registration(settings, project)
+    return frozenset(known.capabilities) if known else frozenset()
+
+
+def registration(settings: Settings, project: str) -> Known | None:
+    """The last registration of a project with the controller that is configured now, or None.
+
+    Raises :class:`ConfigurationError` for a damaged file.
+    """
+    path = _file(settings, project)
+    if settings.controller(project) is None:
+        return None
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=Known)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(
+            f"{path}: what is known of the controller is damaged: {error}", "remove it, and register again"
+        ) from None
+    return known if known.controller == _address(settings) else None
+
+
+def keep(settings: Settings, project: str, named: tuple[str, ...]) -> None:
+    """Keep what the controller named at a registration that was just done, in place of what it named before."""
+    known = Known(
+        controller=_address(settings),
+        registered=datetime.now().astimezone(),
+        capabilities=tuple(dict.fromkeys(named)),
+    )
+    path = _file(settings, project)
+    with storage_errors(path.parent):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path, msgspec.json.encode(known) + b"\n")
+
+
+def _address(settings: Settings) -> str:
+    address = settings.controller_address()
+    return "{}:{}".format(*address) if address else ""
+
+
+def _file(settings: Settings, project: str) -> Path:
+    return settings.home.state / "controllers" / f"{project}.json"
