@@ -86,7 +86,7 @@ def test_all_of_an_owner(site: Site) -> None:
     assert not schemas.errors(site.agent.export())
     (environment,) = json.loads((site.agent.export() / "data_environments.json").read_text())
     host = site.base.split("/")[2]
-    expected = {"type": "github", "url": site.base, "environment": [host, OWNER], "version": "3.14.2"}
+    expected = {"type": "github", "url": site.base, "environment": [host, OWNER, None], "version": "3.14.2"}
     assert environment == expected
     before = site.file.stat().st_mtime_ns
     assert site.scrape().status == 0

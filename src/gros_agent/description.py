@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 TRACKERS = ("project_sources_update.json", "project_meta_update.json")
 """Which version of each definition the list of sources and the project's description are of."""
 
+_LONGEST_URL, _LONGEST_IDENTITY = 255, 500
+
 MakeContext = Callable[[Part], Context]
 
 
@@ -42,14 +44,8 @@ def describe(
 ) -> Described:
     """Describe a project by its settings, its definitions, and its parts; each part says whether it was collected."""
     environments = _environments(parts, context)
-    identifiers = {
-        (one.domain_name, one.url, one.source_id): one for _, said in found.definitions for one in said.identifiers
-    }
-    return Described(
-        _project(settings, project, found, environments),
-        list(identifiers.values()) if found.definitions else None,
-        environments,
-    )
+    identifiers = [one for _, said in found.definitions for one in said.identifiers] if found.definitions else None
+    return Described(_project(settings, project, found, environments), identifiers, environments)
 
 
 def encoded(environments: Sequence[Environment]) -> bytes:
@@ -58,15 +54,10 @@ def encoded(environments: Sequence[Environment]) -> bytes:
     An environment is a list where existing agents wrote one, since the importer knows it by that.
     """
     rows = [
-        {
-            "type": one.type,
-            "url": one.url,
-            "environment": one.identity if isinstance(one.identity, str) else list(one.identity),
-            "version": one.version,
-        }
+        json.dumps({"type": one.type, "url": one.url, "environment": one.identity, "version": one.version})
         for one in environments
     ]
-    return json.dumps(rows, ensure_ascii=False).encode() + b"\n"
+    return ("[\n" + ",\n".join(rows) + "\n]\n" if rows else "[]\n").encode()
 
 
 def updates(found: Discovered) -> dict[str, Any]:
@@ -115,7 +106,7 @@ def _environments(parts: Mapping[Part, bool], context: MakeContext) -> Sequence[
     askable: dict[str, Part] = {}
     for part, is_collected in parts.items():
         for environment in _environment(part, context):
-            key = json.dumps((environment.type, environment.identity))
+            key = json.dumps(environment.identity)  # that alone is the importer's key
             found.setdefault(key, environment)
             if is_collected and isinstance(part.source, Versioned):
                 askable.setdefault(key, part)
@@ -125,7 +116,16 @@ def _environments(parts: Mapping[Part, bool], context: MakeContext) -> Sequence[
 
     for key, told in parallel.mapped(version, askable):
         found[key] = replace(found[key], version=told)
-    return list(found.values())
+    return [one for one in found.values() if _fits(one)]
+
+
+def _fits(environment: Environment) -> bool:
+    """Whether the importer's columns can hold an environment: 255 characters of its URL, 500 of its identity."""
+    identity = json.dumps(environment.identity, ensure_ascii=False, separators=(",", ":"))
+    fits = len(environment.url or "") <= _LONGEST_URL and len(identity) <= _LONGEST_IDENTITY
+    if not fits:
+        log.warning("%s is not in %s: its address is too long", environment.url, "data_environments.json")
+    return fits
 
 
 def _environment(part: Part, context: MakeContext) -> Iterator[Environment]:

@@ -27,6 +27,7 @@ from gros_agent.sources.base import (
     Definer,
     Definition,
     Discoverer,
+    Environment,
     Part,
     Progress,
     SourceEntry,
@@ -138,7 +139,7 @@ class _Look:
         key = ""
         try:
             context = self._context(part)
-            key = json.dumps(part.source.environment(context).identity)
+            key = _finder(part.source.environment(context))
             if key not in self.found and key not in self._failed:
                 self.found[key] = _allowed(part.source.repositories(context), context)
                 notes = (f"repositories in its environment: {len(self.found[key])}",)
@@ -159,6 +160,13 @@ class _Look:
         self.outcomes.append(
             Outcome(source=entry.name, kind=part.source.kind, error=error.message, hint=hint, status=ExitStatus.PARTLY)
         )
+
+
+def _finder(environment: Environment) -> str:
+    """The name under which an environment's repositories are remembered: its identity, but for what ends it unknown."""
+    identity = environment.identity
+    known = identity if isinstance(identity, str) or identity[-1] is not None else identity[:-1]
+    return json.dumps(known)
 
 
 def keeps_seeds(settings: Settings) -> bool:

@@ -96,7 +96,8 @@ class Pseudonymiser:
         return self._redacts
 
     def _row(self, row: R, personal: tuple[str, ...], free_text: tuple[str, ...]) -> R:
-        changes = {name: self.field(name, getattr(row, name)) for name in personal}
+        values = {name: getattr(row, name) for name in personal}
+        changes = {name: self.field(name, value) for name, value in values.items() if value is not UNSET}
         if personal:
             changes["encrypted"] = "1" if self.encrypts else "0"
         for name in free_text:

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gros_agent import parallel
+from gros_agent import capabilities, parallel
 from gros_agent.collection import (
     ScrapeOptions,
     check_key,
@@ -41,7 +41,7 @@ from gros_agent.sources.capacity import Capacity
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
-from gros_agent.tables.schema import Project, Row, SourceId
+from gros_agent.tables.schema import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
 from gros_agent.tables.writer import Joined, Writer, join
 from gros_agent.urls import host_of
 
@@ -181,6 +181,7 @@ class _Scrape:
         self._capacity = Capacity()
         self._positions: dict[str, dict[str, str]] = {}
         self._documents: dict[str, dict[str, Any]] = {}
+        self._whole_numbers = False
 
     def run(self, replaced: Manifest | None) -> Report:
         discovered = discover(self._settings, self._project, self._options, self._progress)
@@ -191,6 +192,7 @@ class _Scrape:
             names = (*tracker_names(parts), *document_names(parts), *further)
             _take_trackers(self._settings, self._project, self._folder, names)
         pseudonymiser = pseudonymiser_of(self._settings, self._project, self._options)
+        self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._settings, self._project)
         self._positions = read_trackers(self._folder.path, parts)
         self._documents = read_documents(self._folder.path, parts)
 
@@ -213,7 +215,7 @@ class _Scrape:
             }
             described, about, counts = self._described(discovered, collected, staging, pseudonymiser)
             written = [*(one.writer for one in done if one.writer), described]
-            tables = join(staging, (*tables_of(parts), *about), written)
+            tables = join(staging, dict.fromkeys((VcsVersion, *tables_of(parts), *about)), written)
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
@@ -236,7 +238,7 @@ class _Scrape:
             folder.mkdir()
             if said.environments:
                 (staging / ENVIRONMENTS).write_bytes(encoded(said.environments))
-        with Writer(folder, rows) as writer:
+        with Writer(folder, rows, whole_numbers=self._whole_numbers) as writer:
             writer.write(pseudonymiser.rows([said.project]))
             writer.write(pseudonymiser.rows(said.identifiers or ()))
             writer.close()
@@ -275,7 +277,7 @@ class _Scrape:
         since = None if self._options.full else trackers.position(positions, _key(source.tracker, part.entry))
         with storage_errors(folder):
             folder.mkdir()
-        with Writer(folder, source.tables) as writer:
+        with Writer(folder, source.tables, whole_numbers=self._whole_numbers) as writer:
             try:
                 context = source_context(
                     *(self._settings, self._project, part, self._options, self._progress, self._capacity),
@@ -329,10 +331,17 @@ def _replaced(batch: Manifest | None) -> tuple[str, ...]:
 
 
 def _limits(tables: Sequence[Joined]) -> Iterator[str]:
-    """Name what the columns of the importer's database can't hold."""
+    """Name what was changed or left out since the importer's database can't take it."""
     for table in tables:
-        for name, count in table.shortened.items():
-            yield f"{table.row.table}: {count} values of {name} were shortened to fit their column"
-        for name, count in table.beyond.items():
-            if count:
-                yield f"{table.row.table}: {count} values of {name} are larger than the existing importer can read"
+        changed, repeated, name = table.changed, table.repeated, table.row.table
+        for column, count in changed.shortened.items():
+            yield f"{name}: {count} values of {column} were shortened to fit their column"
+        for column, count in changed.narrowed.items():
+            yield f"{name}: {count} values of {column} are beyond {LARGEST_INTEGER}: their lower 31 bits were written"
+        for column, count in changed.capped.items():
+            yield f"{name}: {count} values of {column} are beyond {LARGEST_INTEGER}, which was written"
+        if repeated.same:
+            yield f"{name}: {repeated.same} rows came several times and were written once"
+        if repeated.others:
+            rule = table.row.rule or ("the newest counts" if table.row.changed else "the first counts")
+            yield f"{name}: {repeated.others} rows have the key of another one and were left out: {rule}"

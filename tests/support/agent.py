@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from support import importer
 
 ROOT = Path(__file__).parent.parent.parent
 SALT, PEPPER = "some salt", "some pepper"
@@ -49,13 +53,33 @@ class Agent:
     def __call__(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
         with self.start(*arguments, variables=variables) as process:
             output, errors = process.communicate(timeout=120)
+        self._check_batches()
         return Finished(process.returncode, output, errors)
+
+    def _check_batches(self) -> None:
+        """Whatever a test is about: the existing importer must take each batch that lies here afterwards."""
+        for manifest in self.home.glob("export/*/.batch.json"):
+            project = manifest.parent.name
+            told = self.home / "state" / "controllers" / f"{project}.json"
+            whole = told.exists() and "whole-numbers" in told.read_text()
+            assert not importer.problems(manifest.parent, whole_numbers=whole)
+            if kept := os.environ.get("GROS_KEEP_BATCHES"):
+                _keep(manifest.parent, Path(kept))
 
     def scrape(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
         return self("scrape", "--project", "TEST", *arguments, variables=variables)
 
     def export(self, project: str = "TEST") -> Path:
         return self.home / "export" / project
+
+
+def _keep(batch: Path, folder: Path) -> None:
+    """Copy a batch to a folder, for trying it with an importer by hand; one folder for each test, then each batch."""
+    identifier = json.loads((batch / ".batch.json").read_text())["identifier"]
+    test = re.sub(r"[^A-Za-z0-9.-]+", "_", os.environ.get("PYTEST_CURRENT_TEST", "no-test").partition(" ")[0])
+    made = sorted((folder / test).glob("*")) if (folder / test).exists() else []
+    if not any(one.name.endswith(identifier) for one in made):
+        shutil.copytree(batch, folder / test / f"{len(made):03}-{identifier}" / batch.name, symlinks=True)
 
 
 def table(agent: Agent, name: str) -> Rows:

@@ -89,8 +89,8 @@ def encode(
 
 
 def encode_document(content: Mapping[str, Any]) -> bytes:
-    """A JSON object, readable for people."""
-    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """A JSON object, readable for people, in ASCII."""
+    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
 def merged(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,107 +3,122 @@
 Each source has files of its own, so that several can be collected at once, and the rows of one that fails are gone with
 its files; they are joined at the end.
 
-Every block is read back through the row type's own decoder before it reaches the file: a row that is not of its
-table's shape can't be written. Texts longer than their database column are shortened, and counted.
+What is written is what the importer takes, for every table of every source: each block is read back through the row
+type's own decoder before it reaches the file, values are made to fit (:mod:`gros_agent.tables.values`), and of several
+rows with one key one is written (:mod:`gros_agent.tables.keys`). What was changed is counted.
 """
 
 import contextlib
 import logging
 import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import msgspec
 
 from gros_agent.errors import AgentError
 from gros_agent.privacy import Pseudonymised, R
 from gros_agent.storage import replace_file, storage_errors
-from gros_agent.tables.schema import LARGEST_INTEGER, Row, length_limits, number_fields
+from gros_agent.tables.keys import Keys
+from gros_agent.tables.schema import Row, key_of
+from gros_agent.tables.values import Changed, Values
 
 log = logging.getLogger(__name__)
-
-_encode = msgspec.json.Encoder().encode_lines
-
 
 _START = b"[\n"
 _END = b"\n]\n"
 """What stands before and after the rows of a table that has some."""
 _BLOCK = 1 << 20
-_LARGE_NUMBER = re.compile(rb'"[0-9]{10,}"')
+
+
+@dataclass
+class Repeated:
+    """Rows that were left out, since their key stands in another one: ``same`` were equal to it, ``others`` not."""
+
+    same: int = 0
+    others: int = 0
+
+    def __iadd__(self, other: "Repeated") -> Self:
+        self.same += other.same
+        self.others += other.others
+        return self
 
 
 class TableFile:
     """One table's file: a JSON array with one row a line."""
 
-    def __init__(self, folder: Path, row: type[Row]) -> None:
+    def __init__(self, folder: Path, row: type[Row], *, whole_numbers: bool = False) -> None:
         self.row = row
         self.path = folder / f"{row.table}.json"
         self.count = 0
-        self.shortened: Counter[str] = Counter()
-        self.beyond: Counter[str] = Counter()
-        self._decoder = msgspec.json.Decoder(row)
+        self.repeated = Repeated()
+        self.keys = Keys(row)
+        self._values = Values(row, whole_numbers=whole_numbers)
         self._stream: IO[bytes] = self.path.open("wb")
         self._stream.write(_START[:1])
 
+    @property
+    def changed(self) -> Changed:
+        """How many values were changed to fit."""
+        return self._values.changed
+
     def write(self, block: Pseudonymised[R]) -> None:
         """Append rows of this table. Raises :class:`AgentError` for a row of another shape."""
-        content = self._encoded(block.rows)
+        try:
+            rows, content = self._values.encoded(block.rows)
+        except msgspec.ValidationError as error:
+            raise AgentError(f"a row of {self.row.table} is not of its shape: {error}") from None
+        self.keys.add(rows)
         self._stream.write(b",\n" if self.count else _START[1:])
         # a raw newline stands between rows and nowhere else: JSON escapes those within texts
         self._stream.write(content[:-1].replace(b"}\n{", b"},\n{"))
-        self.count += len(block.rows)
-
-    def _encoded(self, rows: Iterable[Row]) -> bytes:
-        content = _encode(rows)
-        try:
-            self._decoder.decode_lines(content)
-        except msgspec.ValidationError:
-            content = _encode([self._shorten(row) for row in rows])
-            try:
-                self._decoder.decode_lines(content)
-            except msgspec.ValidationError as error:
-                raise AgentError(f"a row of {self.row.table} is not of its shape: {error}") from None
-        if _LARGE_NUMBER.search(content):
-            self._count_large_numbers(rows)
-        return content
-
-    def _shorten(self, row: Row) -> Row:
-        changes = {}
-        for name, limit in length_limits(self.row).items():
-            text = getattr(row, name)
-            if isinstance(text, str) and len(text) > limit:
-                changes[name] = text[:limit]
-                self.shortened[name] += 1
-        return msgspec.structs.replace(row, **changes) if changes else row
-
-    def _count_large_numbers(self, rows: Iterable[Row]) -> None:
-        for name in number_fields(self.row):
-            texts = (getattr(row, name) for row in rows)
-            self.beyond[name] += sum(isinstance(text, str) and int(text) > LARGEST_INTEGER for text in texts)
+        self.count += len(rows)
 
     def close(self) -> None:
-        """End the array."""
+        """End the array, with one row for each key."""
         self._stream.write(_END if self.count else b"]\n")
         self._stream.close()
+        self.repeated += write_once([self])
 
     def abandon(self) -> None:
         """Close the file as it is: nobody will read it."""
         with contextlib.suppress(OSError):  # what was not written yet may not fit on the disk
             self._stream.close()
 
+    def lines(self) -> Iterator[bytes]:
+        """The rows as they lie in the file."""
+        with self.path.open("rb") as stream:
+            for line in stream:
+                if line.startswith(b"{"):
+                    yield line.rstrip(b",\n")
+
+    def rewrite(self, lines: Iterable[bytes]) -> None:
+        """Put these rows in place of those in the file."""
+        new = self.path.with_suffix(".new")
+        count = 0
+        with new.open("wb") as stream:
+            for line in lines:
+                stream.write(b",\n" if count else _START)
+                stream.write(line)
+                count += 1
+            stream.write(_END if count else b"[]\n")
+        new.replace(self.path)
+        self.count = count
+
 
 class Writer:
-    """The files of one source: a table each, made when the writer is, so that an empty table is an empty array."""
+    """The files of one source: a table each, made when the writer is, so that an empty table is an empty array.
 
-    def __init__(self, folder: Path, rows: Iterable[type[Row]]) -> None:
+    With ``whole_numbers`` they are for a controller that takes numbers of more than 31 bits.
+    """
+
+    def __init__(self, folder: Path, rows: Iterable[type[Row]], *, whole_numbers: bool = False) -> None:
         self.folder = folder
         with storage_errors(folder):
-            self.tables = {row.table: TableFile(folder, row) for row in rows}
+            self.tables = {row.table: TableFile(folder, row, whole_numbers=whole_numbers) for row in rows}
 
     def __enter__(self) -> Self:
         return self
@@ -130,15 +145,72 @@ class Writer:
                 table.close()
 
 
+def write_once(parts: Sequence[TableFile]) -> Repeated:
+    """Leave one row for each key in files of one table, which are closed, at the place of the first that has it.
+
+    Which of several it is, :meth:`Row.one_of` says.
+    """
+    first, *others = parts
+    hashes = first.keys.repeated([part.keys for part in others])
+    if not hashes:
+        return Repeated()
+    chosen = _Chosen(first.row, hashes)
+    for part in parts:
+        chosen.read(part)
+    if chosen.repeated.same or chosen.repeated.others:
+        for part in parts:
+            part.rewrite(chosen.left(part))
+    return chosen.repeated
+
+
+class _Chosen:
+    """Which row is written for each key whose hash is one of these."""
+
+    def __init__(self, row: type[Row], hashes: set[int]) -> None:
+        self.repeated = Repeated()
+        self._row = row
+        self._hashes = hashes
+        self._key = key_of(row)
+        self._decode = msgspec.json.Decoder(row).decode
+        self._rows: dict[Any, tuple[Row, bytes]] = {}
+
+    def read(self, part: TableFile) -> None:
+        """Take note of the rows in a file."""
+        for line in part.lines():
+            row = self._decode(line)
+            if not part.keys.is_among(row, self._hashes):
+                continue
+            key = self._key(row)
+            before, kept = self._rows.setdefault(key, (row, line))
+            if before is row:
+                continue
+            self.repeated += Repeated(same=1) if line == kept else Repeated(others=1)
+            if before.one_of(row) is row:
+                self._rows[key] = (row, line)
+
+    def left(self, part: TableFile) -> Iterator[bytes]:
+        """The rows of a file as they are to stand in it."""
+        known, part.keys = part.keys, Keys(self._row)
+        for line in part.lines():
+            row, content = self._decode(line), line
+            if known.is_among(row, self._hashes):
+                found = self._rows.pop(self._key(row), None)
+                if found is None:
+                    continue
+                row, content = found
+            part.keys.add([row])
+            yield content
+
+
 @dataclass(frozen=True)
 class Joined:
-    """A table of a whole scrape: its rows, and how many values of which fields were shortened or are too large."""
+    """A table of a whole scrape: its rows, how many values were changed to fit, and how many rows were left out."""
 
     row: type[Row]
     path: Path
     count: int
-    shortened: Counter[str]
-    beyond: Counter[str]
+    changed: Changed = field(default_factory=Changed)
+    repeated: Repeated = field(default_factory=Repeated)
 
 
 def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[Writer]) -> tuple[Joined, ...]:
@@ -167,6 +239,12 @@ def _single(table: Joined) -> Joined | None:
 
 
 def _join(folder: Path, row: type[Row], parts: Sequence[TableFile]) -> Joined:
+    repeated, changed = Repeated(), Changed()
+    for part in parts:
+        repeated += part.repeated
+        changed += part.changed
+    if parts[1:]:
+        repeated += write_once(parts)
     path = folder / f"{row.table}.json"
     filled = [part for part in parts if part.count]
     if filled:
@@ -182,9 +260,7 @@ def _join(folder: Path, row: type[Row], parts: Sequence[TableFile]) -> Joined:
             stream.write(_END)
         stream.flush()
         os.fsync(stream.fileno())
-    shortened = sum((part.shortened for part in parts), Counter[str]())
-    beyond = sum((part.beyond for part in parts), Counter[str]())
-    return Joined(row, path, sum(part.count for part in parts), shortened, beyond)
+    return Joined(row, path, sum(part.count for part in parts), changed, repeated)
 
 
 def _copy_rows(path: Path, stream: IO[bytes]) -> None:

@@ -44,6 +44,12 @@ def moment(value: object) -> str | None:
     return None if found is None else text(found)
 
 
+def date(value: object) -> str | None:
+    """The local date of a moment; None for what is none."""
+    found = moment(value)
+    return None if found is None else found.partition(" ")[0]
+
+
 def parsed(value: object) -> datetime | None:
     """A moment; None for what is none."""
     try:
@@ -101,7 +107,7 @@ COLUMNS: Mapping[str, tuple[Callable[[Any], str | None], tuple[str, ...]]] = {
     "severity": (words, ("Microsoft.VSTS.Common.Severity",)),
     "impact": (whole, ("Wigo4it.ImpactWI",)),
     "business_value": (whole, ("Microsoft.VSTS.Common.BusinessValue",)),
-    "duedate": (moment, ("Microsoft.VSTS.Scheduling.TargetDate",)),
+    "duedate": (date, ("Microsoft.VSTS.Scheduling.TargetDate",)),
     "story_points": (decimal, ("Microsoft.VSTS.Scheduling.Effort",)),
     "topdesk_number": (
         words,

@@ -54,8 +54,7 @@ def _page(graphql: GraphQL, context: Context, cursor: str | None) -> OwnedReposi
 
 
 def environment(context: Context) -> Environment:
-    """The owner as installations know it."""
+    """The owner as installations know it: host, owner, and the team or None."""
     parts, name = split(context.entry.url), owner(context)
-    place = [parts.netloc.rpartition("@")[2], name]
     web = api.web_base(parts, context.host)
-    return Environment("github", f"{web}/{name}", (*place, context.team) if context.team else tuple(place))
+    return Environment("github", f"{web}/{name}", (parts.netloc.rpartition("@")[2], name, context.team or None))

@@ -9,8 +9,9 @@ from gros_agent.tables.schema.base import (
     NOBODY,
     Row,
     json_schema,
+    key_of,
     length_limits,
-    number_fields,
+    numbers,
 )
 from gros_agent.tables.schema.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
 from gros_agent.tables.schema.builds import Jenkins
@@ -69,6 +70,7 @@ __all__ = [
     "VcsEvent",
     "VcsVersion",
     "json_schema",
+    "key_of",
     "length_limits",
-    "number_fields",
+    "numbers",
 ]

@@ -1,10 +1,10 @@
 """Rows of Azure Boards (Azure DevOps, TFS): teams, sprints and work items."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gros_agent.tables.schema.base import Decimal, Encrypted, Moment, Number, RepoName, Row
+from gros_agent.tables.schema.base import NOBODY, Date, Decimal, Encrypted, Identifier, Moment, Number, RepoName, Row
 
 Person = Annotated[str, Meta(max_length=100, description="Name of a person, or 0.")]
 TeamName = Annotated[str, Meta(max_length=100, description="Name of the team.")]
@@ -29,7 +29,7 @@ class TfsTeamMember(Row, kw_only=True, forbid_unknown_fields=True):
     """A member of a team."""
 
     table: ClassVar[str] = "data_tfs_team_member"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "team_name", "username")
+    key: ClassVar[tuple[str, ...]] = ("team_name", "username")
     personal: ClassVar[tuple[str, ...]] = ("user", "username")
     snapshot: ClassVar[bool] = True
 
@@ -62,8 +62,8 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
     personal: ClassVar[tuple[str, ...]] = ("reporter", "assignee", "updated_by")
     free_text: ClassVar[tuple[str, ...]] = ("title", "description", "additional_information")
 
-    issue_id: Annotated[Number, Meta(description="Number of the work item.")]
-    changelog_id: Annotated[Number, Meta(description="Number of this version of it.")]
+    issue_id: Annotated[Identifier, Meta(description="Number of the work item.")]
+    changelog_id: Annotated[Identifier, Meta(description="Number of this version of it.")]
     status: Annotated[_Short, Meta(description="State.")] | UnsetType = UNSET
     issuetype: Annotated[_Short, Meta(description="Type.")] | UnsetType = UNSET
     created_date: Annotated[Moment, Meta(description="When it was made.")] | UnsetType = UNSET
@@ -84,7 +84,7 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
     severity: Annotated[str, Meta(description="Severity of a bug.")] | UnsetType = UNSET
     impact: Annotated[Number, Meta(description="Impact.")] | UnsetType = UNSET
     business_value: Annotated[Number, Meta(description="Business value.")] | UnsetType = UNSET
-    duedate: Annotated[Moment, Meta(description="When it is to be done.")] | UnsetType = UNSET
+    duedate: Annotated[Date, Meta(description="When it is to be done.")] | UnsetType = UNSET
     story_points: Annotated[Decimal, Meta(description="Story points.")] | UnsetType = UNSET
     topdesk_number: Annotated[str, Meta(description="Number of a TOPdesk request.")] | UnsetType = UNSET
     use_case: Annotated[str, Meta(description="Another work item that describes the use case.")] | UnsetType = UNSET
@@ -92,12 +92,17 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class TfsDeveloper(Row, kw_only=True, forbid_unknown_fields=True):
-    """A person who took part in work items or teams."""
+    """A person who took part in work items or teams. The importer knows a person by the name."""
 
     table: ClassVar[str] = "data_tfs_developer"
-    key: ClassVar[tuple[str, ...]] = ("display_name", "email")
+    key: ClassVar[tuple[str, ...]] = ("display_name",)
+    rule: ClassVar[str] = "a person's first known address counts"
     personal: ClassVar[tuple[str, ...]] = ("display_name", "email")
 
     display_name: Person
     email: Annotated[str, Meta(max_length=100, description="Address, or an account name of a Windows domain.")]
     encrypted: Encrypted = "0"
+
+    def one_of(self, later: Self) -> Self:
+        """The later one, if this one has no address."""
+        return later if self.email == NOBODY else self

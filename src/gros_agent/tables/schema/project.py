@@ -35,12 +35,12 @@ class SourceId(Row, kw_only=True, forbid_unknown_fields=True):
     """What a source knows a part of the project by."""
 
     table: ClassVar[str] = "data_source_ids"
-    key: ClassVar[tuple[str, ...]] = ("domain_name", "url", "source_id")
+    key: ClassVar[tuple[str, ...]] = ("domain_name", "url")
     free_text: ClassVar[tuple[str, ...]] = ("domain_name",)
     snapshot: ClassVar[bool] = True
 
     domain_name: Annotated[Named, Meta(description="Name of the part.")]
     url: Annotated[str, Meta(max_length=255, description="Address of the source, without the identifier.")]
     source_id: Annotated[str, Meta(description="Identifier of the part there.")]
-    source_type: Annotated[str, Meta(description="Type of the source.")]
+    source_type: Annotated[str, Meta(max_length=32, description="Type of the source.")]
     domain_type: Annotated[str, Meta(max_length=32, description="Type of the part.")]

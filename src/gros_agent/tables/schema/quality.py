@@ -1,16 +1,16 @@
 """Rows of quality systems: measurements of metrics, and their targets."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gros_agent.tables.schema.base import Flag, Moment, Number, Row
+from gros_agent.tables.schema.base import NOBODY, Flag, Moment, Number, Row
 
 MetricName = Annotated[str, Meta(max_length=100, description="Identifier of the metric.")]
 Value = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A number.")]
 Target = Annotated[str, Meta(pattern=r"^(-?[0-9]+(\.[0-9]+)?)?$", description="A number, or nothing.")]
 Direction = Annotated[str, Meta(pattern="^-?1$", description="1 if more is better, -1 if less is.")]
-Scale = Annotated[str, Meta(max_length=32, description="count, percentage, duration, rating or version_number.")]
+Scale = Annotated[str, Meta(max_length=16, description="count, percentage, duration, rating or version_number.")]
 Revision = Annotated[str, Meta(max_length=100, description="Version of the definition: its moment, in ISO 8601.")]
 
 
@@ -18,8 +18,7 @@ class Metric(Row, kw_only=True, forbid_unknown_fields=True):
     """A measurement of a metric."""
 
     table: ClassVar[str] = "data_metrics"
-    key: ClassVar[tuple[str, ...]] = ("name", "date")
-    has_repetitions: ClassVar[bool] = True
+    key: ClassVar[tuple[str, ...]] = ()
 
     name: MetricName
     value: Annotated[Value, Meta(description="What was measured, or -1 where nothing could be.")]
@@ -57,15 +56,24 @@ class MetricVersion(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_metric_versions"
     key: ClassVar[tuple[str, ...]] = ("version_id",)
-    has_repetitions: ClassVar[bool] = True
+    rule: ClassVar[str] = "the first known person counts"
     personal: ClassVar[tuple[str, ...]] = ("developer",)
     free_text: ClassVar[tuple[str, ...]] = ("message",)
 
     version_id: Revision
     commit_date: Annotated[Moment, Meta(description="When it was made.")]
-    developer: Annotated[str, Meta(max_length=64, description="Who made it, or 0.")]
+    developer: Annotated[str, Meta(max_length=64, description="Who made it, if that is known.")] | UnsetType = UNSET
     message: Annotated[str, Meta(description="What was said about it.")]
     encrypted: Annotated[Flag, Meta(description="Whether the personal fields hold pseudonyms: 1 or 0.")] = "0"
+
+    def __post_init__(self) -> None:
+        """Leave nobody out: the importer would take ``"0"`` for a person's name."""
+        if self.developer == NOBODY:
+            self.developer = UNSET
+
+    def one_of(self, later: Self) -> Self:
+        """The later one, if this one does not know who made it."""
+        return later if self.developer is UNSET else self
 
 
 class MetricDefault(Row, kw_only=True, forbid_unknown_fields=True):

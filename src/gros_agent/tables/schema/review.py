@@ -1,14 +1,16 @@
 """Rows of review systems: GitHub, GitLab and Azure DevOps."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from msgspec import Meta
 
 from gros_agent.tables.schema.base import (
+    NOBODY,
     Account,
     Email,
     Encrypted,
     Flag,
+    Identifier,
     Integer,
     Moment,
     MomentOrNone,
@@ -19,7 +21,7 @@ from gros_agent.tables.schema.base import (
     Version,
 )
 
-RequestId = Annotated[str, Meta(pattern="^[0-9]+$", description="Identifier of the request, or 0 for none.")]
+RequestId = Annotated[Identifier, Meta(description="Identifier of the request, or 0 for none.")]
 Branch = Annotated[str, Meta(max_length=255, description="Name of a branch.")]
 
 
@@ -28,6 +30,7 @@ class MergeRequest(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_merge_request"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "id")
+    changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username", "assignee", "assignee_username")
     free_text: ClassVar[tuple[str, ...]] = ("title", "description", "source_branch", "target_branch")
 
@@ -35,7 +38,7 @@ class MergeRequest(Row, kw_only=True, forbid_unknown_fields=True):
     id: RequestId
     title: Annotated[str, Meta(description="Title of the request.")]
     description: Annotated[str, Meta(description="Description of the request.")]
-    status: Annotated[str, Meta(description="State of the request, in the system's own words.")]
+    status: Annotated[str, Meta(max_length=100, description="State of the request, in the system's own words.")]
     source_branch: Annotated[Branch, Meta(description="Branch whose commits are to be merged.")]
     target_branch: Annotated[Branch, Meta(description="Branch that they are merged into.")]
     author: Annotated[Name, Meta(description="Who made the request.")]
@@ -54,14 +57,15 @@ class MergeRequestNote(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_merge_request_note"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "thread_id", "note_id")
+    changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username")
     free_text: ClassVar[tuple[str, ...]] = ("comment",)
 
     repo_name: RepoName
     merge_request_id: RequestId
-    thread_id: Annotated[Number, Meta(description="Thread of the comment, or 0.")]
-    note_id: Annotated[Number, Meta(description="Identifier of the comment.")]
-    parent_id: Annotated[Number, Meta(description="Comment that this one replies to, or 0.")]
+    thread_id: Annotated[Identifier, Meta(description="Thread of the comment, or 0.")]
+    note_id: Annotated[Identifier, Meta(description="Identifier of the comment.")]
+    parent_id: Annotated[Identifier, Meta(description="Comment that this one replies to, or 0.")]
     author: Annotated[Name, Meta(description="Who wrote it.")]
     author_username: Annotated[Account, Meta(description="Account name of who wrote it.")]
     comment: Annotated[str, Meta(description="Text of the comment.")]
@@ -71,11 +75,12 @@ class MergeRequestNote(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
-    """A reviewer's vote on a merge or pull request; a reviewer can vote several times."""
+    """A reviewer's vote on a merge or pull request. The importer knows a person by the display name."""
 
     table: ClassVar[str] = "data_merge_request_review"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "reviewer_username")
-    has_repetitions: ClassVar[bool] = True
+    key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "reviewer")
+    rule: ClassVar[str] = "a reviewer's newest vote that takes a side counts"
+    folded: ClassVar[tuple[str, ...]] = ("repo_name", "reviewer")
     personal: ClassVar[tuple[str, ...]] = ("reviewer", "reviewer_username")
 
     repo_name: RepoName
@@ -85,21 +90,30 @@ class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
     vote: Annotated[Integer, Meta(description="The vote: above 0 for, below 0 against.")]
     encrypted: Encrypted = "0"
 
+    def one_of(self, later: Self) -> Self:
+        """The later vote, unless it takes no side."""
+        return self if later.vote == NOBODY else later
+
 
 class CommitComment(Row, kw_only=True, forbid_unknown_fields=True):
     """A comment on a commit, or on lines of a merge or pull request."""
 
     table: ClassVar[str] = "data_commit_comment"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "commit_id", "merge_request_id", "thread_id", "note_id")
+    key: ClassVar[tuple[str, ...]] = (
+        *("repo_name", "commit_id", "merge_request_id", "thread_id", "note_id", "parent_id", "author"),
+        *("comment", "file", "line", "end_line", "line_type", "created_date"),
+    )
+    changed: ClassVar[str] = "updated_date"
+    folded: ClassVar[tuple[str, ...]] = ("repo_name", "author")
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username")
     free_text: ClassVar[tuple[str, ...]] = ("comment", "file")
 
     repo_name: RepoName
     commit_id: Annotated[Version, Meta(description="Commit that was commented on.")]
     merge_request_id: Annotated[RequestId, Meta(description="Request that the comment belongs to, or 0.")]
-    thread_id: Annotated[Number, Meta(description="Thread of the comment, or 0.")]
-    note_id: Annotated[Number, Meta(description="Identifier of the comment, or 0.")]
-    parent_id: Annotated[Number, Meta(description="Comment that this one replies to, or 0.")]
+    thread_id: Annotated[Identifier, Meta(description="Thread of the comment, or 0.")]
+    note_id: Annotated[Identifier, Meta(description="Identifier of the comment, or 0.")]
+    parent_id: Annotated[Identifier, Meta(description="Comment that this one replies to, or 0.")]
     author: Annotated[Name, Meta(description="Who wrote it.")]
     author_username: Annotated[Account, Meta(description="Account name of who wrote it.")]
     comment: Annotated[str, Meta(description="Text of the comment.")]
@@ -116,7 +130,8 @@ class VcsEvent(Row, kw_only=True, forbid_unknown_fields=True):
     """A push, or another event of a repository."""
 
     table: ClassVar[str] = "data_vcs_event"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "action", "ref", "date")
+    key: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "action", "kind", "ref", "date", "user")
+    folded: ClassVar[tuple[str, ...]] = ("repo_name", "user")
     personal: ClassVar[tuple[str, ...]] = ("user", "username", "email")
     free_text: ClassVar[tuple[str, ...]] = ("ref",)
 
@@ -136,12 +151,12 @@ class GitHubRepo(Row, kw_only=True, forbid_unknown_fields=True):
     """A repository on GitHub."""
 
     table: ClassVar[str] = "data_github_repo"
-    key: ClassVar[tuple[str, ...]] = ("repo_name",)
+    key: ClassVar[tuple[str, ...]] = ("repo_name", "github_id")
     free_text: ClassVar[tuple[str, ...]] = ("description",)
     snapshot: ClassVar[bool] = True
 
     repo_name: RepoName
-    github_id: Annotated[Number, Meta(description="GitHub's identifier of the repository.")]
+    github_id: Annotated[Identifier, Meta(description="GitHub's identifier of the repository.")]
     description: Annotated[str, Meta(description="What it is for, or 0.")]
     create_time: Annotated[Moment, Meta(description="When it was made.")]
     private: Annotated[Flag, Meta(description="Whether the public can't see it: 1 or 0.")]
@@ -154,12 +169,12 @@ class GitLabRepo(Row, kw_only=True, forbid_unknown_fields=True):
     """A project on GitLab."""
 
     table: ClassVar[str] = "data_gitlab_repo"
-    key: ClassVar[tuple[str, ...]] = ("repo_name",)
+    key: ClassVar[tuple[str, ...]] = ("repo_name", "gitlab_id")
     free_text: ClassVar[tuple[str, ...]] = ("description",)
     snapshot: ClassVar[bool] = True
 
     repo_name: RepoName
-    gitlab_id: Annotated[Number, Meta(description="GitLab's identifier of the project.")]
+    gitlab_id: Annotated[Identifier, Meta(description="GitLab's identifier of the project.")]
     description: Annotated[str, Meta(description="What it is for, or 0.")]
     create_time: Annotated[Moment, Meta(description="When it was made.")]
     archived: Annotated[Flag, Meta(description="Whether it is archived: 1 or 0.")]
@@ -172,11 +187,12 @@ class GitHubIssue(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_github_issue"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "id")
+    changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username", "assignee", "assignee_username", "closed_by")
     free_text: ClassVar[tuple[str, ...]] = ("title", "description")
 
     repo_name: RepoName
-    id: Annotated[Number, Meta(description="Number of the issue.")]
+    id: Annotated[Identifier, Meta(description="Number of the issue.")]
     title: Annotated[str, Meta(description="Title of the issue.")]
     description: Annotated[str, Meta(description="Description of the issue.")]
     status: Annotated[str, Meta(max_length=100, description="State of the issue.")]
@@ -198,12 +214,13 @@ class GitHubIssueNote(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_github_issue_note"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "issue_id", "note_id")
+    changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username")
     free_text: ClassVar[tuple[str, ...]] = ("comment",)
 
     repo_name: RepoName
-    issue_id: Annotated[Number, Meta(description="Number of the issue.")]
-    note_id: Annotated[Number, Meta(description="Identifier of the comment.")]
+    issue_id: Annotated[Identifier, Meta(description="Number of the issue.")]
+    note_id: Annotated[Identifier, Meta(description="Identifier of the comment.")]
     author: Annotated[Account, Meta(description="Account name of who wrote it.")]
     author_username: Annotated[str, Meta(description="Account name of who wrote it.")]
     comment: Annotated[str, Meta(description="Text of the comment.")]

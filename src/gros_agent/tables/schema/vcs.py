@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 from gros_agent.tables.schema.base import (
     Email,
     Encrypted,
+    Identifier,
     Moment,
     MomentOrNone,
     Number,
@@ -26,7 +27,7 @@ class VcsVersion(Row, kw_only=True, forbid_unknown_fields=True):
 
     repo_name: RepoName
     version_id: Version
-    sprint_id: Number
+    sprint_id: Identifier
     message: Annotated[str, Meta(description="Commit message.")]
     type: Annotated[str, Meta(pattern="^(commit|revert|merge)$", description="commit, revert or merge.")]
     developer: Annotated[str, Meta(max_length=500, description="Name of the author.")]
@@ -48,6 +49,7 @@ class ChangePath(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_change_path"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "file")
+    grouped: ClassVar[int] = 2
     free_text: ClassVar[tuple[str, ...]] = ("file",)
 
     repo_name: RepoName

@@ -1,0 +1,74 @@
+"""Finds rows of a table whose key stands before, in eight bytes a row, so that a long history takes little memory.
+
+What is noticed is a hash that comes twice; the rows themselves are compared only then, since the file has them.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from operator import attrgetter
+
+from gros_agent.tables.schema import Row, key_of
+
+_BUCKETS = 16
+"""How many parts of the hashes are sorted one after another: only a sixteenth of them takes memory as a list then."""
+
+
+class Keys:
+    """The hashes of the keys of a table's rows; where keys are grouped, of the groups."""
+
+    def __init__(self, row: type[Row]) -> None:
+        group = row.key[: row.grouped] or row.key
+        self._has_key = bool(row.key)
+        self._hash_of = key_of(row, group)
+        self._members_of = (attrgetter(*group), attrgetter(*row.key[row.grouped :])) if row.grouped else None
+        self._hashes = [array("q") for _ in range(_BUCKETS)]
+        self._repeated = set[int]()
+        self._group: object = None
+        self._members = set[object]()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take note of rows in the order in which they are written."""
+        if not self._has_key:
+            return
+        if self._members_of is None:
+            for row in rows:
+                self._note(row)
+            return
+        group_of, member_of = self._members_of
+        for row in rows:
+            group, member = group_of(row), member_of(row)
+            if group != self._group:
+                self._group, self._members = group, {member}
+                self._note(row)
+            elif member in self._members:
+                self._repeated.add(hash(self._hash_of(row)))
+            else:
+                self._members.add(member)
+
+    def _note(self, row: Row) -> None:
+        number = hash(self._hash_of(row))
+        self._hashes[number % _BUCKETS].append(number)
+
+    def is_among(self, row: Row, hashes: set[int]) -> bool:
+        """Whether the key of a row, or its group, has one of these hashes."""
+        return hash(self._hash_of(row)) in hashes
+
+    def repeated(self, others: Sequence["Keys"] = ()) -> set[int]:
+        """The hashes that come several times, here or in all of these together."""
+        several = (self, *others)
+        within = {number for one in several for number in one.within()}
+        return within.union(*(_twice(bucket) for bucket in zip(*(one.buckets() for one in several), strict=True)))
+
+    def within(self) -> set[int]:
+        """The hashes of groups that have a member twice."""
+        return self._repeated
+
+    def buckets(self) -> Sequence["array[int]"]:
+        """All hashes, by their remainder."""
+        return self._hashes
+
+
+def _twice(several: Iterable["array[int]"]) -> Iterator[int]:
+    numbers = sorted(number for one in several for number in one)
+    return (number for number, following in pairwise(numbers) if number == following)
