@@ -23,7 +23,9 @@ from support import reference
 from support.agent import Agent, Finished, give_secrets, table
 from support.controller import wait_until
 from support.exotic import exotic
+from support.jenkins import Jenkins
 from support.proxy import Fault, Proxy, proxy
+from support.replay import serving
 from support.repository import Repository, linear_history
 from support.servers import git_daemon, git_http
 
@@ -289,6 +291,59 @@ class TestIncrements:
         repository.commit("one", {"a": "1"})
         ready.scrape("--source", f"git={repository.path}", variables={"cleanupRepos": "true"})
         assert list((ready.home / "state" / "repos" / "TEST").iterdir()) == []
+
+
+class TestNames:
+    """The importer compares names of repositories without regard to case, and has their addresses from the list."""
+
+    def test_names_that_differ_in_case(self, ready: Agent, tmp_path: Path) -> None:
+        """Each is a repository of its own, under the same name in each scrape, in the tables and in the list."""
+        made = {name: Repository.make(tmp_path / number / name) for number, name in (("1", "Code"), ("2", "code"))}
+        for name, one in made.items():
+            one.commit(name, {name: "x"})
+        ready.export().mkdir(parents=True)
+        listed = ready.export() / "data_sources.json"
+        rows = [{"type": "git", "name": name, "url": one.url} for name, one in made.items()]
+        listed.write_text(json.dumps(rows))
+        first = ready.scrape()
+        assert first.status == 0, first
+        names = {row["repo_name"] for row in table(ready, "data_vcs_versions")}
+        assert len({name.upper() for name in names}) == len(names) == 2
+        assert "Code" in names
+        assert {row["name"]: row["url"] for row in json.loads(listed.read_text())}["Code"] == made["Code"].url
+        assert {row["name"] for row in json.loads(listed.read_text())} == names
+        second = ready.scrape()
+        assert second.status == 0, second
+        assert not table(ready, "data_vcs_versions")
+        tracker = json.loads((ready.export() / "latest_vcs_versions.json").read_text())
+        assert set(tracker) == names
+
+    def test_sources_of_options_are_on_the_list_of_their_batch(self, ready: Agent, tmp_path: Path) -> None:
+        """And are not collected by themselves in the next scrape."""
+        one, other = (Repository.make(tmp_path / name) for name in ("one", "other"))
+        for repository in (one, other):
+            repository.commit("first", {"a": "1"})
+        ready.export().mkdir(parents=True)
+        listed = ready.export() / "data_sources.json"
+        mine = {"type": "git", "name": "one", "url": one.url}
+        listed.write_text(json.dumps([mine]))
+        assert ready.scrape("--source", f"git:ONE={other.path}").status == 0
+        rows = json.loads(listed.read_text())
+        assert rows[0] == mine
+        assert [row["url"] for row in rows] == [one.url, other.url]
+        names = {row["repo_name"] for row in table(ready, "data_vcs_versions")}
+        assert {row["name"] for row in rows} == names
+        one.commit("second", {"a": "2"})
+        other.commit("second", {"a": "2"})
+        assert ready.scrape().status == 0
+        assert {row["repo_name"] for row in table(ready, "data_vcs_versions")} == {"one"}
+        assert json.loads(listed.read_text()) == [mine]
+
+    def test_no_source_is_version_control(self, ready: Agent) -> None:
+        """The importer fails where the file of commits is missing."""
+        with serving(Jenkins().replay) as replay:
+            assert ready.scrape("--source", f"jenkins={replay.url}").status == 0
+        assert (ready.export() / "data_vcs_versions.json").read_text() == "[]\n"
 
 
 class TestErrors:

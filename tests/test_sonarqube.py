@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import UNSET
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client

@@ -1,6 +1,7 @@
 """What a scrape, a preview and preflight need to reach a project's sources: which there are, and what each is given."""
 
 import hashlib
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -18,8 +19,10 @@ from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry, named_proxies, no_progress
 from gros_agent.sources.capacity import Capacity
 from gros_agent.tables import trackers
-from gros_agent.tables.schema import TABLES, Row
+from gros_agent.tables.schema import TABLES, Row, folded
 from gros_agent.urls import at_host, blocking_pattern, host_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,13 @@ def list_sources(
                 f"project {project}: {count} sources are called {name!r}",
                 "give each a name: --source TYPE:NAME=URL",
             )
-    return found
+    named = entries.distinct(found)
+    for one, other in zip(found, named, strict=True):
+        if one.name != other.name:
+            log.warning(
+                "project %s: there is a source %r but for its case: %s is %r", project, one.name, one.url, other.name
+            )
+    return named
 
 
 def with_configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
@@ -87,7 +96,7 @@ def with_configured(settings: Settings, project: str, listed: Sequence[SourceEnt
     One that is on the list, too, counts as the settings have it: the list has no credentials.
     """
     configured = {entries.same(one.url): one for one in (*definitions(settings, project), *_jenkins(settings, project))}
-    names = Counter(one.name for one in (*listed, *configured.values()))
+    names = Counter(folded(one.name) for one in (*listed, *configured.values()))
     known = [entries.same(one.url) for one in listed]
     has_jenkins = any(one.type == "jenkins" for one in listed)
     return (
@@ -96,7 +105,7 @@ def with_configured(settings: Settings, project: str, listed: Sequence[SourceEnt
             for one, url in zip(listed, known, strict=True)
         ),
         *(
-            replace(one, name=f"{one.name} ({one.type})") if names[one.name] > 1 else one
+            replace(one, name=f"{one.name} ({one.type})") if names[folded(one.name)] > 1 else one
             for url, one in configured.items()
             if url not in known and not (one.type == "jenkins" and has_jenkins)
         ),

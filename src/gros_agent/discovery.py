@@ -51,6 +51,14 @@ class Discovered:
     definitions: tuple[tuple[SourceEntry, Definition], ...] = ()
 
 
+def note_options(settings: Settings, project: str, found: Discovered, options: ScrapeOptions) -> None:
+    """Have the list of sources name those of options, too: the importer has the address of a repository from there."""
+    path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
+    before = source_list.load(path, memory)
+    extra = found.entries[len(found.entries) - len(options.extra) :]
+    source_list.save(before.with_options(extra), before, path, memory)
+
+
 def is_seed(entry: SourceEntry) -> bool:
     """Whether an entry only stands for its environment. Raises :class:`SourceError` for a URL that can't be read."""
     path = split(entry.url).path.strip("/").removesuffix(".git")
@@ -88,10 +96,10 @@ def discover(
     for entry in listed:
         look.at(entry)
     now = now.updated(look.found)
-    if now != before:
-        if keep:
-            source_list.save(now, before, path, memory)
-        listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
+    listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
+    now = now.named(listed)
+    if keep and now != before:
+        source_list.save(now, before, path, memory)
     collected = tuple(entry for entry in listed if look.seed(entry) is None)
     return Discovered(collected, tuple(look.outcomes), tuple(look.defined))
 

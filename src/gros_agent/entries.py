@@ -1,6 +1,7 @@
 """Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -12,9 +13,13 @@ from gros_agent.settings.files import read_text, settle
 from gros_agent.settings.values import Secret
 from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
+from gros_agent.tables.schema import folded
 from gros_agent.urls import split, take_credentials, without_credentials
 
 FILE = "data_sources.json"
+
+ORIGIN, OPTION = "origin", "--source"
+"""Marks an entry that is there since an option of the last scrape named it: the importer has the address from there."""
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -23,10 +28,11 @@ class _Listed(msgspec.Struct):
     type: _Text
     name: _Text
     url: _Text
+    origin: str = ""
 
 
 def read(path: Path) -> tuple[SourceEntry, ...] | None:
-    """Read ``data_sources.json``, or return None if there is none.
+    """Read what ``data_sources.json`` says is to be collected each time, or return None if there is none.
 
     Raises :class:`ConfigurationError` if it is damaged, or an entry lacks its type, name or URL.
     """
@@ -41,7 +47,9 @@ def read(path: Path) -> tuple[SourceEntry, ...] | None:
             f"{path}: the list of sources is damaged: {error}",
             "it is a JSON list of objects with type, name and url; correct it, or save it again in the web interface",
         ) from None
-    return None if listed is None else tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed)
+    if listed is None:
+        return None
+    return tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed if one.origin != OPTION)
 
 
 def has_credentials(path: Path) -> bool:
@@ -110,6 +118,32 @@ def _entry(kind: str, name: str, url: str, folder: Path) -> SourceEntry:
 def same(url: str) -> str:
     """A URL in a form in which those of one repository are alike: without credentials, case and ``.git`` at its end."""
     return without_credentials(url).lower().rstrip("/").removesuffix(".git")
+
+
+def distinct(found: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
+    """The entries, those with another name that have one of an earlier entry but for its case.
+
+    The importer would take both for one repository.
+    """
+    taken: dict[str, str] = {}
+    named = []
+    for entry in found:
+        name = entry.name if folded(entry.name) not in taken else free_name(entry, taken)
+        taken[folded(name)] = entry.type
+        named.append(entry if name == entry.name else replace(entry, name=name))
+    return tuple(named)
+
+
+def free_name(entry: SourceEntry, taken: Mapping[str, str]) -> str:
+    """The name of a source; where another one has that, with its type or with the groups of its repository.
+
+    ``taken`` maps names, :func:`folded`, to types.
+    """
+    path = split(entry.url).path.strip("/").removesuffix(".git").replace("/", "-")
+    typed = f"{entry.name}-{entry.type}"
+    others = (path, typed) if taken.get(folded(entry.name)) == entry.type else (typed, path)
+    numbered = (f"{entry.name}-{number}" for number in range(2, len(taken) + 3))
+    return next(name for name in (entry.name, *others, *numbered) if name and folded(name) not in taken)
 
 
 def is_path(url: str) -> bool:

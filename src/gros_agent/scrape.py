@@ -29,7 +29,7 @@ from gros_agent.collection import (
     tracker_names,
 )
 from gros_agent.description import TRACKERS, describe, encoded, updates
-from gros_agent.discovery import Discovered, discover
+from gros_agent.discovery import Discovered, discover, note_options
 from gros_agent.errors import AgentError, DeliveryError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
@@ -219,6 +219,7 @@ class _Scrape:
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
+            note_options(self._settings, self._project, discovered, self._options)
             self._folder.publish(staging, rows, self._trackers(tasks, done) | self._updates(discovered))
         notes = (*_replaced(replaced), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)

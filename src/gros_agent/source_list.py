@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
 from gros_agent.sources.base import SourceEntry
 from gros_agent.storage import replace_file, storage_errors
-from gros_agent.urls import split
+from gros_agent.tables.schema import folded
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,25 @@ Listed = dict[str, str]
 
 @dataclass(frozen=True)
 class SourceList:
-    """The entries of the list, and name of a finder → addresses that are there because of it."""
+    """The entries of the list, and name of a finder → addresses that are there because of it.
+
+    ``once`` are those of the options of one scrape, which the next one does not collect by itself.
+    """
 
     listed: Sequence[Listed]
     remembered: Mapping[str, Sequence[str]]
+    once: Sequence[Listed] = ()
+
+    def named(self, found: Sequence[SourceEntry]) -> "SourceList":
+        """The list with the names under which its sources are collected: ``found`` begins with them, in its order."""
+        listed = [{**one, "name": entry.name} for one, entry in zip(self.listed, found, strict=False)]
+        return replace(self, listed=listed)
+
+    def with_options(self, extra: Sequence[SourceEntry]) -> "SourceList":
+        """The list with these sources of options in place of those of the last scrape."""
+        known = {(one["name"], entries.same(one["url"])) for one in self.listed}
+        once = [one.listed() for one in extra if (one.name, entries.same(one.url)) not in known]
+        return replace(self, once=[{**one, entries.ORIGIN: entries.OPTION} for one in once])
 
     def updated(self, found: Mapping[str, Sequence[SourceEntry]]) -> "SourceList":
         """The list after some have looked: name of the finder → all that it found. Others keep what they found."""
@@ -54,11 +69,13 @@ class SourceList:
         for one in (one for sources in found.values() for one in sources):
             if entries.same(one.url) not in known | new:
                 log.info("found a source of type %s: %s", one.type, one.url)
-                kept.append({"type": one.type, "name": _free_name(one, kept), "url": one.url})
+                taken = {folded(listed["name"]): listed["type"] for listed in kept}
+                kept.append({"type": one.type, "name": entries.free_name(one, taken), "url": one.url})
                 new.add(entries.same(one.url))
         remembered = {name: list(urls) for name, urls in self.remembered.items()}
         remembered |= {name: sorted(urls & (ours | new)) for name, urls in there.items()}
-        return SourceList(kept, {name: urls for name, urls in remembered.items() if urls or name in found})
+        known_finders = {name: urls for name, urls in remembered.items() if urls or name in found}
+        return replace(self, listed=kept, remembered=known_finders)
 
     def without_seeds(self, but: str) -> "SourceList":
         """The list without what the configuration web interface writes, and without what was found by that.
@@ -70,26 +87,18 @@ class SourceList:
             log.info("%s is off the list of sources: the definition counts in its place", one["url"])
         kept = [one for one in self.listed if one not in theirs]
         others: dict[str, list[SourceEntry]] = {name: [] for name in self.remembered if not name.startswith(but)}
-        return SourceList(kept, self.remembered).updated(others)
+        return replace(self, listed=kept).updated(others)
 
 
 def _stands_for_others(listed: Listed) -> bool:
     return listed["name"].startswith(DUMMY)
 
 
-def _free_name(entry: SourceEntry, listed: Sequence[Listed]) -> str:
-    """The name of a source; where another one has that, with its type or with the groups of its repository."""
-    taken = {one["name"]: one["type"] for one in listed}
-    path = split(entry.url).path.strip("/").removesuffix(".git").replace("/", "-")
-    typed = f"{entry.name}-{entry.type}"
-    others = (path, typed) if taken.get(entry.name) == entry.type else (typed, path)
-    numbered = (f"{entry.name}-{number}" for number in range(2, len(taken) + 3))
-    return next(name for name in (entry.name, *others, *numbered) if name and name not in taken)
-
-
 def load(path: Path, memory: Path) -> SourceList:
     """Read the list, which must be whole, and what is remembered of it. Raises :class:`ConfigurationError`."""
-    return SourceList(msgspec.json.decode(read_text(path, "the list of sources") or "[]"), remembered(memory))
+    rows: list[Listed] = msgspec.json.decode(read_text(path, "the list of sources") or "[]")
+    once = [one for one in rows if one.get(entries.ORIGIN) == entries.OPTION]
+    return SourceList([one for one in rows if one not in once], remembered(memory), once)
 
 
 def remembered(memory: Path) -> dict[str, list[str]]:
@@ -104,8 +113,10 @@ def remembered(memory: Path) -> dict[str, list[str]]:
 def save(new: SourceList, old: SourceList, path: Path, memory: Path) -> None:
     """Write what changed. Raises :class:`AgentError` where it can't be written."""
     with storage_errors(path.parent):
-        if list(new.listed) != list(old.listed):
+        rows = [*new.listed, *new.once]
+        if rows != [*old.listed, *old.once]:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps(new.listed, ensure_ascii=False).encode(), 0o644)
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(memory, json.dumps(new.remembered, indent=2).encode() + b"\n")
+            replace_file(path, json.dumps(rows).encode(), 0o644)
+        if new.remembered != old.remembered:
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(memory, json.dumps(new.remembered, indent=2).encode() + b"\n")
