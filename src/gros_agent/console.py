@@ -122,7 +122,7 @@ def print_report(report: Report) -> None:
 
 
 def _items(outcome: Outcome) -> str:
-    if outcome.status or not outcome.tables:
+    if outcome.error or not outcome.tables:
         return "-"
     if outcome.expected is None or outcome.expected == outcome.items:
         return str(outcome.items)
@@ -133,6 +133,9 @@ def _outcome(outcome: Outcome) -> Text:
     if outcome.error:
         text = Text(f"failed: {outcome.error}", style="red")
         return text.append(f"\n{outcome.hint}" if outcome.hint else "", style="default")
+    if outcome.missing:
+        text = Text("\n".join(("partly; not collected:", *outcome.missing)), style="red")
+        return text.append("".join(f"\n{note}" for note in outcome.notes), style="default")
     return Text("\n".join(("done", *outcome.notes)), style="yellow" if outcome.notes else "green")
 
 

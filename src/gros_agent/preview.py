@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from gros_agent import positions
 from gros_agent.collection import (
     ScrapeOptions,
     all_parts,
@@ -78,7 +79,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     found = discovered.entries
     pseudonymiser, notes = example_of(settings, project, options)
     parts = all_parts(settings, found)
-    positions = read_trackers(settings.home.export / project, parts)
+    known = positions.in_utc(settings, project, read_trackers(settings.home.export / project, parts))
     about: Sequence[type[Row]] = (Project, SourceId) if discovered.definitions else (Project,)
     tables = {row.table: _table(row, pseudonymiser) for row in (*tables_of(parts), *about)}
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
@@ -88,7 +89,7 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
 
         documents = read_documents(settings.home.export / project, parts)
-        look = _Look(settings, project, options, positions, documents, tables, pseudonymiser, progress)
+        look = _Look(settings, project, options, known, documents, tables, pseudonymiser, progress)
         outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
         look.project_itself(discovered)
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)

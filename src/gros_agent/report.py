@@ -10,7 +10,10 @@ from gros_agent.sources.base import Collected, Part, SourceEntry
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one source: its new items, the rows of each table, and what has to be said about it."""
+    """What became of one source: its new items, the rows of each table, and what has to be said about it.
+
+    What is ``missing`` was not collected, while the rest of the source was.
+    """
 
     source: str
     kind: str
@@ -19,6 +22,7 @@ class Outcome:
     tables: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     error: str = ""
     hint: str = ""
     status: ExitStatus = ExitStatus.DONE
@@ -54,6 +58,8 @@ def collected_outcome(part: Part, collected: Collected, tables: Mapping[str, int
         tables={row.table: tables[row.table] for row in source.tables},
         seconds=seconds,
         notes=collected.notes,
+        missing=collected.missing,
+        status=ExitStatus.PARTLY if collected.missing else ExitStatus.DONE,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gros_agent import capabilities, parallel
+from gros_agent import capabilities, parallel, positions
 from gros_agent.collection import (
     ScrapeOptions,
     check_key,
@@ -193,7 +193,7 @@ class _Scrape:
             _take_trackers(self._settings, self._project, self._folder, names)
         pseudonymiser = pseudonymiser_of(self._settings, self._project, self._options)
         self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._settings, self._project)
-        self._positions = read_trackers(self._folder.path, parts)
+        self._positions = positions.in_utc(self._settings, self._project, read_trackers(self._folder.path, parts))
         self._documents = read_documents(self._folder.path, parts)
 
         def work(task: tuple[int, Part | SourceEntry]) -> _Collected:
@@ -207,11 +207,11 @@ class _Scrape:
                 list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: self._host(task[1]), per_lane=PER_HOST
             )
             outcomes = (*_without_repetitions(discovered.outcomes, done), *(one.outcome for one in done))
-            if all(one.outcome.status for one in done):
+            if all(one.writer is None for one in done):
                 nothing = ("nothing was collected, so nothing was changed",)
                 return Report(project=self._project, outcomes=outcomes, notes=nothing)
             collected = {
-                task: not one.outcome.status for task, one in zip(tasks, done, strict=True) if isinstance(task, Part)
+                task: one.writer is not None for task, one in zip(tasks, done, strict=True) if isinstance(task, Part)
             }
             described, about, counts = self._described(discovered, collected, staging, pseudonymiser)
             written = [*(one.writer for one in done if one.writer), described]
@@ -220,7 +220,9 @@ class _Scrape:
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
             note_options(self._settings, self._project, discovered, self._options)
-            self._folder.publish(staging, rows, self._trackers(tasks, done) | self._updates(discovered))
+            updates = self._trackers(tasks, done) | self._updates(discovered)
+            positions.note(self._settings, self._project, self._positions)
+            self._folder.publish(staging, rows, updates)
         notes = (*_replaced(replaced), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
@@ -264,18 +266,18 @@ class _Scrape:
                     self._positions[tracker][_key(tracker, task.entry)] = one.position
             for name, content in one.documents.items():
                 documents[name] = trackers.merged(documents[name], content)
-        positions = {
+        encoded = {
             name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
             for name, content in self._positions.items()
         }
         # a line of text is of agents before this one: it is read, and stays as it is
         written = {name: content for name, content in documents.items() if trackers.TEXT not in content and content}
-        return positions | {name: trackers.encode_document(content) for name, content in written.items()}
+        return encoded | {name: trackers.encode_document(content) for name, content in written.items()}
 
     def _collect(self, part: Part, folder: Path, pseudonymiser: Pseudonymiser) -> _Collected:
         source, name, start = part.source, part.entry.name, time.monotonic()
-        positions, documents = self._positions.get(source.tracker, {}), self._documents
-        since = None if self._options.full else trackers.position(positions, _key(source.tracker, part.entry))
+        known, documents = self._positions.get(source.tracker, {}), self._documents
+        since = None if self._options.full else trackers.position(known, _key(source.tracker, part.entry))
         with storage_errors(folder):
             folder.mkdir()
         with Writer(folder, source.tables, whole_numbers=self._whole_numbers) as writer:
@@ -294,6 +296,8 @@ class _Scrape:
             writer.close()
         for note in collected.notes:
             log.info("project %s: source %s: %s", self._project, name, note)
+        for missing in collected.missing:
+            log.error("project %s: source %s: not collected: %s", self._project, name, missing)
         counts = {table: file.count for table, file in writer.tables.items()}
         outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
         words = "project %s: source %s: %d new items, %d rows in %.1f s"

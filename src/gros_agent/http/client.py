@@ -27,7 +27,8 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from gros_agent import __version__
 from gros_agent.errors import SourceError
-from gros_agent.http.faults import TRANSIENT, Explain, is_lasting, refused, unreachable
+from gros_agent.http import repair
+from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern, take_credentials, without_password
@@ -54,11 +55,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What was asked for, and what else the answer said. Names of headers are read in any case."""
+    """What was asked for, and what else the answer said. Names of headers are read in any case.
+
+    ``request`` is what was answered: a page may have become smaller.
+    """
 
     value: T
     status: int
     headers: Mapping[str, str]
+    request: "Request"
 
 
 class _Again(Exception):  # noqa: N818 (no error yet: another try may succeed)
@@ -80,7 +85,8 @@ class _NoAuthentication(AuthBase):
 class Request:
     """What to ask: ``content`` goes as JSON. One that must not be repeated is sent ``once``.
 
-    ``budget`` names what the request counts against at its host.
+    ``budget`` names what the request counts against at its host. Where a server can't answer it, ``smaller`` gives a
+    request for a part of it.
     """
 
     method: str
@@ -90,6 +96,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     budget: str = ""
     once: bool = False
+    smaller: "Callable[[Request], Request] | None" = None
 
 
 @dataclass
@@ -197,12 +204,19 @@ class _Call:
                 words = unreachable(wrapped, self._shown)
                 if is_lasting(wrapped):
                     raise words from None
+                if isinstance(wrapped, requests.Timeout):
+                    self._ask_for_less()
                 raise _Again(words) from None
         self._check(answer, content)
         if answer.status_code == HTTPStatus.NOT_MODIFIED or kind is type(None):
             nothing: Any = None
-            return Answer(nothing, answer.status_code, answer.headers)
-        return Answer(self._decoded(answer, content, kind), answer.status_code, answer.headers)
+            return Answer(nothing, answer.status_code, answer.headers, self._request)
+        return Answer(self._decoded(answer, content, kind), answer.status_code, answer.headers, self._request)
+
+    def _ask_for_less(self) -> None:
+        """Have the next try ask for a part, where that can be: the whole may be too much for the server."""
+        if self._request.smaller is not None:
+            self._request = self._request.smaller(self._request)
 
     def _ask(self, address: str, query: Mapping[str, str] | None) -> tuple[requests.Response, bytes]:
         client = self._client
@@ -243,8 +257,10 @@ class _Call:
             wait = wait or exhausted or min(SECONDARY_LIMIT, longest)
         elif status == HTTPStatus.TOO_MANY_REQUESTS:
             wait = wait or exhausted
-        elif status not in TRANSIENT:
+        elif not is_transient(status):
             raise error
+        if is_server_fault(status):
+            self._ask_for_less()
         if wait is not None:
             if wait > longest:
                 raise SourceError(f"{error.message}; the server asks to wait {wait:.0f} s", "try again later")
@@ -253,8 +269,8 @@ class _Call:
 
     def _decoded(self, answer: requests.Response, content: bytes, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(content, type=kind)
-        except msgspec.ValidationError as error:
+            return repair.decoded(content, kind)
+        except (msgspec.ValidationError, RecursionError) as error:
             raise SourceError(
                 f"the answer of {self._shown} makes no sense: {error}", "check the address and the system's version"
             ) from None

@@ -23,17 +23,17 @@ _HINTS: Mapping[int, str] = {
     HTTPStatus.TOO_MANY_REQUESTS: "try again later",
     HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: "it is blocked for legal reasons: take it off the list of sources",
 }
-TRANSIENT = frozenset(
-    (
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    )
-)
-"""Statuses after which another try may succeed."""
+_TRANSIENT = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
+
+
+def is_server_fault(status: int) -> bool:
+    """Whether a status says that the server, or a proxy before it, is at fault; proxies have numbers of their own."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def is_transient(status: int) -> bool:
+    """Whether another try may succeed after a status."""
+    return is_server_fault(status) or status in _TRANSIENT
 
 
 class HttpError(SourceError):

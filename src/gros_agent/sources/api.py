@@ -1,15 +1,17 @@
 """What every source that asks an API shares: a client for its host, and moments as APIs tell them."""
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from requests.auth import AuthBase
 
 from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
-from gros_agent.http.faults import Explain
+from gros_agent.http.faults import Explain, HttpError
 from gros_agent.http.traffic import Traffic, server_time
 from gros_agent.moments import local_time
 from gros_agent.settings.model import Host
@@ -23,7 +25,14 @@ LONGEST_WAIT = 3700.0
 """Seconds: budgets are filled again each hour."""
 _LAG = timedelta(seconds=2)
 """How long an answer may lack what has just been changed."""
-_FORMAT = "%Y-%m-%d %H:%M:%S"
+FORMAT = "%Y-%m-%d %H:%M:%S"
+"""The form of positions in the trackers of existing installations, which has no time zone; ours are in UTC."""
+_REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
+_FIRST_YEAR = 1970
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+T = TypeVar("T")
 
 
 def client(
@@ -89,12 +98,37 @@ def repository_path(url: str, host: Host) -> str:
     return path.removeprefix(f"{strip}/") if strip else path
 
 
+class Refused:
+    """Lists that a system refuses, or has switched off, while it gives the rest.
+
+    A ``missing`` one may have something; one that the system itself says is switched off is a note.
+    """
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+        self.notes: list[str] = []
+
+    def unless(self, what: str, blocks: Iterator[T], *, is_off: bool = False, hint: str = "") -> Iterator[T]:
+        """What there is of a list: all, or what came before it was refused. Other errors are raised."""
+        try:
+            yield from blocks
+        except HttpError as error:
+            if error.code not in _REFUSALS:
+                raise
+            if is_off:
+                self.notes.append(f"{what} are switched off there")
+            else:
+                words = f"{what}, which are refused or switched off there: {error.message}"
+                self.missing.append(f"{words}; {hint or error.hint}")
+
+
 class Since:
     """Where a collection goes on, and where the next one will.
 
-    ``position`` is a tracker's text: local time, to the second; None means from the start. The next position is the
-    newest moment that was seen, but never later than the first answer: what changed while the lists were gone through
-    may have been missed. Nor is it of the last seconds before that, as an answer may lack what changes as it is made.
+    ``position`` is a tracker's text: a moment in UTC, to the second; None means from the start. The next position is
+    the newest moment that was seen, but never later than the first answer: what changed while the lists were gone
+    through may have been missed. Nor is it of the last seconds before that, as an answer may lack what changes as it
+    is made.
     """
 
     def __init__(self, position: str | None) -> None:
@@ -114,6 +148,8 @@ class Since:
     def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
         """Note a moment that was seen, and when its answer was given."""
         self.began(headers)
+        if moment.year < _FIRST_YEAR:
+            return  # it stands for none, or is a mistake: there is nothing to go on from
         self._newest = whole(moment) if self._newest is None else max(self._newest, whole(moment))
 
     def next(self) -> str | None:
@@ -121,7 +157,7 @@ class Since:
         if self._newest is None:
             return self.position
         newest = min(self._newest, self._limit)
-        return self.position if self.moment is not None and newest <= self.moment else text(newest)
+        return self.position if self.moment is not None and newest <= self.moment else f"{newest:{FORMAT}}"
 
     def utc(self) -> str | None:
         """The position as APIs take it: ISO 8601 in UTC; None for the start."""
@@ -129,9 +165,15 @@ class Since:
 
 
 def whole(moment: datetime) -> datetime:
-    """A moment to the second, in UTC; one without a zone is in UTC."""
+    """A moment to the second, in UTC; one without a zone is in UTC.
+
+    One that UTC has no year for is its first or last.
+    """
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).replace(microsecond=0)
+    try:
+        return aware.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        return (_LAST if moment.year > 1 else _FIRST).replace(microsecond=0)
 
 
 def text(moment: datetime) -> str:
@@ -141,7 +183,7 @@ def text(moment: datetime) -> str:
 
 def _parsed(position: str) -> datetime:
     try:
-        return datetime.strptime(position.strip()[:19], _FORMAT).astimezone()
+        return datetime.strptime(position.strip()[:19], FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise SourceError(
             f"the tracker says {position!r}, which is no moment",

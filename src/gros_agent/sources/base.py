@@ -83,12 +83,14 @@ class Context:
 class Collected:
     """How a collection ended: the new position for the tracker (None: as before), and what the outcome must name.
 
-    ``notes`` are things that the reader of the tables has to know; ``expected`` is the number of items that the
-    system said there are; ``documents`` is what is new in the source's further trackers, by file.
+    ``notes`` are things that the reader of the tables has to know; ``missing`` is what the system has and did not give,
+    while all else was collected; ``expected`` is the number of items that the system said there are; ``documents`` is
+    what is new in the source's further trackers, by file.
     """
 
     position: str | None
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     expected: int | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from gros_agent.errors import SourceError
 from gros_agent.settings.model import Host, Settings
 from gros_agent.settings.values import Secret
 from gros_agent.sources import transport
@@ -89,7 +88,7 @@ class BigBoat:
     def statuses(self) -> list[BigBoatStatus]:
         """Measure. Raises :class:`SourceError`."""
         items = self._client.get(self._call, list[_Item])
-        return [_status(item, self.url) for item in items]
+        return [status for item in items if (status := _status(item, self.url))]
 
 
 def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBoat | None:
@@ -111,14 +110,14 @@ def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBo
     )
 
 
-def _status(item: _Item, url: str) -> BigBoatStatus:
+def _status(item: _Item, url: str) -> BigBoatStatus | None:
+    """A measurement as it is sent on; None, and a warning, for one whose moment can't be told."""
     try:
         moment = datetime.fromisoformat(item.last_check.ISO)
         checked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise SourceError(
-            f"{url}: {item.name!r} was checked at {item.last_check.ISO!r}, which is no moment", "is it BigBoat 5?"
-        ) from None
+        log.warning("%s: %r was checked at %r, which is no moment: left out", url, item.name, item.last_check.ISO)
+        return None
     details = item.details if isinstance(item.details, Mapping) else {}
     if len(item.name) > NAME_LENGTH:
         log.warning("%s: the name %r is shortened to %d characters", url, item.name, NAME_LENGTH)

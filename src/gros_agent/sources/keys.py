@@ -23,7 +23,11 @@ class _Key(msgspec.Struct):
 
 def publish(client: WebClient, url: str, title: str, line: str, *, dry_run: bool) -> str:
     """Add a key, remove others of its title after that, and say in words what was done. Raises :class:`SourceError`."""
-    keys = [one for page in pages(client, url, list[_Key], {"per_page": "100"}, by_link) for one in page.value]
+    keys = [
+        one
+        for page in pages(client, url, list[_Key], {"per_page": "100"}, by_link, size="per_page", page="page")
+        for one in page.value
+    ]
     if any(one.key.split()[:2] == line.split()[:2] for one in keys):
         return "there already"
     old = [one for one in keys if one.title == title]

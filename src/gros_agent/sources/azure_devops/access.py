@@ -65,12 +65,12 @@ class Api:
 
         def following(answer: Answer[Listed[T]], asked: Query) -> Query | None:
             found = len(answer.value.value)
-            if found < min(PAGE, SURE):
+            if found < min(int(asked["$top"]), SURE):
                 return None
             return {**asked, "$skip": str(int(asked["$skip"]) + found)}
 
         first = {**(query or {}), "$top": str(PAGE), "$skip": "0", "api-version": self.version}
-        for answer in pages(self.client, url, Listed[kind], first, following):  # type: ignore[valid-type]
+        for answer in pages(self.client, url, Listed[kind], first, following, size="$top"):  # type: ignore[valid-type]
             found = answer.value.value
             if answer.value.count not in {None, len(found)}:
                 raise SourceError(

@@ -80,6 +80,12 @@ class PullRequest(Shape, kw_only=True):
     last_merge_target_commit: Commit | None = None
 
 
+class Described(Shape, kw_only=True):
+    """The description of one pull request."""
+
+    description: str | None = None
+
+
 class Comment(Shape, kw_only=True):
     """A comment of a thread. One that was deleted has no text."""
 

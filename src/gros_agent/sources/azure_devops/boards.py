@@ -1,12 +1,10 @@
 """Collects the boards of a project: teams with their members and sprints as they are, and versions of work items."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer
-from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages
 from gros_agent.sources.api import Since
 from gros_agent.sources.azure_devops import fields
@@ -38,11 +36,6 @@ class Boards:
         self._since = since
         self._progress = progress
         self._developers: set[tuple[str, str]] = set()
-
-    def read(self) -> Iterator[Sequence[Row]]:
-        """Yield all rows of the boards. Each person comes once."""
-        yield from self.teams()
-        yield from self.work_items()
 
     def teams(self) -> Iterator[Sequence[Row]]:
         """Teams, their members and their sprints."""
@@ -106,20 +99,12 @@ class Boards:
         start = self._since.utc()
         first = {**query, "startDateTime": start} if start else query
 
-        def following(answer: Answer[Revisions], _asked: Query) -> Query | None:
+        def following(answer: Answer[Revisions], asked: Query) -> Query | None:
             if answer.value.is_last_batch:
                 return None
-            return {**query, **_next(answer.value, url)}
+            return {**query, "$maxPageSize": asked["$maxPageSize"], **_next(answer.value, url)}
 
-        try:
-            yield from pages(self._api.client, url, Revisions, first, following)
-        except HttpError as error:
-            if error.code != HTTPStatus.NOT_FOUND:
-                raise
-            raise SourceError(
-                f"{url} is not there: the server can't tell the history of work items",
-                "TFS 2015 Update 2 and newer can; if it is one, let the password's user see the work items",
-            ) from None
+        yield from pages(self._api.client, url, Revisions, first, following, size="$maxPageSize")
 
     def _new_developers(self, people: Sequence[tuple[str, str]]) -> list[TfsDeveloper]:
         new = [one for one in dict.fromkeys(people) if one not in self._developers]

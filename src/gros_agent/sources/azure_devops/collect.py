@@ -4,10 +4,12 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from gros_agent import parallel
-from gros_agent.sources.api import Since
+from gros_agent.sources.api import Refused, Since, whole
 from gros_agent.sources.azure_devops import access
-from gros_agent.sources.azure_devops.answers import Listed, PullRequest, Push, Thread
+from gros_agent.sources.azure_devops.answers import Described, Listed, PullRequest, Push, Thread
 from gros_agent.sources.azure_devops.boards import Boards
 from gros_agent.sources.azure_devops.rows import Rows, activity, written
 from gros_agent.sources.base import Collected, Context
@@ -17,6 +19,10 @@ AT_ONCE = 6
 """Pull requests whose threads are asked for at the same time."""
 OPEN_TO_COMMENTS = timedelta(days=14)
 """How long after its end a pull request is still looked at for new comments."""
+WORK_ITEMS = "TFS 2015 Update 2 and newer have their history; let the password's user see the work items"
+"""What to do where the history of work items is refused."""
+LISTED_DESCRIPTION = 400
+"""How many characters of a description the list of pull requests has: of a longer one, the beginning."""
 THREADS = "3.0"
 """The oldest version that has the threads of a pull request."""
 
@@ -26,13 +32,23 @@ Blocks = Iterator[Sequence[Row]]
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
     """Yield what changed since a position. Raises :class:`SourceError`."""
     since = _SharedSince(position)
-    one = _Collection(context, since)
-    pulls = one.pulls()
+    one, refused = _Collection(context, since), Refused()
+    pulls = list(refused.unless("pull requests", one.pulls()))
     boards = Boards(one.api, context.entry.name, since, context.progress)
     streams = [one.requests(pulls[number::AT_ONCE]) for number in range(min(AT_ONCE, len(pulls)))]
-    yield from parallel.merged([*streams, one.pushes(), boards.read()])
+    others = [
+        refused.unless("pushes", one.pushes()),
+        refused.unless("teams", boards.teams()),
+        refused.unless("work items", boards.work_items(), hint=WORK_ITEMS),
+    ]
+    yield from parallel.merged([*(refused.unless("comments of pull requests", one) for one in streams), *others])
+    missing = tuple(refused.missing)
     return Collected(
-        position=since.next(), notes=tuple(one.notes()), expected=len(pulls) if since.moment is None else None
+        # what was refused is asked for again, from where it was refused
+        position=position if missing else since.next(),
+        notes=(*refused.notes, *one.notes()),
+        missing=missing,
+        expected=len(pulls) if since.moment is None and not missing else None,
     )
 
 
@@ -61,21 +77,22 @@ class _Collection:
         self._without_refs = 0
         since.began(self.api.headers)
 
-    def pulls(self) -> list[PullRequest]:
-        """The pull requests that may have something new."""
+    def pulls(self) -> Iterator[PullRequest]:
+        """Yield the pull requests that may have something new."""
         url = f"{self.api.git}/pullrequests"
         query = {"searchCriteria.status": "all", "status": "all"}
-        found: list[PullRequest] = []
         for pulls, headers in self.api.pages(url, PullRequest, lambda pull: pull.pull_request_id, query):
             for pull in pulls:
                 self._since.saw(pull.closed_date or pull.creation_date, headers)
-            found += [pull for pull in pulls if self._may_have_new(pull)]
-        self._total = len(found)
-        return found
+            found = [pull for pull in pulls if self._may_have_new(pull)]
+            self._total += len(found)
+            yield from found
 
     def _may_have_new(self, pull: PullRequest) -> bool:
         end = pull.closed_date
-        return end is None or self._since.is_new(end + OPEN_TO_COMMENTS, pull.creation_date)
+        if end is None or self._since.moment is None:
+            return True
+        return self._since.is_new(pull.creation_date) or whole(end) > self._since.moment - OPEN_TO_COMMENTS
 
     def requests(self, pulls: Sequence[PullRequest]) -> Blocks:
         """Pull requests with their reviews and comments."""
@@ -83,12 +100,19 @@ class _Collection:
             threads = self._threads(pull)
             updated = activity(pull, threads)
             if self._since.is_new(updated, pull.creation_date):
-                yield [self._rows.request(pull, updated)]
+                yield [self._rows.request(self._whole(pull), updated)]
                 yield list(self._rows.reviews(pull))
                 yield from self._comments(pull, threads)
             with self._lock:
                 self._done += 1
                 self._progress("pull requests", self._done, self._total)
+
+    def _whole(self, pull: PullRequest) -> PullRequest:
+        """A pull request with all of its description, of which the list has the first 400 characters alone."""
+        if len(pull.description or "") < LISTED_DESCRIPTION:
+            return pull
+        found = self.api.ask(f"{self.api.git}/pullRequests/{pull.pull_request_id}", Described).value
+        return replace(pull, description=found.description or pull.description)
 
     def _threads(self, pull: PullRequest) -> list[Thread]:
         if self.api.version < THREADS:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from gros_agent.sources.api import text
+from gros_agent.sources.api import text, whole
 from gros_agent.sources.azure_devops.answers import Comment, Identity, PullRequest, Push, Thread, ThreadContext
 from gros_agent.tables.schema import (
     NOBODY,
@@ -48,7 +48,7 @@ def activity(pull: PullRequest, threads: list[Thread]) -> datetime:
     moments = [pull.closed_date or pull.creation_date]
     for thread in threads:
         moments += [thread.last_updated_date, *(one.last_updated_date for one in thread.comments or ())]
-    return max(moments, key=lambda moment: moment.timestamp())
+    return max(moments, key=whole)
 
 
 class Rows:

@@ -1,18 +1,20 @@
 """Collects a repository: the newest pull requests and issues first, back to where the last collection ended."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from gros_agent import parallel
 from gros_agent.errors import SourceError
-from gros_agent.sources.api import Since
+from gros_agent.sources.api import Refused, Since
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.github import access, queries
 from gros_agent.sources.github.comments import CommitComments
+from gros_agent.sources.github.graphql import Data, QueryRefused
 from gros_agent.sources.github.queries import Comment, Connection, First, Issue, LineComment, PullRequest, Review
 from gros_agent.sources.github.rows import Rows, moments, submitted
 from gros_agent.tables.schema import Row
 
+_WORDS = {"pullRequests": "pull requests", "issues": "issues"}
 _LOOK = 10
 """Pull requests and issues of the first page, where most of them are known already."""
 
@@ -24,18 +26,25 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     """Yield what changed since a position. Raises :class:`SourceError`."""
     since = Since(position)
     one = _Collection(context, since)
-    first = one.first()
-    known = first.repository
-    streams = [one.pulls(known.pull_requests), one.issues(known.issues)]
+    known = one.first().repository
+    streams: list[Blocks] = []
+    if known.pull_requests is not None:
+        streams.append(one.pulls(known.pull_requests))
+    if known.issues is not None:
+        streams.append(one.issues(known.issues))
     on_commits = CommitComments(one.repository, context.folder / "commit_comments.json", position)
     if known.commit_comments.total_count:
-        streams.append(one.commit_comments(on_commits))
+        streams.append(one.refused.unless("comments on commits", one.commit_comments(on_commits)))
     yield [one.rows.repository(known)]
     yield from parallel.merged(streams)
-    following = since.next()
-    if known.commit_comments.total_count:
+    missing = tuple(one.refused.missing)
+    # what was refused is asked for again, from where it was refused
+    following = position if missing else since.next()
+    if known.commit_comments.total_count and not missing:
         on_commits.keep(following)
-    return Collected(position=following, notes=tuple(one.notes()), expected=one.expected(known))
+    return Collected(
+        position=following, notes=tuple(one.notes()), missing=missing, expected=None if missing else one.expected()
+    )
 
 
 class _Collection:
@@ -45,6 +54,7 @@ class _Collection:
         self.rows = Rows(context.entry.name, frozenset(bot.strip() for bot in bots if bot.strip()))
         self._progress = context.progress
         self._since = since
+        self.refused = Refused()
         self._where = {"owner": self.repository.owner, "name": self.repository.name}
         self._asked = 0
         self._seen = {"pull requests": 0, "issues": 0}
@@ -52,19 +62,28 @@ class _Collection:
 
     def first(self) -> First:
         """Ask for the repository and the newest of it, and note the newest moments before anything else is asked."""
-        size = queries.PAGE if self._since.moment is None else _LOOK
-        variables = {**self._where, "size": size, "since": self._since.utc()}
-        answer = self.repository.graphql.ask(queries.FIRST, variables, First)
+        answer = self._first({})
         self._since.began(answer.headers)
         known = answer.data.repository
-        for connection in (known.pull_requests, known.issues):
-            for item in connection.nodes[:1]:
+        for what, connection in (("pull requests", known.pull_requests), ("issues", known.issues)):
+            for item in connection.nodes[:1] if connection else ():
                 self._since.saw(item.updated_at, answer.headers)
-        self._totals = {
-            "pull requests": known.pull_requests.total_count or 0,
-            "issues": known.issues.total_count or 0,
-        }
+            self._totals[what] = (connection and connection.total_count) or 0
         return answer.data
+
+    def _first(self, left_out: Mapping[str, bool]) -> Data[First]:
+        """Ask the first query; again without a list that the token may not read, which is missing then."""
+        size = queries.PAGE if self._since.moment is None else _LOOK
+        variables = {**self._where, "size": size, "since": self._since.utc(), **left_out}
+        try:
+            return self.repository.graphql.ask(queries.FIRST, variables, First)
+        except QueryRefused as error:
+            new = {**left_out, **{queries.LISTS[name]: False for name in error.lists if name in queries.LISTS}}
+            if len(new) in {len(left_out), len(queries.LISTS)}:
+                raise
+            for name in (name for name in error.lists if name in _WORDS):
+                self.refused.missing.append(f"{_WORDS[name]}: {error.message}; {error.hint}")
+            return self._first(new)
 
     def pulls(self, page: Connection[PullRequest]) -> Blocks:
         """Pull requests with their reviews and comments, and as the issues that they are, too."""
@@ -170,11 +189,11 @@ class _Collection:
             cursors.add(cursor)
             page = following(cursor)
 
-    def expected(self, known: queries.Known) -> int | None:
+    def expected(self) -> int | None:
         """How many issues and pull requests there were when it began, where all of them are collected."""
         if self._since.moment is not None:
             return None
-        return (known.pull_requests.total_count or 0) + (known.issues.total_count or 0)
+        return sum(self._totals.values())
 
     def notes(self) -> Iterator[str]:
         """What the reader of the tables has to know."""

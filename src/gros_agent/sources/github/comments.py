@@ -12,7 +12,7 @@ import msgspec
 
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request
-from gros_agent.http.paging import by_link, pages
+from gros_agent.http.paging import by_link, pages, smaller_page
 from gros_agent.settings.files import read_text
 from gros_agent.sources.github.access import Repository
 from gros_agent.sources.github.queries import Actor
@@ -75,17 +75,19 @@ class CommitComments:
         url, client = f"{self._repository.path}/comments", self._repository.client
         query = {"per_page": str(_PAGE)}
         first: Answer[list[OnCommit]] | None = client.ask_if_changed(
-            Request("GET", url, query, budget="rest"), list[OnCommit], self._known()
+            Request("GET", url, query, budget="rest", smaller=smaller_page("per_page", "page")),
+            list[OnCommit],
+            self._known(),
         )
         if first is None:
             self._tag = self._known()
             return
-        following = by_link(first, query)
+        following = by_link(first, first.request.query or query)
         # the tag is that of the first page, which says nothing of others
         self._tag = first.headers.get("ETag", "") if following is None else ""
         yield first.value, first.headers
         if following is not None:
-            for page in pages(client, url, list[OnCommit], following, by_link):
+            for page in pages(client, url, list[OnCommit], following, by_link, size="per_page", page="page"):
                 yield page.value, page.headers
 
     def keep(self, position: str | None) -> None:

@@ -4,21 +4,28 @@ A query that GitHub can't answer within ten seconds is ended by it; a smaller pa
 See https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api.
 """
 
+import contextlib
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from gros_agent.errors import SourceError
-from gros_agent.http.client import Answer, Request, WebClient
+from gros_agent.http.client import SECONDARY_LIMIT, Answer, Request, WebClient
+from gros_agent.http.traffic import asked_wait, exhausted_wait, server_time
 
 log = logging.getLogger(__name__)
 
-TRIES = 5
-SMALLEST = 5
-"""Items of the smallest page that is tried."""
+TRIES = 6
+BACKOFF = 0.5
+SMALL = 25
+"""Items of a page below which its next size is a quarter of it."""
+BUDGET = "graphql"
 _NEW_ID, _OLD_ID = "fullDatabaseId", "databaseId"
 _TOO_MUCH = (
     "timeout",
@@ -27,6 +34,8 @@ _TOO_MUCH = (
     "resource limits",
     "couldn't respond to your request in time",
 )
+_FORBIDDEN = frozenset({"FORBIDDEN", "INSUFFICIENT_SCOPES"})
+_TOO_MUCH_TYPES = frozenset({"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE"})
 
 T = TypeVar("T")
 
@@ -37,9 +46,9 @@ class _Fault(msgspec.Struct):
     path: list[str | int] | None = None
 
 
-class _Budget(msgspec.Struct):
-    cost: int
-    remaining: int
+class _Budget(msgspec.Struct, rename="camel"):
+    cost: int = 0
+    reset_at: datetime | None = None
 
 
 class _Costs(msgspec.Struct, rename="camel"):
@@ -49,6 +58,14 @@ class _Costs(msgspec.Struct, rename="camel"):
 class _Reply(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
     errors: list[_Fault] = []
+
+
+class QueryRefused(SourceError):  # noqa: N818 (what happened to a query)
+    """A query that was refused. ``lists`` are the fields of the repository that the credentials may not read."""
+
+    def __init__(self, message: str, hint: str, lists: Sequence[str]) -> None:
+        super().__init__(message, hint)
+        self.lists = lists
 
 
 @dataclass(frozen=True)
@@ -65,30 +82,59 @@ class GraphQL:
     def __init__(self, client: WebClient, url: str) -> None:
         self._client, self._url = client, url
         self._identifier = _NEW_ID
+        self._sizes: dict[str, int] = {}
         self.cost = 0
         self.asked = 0
 
     def ask(self, query: str, variables: Mapping[str, Any], kind: type[T]) -> Data[T]:
         """Send a query, and return its data as some type.
 
-        A variable ``size`` becomes smaller with each try. Raises :class:`SourceError`; nothing is returned where a
-        part is missing.
+        A variable ``size`` becomes smaller while the server can't answer, and grows again with each answer. Where
+        the answer says that a limit is reached, the query waits until that ends. Raises :class:`SourceError`; nothing
+        is returned where a part is missing.
         """
-        size = variables.get("size")
-        for number in range(TRIES):
-            smaller = {"size": max(SMALLEST, size >> number)} if size else {}
-            text = query.replace(_NEW_ID, self._identifier)
-            content = {"query": text, "variables": {**variables, **smaller}}
-            answer = self._client.ask(Request("POST", self._url, content=content, budget="graphql"), _Reply)
+        request = self._request(query, variables)
+        for number in range(1, TRIES + 1):
+            answer = self._client.ask(request, _Reply)
             self.asked += 1
-            if not answer.value.errors:
+            request, errors = answer.request, answer.value.errors
+            if not errors:
+                self._sizes[query] = 2 * _size(request)  # the next page may be lighter
                 return Data(self._data(answer, kind), answer.headers)
-            if self._is_older(answer.value.errors):
+            if self._is_older(errors):
                 self._identifier = _OLD_ID
-            elif not _may_work_again(answer.value.errors):
+                request = self._request(query, variables)
+            elif any(map(_is_limit, errors)):
+                self._wait(answer)
+            elif all(map(_is_too_much, errors)):
+                if number < TRIES:
+                    time.sleep(random.uniform(0.5, 1.5) * BACKOFF * number)  # noqa: S311 (jitter, no secret)
+                request = _smaller(request)
+            else:
                 break
-            log.info("%s: %s; trying again", self._url, answer.value.errors[0].message)
+            log.info("%s: %s; trying again", self._url, errors[0].message)
         raise _refusal(self._url, answer.value.errors)
+
+    def _request(self, query: str, variables: Mapping[str, Any]) -> Request:
+        size = variables.get("size")
+        sized = {**variables, "size": min(size, self._sizes.get(query) or size)} if size else variables
+        content = {"query": query.replace(_NEW_ID, self._identifier), "variables": sized}
+        return Request("POST", self._url, content=content, budget=BUDGET, smaller=_smaller)
+
+    def _wait(self, answer: Answer[_Reply]) -> None:
+        """Let no query begin before the limit ends that an answer tells of. Raises :class:`SourceError`."""
+        told = _Costs()
+        with contextlib.suppress(msgspec.MsgspecError):  # what came instead of data
+            told = msgspec.json.decode(answer.value.data, type=_Costs)
+        reset = told.rate_limit and told.rate_limit.reset_at
+        left = max(0.0, (reset - server_time(answer.headers)).total_seconds()) + 1 if reset else None
+        waits = (asked_wait(answer.headers), exhausted_wait(answer.headers), left)
+        wait = next((one for one in waits if one is not None), SECONDARY_LIMIT)
+        longest = self._client.longest_wait
+        if wait > longest:
+            first = _refusal(self._url, answer.value.errors)
+            raise SourceError(f"{first.message}; the server asks to wait {wait:.0f} s", "try again later")
+        self._client.traffic.hold(BUDGET, wait)
 
     def _data(self, answer: Answer[_Reply], kind: type[T]) -> T:
         content = answer.value.data
@@ -107,19 +153,47 @@ class GraphQL:
         return self._identifier == _NEW_ID and any(f"'{_NEW_ID}'" in error.message for error in errors)
 
 
-def _may_work_again(errors: Iterable[_Fault]) -> bool:
-    return all(
-        error.type in {"RATE_LIMITED", "RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE"}
-        or any(words in error.message.lower() for words in _TOO_MUCH)
-        for error in errors
-    )
+def _is_limit(error: _Fault) -> bool:
+    """Whether the answer to a query is that there were too many: the next one may begin when that is over."""
+    return error.type == "RATE_LIMITED" or "rate limit" in error.message.lower()
 
 
-def _refusal(url: str, errors: list[_Fault]) -> SourceError:
+def _is_too_much(error: _Fault) -> bool:
+    """Whether a query was too much for the server at this moment, or as it is."""
+    return error.type in _TOO_MUCH_TYPES or any(words in error.message.lower() for words in _TOO_MUCH)
+
+
+def _size(request: Request) -> int:
+    content: Any = request.content
+    size: int = content["variables"].get("size") or 0
+    return size
+
+
+def _smaller(request: Request) -> Request:
+    """A query for half of its items, then for a quarter of those, down to one."""
+    size, content = _size(request), request.content
+    if size <= 1 or not isinstance(content, dict):
+        return request
+    less = max(1, size // (2 if size > SMALL else 4))
+    return replace(request, content={**content, "variables": {**content["variables"], "size": less}})
+
+
+def _refusal(url: str, errors: list[_Fault]) -> QueryRefused:
+    words = _words(url, errors)
+    paths = [[str(one) for one in error.path or ()] for error in errors]
+    if not all(
+        error.type in _FORBIDDEN and path[:1] == ["repository"] and path[1:]
+        for error, path in zip(errors, paths, strict=True)
+    ):
+        return QueryRefused(words.message, words.hint, ())
+    return QueryRefused(words.message, words.hint, tuple(dict.fromkeys(path[1] for path in paths)))
+
+
+def _words(url: str, errors: list[_Fault]) -> SourceError:
     first = errors[0]
     message = f"{url} refuses a query: {first.message}"
     if first.type == "NOT_FOUND":
         return SourceError(message, "check the address; it may have moved, or be private and hidden from this token")
-    if first.type in {"FORBIDDEN", "INSUFFICIENT_SCOPES"} or "sso" in first.message.lower():
+    if first.type in _FORBIDDEN or "sso" in first.message.lower():
         return SourceError(message, "the token may not do this: widen its scopes, or authorise it for the organisation")
     return SourceError(message, "try again later; check the system's version")

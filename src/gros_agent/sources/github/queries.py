@@ -37,16 +37,23 @@ _COMMON = f"""id number title body createdAt updatedAt closedAt author {_ACTOR}
 _PULL = f"""{_COMMON} pullState: state headRefName baseRefName mergedBy {_ACTOR}
   reviews(first: {REVIEWS}) {{ {_REVIEWS} }}"""
 _ISSUE = f"{_COMMON} issueState: state"
-_PULLS = f"pullRequests(first: $size, after: $pulls, {_ORDER}) {{ totalCount {_PAGE} nodes {{ {_PULL} }} }}"
-_ISSUES = f"""issues(first: $size, after: $issues, filterBy: {{ since: $since }}, {_ORDER}) {{
-  totalCount {_PAGE} nodes {{ {_ISSUE} }} }}"""
+_PULLS_OF = f"pullRequests(first: $size, after: $pulls, {_ORDER})"
+_PULLS_ARE = f"{{ totalCount {_PAGE} nodes {{ {_PULL} }} }}"
+_PULLS = f"{_PULLS_OF} {_PULLS_ARE}"
+_ISSUES_OF = f"issues(first: $size, after: $issues, filterBy: {{ since: $since }}, {_ORDER})"
+_ISSUES_ARE = f"{{ totalCount {_PAGE} nodes {{ {_ISSUE} }} }}"
+_ISSUES = f"{_ISSUES_OF} {_ISSUES_ARE}"
 _BUDGET = "rateLimit { cost remaining resetAt }"
 
+LISTS = {"pullRequests": "hasPulls", "issues": "hasIssues"}
+"""Lists of the first query that a token may not be allowed to read, and the variable that leaves each out."""
 FIRST = f"""query First(
-  $owner: String!, $name: String!, $size: Int!, $pulls: String, $issues: String, $since: DateTime) {{
+  $owner: String!, $name: String!, $size: Int!, $pulls: String, $issues: String, $since: DateTime,
+  $hasPulls: Boolean = true, $hasIssues: Boolean = true) {{
   repository(owner: $owner, name: $name) {{
     databaseId description createdAt isPrivate isFork stargazerCount watchers {{ totalCount }}
-    commitComments {{ totalCount }} {_PULLS} {_ISSUES} }} {_BUDGET} }}"""
+    commitComments {{ totalCount }} {_PULLS_OF} @include(if: $hasPulls) {_PULLS_ARE}
+    {_ISSUES_OF} @include(if: $hasIssues) {_ISSUES_ARE} }} {_BUDGET} }}"""
 PULLS = f"""query Pulls($owner: String!, $name: String!, $size: Int!, $pulls: String) {{
   repository(owner: $owner, name: $name) {{ {_PULLS} }} {_BUDGET} }}"""
 ISSUES = f"""query Issues(
@@ -202,7 +209,7 @@ class PullRequest(Issue, kw_only=True):
 
 
 class Known(Shape, kw_only=True):
-    """A repository, and its newest pull requests and issues."""
+    """A repository, and its newest pull requests and issues, unless they are left out."""
 
     database_id: int
     description: str | None
@@ -212,8 +219,8 @@ class Known(Shape, kw_only=True):
     stargazer_count: int
     watchers: Count
     commit_comments: Count
-    pull_requests: Connection[PullRequest]
-    issues: Connection[Issue]
+    pull_requests: Connection[PullRequest] | None = None
+    issues: Connection[Issue] | None = None
 
 
 class First(Shape):

@@ -43,7 +43,7 @@ class Reached:
         """A list of the project, every page of it. Raises :class:`SourceError`."""
         asked = {"per_page": PAGE, **(query or {})}
         found: list[T] = []
-        for page in pages(self.client, f"{self.url}{path}", list[kind], asked, by_link):  # type: ignore[valid-type]
+        for page in pages(self.client, f"{self.url}{path}", list[kind], asked, by_link, size="per_page", page="page"):  # type: ignore[valid-type]
             found += page.value
         return found
 

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from gros_agent import parallel
 from gros_agent.http.client import Request as Ask
 from gros_agent.http.paging import by_link, pages
+from gros_agent.sources import api
 from gros_agent.sources.api import Since
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.gitlab import access
@@ -31,29 +32,38 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     """Yield what changed since a position. Raises :class:`SourceError`."""
     since = Since(position)
     one = _Collection(context, since)
-    yield [one.repository()]
-    streams = [one.requests(), one.pushes.read()]
+    project = one.project()
+    yield [one.rows.repository(project)]
+    refused, is_off = api.Refused(), not project.has_merge_requests
+    streams = [
+        refused.unless("merge requests", one.requests(), is_off=is_off),
+        refused.unless("pushes", one.pushes.read()),
+    ]
     if context.host.is_on("has_commit_comments"):
-        streams.append(one.commit_comments())
+        streams.append(refused.unless("comments on commits", one.commit_comments()))
     yield from parallel.merged(streams)
-    return Collected(position=since.next(), notes=tuple(one.notes()), expected=one.total)
+    missing = tuple(refused.missing)
+    # what was refused is asked for again, from where it was refused
+    following = position if missing else since.next()
+    notes = (*refused.notes, *one.notes())
+    return Collected(position=following, notes=notes, missing=missing, expected=one.total)
 
 
 class _Collection:
     def __init__(self, context: Context, since: Since) -> None:
         self._project = access.resolve(context)
-        self._rows = Rows(context.entry.name)
+        self.rows = Rows(context.entry.name)
         self._progress = context.progress
         self._since = since
         self._seen = 0
         self.total: int | None = None
-        self.pushes = Pushes(self._project, self._rows, since)
+        self.pushes = Pushes(self._project, self.rows, since)
 
-    def repository(self) -> Row:
+    def project(self) -> Project:
         """Ask for the project before anything else: the moment of its answer bounds the next position."""
         answer = self._project.client.ask(Ask("GET", self._project.url), Project)
         self._since.began(answer.headers)
-        return self._rows.repository(answer.value)
+        return answer.value
 
     def requests(self) -> Blocks:
         """Merge requests with their discussions and approvals.
@@ -66,14 +76,14 @@ class _Collection:
             query["updated_after"] = after
         seen: set[int] = set()
         url = f"{self._project.url}/merge_requests"
-        for page in pages(self._project.client, url, list[Request], query, by_link):
+        for page in pages(self._project.client, url, list[Request], query, by_link, size="per_page", page="page"):
             if self.total is None and self._since.moment is None and page.headers.get("X-Total", "").isdecimal():
                 self.total = int(page.headers["X-Total"])
             new = [one for one in page.value if self._since.is_new(one.updated_at) and one.id not in seen]
             seen.update(one.id for one in new)
             for one in new:
                 self._since.saw(one.updated_at, page.headers)
-            yield [self._rows.request(one) for one in new]
+            yield [self.rows.request(one) for one in new]
             for request, discussions in zip(new, parallel.mapped(self._discussions, new), strict=True):
                 yield from self._notes(request, discussions)
                 yield self._approvals(request, discussions)
@@ -90,9 +100,9 @@ class _Collection:
             for number, note in enumerate(discussion.notes)
             if self._since.is_new(note.updated_at, note.created_at)
         ]
-        yield [self._rows.note(note, request.id, parent) for note, parent in notes if note.position is None]
+        yield [self.rows.note(note, request.id, parent) for note, parent in notes if note.position is None]
         yield [
-            self._rows.line_note(note, note.position, request.id, parent)
+            self.rows.line_note(note, note.position, request.id, parent)
             for note, parent in notes
             if note.position is not None
         ]
@@ -113,7 +123,7 @@ class _Collection:
         users: list[User] = [note.author for note in given.values() if note.author]
         if found is not None:
             users = [one.user for one in found.approved_by]
-        return [self._rows.approval(user, request.id) for user in users if user.username in new]
+        return [self.rows.approval(user, request.id) for user in users if user.username in new]
 
     def commit_comments(self) -> Blocks:
         """Comments on the commits that are new: a request for each of them, which is why the host has to ask for it."""
@@ -124,7 +134,7 @@ class _Collection:
             return self._project.whole(f"/repository/commits/{commit}/comments", CommitNote)
 
         for commit, found in zip(commits, parallel.mapped(comments, commits), strict=True):
-            yield [self._rows.commit_comment(one, commit) for one in found if self._since.is_new(one.created_at)]
+            yield [self.rows.commit_comment(one, commit) for one in found if self._since.is_new(one.created_at)]
 
     def notes(self) -> Iterator[str]:
         """What the reader of the tables has to know."""
@@ -132,5 +142,10 @@ class _Collection:
             yield KEPT
         if self.pushes.unknown:
             yield f"of {self.pushes.unknown} pushes only the last commit is known: the others are gone"
+        if self.pushes.bulk:
+            yield (
+                f"{self.pushes.bulk} pushes of {self.pushes.bulk_refs} branches and tags have no rows: "
+                "GitLab notes only how many there were"
+            )
         if self.total is not None and self.total != self._seen:
             yield f"{self._seen} of {self.total} merge requests: others came, changed or went meanwhile"

@@ -39,7 +39,7 @@ def repositories(context: Context) -> Iterator[SourceEntry]:
 
 
 def _listed(client: WebClient, url: str, query: Mapping[str, str]) -> Iterator[SourceEntry]:
-    for page in pages(client, url, list[Listed], query, by_link):
+    for page in pages(client, url, list[Listed], query, by_link, size="per_page", page="page"):
         for one in page.value:
             yield SourceEntry("gitlab", one.name, one.http_url_to_repo.removesuffix(".git"))
 

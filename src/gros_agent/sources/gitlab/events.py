@@ -22,11 +22,15 @@ KEPT = "GitLab keeps pushes for three years: older ones are not in the tables"
 
 
 class Pushes:
-    """The pushes to a project since a moment."""
+    """The pushes to a project since a moment.
+
+    Of ``unknown`` ones commits are gone; ``bulk`` ones moved ``bulk_refs`` branches and tags that GitLab does not name.
+    """
 
     def __init__(self, project: Reached, rows: Rows, since: Since) -> None:
         self._project, self._rows, self._since = project, rows, since
         self.unknown = 0
+        self.bulk = self.bulk_refs = 0
 
     def read(self) -> Iterator[Sequence[Row]]:
         """Yield them page by page, the newest first. Raises :class:`SourceError`."""
@@ -35,7 +39,15 @@ class Pushes:
             # a date, which the list begins after; its days may be those of another time zone
             query["after"] = f"{self._since.moment - timedelta(days=2):%Y-%m-%d}"
         seen: set[tuple[object, ...]] = set()
-        for page in pages(self._project.client, f"{self._project.url}/events", list[Event], query, by_link):
+        for page in pages(
+            self._project.client,
+            f"{self._project.url}/events",
+            list[Event],
+            query,
+            by_link,
+            size="per_page",
+            page="page",
+        ):
             events = []
             for event in page.value:
                 # a push meanwhile moves the list on, and events of the page before come again
@@ -53,6 +65,11 @@ class Pushes:
         if push is None:
             return []
         first, last = push.commit_from, push.commit_to
+        if first is None and last is None:
+            # a push of more branches or tags than are noted one by one, three by default: only their number is known
+            self.bulk += 1
+            self.bulk_refs += push.ref_count or 1
+            return []
         if first is None or last is None or push.ref_type == "tag":
             one = last or first
             return [one] if one else []

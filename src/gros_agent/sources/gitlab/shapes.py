@@ -21,6 +21,13 @@ class Project(msgspec.Struct):
     archived: bool = False
     avatar_url: str | None = None
     star_count: int = 0
+    merge_requests_enabled: bool = True
+    merge_requests_access_level: str = ""
+
+    @property
+    def has_merge_requests(self) -> bool:
+        """Whether merge requests are switched on; a project without them answers 403 for their list."""
+        return self.merge_requests_enabled and self.merge_requests_access_level != "disabled"
 
 
 class Request(msgspec.Struct):
@@ -106,6 +113,7 @@ class Push(msgspec.Struct):
     ref: str | None = None
     commit_from: str | None = None
     commit_to: str | None = None
+    ref_count: int | None = None
 
 
 class Event(msgspec.Struct):

@@ -18,6 +18,7 @@ from gros_agent.sources.sonarqube.shapes import (
     Components,
     Definition,
     Definitions,
+    Paging,
     Shown,
     Status,
     Validation,
@@ -90,10 +91,11 @@ class Reached:
 
     def components(self) -> Iterator[Components]:
         """The projects that the URL names, page by page, up to :data:`LIMIT`. Raises :class:`SourceError`."""
-        url, size = f"{self.place.base}/api/components/search_projects", LISTED
-        query = {"f": "analysisDate", "ps": str(size), "p": "1", **self.organization}
-        for answer in pages(self.client, url, Components, query, _next_components):
-            _check_page(url, len(answer.value.components), answer.value.paging.total, answer.value.paging.page_index)
+        url = f"{self.place.base}/api/components/search_projects"
+        query = {"f": "analysisDate", "ps": str(LISTED), "p": "1", **self.organization}
+        for answer in pages(self.client, url, Components, query, _next_components, size="ps", page="p"):
+            size = int((answer.request.query or query)["ps"])
+            _check_page(url, len(answer.value.components), answer.value.paging, size)
             yield answer.value
 
     def component(self) -> Component:
@@ -105,23 +107,25 @@ class Reached:
     def definitions(self) -> Iterator[Definition]:
         """The metrics that the server knows. Raises :class:`SourceError`."""
         url = f"{self.place.base}/api/metrics/search"
-        for answer in pages(self.client, url, Definitions, {"ps": str(LISTED), "p": "1"}, _next_definitions):
+        query = {"ps": str(LISTED), "p": "1"}
+        for answer in pages(self.client, url, Definitions, query, _next_definitions, size="ps", page="p"):
             yield from answer.value.metrics
 
 
 def _next_components(answer: Answer[Components], query: Query) -> Query | None:
-    asked = int(query["p"]) * LISTED
+    asked = int(query["p"]) * int(query["ps"])
     return {**query, "p": str(int(query["p"]) + 1)} if asked < min(answer.value.paging.total, LIMIT) else None
 
 
 def _next_definitions(answer: Answer[Definitions], query: Query) -> Query | None:
-    asked = int(query["p"]) * LISTED
+    asked = int(query["p"]) * int(query["ps"])
     return {**query, "p": str(int(query["p"]) + 1)} if answer.value.metrics and asked < answer.value.total else None
 
 
-def _check_page(url: str, count: int, total: int, number: int) -> None:
+def _check_page(url: str, count: int, paging: Paging, size: int) -> None:
     """Raise :class:`SourceError` for a page with less on it than there is."""
-    expected = min(LISTED, total - (number - 1) * LISTED)
+    number = paging.page_index
+    expected = min(size, paging.total - (number - 1) * size)
     if count < expected:
         raise SourceError(
             f"{url}: page {number} has {count} projects where {expected} were announced",

@@ -1,0 +1,45 @@
+"""Reads JSON of systems that are not exact: texts that are no Unicode, and moments that no calendar has.
+
+One such value in one comment would lose all that its page has. What can't be read is replaced, and only where an answer
+can't be read as it is.
+"""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_ESCAPE = re.compile(
+    rb"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_REPLACEMENT = rb"\ufffd"
+_MOMENT = re.compile(rb'"[+-]?(?P<year>[0-9]{4,9})-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,16}(?:Z|[+-][0-9]{2}:?[0-9]{2})?"')
+_FIRST, _LAST = b'"1000-01-01T00:00:00Z"', b'"9999-12-31T23:59:59Z"'
+"""The bounds of what the tables can hold."""
+
+
+def decoded(content: bytes, kind: type[T]) -> T:
+    """JSON as some type. Raises :class:`msgspec.DecodeError`, or RecursionError for what is nested too deeply."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        repaired = _MOMENT.sub(_bounded, _unicode(content))
+        if repaired == content:
+            raise
+        return msgspec.json.decode(repaired, type=kind)
+
+
+def _unicode(content: bytes) -> bytes:
+    """JSON without bytes that are no UTF-8, and without halves of surrogate pairs."""
+    valid = content.decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda found: _REPLACEMENT if found["half"] else found[0], valid)
+
+
+def _bounded(found: re.Match[bytes]) -> bytes:
+    year = int(found["year"])
+    if not year:
+        return _FIRST
+    return found[0] if len(found["year"]) == len("YYYY") else _LAST
