@@ -488,9 +488,11 @@ class TestVersions:
 
     def test_no_history_of_work_items(self, azure: AzureDevOps, tmp_path: Path) -> None:
         azure.replay.strikes["work items"] = Strike(lambda _asked, _honest: (404, {}, b"{}"))
-        with pytest.raises(SourceError, match="can't tell the history of work items") as caught:
-            collect(context(azure, tmp_path))
-        assert "TFS 2015 Update 2" in caught.value.hint
+        rows, collected = collect(context(azure, tmp_path))
+        assert len(rows[MergeRequest]) == 4
+        assert collected.position is None, "the next collection asks for all of them again"
+        (missing,) = collected.missing
+        assert "TFS 2015 Update 2" in missing
 
 
 @pytest.mark.parametrize(
@@ -510,6 +512,13 @@ class TestVersions:
 @pytest.mark.parametrize("route", ["repository", "pulls"])
 def test_refusals(azure: AzureDevOps, tmp_path: Path, route: str, answer: Any, words: str) -> None:
     azure.replay.strikes[route] = Strike(lambda _asked, _honest: answer)
+    if route == "pulls" and answer[0] in {403, 404}:
+        rows, collected = collect(context(azure, tmp_path))
+        assert rows[TfsWorkItem]
+        assert not rows[MergeRequest]
+        assert [one.partition(",")[0] for one in collected.missing] == ["pull requests"]
+        assert words in collected.missing[0]
+        return
     with pytest.raises(SourceError) as caught:
         collect(context(azure, tmp_path))
     assert words in caught.value.hint
@@ -637,6 +646,17 @@ def test_budget(azure: AzureDevOps, tmp_path: Path) -> None:
     assert len(collect(context(azure, tmp_path))[0][MergeRequest]) == 4
     assert strike.struck == 1
     assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("length", [399, 400, 615])
+def test_descriptions_are_whole(azure: AzureDevOps, tmp_path: Path, length: int) -> None:
+    """The list has their first 400 characters; whoever has as many is asked for by itself."""
+    pull = azure.data["pulls"][0]
+    pull["description"] = "x" * length
+    rows, _ = collect(context(azure, tmp_path))
+    (found,) = (row for row in rows[MergeRequest] if row.id == str(pull["pullRequestId"]))
+    assert len(found.description) == length
+    assert azure.replay.counts()["pull"] == (length >= 400)
 
 
 def test_check(azure: AzureDevOps, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from referencing import Registry, Resource
 
 from gros_agent import dashboard
 from gros_agent.controller.client import ControllerClient
-from gros_agent.errors import SourceError
 from gros_agent.settings.load import load
 from gros_agent.sources import bigboat, sources
 from gros_agent.sources.bigboat import BigBoat
@@ -121,13 +120,16 @@ def test_values(content: Any, value: Any) -> None:
 )
 def test_moments(told: str, checked: str) -> None:
     item = bigboat._Item("x", bigboat._LastCheck(told), is_ok=True)
-    assert bigboat._status(item, "").checked_time == checked
+    found = bigboat._status(item, "")
+    assert found
+    assert found.checked_time == checked
 
 
 @pytest.mark.parametrize("told", ["", "yesterday", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00"])
-def test_no_moment(told: str) -> None:
-    with pytest.raises(SourceError, match="which is no moment"):
-        bigboat._status(bigboat._Item("x", bigboat._LastCheck(told), is_ok=True), "")
+def test_no_moment(told: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out, and said so; the others are sent."""
+    assert bigboat._status(bigboat._Item("x", bigboat._LastCheck(told), is_ok=True), "") is None
+    assert "which is no moment: left out" in caplog.text
 
 
 def test_credentials_in_the_address(board: Web) -> None:

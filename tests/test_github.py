@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -324,23 +325,64 @@ class TestLimits:
 
     def test_query_limit(self, github: GitHub, tmp_path: Path) -> None:
         """GraphQL tells of its limits with status 200."""
-        words = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
+        words = json.dumps({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}).encode()
+        asked: list[float] = []
+
+        def limited(_asked: Any, honest: Any) -> Any:
+            asked.append(time.monotonic())
+            return (200, {"Retry-After": "1"}, words) if len(asked) < 3 else honest
+
+        github.replay.strikes["First"] = Strike(limited)
+        assert len(collect(context(github, tmp_path))[0][MergeRequest]) == 49
+        assert [later - one >= 1 for one, later in pairwise(asked)] == [True, True], "each waits until the limit ends"
+
+    def test_query_limit_that_ends_late(self, github: GitHub, tmp_path: Path) -> None:
+        words = json.dumps({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}).encode()
+        github.replay.strikes["First"] = Strike(lambda _asked, _honest: (200, {"Retry-After": "7200"}, words))
+        with pytest.raises(SourceError, match="asks to wait 7200 s"):
+            collect(context(github, tmp_path))
+        assert github.replay.counts()["First"] == 1
+
+    def test_query_limit_without_an_end(self, github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A minute, as GitHub's documentation asks for; here a tenth of a second."""
+        monkeypatch.setattr(http_client, "SECONDARY_LIMIT", 0.1)
+        words = {"errors": [{"message": "You have exceeded a secondary rate limit"}]}
         github.replay.strikes["First"] = _once(lambda _asked, _honest: (200, {}, json.dumps(words).encode()))
         assert len(collect(context(github, tmp_path))[0][MergeRequest]) == 49
 
-    def test_too_much_at_once(self, github: GitHub, tmp_path: Path) -> None:
-        """A query that takes GitHub too long is asked again for smaller pages."""
+    @pytest.mark.parametrize("code", [200, 502, 504])
+    def test_too_much_at_once(self, github: GitHub, tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A query that takes GitHub too long is asked again for smaller pages, whatever status says so."""
+        monkeypatch.setattr(http_client, "BACKOFF", 0.01)
         sizes: list[int] = []
 
         def slow(asked: Any, honest: Any) -> Any:
             sizes.append(asked.json["variables"]["size"])
             words = "Something went wrong while executing your query. This may be the result of a timeout."
-            fault: Any = 200, {}, json.dumps({"data": None, "errors": [{"message": words}]}).encode()
+            fault: Any = code, {}, json.dumps({"data": None, "errors": [{"message": words}]}).encode()
             return fault if sizes[-1] > 12 else honest
 
         github.replay.strikes["First"] = Strike(slow)
         assert len(collect(context(github, tmp_path))[0][MergeRequest]) == 49
-        assert sizes == [50, 25, 12]
+        assert sizes == [50, 25, 6]
+
+    @pytest.mark.parametrize(("name", "words"), [("issues", "issues"), ("pullRequests", "pull requests")])
+    def test_a_list_that_the_token_may_not_read(self, github: GitHub, tmp_path: Path, name: str, words: str) -> None:
+        """The rest is collected, and the outcome says what is missing."""
+
+        def forbidden(asked: Any, honest: Any) -> Any:
+            if asked.json["variables"].get({"issues": "hasIssues", "pullRequests": "hasPulls"}[name], True):
+                error = {"type": "FORBIDDEN", "path": ["repository", name], "message": "Resource not accessible"}
+                return 200, {}, json.dumps({"data": {"repository": None}, "errors": [error]}).encode()
+            return honest
+
+        github.replay.strikes["First"] = Strike(forbidden)
+        rows, collected = collect(context(github, tmp_path))
+        assert len(rows[GitHubRepo]) == 1
+        assert bool(rows[MergeRequest]) == (name == "issues")
+        assert rows[GitHubIssue]
+        assert [one.partition(":")[0] for one in collected.missing] == [words]
+        assert collected.position is None, "the next collection asks for all of it again"
 
 
 @pytest.mark.parametrize(

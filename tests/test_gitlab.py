@@ -280,11 +280,45 @@ def test_odd_values(gitlab: GitLab, tmp_path: Path) -> None:
     [(401, "check gitlab_token"), (403, "it needs the scope read_api"), (404, "hidden from this token")],
 )
 def test_refusals(gitlab: GitLab, tmp_path: Path, code: int, words: str) -> None:
-    gitlab.replay.strikes["merge requests"] = Strike(lambda _asked, _honest: (code, {}, b"{}"))
+    gitlab.replay.strikes["project"] = Strike(lambda _asked, _honest: (code, {}, b"{}"))
     with pytest.raises(SourceError) as caught:
         collect(context(gitlab, tmp_path))
     assert words in caught.value.hint
-    assert gitlab.replay.counts()["merge requests"] == 1
+    assert gitlab.replay.counts()["project"] == 1
+
+
+FEATURE_OFF = [
+    {"merge_requests_enabled": False, "merge_requests_access_level": "disabled"},
+    {"merge_requests_access_level": "disabled"},
+    {"merge_requests_enabled": False},
+]
+
+
+@pytest.mark.parametrize("told", [*FEATURE_OFF, {}])
+@pytest.mark.parametrize("code", [403, 404])
+def test_merge_requests_that_are_switched_off(gitlab: GitLab, tmp_path: Path, told: Any, code: int) -> None:
+    """The rest is collected. Where the project does not say that they are off, some may be missing."""
+    gitlab.data["project"] |= told
+    gitlab.replay.strikes["merge requests"] = Strike(lambda _asked, _honest: (code, {}, b"{}"))
+    rows, collected = collect(context(gitlab, tmp_path))
+    assert len(rows[GitLabRepo]) == 1
+    assert rows[VcsEvent]
+    assert not rows[MergeRequest]
+    if told:
+        assert "merge requests are switched off there" in collected.notes
+        assert collected.position
+        assert not collected.missing
+    else:
+        assert [one.partition(",")[0] for one in collected.missing] == ["merge requests"]
+        assert collected.position is None, "the next collection asks for all of them again"
+
+
+def test_a_push_of_many_branches(gitlab: GitLab, tmp_path: Path) -> None:
+    """GitLab notes the branches of a push one by one up to three, by default; of others it knows the number."""
+    gitlab.push_many("2023-01-01T01:01:01Z", 7)
+    rows, collected = collect(context(gitlab, tmp_path))
+    assert not [row for row in rows[VcsEvent] if row.date.startswith("2023")]
+    assert any(note.startswith("1 pushes of 7 branches and tags have no rows") for note in collected.notes)
 
 
 def test_check(gitlab: GitLab, tmp_path: Path) -> None:

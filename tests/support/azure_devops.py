@@ -69,7 +69,8 @@ class AzureDevOps:
         sprints = f"{root}/{project}/([^/]+)/_apis/work/teamsettings/iterations"
         self.route("neighbours", f"(?:{git}|{root}/_apis/git)/repositories", lambda _: self.listed(self.neighbours))
         self.route("repository", one, lambda _: json_answer(known))
-        self.route("pulls", f"{one}/pullrequests", lambda asked: self.paged(asked, self.data["pulls"]))
+        self.route("pulls", f"{one}/pullrequests", lambda asked: self.paged(asked, self.listed_pulls()))
+        self.route("pull", rf"{one}/pullRequests/(\d+)", self.one_pull)
         self.route("threads", rf"{one}/pullRequests/(\d+)/threads", self.threads)
         self.route("pushes", f"{one}/pushes", self.pushes)
         self.route("teams", teams, lambda asked: self.paged(asked, self.data["teams"]))
@@ -89,6 +90,14 @@ class AzureDevOps:
         known = self.data["repository"]
         names = (quote(one, safe="") for one in (known["project"]["name"], "_git", known["name"]))
         return f"{self.replay.url}/{quote(self.collection)}/{'/'.join(names)}"
+
+    def listed_pulls(self) -> list[Item]:
+        """Pull requests as their list has them: of a description the first 400 characters."""
+        return [one | {"description": (one.get("description") or "")[:400]} for one in self.data["pulls"]]
+
+    def one_pull(self, asked: Asked) -> Answer:
+        """A pull request by itself, whole."""
+        return json_answer(next(one for one in self.data["pulls"] if str(one["pullRequestId"]) == asked.parts[0]))
 
     def route(self, name: str, pattern: str, handler: Callable[[Asked], Answer]) -> None:
         self.replay.route(name, pattern, lambda asked: self.refused(asked) or handler(asked))

@@ -183,6 +183,17 @@ class GitLab:
         self.data["notes"].append(note)
         return note
 
+    def push_many(self, moment: str, count: int) -> None:
+        """Push more branches at once than are noted one by one: the event has their number alone.
+
+        See https://docs.gitlab.com/administration/settings/push_event_activities_limit/.
+        """
+        author = {"id": 1, "name": "Some Body", "username": "somebody"}
+        pushed = {"commit_count": 0, "action": "pushed", "ref_type": "branch", "ref_count": count}
+        unknown = dict.fromkeys(("commit_from", "commit_to", "ref", "commit_title"))
+        event = {"id": 9, "action_name": "pushed to", "created_at": moment, "author": author}
+        self.data["events"].append({**event, "push_data": pushed | unknown, "author_username": "somebody"})
+
     def push(self, moment: str, count: int, *, known: bool = True) -> None:
         """Push some commits to main."""
         before = len(self.commits)

@@ -206,11 +206,15 @@ def stalled(seconds: float) -> Fault:
 
 
 TRANSIENT: Mapping[str, Fault] = {
+    "408": status(408),
+    "425": status(425),
     "429": status(429, "too many requests", **{"Retry-After": "0"}),
     "500": status(500),
+    "501": status(501, "Not Implemented"),
     "502": status(502),
     "503": status(503, **{"Retry-After": "0"}),
     "504": status(504),
+    "520": status(520),
     "truncated": truncated,
     "cut": cut,
     "broken": broken,
@@ -233,7 +237,6 @@ LASTING: Mapping[str, Fault] = {
     "404": status(404, "Not Found"),
     "410": status(410, "Issues are disabled for this repo"),
     "422": status(422, "Validation Failed"),
-    "501": status(501, "Not Implemented"),
     "451": status(451, "Repository access blocked"),
     "web page": web_page,
 }

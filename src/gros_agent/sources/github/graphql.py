@@ -16,7 +16,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from gros_agent.errors import SourceError
-from gros_agent.http.client import SECONDARY_LIMIT, Answer, Request, WebClient
+from gros_agent.http import client as web
+from gros_agent.http import repair
+from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.traffic import asked_wait, exhausted_wait, server_time
 
 log = logging.getLogger(__name__)
@@ -125,11 +127,11 @@ class GraphQL:
         """Let no query begin before the limit ends that an answer tells of. Raises :class:`SourceError`."""
         told = _Costs()
         with contextlib.suppress(msgspec.MsgspecError):  # what came instead of data
-            told = msgspec.json.decode(answer.value.data, type=_Costs)
+            told = repair.decoded(bytes(answer.value.data), _Costs)
         reset = told.rate_limit and told.rate_limit.reset_at
         left = max(0.0, (reset - server_time(answer.headers)).total_seconds()) + 1 if reset else None
         waits = (asked_wait(answer.headers), exhausted_wait(answer.headers), left)
-        wait = next((one for one in waits if one is not None), SECONDARY_LIMIT)
+        wait = next((one for one in waits if one is not None), web.SECONDARY_LIMIT)
         longest = self._client.longest_wait
         if wait > longest:
             first = _refusal(self._url, answer.value.errors)
@@ -137,12 +139,12 @@ class GraphQL:
         self._client.traffic.hold(BUDGET, wait)
 
     def _data(self, answer: Answer[_Reply], kind: type[T]) -> T:
-        content = answer.value.data
+        content = bytes(answer.value.data)
         try:
-            costs = msgspec.json.decode(content, type=_Costs)
+            costs = repair.decoded(content, _Costs)
             if costs.rate_limit is not None:
                 self.cost += costs.rate_limit.cost
-            return msgspec.json.decode(content, type=kind)
+            return repair.decoded(content, kind)
         except msgspec.MsgspecError as error:
             raise SourceError(
                 f"the answer of {self._url} makes no sense: {error}", "check the address and the system's version"

@@ -102,7 +102,7 @@ class Approval(msgspec.Struct):
 class Approvals(msgspec.Struct):
     """The approvals that a merge request has now."""
 
-    approved_by: list[Approval] = []
+    approved_by: list[Approval]
 
 
 class Push(msgspec.Struct):

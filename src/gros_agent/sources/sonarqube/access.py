@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
-from gros_agent.http.paging import Query, pages
+from gros_agent.http.paging import Query, pages, smaller_page
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api
 from gros_agent.sources.base import Context
@@ -82,8 +82,9 @@ class Reached:
     """What a request of things that organizations have needs."""
 
     def ask(self, path: str, kind: type[T], query: Query) -> Answer[T]:
-        """Ask for something. Raises :class:`SourceError`."""
-        return self.client.ask(Request("GET", f"{self.place.base}/api/{path}", query), kind)
+        """Ask for something; a page that the server can't give, for a part of it. Raises :class:`SourceError`."""
+        request = Request("GET", f"{self.place.base}/api/{path}", query, smaller=smaller_page("ps", "p"))
+        return self.client.ask(request, kind)
 
     def is_logged_in(self) -> bool:
         """Whether the server takes the credentials; where everybody may look, none are good, too."""

@@ -7,11 +7,12 @@ An answer has the analyses of a period, oldest first, on pages of at most 1,000;
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from gros_agent.errors import SourceError
 from gros_agent.http.faults import HttpError
+from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import whole
 from gros_agent.sources.sonarqube.access import LIMIT, Reached
 from gros_agent.sources.sonarqube.shapes import Component, History
@@ -20,6 +21,8 @@ PAGE = 1000
 """Analyses of a page: the most that the API gives."""
 LONGEST_QUERY = 1800
 """Characters of names of metrics in one request; some servers and proxies take no more than 2,000 of a URL."""
+_AHEAD = timedelta(days=1)
+"""How far an analysis can be after the moment of the answer: a day, where clocks and time zones are wrong."""
 _CAPPED = re.compile(r"first (\d+) results")
 _FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
@@ -96,24 +99,26 @@ class Analyses:
     def _period(self, begin: datetime | None) -> Iterator[_Page | None]:
         """The pages from a moment on; None at their end where the server gives no more though there may be."""
         newest = begin
-        query = self._query | ({"from": f"{begin:{_FORMAT}}"} if begin else {})
-        number = 1
+        query = {**self._query, "p": "1"} | ({"from": f"{begin:{_FORMAT}}"} if begin else {})
         while True:
             try:
-                page = self._server.ask("measures/search_history", History, {**query, "p": str(number)}).value
+                answer = self._server.ask("measures/search_history", History, query)
             except HttpError as error:
-                if number > 1 and _CAPPED.search(error.text):
+                if query["p"] != "1" and _CAPPED.search(error.text):
                     yield None
                     return
                 raise
+            page = answer.value
+            query = dict(answer.request.query or query)  # a page may have become smaller
+            number, size = int(query["p"]), int(query["ps"])
             count = max((len(measure.history) for measure in page.measures), default=0)
-            expected = min(PAGE, page.paging.total - (number - 1) * PAGE)
+            expected = min(size, page.paging.total - (number - 1) * size)
             if page.measures and count < expected:
                 raise SourceError(
                     f"the history of {self._component.key} breaks off: {count} analyses where {expected} are announced",
                     "try again later: it may have changed meanwhile",
                 )
-            found = _page(page)
+            found = _page(page, whole(server_time(answer.headers)) + _AHEAD)
             if found.newest is not None and newest is not None and found.newest < newest:
                 raise SourceError(
                     f"the history of {self._component.key} is not in the order of its moments",
@@ -121,15 +126,17 @@ class Analyses:
                 )
             newest = found.newest or newest
             yield found
-            if not page.measures or (number * PAGE >= page.paging.total and number * PAGE < LIMIT):
+            asked = number * size
+            if not page.measures or (asked >= page.paging.total and asked < LIMIT):
                 return
-            if number * PAGE >= LIMIT:
+            if asked >= LIMIT:
                 yield None
                 return
-            number += 1
+            query["p"] = str(number + 1)
 
 
-def _page(page: History) -> _Page:
+def _page(page: History, latest: datetime) -> _Page:
+    """What a page has. A moment after the ``latest`` that can be is no position to go on from."""
     moments = {point.date: moment_of(point.date) for measure in page.measures for point in measure.history}
     measured = [
         Measured(measure.metric, moments[point.date], point.value)
@@ -137,7 +144,7 @@ def _page(page: History) -> _Page:
         for point in measure.history
         if point.value is not None
     ]
-    return _Page(measured, max(moments.values(), default=None))
+    return _Page(measured, max((one for one in moments.values() if one <= latest), default=None))
 
 
 def moment_of(text: str) -> datetime:

@@ -129,6 +129,7 @@ class Platform(msgspec.Struct):
 class Navigation(msgspec.Struct):
     """What a project's page leads to."""
 
+    key: str
     alm: Platform | None = None
 
 
@@ -142,4 +143,4 @@ class Link(msgspec.Struct):
 class Links(msgspec.Struct):
     """The links of a project."""
 
-    links: list[Link] = []
+    links: list[Link]
