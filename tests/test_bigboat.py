@@ -107,7 +107,9 @@ def test_any_details(name: str, ok: bool, content: Any) -> None:
 )
 def test_values(content: Any, value: Any) -> None:
     item = bigboat._Item("x", bigboat._LastCheck("2026-03-04T05:06:07Z"), is_ok=True, details=content)
-    assert bigboat._status(item, "").value == value
+    found = bigboat._status(item, "")
+    assert found
+    assert found.value == value
 
 
 @pytest.mark.parametrize(

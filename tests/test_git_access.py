@@ -93,16 +93,18 @@ class TestHttps:
         other = certificate(tmp_path / "other.pem", -timedelta(1), timedelta(9), ("localhost",))
         access = "[localhost]\nusername=reader\npassword=right\n"
         with git_http(repository.path.parent, "reader", "right", tls) as server:
-            for option, installed, status in (
-                ("", None, 3),
-                ("", tls[0], 0),
-                (f"cacert={tls[0]}", None, 0),
-                (f"cacert={other}", tls[0], 3),
-                (f"cacert={tmp_path / 'none.pem'}", tls[0], 3),
-                (f"cacert={other}\nunsafe_hosts=true", None, 0),
+            for option, variables, status in (
+                ("", {}, 3),
+                ("", {"SSL_CERT_FILE": str(tls[0])}, 0),
+                ("", {"REQUESTS_CA_BUNDLE": str(tls[0])}, 0),
+                ("", {"SSL_CERT_FILE": str(other), "REQUESTS_CA_BUNDLE": str(tls[0])}, 3),
+                (f"cacert={tls[0]}", {}, 0),
+                (f"cacert={tls[0]}", {"SSL_CERT_FILE": str(other)}, 0),
+                (f"cacert={other}", {"SSL_CERT_FILE": str(tls[0])}, 3),
+                (f"cacert={tmp_path / 'none.pem'}", {"SSL_CERT_FILE": str(tls[0])}, 3),
+                (f"cacert={other}\nunsafe_hosts=true", {}, 0),
             ):
                 (ready.home / "credentials.cfg").write_text(access + option)
-                variables = {"SSL_CERT_FILE": str(installed)} if installed else {}
                 done = ready.scrape(
                     "--full", "--source", f"git=https://localhost:{server.port}/repository", variables=variables
                 )

@@ -146,8 +146,14 @@ class TestHttp:
             done = agent.scrape(*source)
             assert done.status == 3, done
             assert "certificate is not trusted" in words(done.output)
-            assert agent.scrape(*source, variables={"SSL_CERT_FILE": str(trusted)}).status == 0
-            for option in (f"cacert={trusted}", "unsafe_hosts=true"):
+            for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+                assert agent.scrape(*source, variables={variable: str(trusted)}).status == 0
+            several = tmp_path / "several.pem"
+            first = certificate(
+                tmp_path / "first.pem", -timedelta(1), timedelta(9), ("other.example",), subject="first"
+            )
+            several.write_text(first.read_text() + trusted.read_text())
+            for option in (f"cacert={trusted}", f"cacert={several}", "unsafe_hosts=true"):
                 credentials.write_text(f"[localhost]\nusername=reader\npassword=right\n{option}\n")
                 assert agent.scrape(*source).status == 0
             other = certificate(tmp_path / "other.pem", -timedelta(1), timedelta(9), ("localhost",))

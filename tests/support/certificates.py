@@ -16,10 +16,11 @@ def certificate(
     end: timedelta,
     names: Sequence[str] = ("controller.example",),
     key: Path | None = None,
+    subject: str = "a controller",
 ) -> Path:
     """Write a certificate that is valid from ``start`` to ``end``, counted from now, and its key where asked for."""
     private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a controller")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()

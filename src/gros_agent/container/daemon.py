@@ -213,7 +213,7 @@ class Daemon:
             address = self.settings.controller_address()
             if address is None:
                 return ""
-            certificate = self.settings.certificate
+            certificate = self.settings.trusted
             if certificate is not None and not certificate.is_file():
                 return f"the certificate file {certificate} is missing"
             return refusal(*address, certificate, ANSWER_SECONDS) or ""

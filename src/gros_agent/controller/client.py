@@ -95,8 +95,9 @@ class ControllerClient:
         certificate = self.settings.certificate
         if certificate is not None:
             read_pinned(certificate)  # says what is wrong with the file, which a TLS context does not
-        self._session.mount("https://", PinningAdapter(certificate))
-        self._session.verify = str(certificate) if certificate else True
+        trusted = self.settings.trusted
+        self._session.mount("https://", PinningAdapter(trusted))
+        self._session.verify = str(trusted) if trusted else True
         self._session.trust_env = certificate is None
 
     @property

@@ -99,7 +99,9 @@ def check_certificate(scope: Scope) -> Iterator[Result]:
         if settings.controller() is None:
             yield Result(name, Status.SKIPPED, "no controller is configured")
         else:
-            detail = "no certificate file is configured: the authorities of this system are trusted"
+            detail = (
+                f"no certificate file is configured: the authorities in {settings.trusted or 'this system'} are trusted"
+            )
             yield Result(name, Status.WARNING, detail, "set SSH_HTTPS_CERT to the controller's certificate file")
         return
     from gros_agent.controller import tls  # noqa: PLC0415 (slow to import)

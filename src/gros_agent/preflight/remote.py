@@ -41,7 +41,7 @@ def _server_certificate(settings: Settings, address: tuple[str, int], seconds: f
 
     name, (host, port) = "server certificate", address
     shown = tls.read_shown(host, port, seconds)
-    reason = trust.refusal(host, port, settings.certificate, seconds)
+    reason = trust.refusal(host, port, settings.trusted, seconds)
     if reason is None:
         return Result(name, Status.OK, f"{host} port {port}: trusted, for {', '.join(shown.names)}")
     detail = f"{host} port {port} shows {shown.fingerprint[:16]}… for {', '.join(shown.names)}: {reason}"

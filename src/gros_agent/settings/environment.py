@@ -12,7 +12,7 @@ import environs
 from environs import validate
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.settings import envfile
+from gros_agent.settings import authorities, envfile
 from gros_agent.settings.files import read_text
 from gros_agent.settings.options import ACCESS_VARIABLE, SECRET_VARIABLES
 from gros_agent.settings.values import Secret, Value
@@ -42,6 +42,7 @@ VARIABLES: Mapping[str, str] = {
     "GATHERER_SETTINGS_FILE": "path of the settings file; `settings.cfg` by default",
     "GATHERER_CREDENTIALS_FILE": "path of the credentials file; `credentials.cfg` by default",
     "GATHERER_URL_BLACKLIST": "URL patterns, separated by commas, that are never connected to",
+    **authorities.VARIABLES,
     "cleanupRepos": "`true`: remove the local clones after a scrape",
     "skip_dropin": "`0`: what the web UI put on the list of sources stays there, though the project has a definition",
     "logLevel": f"how much to log: {', '.join(LOG_LEVELS)}",

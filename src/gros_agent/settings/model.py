@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.settings import authorities
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
 from gros_agent.settings.options import (
@@ -25,8 +26,9 @@ class Host:
     """What is configured for one host that sources lie on; ``section`` is empty if nothing is.
 
     ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
-    ``authorities`` is the file with the certificates that the host is verified by, instead of the system's, ``app_key``
-    that with the private key of a GitHub App. ``address`` is the host[:port] to connect to instead, if the section
+    ``authorities`` is the file with the certificates that the host is verified by (None: those that come with the
+    library, where the system has none), and ``authorities_from`` says where that is configured. ``app_key`` is the file
+    with the private key of a GitHub App. ``address`` is the host[:port] to connect to instead, if the section
     leads to another one.
     """
 
@@ -35,6 +37,7 @@ class Host:
     key: Path | None = None
     unset_variable: str = ""
     authorities: Path | None = None
+    authorities_from: str = ""
     app_key: Path | None = None
     address: str = ""
 
@@ -128,6 +131,19 @@ class Settings:
         return self.home.resolve(path) if path else None
 
     @property
+    def trusted(self) -> Path | None:
+        """The file with what the controller is verified by: its certificate, or the authorities that count."""
+        return self.certificate or self._authorities()[0]
+
+    def _authorities(self) -> tuple[Path | None, str]:
+        """The file with the authorities that count where none are configured for a host, and what names it."""
+        found = authorities.named(self.environment.get)
+        if found is None:
+            return authorities.of_the_system(), "the system's authorities"
+        variable, path = found
+        return self.home.resolve(path), variable
+
+    @property
     def key(self) -> Path:
         """The agent's own SSH private key."""
         return self._key_of(self.environment.get("DEFINITIONS_CREDENTIALS_ENV")) or Path("~/.ssh/id_rsa").expanduser()
@@ -152,8 +168,9 @@ class Settings:
         variable = env.effective if env else None
         key = self._key_of(variable)
         unset = variable if variable and key is None else ""
-        authorities, app_key = self._path(options, "cacert"), self._path(options, "github_app_key")
-        return Host(section, options, key, unset, authorities, app_key, address)
+        cacert, app_key = self._path(options, "cacert"), self._path(options, "github_app_key")
+        trusted, origin = (cacert, f"cacert in [{section}]") if cacert else self._authorities()
+        return Host(section, options, key, unset, trusted, origin, app_key, address)
 
     def _path(self, options: Mapping[str, Value], name: str) -> Path | None:
         value = options.get(name)

@@ -16,7 +16,7 @@ from gros_agent.sources.base import Context
 from gros_agent.storage import replace_file, storage_errors
 
 _FROM_OUTSIDE = (
-    *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"),
+    *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH"),
     *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),  # a name for users who have none, as in a container
 )
 
@@ -59,7 +59,7 @@ def check_key_variable(host: Host) -> None:
 
 
 def authorities(host: Host) -> Path | None:
-    """The file with the certificates that a host is verified by, if one is configured.
+    """The file with the certificates that a host is verified by; None for those that come with the library.
 
     Raises :class:`SourceError` if it can't be read.
     """
@@ -70,7 +70,7 @@ def authorities(host: Host) -> Path | None:
     except ConfigurationError as error:
         raise SourceError(error.message, error.hint) from None
     if found is None:
-        raise SourceError(f"{host.authorities}: there is no such file", f"see cacert in [{host.section}]")
+        raise SourceError(f"{host.authorities}: there is no such file", f"see {host.authorities_from}")
     return host.authorities
 
 

@@ -141,7 +141,7 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
     settings = [f"http.lowSpeedTime={max(1, int(context.silence))}"]
     if host.is_on("unsafe_hosts"):
         settings.append("http.sslVerify=false")
-    elif path := authorities(host) or os.environ.get("SSL_CERT_FILE"):  # which not every build of git minds by itself
+    elif path := authorities(host):
         settings.append(f"http.sslCAInfo={path}")
     environment = {**base_environment(), **context.proxies}
     if password is not None:

@@ -6,6 +6,7 @@ is the first line of standard input (``--password-from-stdin``).
 """
 
 import contextlib
+import os
 import re
 import shlex
 import subprocess
@@ -93,13 +94,12 @@ def resolve(context: Context) -> Access:
     if host.is_on("unsafe_hosts"):
         options += ["--trust-server-cert-failures", _TRUSTED]
     url = urlunsplit(with_port(parts, host, None))
-    servers = _proxy(url, context.proxies)
-    path = authorities(host)
-    if path is None:
-        servers += "ssl-trust-default-ca = yes\n"
-    else:
-        servers += f"ssl-authority-files = {str(path).replace('%', '%%')}\nssl-trust-default-ca = no\n"
-    return Access(url, from_outside(), tuple(options), password, timeout, servers)
+    servers = _proxy(url, context.proxies) + "ssl-trust-default-ca = yes\n"
+    environment = from_outside()
+    if path := authorities(host):
+        # all certificates of the file and no others; of a file in its own configuration it takes the first alone
+        environment |= {"SSL_CERT_FILE": str(path), "SSL_CERT_DIR": os.devnull}
+    return Access(url, environment, tuple(options), password, timeout, servers)
 
 
 def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
