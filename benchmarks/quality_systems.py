@@ -91,8 +91,7 @@ def quality_time() -> Replay:
         for name in names
         for day in range(MEASUREMENTS)
     ]
-    # two addresses that the old agent alone asks
-    one.replay.route("all reports", "/api/internal/report/", lambda _: json_answer({"reports": [report]}))
+    # an address that the old agent alone asks
     one.replay.route(
         "changelog of a metric", "/api/internal/changelog/metric/.+", lambda _: json_answer({"changelog": []})
     )

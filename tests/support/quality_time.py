@@ -28,6 +28,7 @@ ORIGINS = {
     "report": f"source: {_ROUTES}/report.py; recording: v5.7.0, v5.30.0, v5.58.0 run",
     "datamodel": f"source: {_ROUTES}/datamodel.py; recording: v5.7.0, v5.30.0, v5.58.0 run",
     "measurements": f"source: {_ROUTES}/measurement.py; recording: v5.7.0, v5.30.0, v5.58.0 run",
+    "measurements of a metric": f"source: {_ROUTES}/measurement.py; recording: v5.7.0, v5.30.0, v5.58.0 run",
     "changelog": f"source: {_ROUTES}/changelog.py; recording: v5.7.0, v5.30.0, v5.58.0 run",
     "description": f"source: {_ROUTES}/documentation.py, until v5.24.0; recording: v5.8.0, v5.24.0 run",
 }
@@ -70,6 +71,7 @@ class QualityTime:
             "report": (f"{self.place}/report/?", lambda asked: {"ok": True, "reports": self.reports(asked)}),
             "datamodel": (f"{self.place}/datamodel", lambda _: self.data["datamodel"]),
             "measurements": (f"{self.place}/measurements", self.period),
+            "measurements of a metric": (f"{self.place}/measurements/([^/]+)", self.of_metric),
             "changelog": (f"{self.place}/changelog/report/([^/]+)/([0-9]+)", self.changelog),
         }
         if self.release < (5, 25):
@@ -149,6 +151,11 @@ class QualityTime:
         subjects = [subject for report in self.reports(asked) for subject in report["subjects"].values()]
         known = {name for subject in subjects for name in subject["metrics"]}
         return {"measurements": [one for one in found if one["end"] > first and one["metric_uuid"] in known]}
+
+    def of_metric(self, asked: Asked) -> Item:
+        moment = self.moment(asked)
+        found = [one for one in self.measured() if one["metric_uuid"] == asked.parts[0]]
+        return {"measurements": [one for one in found if self.is_past(one["start"], moment)]}
 
     def changelog(self, asked: Asked) -> Item:
         changes = self.data["changelogs"].get(asked.parts[0], [])
