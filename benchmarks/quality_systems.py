@@ -71,7 +71,7 @@ for source in project.project_definitions_sources:
 def quality_time() -> Replay:
     """A report, whose metrics are measured once a day."""
     names = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(METRICS)]
-    one = QualityTime(now=BEGIN + timedelta(days=MEASUREMENTS), path="/api/internal")
+    one = QualityTime(now=BEGIN + timedelta(days=MEASUREMENTS), version="5.9.0")
     metrics = {name: {"type": "violations", "scale": "count", "target": "0", "near_target": "10"} for name in names}
     report = {
         "report_uuid": "bench",
@@ -91,8 +91,7 @@ def quality_time() -> Replay:
         for name in names
         for day in range(MEASUREMENTS)
     ]
-    # two addresses that the old agent alone asks
-    one.replay.route("all reports", "/api/internal/report/", lambda _: json_answer({"reports": [report]}))
+    # an address that the old agent alone asks
     one.replay.route(
         "changelog of a metric", "/api/internal/changelog/metric/.+", lambda _: json_answer({"changelog": []})
     )

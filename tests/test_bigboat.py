@@ -22,20 +22,21 @@ from gros_agent.settings.load import load
 from gros_agent.sources import bigboat, sources
 from gros_agent.sources.bigboat import BigBoat
 from support.agent import Agent
+from support.bigboat import RECORDED, STATUS, Board
 from support.controller import Controller, controller
 from support.forward import forward_proxy
+from support.replay import serving
 from support.schemas import HERE
-from support.web import Answer, Web, json_answer, web
+from support.web import Answer, json_answer
 
-RECORDED = Path(__file__).parent / "recordings" / "bigboat"
-STATUS = json.loads((RECORDED / "bigboat_api_status.json").read_text())
 SENT = json.loads((RECORDED / "bigboat_api_data.json").read_text())
 KEY = "the-key-of-the-dashboard"
 
 
 @pytest.fixture
-def board() -> Iterator[Web]:
-    with web(lambda _: json_answer(STATUS)) as one:
+def board() -> Iterator[Board]:
+    one = Board()
+    with serving(one.replay):
         yield one
 
 
@@ -45,7 +46,7 @@ def running(tmp_path: Path) -> Iterator[Controller]:
         yield one
 
 
-def variables(board: Web, https: int, certificate: Path) -> dict[str, str]:
+def variables(board: Board, https: int, certificate: Path) -> dict[str, str]:
     return {
         "JIRA_KEY": "TEST OTHER",
         "BIGBOAT_HOST": board.url,
@@ -68,7 +69,7 @@ def schema_errors(rows: Any) -> list[str]:
     return [error.message for error in Draft202012Validator(contents[0], registry=registry).iter_errors(rows)]
 
 
-def test_recorded(board: Web) -> None:
+def test_recorded(board: Board) -> None:
     rows = msgspec.to_builtins(BigBoat(board.url, None).statuses())
     assert rows == SENT
     assert not schema_errors(rows)
@@ -134,39 +135,39 @@ def test_no_moment(told: str, caplog: pytest.LogCaptureFixture) -> None:
     assert "which is no moment: left out" in caplog.text
 
 
-def test_credentials_in_the_address(board: Web) -> None:
+def test_credentials_in_the_address(board: Board) -> None:
     """They are for the dashboard alone: the controller is told the address without them."""
     for credentials in ("user:password", "token"):
         dashboard = BigBoat(board.url.replace("//", f"//{credentials}@") + "/", None)
         assert dashboard.url == board.url
         assert len(dashboard.statuses()) == 2
-        assert board.asked[-1][0] == "/api/v2/status"
-        assert board.asked[-1][1]["Authorization"].startswith("Basic ")
+        assert board.asked[-1].path == "/api/v2/status"
+        assert board.asked[-1].headers["Authorization"].startswith("Basic ")
 
 
-def test_proxy_of_the_environment_file(agent: Agent, board: Web) -> None:
+def test_proxy_of_the_environment_file(agent: Agent, board: Board) -> None:
     """A dashboard that only a proxy reaches, as the environment files name it."""
     with forward_proxy() as between:
         (agent.home / "env").write_text(f"http_proxy=http://127.0.0.1:{between.port}\n")
-        told = variables(board, 1, agent.home) | {"BIGBOAT_HOST": f"http://board.example:{board.port}"}
+        told = variables(board, 1, agent.home) | {"BIGBOAT_HOST": f"http://board.example:{board.replay.port}"}
         done = agent("bigboat", "--dry-run", "--json", variables=told)
     assert done.status == 0, done
     assert json.loads(done.output)
 
 
-def test_sent(agent: Agent, board: Web, running: Controller) -> None:
+def test_sent(agent: Agent, board: Board, running: Controller) -> None:
     done = agent("bigboat", "--log", "DEBUG", variables=variables(board, running.https, running.certificate))
     assert done.status == 0, done
     assert "Available IPs" in done.output
     assert received(running) == [{"source": board.url, "status": SENT}]
     assert not received(running, "OTHER")
-    assert board.asked[0][0] == "/api/v2/status"
-    assert board.asked[0][1]["api-key"] == KEY
+    assert board.asked[0].path == "/api/v2/status"
+    assert board.asked[0].headers["api-key"] == KEY
     assert KEY not in done.output + done.errors
     assert not dashboard.waiting(agent.home / "state" / "bigboat" / "TEST")
 
 
-def test_dry_run(agent: Agent, board: Web) -> None:
+def test_dry_run(agent: Agent, board: Board) -> None:
     done = agent("bigboat", "--dry-run", "--json", variables=variables(board, 1, agent.home))
     assert done.status == 0, done
     assert json.loads(done.output) == SENT
@@ -187,7 +188,7 @@ class TestControllerAway:
     """What was measured is kept, and sent later, once and in order."""
 
     @pytest.mark.slow
-    def test_kept_and_sent(self, agent: Agent, board: Web, running: Controller) -> None:
+    def test_kept_and_sent(self, agent: Agent, board: Board, running: Controller) -> None:
         given = variables(board, running.https, running.certificate)
         folder = agent.home / "state" / "bigboat" / "TEST"
         for number in range(3):
@@ -205,7 +206,7 @@ class TestControllerAway:
         assert not dashboard.waiting(folder)
         assert (folder / "00-damaged.damaged").exists()
 
-    def test_dashboard_away(self, agent: Agent, board: Web, running: Controller) -> None:
+    def test_dashboard_away(self, agent: Agent, board: Board, running: Controller) -> None:
         """What waits is sent all the same."""
         given = variables(board, running.https, running.certificate)
         assert agent("bigboat", variables=given | {"SSH_HTTPS_PORT": "1"}).status == 6
@@ -224,7 +225,7 @@ class TestControllerAway:
         assert caplog.messages == [f"{tmp_path}: 3 polls wait for the controller; 1 older ones were dropped"] * 2
 
     @pytest.mark.slow
-    def test_both_away(self, agent: Agent, board: Web, running: Controller) -> None:
+    def test_both_away(self, agent: Agent, board: Board, running: Controller) -> None:
         """Both are told; the data that waits decides about the status."""
         given = variables(board, running.https, running.certificate) | {"SSH_HTTPS_PORT": "1"}
         assert agent("bigboat", variables=given).status == 6
@@ -239,7 +240,7 @@ class TestControllerAway:
 class TestRefused:
     """A poll that the controller refuses hinders no other."""
 
-    def test_one_of_several(self, agent: Agent, board: Web, running: Controller) -> None:
+    def test_one_of_several(self, agent: Agent, board: Board, running: Controller) -> None:
         given = variables(board, running.https, running.certificate)
         folder = agent.home / "state" / "bigboat" / "TEST"
         folder.mkdir(parents=True)
@@ -253,7 +254,7 @@ class TestRefused:
         assert sorted(path.name for path in folder.glob("[0-9]*")) == ["1.refused", "3.refused"]
         assert agent("bigboat", variables=given).status == 0
 
-    def test_all(self, agent: Agent, board: Web, running: Controller) -> None:
+    def test_all(self, agent: Agent, board: Board, running: Controller) -> None:
         """The polls are not what is wrong with a project that the controller does not know: they are kept."""
         given = variables(board, running.https, running.certificate)
         folder = agent.home / "state" / "bigboat" / "NONE"
@@ -277,7 +278,7 @@ class TestRefused:
         assert "1 polls that were set aside before were dropped" in caplog.text
 
 
-def test_one_sender(agent: Agent, board: Web, running: Controller) -> None:
+def test_one_sender(agent: Agent, board: Board, running: Controller) -> None:
     """Two senders at once never send a poll twice: the second one does nothing."""
     entered, leave = threading.Event(), threading.Event()
 
@@ -298,20 +299,20 @@ def test_one_sender(agent: Agent, board: Web, running: Controller) -> None:
     assert len(received(running)) == 1
 
 
-def test_more_than_a_controller_takes(agent: Agent, board: Web) -> None:
+def test_more_than_a_controller_takes(agent: Agent, board: Board) -> None:
     board.answer = lambda _: json_answer(STATUS * 8000)
     done = agent("bigboat", "--dry-run", variables=variables(board, 1, agent.home))
     assert done.status == 3
     assert "tells 16000 measurements" in done.errors
 
 
-def test_dashboard_of_a_project(agent: Agent, board: Web) -> None:
+def test_dashboard_of_a_project(agent: Agent, board: Board) -> None:
     """A project's own dashboard and key win over the agent's."""
     words = f"[bigboat]\nhost=http://127.0.0.1:1\nhost.TEST={board.url}\nkey=other\nkey.TEST={KEY}\n"
     (agent.home / "settings.cfg").write_text(words)
     done = agent("bigboat", "--dry-run", "--json", variables={"JIRA_KEY": "TEST"})
     assert json.loads(done.output) == SENT, done
-    assert board.asked[0][1]["api-key"] == KEY
+    assert board.asked[0].headers["api-key"] == KEY
 
 
 class TestPreflight:
@@ -320,7 +321,7 @@ class TestPreflight:
         (found,) = [one for one in json.loads(done.output) if one["name"] == "BigBoat dashboard"]
         return found["status"], found["detail"]
 
-    def test_states(self, agent: Agent, board: Web) -> None:
+    def test_states(self, agent: Agent, board: Board) -> None:
         assert self.result(agent, {})[0] == "skipped"
         given = {"JIRA_KEY": "TEST", "BIGBOAT_HOST": board.url, "BIGBOAT_KEY": KEY}
         assert self.result(agent, given) == ("ok", f"{board.url} answers with 2 measurements")

@@ -384,7 +384,7 @@ def test_what_the_web_interface_wrote_before(site: Site, keeps: bool) -> None:
 
 def test_a_definition_that_fails_is_told_once(site: Site) -> None:
     site.scrape()
-    site.quality.replay.strikes["server"] = Strike(LASTING["403"])
+    site.quality.replay.strikes["report"] = Strike(LASTING["403"])
     done = site.scrape("--full")
     assert done.status == 3, done
     assert " ".join(done.output.split()).count("refuses the credentials with status 403") == 1

@@ -17,14 +17,14 @@ from gros_agent.http import client as http_client
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
-from gros_agent.sources.base import Context, SourceEntry
+from gros_agent.sources.base import Context, Definer, SourceEntry, Versioned
 from gros_agent.sources.quality import number
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion
 from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local
-from support.quality_time import QualityTime
+from support.quality_time import RELEASES, QualityTime
 from support.replay import serving
 
 DATES = [datetime(2024, 2, 2, tzinfo=UTC), datetime(2024, 2, 10, tzinfo=UTC), datetime(2024, 2, 20, tzinfo=UTC)]
@@ -78,15 +78,160 @@ def measurements(rows: Found) -> Counter[tuple[str, ...]]:
     return Counter((one.name, one.value, one.category, one.date, one.since_date) for one in rows[Metric])
 
 
-@pytest.mark.parametrize("path", ["/api/v3", "/api/internal"])
-def test_everything_at_once(server: QualityTime, tmp_path: Path, path: str) -> None:
-    server.path = path
+def test_everything_at_once(server: QualityTime, tmp_path: Path) -> None:
     rows, collected = collect(context(server, tmp_path))
     assert measurements(rows) == expected_measurements(server, None)
     assert collected.expected == len(rows[Metric]) == 75
     assert len(rows[MetricDefault]) == len(server.data["datamodel"]["metrics"])
     assert collected.notes == ("left out: measurements whose value is no number (1)",), "that of a version"
     assert server.replay.counts()["measurements"] == 1
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_every_release(version: str, tmp_path: Path) -> None:
+    """What a release has is found at the paths that it has, and all of it comes, once."""
+    server = QualityTime(version)
+    with serving(server.replay):
+        one = context(server, tmp_path)
+        source = sources()["quality-time"]
+        metrics = defined(server, "now")
+        told = source.check(one)
+        assert told == f"answers as version {version}; 2 reports with {len(metrics)} metrics"
+        assert isinstance(source, Versioned)
+        assert source.version(one) == version
+        assert isinstance(source, Definer)
+        assert source.definition(one).sources
+        rows, collected = collect(one)
+        expected = expected_measurements(server, None)
+        if server.release < (5, 3):
+            expected = Counter({row: count for row, count in expected.items() if row[0] in metrics})
+        assert measurements(rows) == expected
+        assert {row.name for row in rows[MetricTarget]} == set(metrics)
+        assert len(rows[MetricDefault]) == len(server.data["datamodel"]["metrics"])
+        moments = {change["timestamp"][:19] for log in server.data["changelogs"].values() for change in log}
+        assert {row.version_id[:19] for row in rows[MetricVersion]} == moments
+        again, _ = collect(replace(one, documents=collected.documents), collected.position)
+        assert not any(again.values())
+
+
+@pytest.mark.parametrize(("version", "code"), [("5.8.0", 200), ("5.24.0", 200), ("5.25.0", 404), ("5.58.0", 404)])
+def test_what_releases_answer_to_paths_that_they_have_not(version: str, code: int) -> None:
+    """The server of the tests answers as the real ones do, of which this is recorded."""
+    server = QualityTime(version)
+    wrong = "/api/v3" if server.place == "/api/internal" else "/api/internal"
+    for path in ("/api/internal/server", f"{wrong}/datamodel", f"{wrong}/no_such_path"):
+        found = server.replay.answer("GET", path, {}, b"")
+        assert found is not None
+        assert found[0] == code, path
+        assert code == 404 or found[2] == b"{}"
+    found = server.replay.answer("GET", "/api/v3/a/b/c", {}, b"")
+    assert found is not None
+    assert found[0] == 404
+
+
+def test_fractions_of_seconds(tmp_path: Path) -> None:
+    """Scrapes at whole seconds lose nothing and tell nothing twice, whatever fraction the moments of 5.55 have."""
+    server = QualityTime("5.58.0")
+    one, other = server.data["measurements"][:2]
+    one |= {"start": "2026-11-27T22:00:00.200000+00:00", "end": "2026-11-27T22:00:00.500000+00:00"}
+    other |= {"start": "2026-11-27T22:00:01.100000+00:00", "end": "2026-11-27T22:00:01.999999+00:00"}
+    server.data["measurements"] = [one, other]
+    log = server.data["changelogs"]["example-report"]
+    log.append({"delta": "Jane changed the name of a metric.", "timestamp": "2026-11-27T22:00:00.300000+00:00"})
+    begin = datetime(2026, 11, 27, 22, tzinfo=UTC)
+    told: list[tuple[str, str]] = []
+    positions: list[str] = []
+    with serving(server.replay):
+        asking, position, documents = context(server, tmp_path), None, dict[str, Any]()
+        for seconds in range(4):
+            server.now = begin + timedelta(seconds=seconds)
+            found, collected = collect(replace(asking, documents=documents), position)
+            told += [(row.name, row.date) for row in found[Metric]]
+            position = collected.position
+            for name, content in collected.documents.items():
+                documents[name] = trackers.merged(documents.get(name, {}), content)
+            positions += documents["metric_options_update.json"]["versions"].values()
+    assert told == [(each["metric_uuid"], local(each["end"])) for each in (one, other)]
+    assert positions == ["2026-11-27T21:36:20+00:00", *["2026-11-27T22:00:00+00:00"] * 3]
+
+
+def test_changes_of_one_second_are_one_version(tmp_path: Path) -> None:
+    """Version 5.58 recorded two changes of one second, the first with a fraction: one version, with what both made."""
+    server = QualityTime("5.58.0")
+    with serving(server.replay):
+        rows, collected = collect(context(server, tmp_path))
+        assert [(row.version_id, row.developer) for row in rows[MetricVersion]] == [
+            ("2026-11-27T21:36:20+00:00", "{An operator}"),
+            ("2026-11-27T21:36:20+00:00", "John Doe"),
+        ]
+        assert {row.name for row in rows[MetricTarget]} == set(defined(server, "now"))
+        server.replay.asked.clear()
+        collect(replace(context(server, tmp_path), documents=collected.documents), collected.position)
+        moments = [asked.query["report_date"] for asked in server.replay.asked if asked.query.get("report_date")]
+        assert "2026-11-27T21:36:20.999999+00:00" in moments
+
+
+def test_a_change_of_the_second_that_is_not_over(server: QualityTime, tmp_path: Path) -> None:
+    """It is left to the next collection, since there may be more of that second."""
+    one = context(server, tmp_path)
+    server.now = datetime(2024, 2, 5, 10, 0, 1, tzinfo=UTC)
+    rows, collected = collect(one)
+    assert {row.version_id for row in rows[MetricVersion]} == {"2024-02-01T09:00:01+00:00"}
+    server.now += timedelta(seconds=1)
+    rows, _ = collect(replace(one, documents=collected.documents), collected.position)
+    assert {row.version_id for row in rows[MetricVersion]} == {"2024-02-05T10:00:01+00:00"}
+    assert rows[MetricTarget]
+
+
+def test_reports_come_in_any_order(server: QualityTime, tmp_path: Path) -> None:
+    """The order is the database's, another one each time: what is told by it stays the same."""
+    source = sources()["quality-time"]
+    assert isinstance(source, Definer)
+    first = source.definition(context(server, tmp_path))
+    for state in server.data["reports"].values():
+        state.reverse()
+    second = source.definition(context(server, tmp_path))
+    assert (second.title, second.sources) == (first.title, first.sources)
+
+
+@pytest.mark.parametrize("version", ["5.8.0", "5.24.0", "5.58.0"])
+def test_a_report_with_a_name_of_its_own(version: str, tmp_path: Path) -> None:
+    """An imported report has whatever identifier its file has, so it is found out whether a path ends in one."""
+    server = QualityTime(version)
+    with serving(server.replay):
+        rows, _ = collect(context(server, tmp_path, "/example-report"))
+        wanted = Counter(one["report_uuid"] for one in server.measured())["example-report"]
+        left_out = 0 if server.release >= (5, 25) else 1
+        assert len(rows[Metric]) == wanted - left_out, "but for that of a version"
+        with pytest.raises(SourceError, match="has no report no-report"):
+            collect(context(server, tmp_path, "/no-report"))
+
+
+def test_the_page_of_the_web_interface(tmp_path: Path) -> None:
+    """A proxy may send every path that the API has not to the web interface, which is at every address."""
+    server = QualityTime("5.58.0")
+    page = (200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><html><title>Quality-time</title></html>")
+    server.replay.unknown = lambda _path: page
+    with serving(server.replay):
+        rows, _ = collect(context(server, tmp_path, "/example-report"))
+        assert rows[Metric]
+        del server.replay.routes[:]
+        with pytest.raises(SourceError, match="answers with a web page"):
+            collect(context(server, tmp_path))
+
+
+@pytest.mark.parametrize("version", ["5.8.0", "5.24.0", "5.58.0"])
+def test_no_reports_at_all(version: str, tmp_path: Path) -> None:
+    """Where none of the paths has reports, that is said; the description of calls is no list of them."""
+    server = QualityTime(version)
+    server.replay.routes = [one for one in server.replay.routes if one.name not in {"report", "server"}]
+    with serving(server.replay):
+        with pytest.raises(SourceError, match=r"has no reports at|is not there") as caught:
+            collect(context(server, tmp_path))
+        assert caught.value.hint
+        source = sources()["quality-time"]
+        assert isinstance(source, Versioned)
+        assert source.version(context(server, tmp_path)) == ""
 
 
 def test_from_date_to_date(server: QualityTime, tmp_path: Path) -> None:
@@ -205,15 +350,6 @@ def test_one_report(server: QualityTime, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has no report") as caught:
         collect(context(server, tmp_path, f"/{identifier[:-1]}1"))
     assert caught.value.hint
-
-
-def test_without_the_call_for_a_period(server: QualityTime, tmp_path: Path) -> None:
-    """An older server is asked metric by metric: what is measured no more is not among them."""
-    whole = measurements(collect(context(server, tmp_path))[0])
-    server.has_period = False
-    found = measurements(collect(context(server, tmp_path))[0])
-    assert not found - whole
-    assert {name for name, *_ in found} == {name for name, *_ in whole} & set(defined(server, "now"))
 
 
 @pytest.mark.parametrize(

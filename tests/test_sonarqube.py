@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,13 +20,15 @@ from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, SourceEntry
 from gros_agent.sources.sonarqube import access, history
+from gros_agent.sources.sonarqube.metrics import name_of
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion
 from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local
-from support.replay import Fault, Strike, serving
+from support.replay import TRANSIENT, Asked, Fault, Strike, serving
 from support.sonarqube import NUMERIC, STRICT, TOKEN, Project, SonarQube, analysed, measured
+from support.web import Answer
 
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "sonarqube.json").read_text())
 BEGIN = datetime(2016, 1, 1, tzinfo=UTC)
@@ -50,7 +52,9 @@ def context(server: SonarQube, folder: Path, path: str = "", **options: str) -> 
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
 
 
-def expected(server: SonarQube, *after: tuple[str, datetime]) -> Counter[tuple[str, str, str]]:
+def expected(
+    server: SonarQube, *after: tuple[str, datetime], names: Collection[str] = NUMERIC
+) -> Counter[tuple[str, str, str]]:
     """Project, metric, moment and value of everything that was measured, for some projects after a moment."""
     since = dict(after)
     return Counter(
@@ -58,7 +62,7 @@ def expected(server: SonarQube, *after: tuple[str, datetime]) -> Counter[tuple[s
         for one in server.projects
         for moment, values in server.seen(one.analyses).items()
         for metric, value in values.items()
-        if metric in NUMERIC and not (one.key in since and moment <= since[one.key])
+        if metric in names and not (one.key in since and moment <= since[one.key])
     )
 
 
@@ -134,6 +138,114 @@ def test_targets_are_conditions_of_gates(server: SonarQube, tmp_path: Path) -> N
     remembered = later.documents["metric_options_update.json"]["targets"]
     assert remembered["coverage_org:two"]["revision"] == changed.revision
     assert remembered["sqale_index_org:two"]["revision"] == version.version_id
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 410, 501])
+def test_without_gates(server: SonarQube, tmp_path: Path, status: int) -> None:
+    """Measurements come; targets are named as not available, and what was known of them stays as it was."""
+    one = context(server, tmp_path)
+    _, before = collect(one)
+    refusal = (status, {"Content-Type": "application/json"}, b'{"errors":[{"msg":"Unknown url : /api/qualitygates"}]}')
+    server.replay.strikes = {"gate of project": Strike(lambda _asked, _honest: refusal)}
+    rows, collected = collect(one)
+    assert measurements(rows) == expected(server)
+    assert {row.category for row in rows[Metric]} == {"grey"}
+    assert not rows[MetricTarget]
+    assert not rows[MetricVersion]
+    (note,) = collected.notes
+    assert note == f"targets are not available: the server refuses to tell quality gates (status {status})"
+    after = following(following(one, before), collected)
+    options = "metric_options_update.json"
+    assert after.documents[options]["targets"] == before.documents[options]["targets"]
+    server.replay.strikes.clear()
+    rows, _ = collect(after, before.position)
+    assert not rows[MetricTarget], "they are as they were when they could be seen last"
+    server.replay.strikes = {"gate": Strike(lambda _asked, _honest: refusal)}
+    rows, collected = collect(one)
+    assert measurements(rows) == expected(server)
+    assert len(collected.notes) == 1
+
+
+def test_gates_that_are_not_there_are_not_asked_for_each_project(server: SonarQube, tmp_path: Path) -> None:
+    server.projects = [Project(f"p{number}", "P") for number in range(200)]
+    server.replay.routes = [one for one in server.replay.routes if not one.name.startswith("gate")]
+    _, collected = collect(context(server, tmp_path))
+    assert "(status 404)" in collected.notes[0]
+    assert server.replay.counts()[""] < 50
+
+
+def test_the_gate_of_one_project_is_hidden(server: SonarQube, tmp_path: Path) -> None:
+    forbidden = (403, {"Content-Type": "application/json"}, b'{"errors":[{"msg":"Insufficient privileges"}]}')
+
+    def hide(asked: Asked, honest: Answer) -> Answer:
+        return forbidden if asked.query["project"] == "org:two" else honest
+
+    server.replay.strikes = {"gate of project": Strike(hide)}
+    rows, collected = collect(context(server, tmp_path))
+    assert measurements(rows) == expected(server)
+    assert {row.domain_name for row in rows[MetricTarget]} == {"org:one", "org:idle"}
+    (note,) = collected.notes
+    assert note.startswith("targets of 1 of 3 projects are not available")
+
+
+def test_gates_that_can_not_be_told_now(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that may pass ends the collection as ever: the next one has the targets of the same measurements."""
+    monkeypatch.setattr("gros_agent.sources.api.TRIES", 2)
+    server.replay.strikes = {"gate of project": Strike(TRANSIENT["500"])}
+    with pytest.raises(SourceError, match="status 500"):
+        collect(context(server, tmp_path))
+
+
+def test_metrics_of_software_qualities(server: SonarQube, tmp_path: Path) -> None:
+    """Those of 10.8 and newer come: ratings, and the numbers of issues, too, which are said not to be qualitative."""
+    ratings = {"type": "RATING", "direction": -1, "qualitative": True, "hidden": False}
+    issues = {"type": "INT", "direction": -1, "qualitative": False, "hidden": False}
+    server.metrics += [
+        {"key": "software_quality_security_rating", **ratings},
+        {"key": "software_quality_security_issues", **issues},
+        {"key": "new_software_quality_security_rating", **ratings},
+        {"key": "software_quality_hidden_issues", **issues, "hidden": True},
+    ]
+    for moment in server.projects[0].analyses:
+        new = {"software_quality_security_rating": "2.0", "software_quality_security_issues": "7"}
+        server.projects[0].analyses[moment] |= new
+    rows, _ = collect(context(server, tmp_path))
+    assert measurements(rows) == expected(server, names=NUMERIC | set(new))
+    assert {"software_quality_security_issues", "new_software_quality_security_rating"} <= {
+        row.base_name for row in rows[MetricDefault]
+    }
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_two_branches_are_two(agent: Agent, server: SonarQube, tells: bool) -> None:
+    """Their metrics have names of their own in every table and tracker; the main one keeps those of the project."""
+    server.projects[1].branches["release/1"] = analysed(BEGIN, 5, timedelta(days=1))
+    if not tells:
+        server.replay.routes = [one for one in server.replay.routes if one.name != "branches"]
+    agent.export().mkdir(parents=True)
+    urls = [f"{server.url}/dashboard?id=org:two&branch={name}" for name in ("main", "release/1")]
+    entries = [{"type": "sonar", "name": f"two {place}", "url": url} for place, url in enumerate(urls)]
+    (agent.export() / "data_sources.json").write_text(json.dumps(entries))
+    assert agent.scrape("--make-secrets").status == 0
+    ends = {"" if tells else "@main", "@release/1"}
+    for table in ("metrics", "metric_targets"):
+        rows = json.loads((agent.export() / f"data_{table}.json").read_text())
+        names = Counter(row["name"].partition("_org:two")[2] for row in rows)
+        assert set(names) == ends
+        assert len(set(names.values())) == 1
+    known = json.loads((agent.export() / "metric_names.json").read_text())
+    assert {name.partition("_org:two")[2] for name in known} == ends
+    assert set(json.loads((agent.export() / "measurements_update.json").read_text())["versions"]) == set(urls)
+
+
+def test_names_that_are_too_long() -> None:
+    """They fit into the table, and are not cut off to one."""
+    key, metric = "k" * 90, "software_quality_maintainability_remediation_effort"
+    names = {name_of(metric, f"{key}{number}", branch) for number in range(3) for branch in (None, "a", "b")}
+    assert len(names) == 9
+    assert {len(name) for name in names} == {100}
+    assert all(name.startswith(f"{metric}_kkk") for name in names)
+    assert name_of("coverage", "k" * 91, None) == f"coverage_{'k' * 91}", "what fits stays"
 
 
 def test_nothing_new(server: SonarQube, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def gitlab_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
 
 
 def quality_time_system(folder: Path, _patch: pytest.MonkeyPatch) -> System:
-    one = quality_time.QualityTime(path="/api/internal")
+    one = quality_time.QualityTime("5.9.0")
     return System("quality-time", one.replay, made(folder, "quality-time", "{url}", {}), rows)
 
 
@@ -129,10 +129,10 @@ ENDPOINTS = {
     ),
     "gitlab": ("project", "merge requests", "discussions", "approvals", "events", "compare", "commits", "comments"),
     "tfs": ("repository", "pulls", "threads", "pushes", "teams", "members", "sprints", "work items"),
-    "quality-time": ("server", "report", "datamodel", "measurements", "changelog"),
+    "quality-time": ("report", "datamodel", "measurements", "changelog"),
     "sonar": ("status", "projects", "metrics", "gate of project", "gate", "history"),
     "jenkins": ("jobs", "nodes"),
-    "quality-time, definition": ("server", "report"),
+    "quality-time, definition": ("report",),
     "sonar, definition": ("status", "projects", "navigation", "links"),
 }
 """What the collection of a sample asks: routes of its replay."""

@@ -21,6 +21,23 @@ TOKEN = "the-token-of-azure"
 ZEROS = "0" * 40
 Item = dict[str, Any]
 
+_SPECIFIED = "description: MicrosoftDocs/vsts-rest-api-specs at adb28786, specification"
+_FABRIKAM = "; recording: azuredevops/fabrikam.json"
+ORIGINS = {
+    "neighbours": f"{_SPECIFIED}/git/7.2/git.json",
+    "repository": f"{_SPECIFIED}/git/7.2/git.json{_FABRIKAM}",
+    "pulls": f"{_SPECIFIED}/git/7.2/git.json{_FABRIKAM}",
+    "pull": f"{_SPECIFIED}/git/7.2/git.json{_FABRIKAM}",
+    "threads": f"{_SPECIFIED}/git/7.2/git.json{_FABRIKAM}",
+    "pushes": f"{_SPECIFIED}/git/7.2/git.json{_FABRIKAM}",
+    "teams": f"{_SPECIFIED}/core/7.2/core.json{_FABRIKAM}",
+    "members": f"{_SPECIFIED}/core/7.2/core.json{_FABRIKAM}",
+    "sprints": f"{_SPECIFIED}/work/7.2/work.json{_FABRIKAM}",
+    "work items": f"{_SPECIFIED}/wit/7.2/workItemTracking.json{_FABRIKAM}",
+    "connection": "source: microsoft/azure-devops-node-api, api/LocationsApi.ts",
+}
+"""Where each route comes from. Addresses of the first servers are those of their own documentation."""
+
 
 def recorded() -> Item:
     found: Item = json.loads((RECORDED / "fabrikam.json").read_text())

@@ -39,6 +39,19 @@ HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9ok
 """The one that GitHub publishes."""
 Item = dict[str, Any]
 
+_DESCRIBED = "description: github/rest-api-description, descriptions/api.github.com, paths"
+ORIGINS = {
+    **dict.fromkeys(
+        OPERATIONS, "description: GitHub's published schema, github/schema.graphql; recording: github/ants.json"
+    ),
+    "commit comments": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/comments",
+    "keys": f"{_DESCRIBED}./user/keys",
+    "add key": f"{_DESCRIBED}./user/keys",
+    "remove key": f"{_DESCRIBED}./user/keys/{{key_id}}",
+    "meta": f"{_DESCRIBED}./meta; of an Enterprise Server: descriptions/ghes-3.19",
+}
+"""Where each route comes from; each operation of GraphQL is a route of its own, at one path."""
+
 
 @cache
 def schema() -> GraphQLSchema:
@@ -148,6 +161,8 @@ class GitHub:
         self.replay.route(
             "meta", "/api/v3/meta", lambda _: json_answer({"ssh_keys": [HOST_KEY], "installed_version": "3.14.2"})
         )
+
+        self.replay.unknown = lambda _path: json_answer({"message": "Not Found", "status": "404"}, 404)
 
     @property
     def api(self) -> str:

@@ -9,6 +9,36 @@ from support.web import Answer, json_answer
 
 RATES = {"resources": {"core": {"limit": 10**6, "remaining": 10**6, "reset": 2**31}}, "rate": {"remaining": 10**6}}
 NUMBER = "([0-9]+)"
+NO_REVIEWERS: Item = {"users": [], "teams": []}
+_IN = f"repos/{OWNER}/{NAME}"
+EMPTY = {
+    "pulls/N/commits": f"{_IN}/pulls/{NUMBER}/commits",
+    "reactions to issues": f"{_IN}/issues/{NUMBER}/reactions",
+    "reactions to comments": f"{_IN}/issues/comments/{NUMBER}/reactions",
+    "reactions to line comments": f"{_IN}/pulls/comments/{NUMBER}/reactions",
+    "organizations": "users/([^/]+)/orgs",
+}
+"""Lists that have nothing here: name → path."""
+_DESCRIBED = "description: github/rest-api-description, descriptions/api.github.com, paths"
+ORIGINS = {
+    "repository": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}",
+    "issues/N/comments": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/issues/{{issue_number}}/comments",
+    "pulls/N/comments": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls/{{pull_number}}/comments",
+    "pulls/N/reviews": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls/{{pull_number}}/reviews",
+    "pulls/N": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls/{{pull_number}}",
+    "pulls": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls",
+    "issues/N": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/issues/{{issue_number}}",
+    "issues": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/issues",
+    "limits": f"{_DESCRIBED}./rate_limit",
+    "account": f"{_DESCRIBED}./users/{{username}}",
+    "reviewers": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls/{{pull_number}}/requested_reviewers",
+    "pulls/N/commits": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls/{{pull_number}}/commits",
+    "reactions to issues": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/issues/{{issue_number}}/reactions",
+    "reactions to comments": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/issues/comments/{{comment_id}}/reactions",
+    "reactions to line comments": f"{_DESCRIBED}./repos/{{owner}}/{{repo}}/pulls/comments/{{comment_id}}/reactions",
+    "organizations": f"{_DESCRIBED}./users/{{username}}/orgs",
+}
+"""Where each route comes from."""
 
 
 def serve_rest(github: GitHub) -> None:
@@ -40,7 +70,9 @@ def serve_rest(github: GitHub) -> None:
         replay.route(kind, f"{base}/{kind}", lambda asked: paged(asked, newest, replay.url, 30))
     replay.route("limits", "/api/v3/rate_limit", lambda _: json_answer(RATES))
     replay.route("account", "/api/v3/users/([^/]+)", lambda asked: json_answer({"login": asked.parts[0], "id": 1}))
-    replay.route("others", "/api/v3/.*", lambda asked: paged(asked, [], replay.url))
+    replay.route("reviewers", f"{base}/pulls/{NUMBER}/requested_reviewers", lambda _: json_answer(NO_REVIEWERS))
+    for name, path in EMPTY.items():
+        replay.route(name, f"/api/v3/{path}", lambda asked: paged(asked, [], replay.url))
 
 
 def _listed(github: GitHub, found: Callable[[int], Iterable[Item]], asked: Asked) -> Answer:

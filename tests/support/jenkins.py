@@ -17,6 +17,12 @@ from support.web import Answer, json_answer
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "jenkins.json"
 Item = dict[str, Any]
+NOT_FOUND: Answer = (404, {"Content-Type": "text/html"}, b"<html><title>Not Found - Jenkins</title></html>")
+ORIGINS = {
+    "jobs": "source: jenkinsci/jenkins, core/src/main/java/hudson/model/Api.java; recording: jenkins.json",
+    "nodes": "source: jenkinsci/jenkins, core/src/main/java/hudson/model/ComputerSet.java; recording: jenkins.json",
+}
+"""Where each route comes from."""
 
 
 def recorded() -> dict[str, Any]:
@@ -35,6 +41,7 @@ class Jenkins:
     def __post_init__(self) -> None:
         self.replay.route("nodes", "/computer/api/json", lambda asked: self.answer(asked, self.data))
         self.replay.route("jobs", "((?:/job/[^/]+)*)/api/json", self.folder)
+        self.replay.unknown = lambda _path: NOT_FOUND
 
     @property
     def jobs(self) -> list[Item]:
@@ -53,7 +60,7 @@ class Jenkins:
         for name in re.findall("/job/([^/]+)", asked.path):
             found = [one for one in place.get("jobs", []) if one["name"] == unquote(name)]
             if not found:
-                return json_answer({}, 404)
+                return NOT_FOUND
             place = found[0]
         if "views" in asked.query["tree"]:
             return self.answer(asked, {"views": place["views"]})

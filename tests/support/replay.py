@@ -68,15 +68,24 @@ class Route:
     sent: bytes = b""
 
 
+def not_found(_path: str) -> Answer:
+    """How most systems answer a path that they have not."""
+    return json_answer({"message": "Not Found"}, 404)
+
+
 @dataclass
 class Replay:
-    """The routes of a system, and where it listens. ``latency`` is in seconds for each request."""
+    """The routes of a system, and where it listens. ``latency`` is in seconds for each request.
+
+    ``unknown`` is the system's own answer to a path that it has not.
+    """
 
     routes: list[Route] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     strikes: dict[str, Strike] = field(default_factory=dict)
     latency: float = 0.0
     port: int = 0
+    unknown: Callable[[str], Answer] = not_found
 
     @property
     def url(self) -> str:
@@ -106,7 +115,7 @@ class Replay:
                 strike = self.strikes.get(route.name)
                 return strike.hit(asked, honest) if strike else honest
         self.asked.append(Asked("", method, parts.path, query, headers, content))
-        return json_answer({"message": "Not Found"}, 404)
+        return self.unknown(parts.path)
 
 
 @contextlib.contextmanager

@@ -50,6 +50,22 @@ STRICT: Item = {
 }
 TOKEN = "squ_" + "0" * 36
 
+_WS = "SonarSource/sonarqube (10.8 and 2025), server/sonar-webserver-webapi/src/main/java/org/sonar/server"
+ORIGINS = {
+    "status": f"source: {_WS}/platform/ws/StatusAction.java",
+    "validate": f"source: {_WS}/authentication/ws/ValidateAction.java",
+    "projects": f"source: {_WS}/component/ws/SearchProjectsAction.java; recording: sonarqube.json",
+    "project": f"source: {_WS}/component/ws/ShowAction.java",
+    "branches": f"source: {_WS}/branch/ws/ListAction.java",
+    "navigation": f"source: {_WS}/ui/ws/ComponentAction.java; recording: sonarqube.json",
+    "links": f"source: {_WS}/projectlink/ws/SearchAction.java",
+    "metrics": f"source: {_WS}/metric/ws/SearchAction.java",
+    "gate of project": f"source: {_WS}/qualitygate/ws/GetByProjectAction.java",
+    "gate": f"source: {_WS}/qualitygate/ws/ShowAction.java",
+    "history": f"source: {_WS}/measure/ws/SearchHistoryAction.java; recording: sonarqube.json",
+}
+"""Where each route comes from."""
+
 
 @dataclass
 class Project:
@@ -61,7 +77,12 @@ class Project:
     gate: str = "Sonar way"
     alm: Item | None = None
     branches: dict[str, dict[datetime, Item]] = field(default_factory=dict)
+    main: str = "main"
     links: list[Item] = field(default_factory=list)
+
+    def history(self, branch: str | None) -> dict[datetime, Item] | None:
+        """The analyses of a branch, which is the main one where none is named; None where there is no such branch."""
+        return self.analyses if branch in {None, self.main} else self.branches.get(branch or "")
 
 
 def measured(number: int) -> Item:
@@ -114,6 +135,7 @@ class SonarQube:
             "validate": ("authentication/validate", lambda asked: {"valid": self.is_known(asked)}),
             "projects": ("components/search_projects", self.listed),
             "project": ("components/show", self.shown),
+            "branches": ("project_branches/list", self.branched),
             "navigation": ("navigation/component", self.navigated),
             "links": ("project_links/search", self.linked),
             "metrics": ("metrics/search", self.metric_page),
@@ -123,6 +145,7 @@ class SonarQube:
         }
         for name, (path, made) in routes.items():
             self.replay.route(name, f"(?:/sonar)?/api/{path}", partial(self.answer, made))
+        self.replay.unknown = lambda path: refused(404, f"Unknown url : {path.removeprefix('/sonar')}")
 
     @property
     def url(self) -> str:
@@ -158,7 +181,7 @@ class SonarQube:
 
     def component(self, one: Project, branch: str | None = None) -> Item:
         found: Item = {"key": one.key, "name": one.name, "qualifier": "TRK"}
-        analyses = self.seen(one.branches[branch] if branch else one.analyses)
+        analyses = self.seen(one.history(branch) or {})
         if analyses and self.tells_analysis:
             found["analysisDate"] = stamp(max(analyses))
         return found | ({"organization": self.organization["key"]} if self.organization else {})
@@ -185,9 +208,18 @@ class SonarQube:
     def shown(self, asked: Asked) -> Any:
         one = self.by_key(asked.query["component"])
         branch = asked.query.get("branch")
-        if one is None or (branch and branch not in one.branches):
+        if one is None or one.history(branch) is None:
             return refused(404, f"Component key '{asked.query['component']}' not found")
         return {"component": self.component(one, branch)}
+
+    def branched(self, asked: Asked) -> Any:
+        one = self.by_key(asked.query["project"])
+        if one is None:
+            return refused(404, f"Project '{asked.query['project']}' not found")
+        names = {
+            name: {"name": name, "isMain": name == one.main, "type": "BRANCH"} for name in (one.main, *one.branches)
+        }
+        return {"branches": list(names.values())}
 
     def navigated(self, asked: Asked) -> Any:
         one = self.by_key(asked.query["component"])
@@ -224,7 +256,7 @@ class SonarQube:
             return None
         begin = asked.query.get("from")
         since = datetime.fromisoformat(begin) if begin else datetime.min.replace(tzinfo=UTC)
-        analyses = self.seen(one.branches[branch] if branch else one.analyses)
+        analyses = self.seen(one.history(branch) or {})
         moments = sorted(moment for moment in analyses if moment.replace(microsecond=0) >= since)
         page = self.page(moments, asked, 1000, self.cap)
         if len(page) == 3:
@@ -232,7 +264,7 @@ class SonarQube:
         known = {metric["key"] for metric in self.metrics}
         names = asked.query["metrics"].split(",")
         if not set(names) <= known:
-            return refused(404, "The following metric keys are not found")
+            return refused(400, f"Metrics {', '.join(sorted(set(names) - known))} are not found")
         return {"paging": page[1], "measures": [self.measure(name, page[0], analyses) for name in names]}
 
     def measure(self, name: str, moments: list[datetime], analyses: dict[datetime, Item]) -> Item:

@@ -35,6 +35,11 @@ def iso(moment: datetime) -> str:
     return whole(moment).isoformat()
 
 
+def exact(moment: datetime) -> datetime:
+    """A moment with its fraction, in UTC; one without a zone is in UTC."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def parsed(position: str) -> datetime:
     """The moment of a tracker. Raises :class:`SourceError`."""
     try:

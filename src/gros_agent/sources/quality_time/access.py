@@ -1,9 +1,17 @@
-"""Where the API of a Quality-time server is: ``/api/internal`` since 5.9, ``/api/v3`` before."""
+"""Where the API of a Quality-time server is: ``/api/internal`` since 5.9, ``/api/v3`` before.
+
+No path tells which: the version is at ``/api/v3/server`` in every release. Releases before 5.25 answer a path that they
+do not have with status 200 and a description of their calls (``{}`` where none fits), newer ones with 404. So the
+reports themselves are asked for, and only an answer with a list of them counts. The facts are those of ``routes`` and
+``utils/functions.py`` of the ``api_server`` of ICTU/quality-time, v5.0.0 to v5.58.0.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+from itertools import product
 from typing import TypeVar
 
 from gros_agent.errors import SourceError
@@ -12,11 +20,11 @@ from gros_agent.http.faults import HttpError
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api
 from gros_agent.sources.base import Context
-from gros_agent.sources.quality import iso
-from gros_agent.sources.quality_time.shapes import DataModel, Report, Reports, Server
+from gros_agent.sources.quality_time.shapes import DataModel, Listed, Report, Reports, Server
 from gros_agent.urls import split
 
-PATHS = ("/api/internal", "/api/v3")
+PLACES = ("/api/internal", "/api/v3")
+VERSION = "/api/v3/server"
 OLDEST = 5
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -25,56 +33,88 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reached:
-    """A server and the way to it. ``report`` is the one that the URL names, or None for all of them."""
+    """A server and the way to it. ``report`` is the one that the URL names, or None for all of them.
+
+    ``first`` are all its reports as they were when it was found, ``headers`` those of that answer.
+    """
 
     client: WebClient
+    base: str
     api: str
-    version: str
-    headers: Mapping[str, str]
     report: str | None
+    first: Sequence[Report]
+    headers: Mapping[str, str]
 
     def get(self, path: str, kind: type[T], **query: str) -> T:
         """Ask for something. Raises :class:`SourceError`."""
         return self.client.get(f"{self.api}/{path}", kind, query)
 
-    def reports(self, moment: datetime | None = None) -> list[Report]:
-        """The reports as they are, or were at a moment. Raises :class:`SourceError`."""
-        query = {"report_date": iso(moment)} if moment else {}
-        found = self.get("report", Reports, **query).reports
-        if self.report is None:
-            return found
-        return [one for one in found if one.report_uuid == self.report]
+    def reports(self, moment: datetime) -> list[Report]:
+        """The reports as they were at the end of a second. Raises :class:`SourceError`."""
+        return self._mine(self.get("report", Reports, report_date=end_of(moment)).reports)
 
     def present(self) -> list[Report]:
-        """The reports as they are. Raises :class:`SourceError`, also if there is none that the URL names."""
-        found = self.reports()
+        """The reports as they are. Raises :class:`SourceError` if there is none that the URL names."""
+        found = self._mine(self.first)
         if self.report is not None and not found:
             raise SourceError(
                 f"{self.api} has no report {self.report}", "check the identifier in the URL: it may be gone"
             )
         return found
 
+    def _mine(self, reports: Sequence[Report]) -> list[Report]:
+        """The reports that the URL names, in an order of their own: the server's is another one each time."""
+        found = (one for one in reports if self.report in {None, one.report_uuid})
+        return sorted(found, key=lambda one: one.report_uuid)
+
     def model(self) -> DataModel:
         """The types of metrics. Raises :class:`SourceError`."""
         return self.get("datamodel", DataModel)
 
 
+def end_of(moment: datetime) -> str:
+    """The end of a second, as every release takes it: its own moments are whole seconds before 5.55.
+
+    Of a whole second, 5.0 to 5.2 give what was before it, newer ones what was in it, too.
+    """
+    return moment.replace(microsecond=999_999).isoformat()
+
+
 def resolve(context: Context) -> Reached:
     """Find the API. Raises :class:`SourceError`."""
-    parts = split(context.entry.url)
-    path, _, last = parts.path.rstrip("/").rpartition("/")
-    report = last if _IDENTIFIER.fullmatch(last) else None
-    base = api.web_base(parts, context.host) + (path if report else parts.path.rstrip("/"))
-    client = api.client(context, base, _credentials(context))
-    for place in PATHS:
+    client, host, paths = _client(context)
+    nowhere: SourceError | None = None
+    for (path, report), place in product(paths, PLACES):
+        base = f"{host}{path}"
         try:
-            answer: Answer[Server] = client.ask(Request("GET", f"{base}{place}/server"), Server)
+            answer: Answer[Listed] = client.ask(Request("GET", f"{base}{place}/report"), Listed)
         except SourceError as error:
-            if place == PATHS[-1] or not _is_elsewhere(error):
+            if not _is_elsewhere(error):
                 raise
+            nowhere = nowhere or error
         else:
-            return Reached(client, f"{base}{place}", answer.value.version, answer.headers, report)
-    raise AssertionError("the last path returns or raises")
+            if answer.value.reports is not None:
+                return Reached(client, base, f"{base}{place}", report, answer.value.reports, answer.headers)
+    raise nowhere or SourceError(f"{context.entry.url} has no reports at {' or '.join(PLACES)}", "check the address")
+
+
+def _client(context: Context) -> tuple[WebClient, str, Sequence[tuple[str, str | None]]]:
+    """The client, the scheme and host, and what the path of the URL may mean. Raises :class:`SourceError`."""
+    parts = split(context.entry.url)
+    host = api.web_base(parts, context.host)
+    return api.client(context, host, _credentials(context)), host, tuple(_meant(parts.path.rstrip("/")))
+
+
+def _meant(path: str) -> Iterator[tuple[str, str | None]]:
+    """What a URL's path may mean: a server's path, and the report that its last part names.
+
+    A report that was imported has whatever identifier it had; others have a UUID.
+    """
+    parent, _, last = path.rpartition("/")
+    if not _IDENTIFIER.fullmatch(last):
+        yield path, None
+    if last:
+        yield parent, last
 
 
 def _credentials(context: Context) -> dict[str, str | Secret]:
@@ -87,21 +127,28 @@ def _credentials(context: Context) -> dict[str, str | Secret]:
 
 def _is_elsewhere(error: SourceError) -> bool:
     """Whether there is nothing at this path: an error that says so, or the page of the web interface."""
-    return error.code == 404 if isinstance(error, HttpError) else "web page" in error.message  # noqa: PLR2004
+    return error.code == HTTPStatus.NOT_FOUND if isinstance(error, HttpError) else "web page" in error.message
 
 
 def check(context: Context) -> str:
     """Which version answers, and what it shows."""
-    found = resolve(context)
-    major = found.version.partition(".")[0]
+    found, told = resolve(context), version(context)
+    major = told.partition(".")[0]
     if major.isdecimal() and int(major) < OLDEST:
-        raise SourceError(f"{found.api} is version {found.version}", f"version {OLDEST} or newer is supported")
+        raise SourceError(f"{found.base} is version {told}", f"version {OLDEST} or newer is supported")
     reports = found.present()
     metrics = sum(len(subject.metrics) for report in reports for subject in report.subjects.values())
     plural = "" if len(reports) == 1 else "s"
-    return f"answers as version {found.version or 'unknown'}; {len(reports)} report{plural} with {metrics} metrics"
+    return f"answers as version {told or 'unknown'}; {len(reports)} report{plural} with {metrics} metrics"
 
 
 def version(context: Context) -> str:
-    """The version that answers. Raises :class:`SourceError`."""
-    return resolve(context).version
+    """The version that answers; empty where none is told. Raises :class:`SourceError`."""
+    client, host, paths = _client(context)
+    for path, _ in paths:
+        try:
+            return client.get(f"{host}{path}{VERSION}", Server).version
+        except SourceError as error:
+            if not _is_elsewhere(error):
+                raise
+    return ""

@@ -1,16 +1,16 @@
 """Collects measurements since a moment, and what the metrics are.
 
-All measurements of a period are one request; a server without that call is asked metric by metric.
+All measurements of a period are one request. Positions are whole seconds of the server's clock, its moments have
+microseconds since 5.55; so moments are compared as they are, and what is of the second that is not over is left to the
+next collection. Nothing falls between two collections, and nothing is told twice.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import UNSET
 
-from gros_agent import parallel
-from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import text, whole
 from gros_agent.sources.base import Collected, Context
@@ -19,6 +19,7 @@ from gros_agent.sources.quality import (
     NAMES,
     OPTIONS,
     START,
+    exact,
     former,
     iso,
     number,
@@ -36,7 +37,8 @@ from gros_agent.tables.schema import Metric, MetricDefault, Row
 UNKNOWN = "unknown"
 """The category of what could not be measured."""
 NO_VALUE = "-1"
-_NOT_THERE = 404
+_SECOND = timedelta(seconds=1)
+"""How much further back is asked for, as the server may take the limits of a period as in it or as outside."""
 
 
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
@@ -49,7 +51,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     measurements = _Measurements(server, reports, since, now)
     yield from measurements.read()
     options = version(context, OPTIONS)
-    versions = Versions(server, model, reports, options)
+    versions = Versions(server, model, reports, options, now)
     yield from versions.read()
     stamp = whole(model.timestamp or START)
     known = version(context, DEFAULTS)
@@ -77,28 +79,20 @@ class _Measurements:
         }
         self.total = 0
         self._strange = 0
-        self._by_metric = False
 
     def read(self) -> Iterator[Sequence[Row]]:
-        for block in self._blocks():
-            mine = (one for one in block if self._server.report in {None, one.report_uuid})
-            new = [one for one in mine if self._since is None or whole(one.end) > self._since]
-            rows = [row for row in map(self._row, new) if row is not None]
-            self.total += len(rows)
-            yield rows
+        """Yield the rows of what ended since the position and by now. Raises :class:`SourceError`."""
+        begin = START if self._since is None else self._since - _SECOND
+        period = {"min_report_date": iso(begin), "report_date": access.end_of(self._now)}
+        found = self._server.get("measurements", Measurements, **period).measurements
+        mine = (one for one in found if self._server.report in {None, one.report_uuid})
+        rows = [row for one in mine if self._is_new(one.end) and (row := self._row(one)) is not None]
+        self.total += len(rows)
+        yield rows
 
-    def _blocks(self) -> Iterator[Sequence[Measurement]]:
-        period = {"min_report_date": iso(self._since or START), "report_date": iso(self._now)}
-        try:
-            yield self._server.get("measurements", Measurements, **period).measurements
-        except HttpError as error:
-            if error.code != _NOT_THERE:
-                raise
-            self._by_metric = True
-            yield from parallel.mapped(self._of_metric, self._scales)
-
-    def _of_metric(self, metric: str) -> Sequence[Measurement]:
-        return self._server.get(f"measurements/{metric}", Measurements, report_date=iso(self._now)).measurements
+    def _is_new(self, end: datetime) -> bool:
+        moment = exact(end)
+        return moment <= self._now and (self._since is None or moment > self._since)
 
     def _row(self, one: Measurement) -> Metric | None:
         """A measurement on the metric's scale, or None where its value is no number, such as that of a version."""
@@ -118,8 +112,6 @@ class _Measurements:
 
     def notes(self) -> Iterator[str]:
         """What the reader of the tables has to know."""
-        if self._by_metric:
-            yield "the server was asked metric by metric: those that it measures no more are not among them"
         if self._strange:
             yield f"left out: measurements whose value is no number ({self._strange})"
 

@@ -55,6 +55,12 @@ class Reports(msgspec.Struct):
     reports: list[Report]
 
 
+class Listed(msgspec.Struct):
+    """What may be a list of reports, or the answer of a server that has none at this path."""
+
+    reports: list[Report] | None = None
+
+
 class Value(msgspec.Struct):
     """A measurement on one scale."""
 

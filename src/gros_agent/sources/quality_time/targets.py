@@ -2,13 +2,16 @@
 
 The changelog says when something was changed and by whom; the reports of those moments say what the targets were. A
 change that leaves all targets as they are is no version of them.
+
+A version is known by its second, so the changes of one second are one version. Those of the second that is not over are
+left to the next collection: there may be more.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from gros_agent.sources.api import text
+from gros_agent.sources.api import text, whole
 from gros_agent.sources.quality import Targets, is_same, iso, kept
 from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import Change, Changelog, DataModel, Defined, Kind, Report
@@ -24,10 +27,12 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class Versions:
-    """The versions of all reports' targets since a moment; ``current`` are the targets after the last one."""
+    """The versions of all reports' targets since a moment and before now; ``current`` are those after the last one."""
 
-    def __init__(self, server: Reached, model: DataModel, reports: Sequence[Report], since: datetime | None) -> None:
-        self._server, self._model, self._reports, self._since = server, model, reports, since
+    def __init__(
+        self, server: Reached, model: DataModel, reports: Sequence[Report], since: datetime | None, now: datetime
+    ) -> None:
+        self._server, self._model, self._reports, self._since, self._now = server, model, reports, since, now
         self.current: Targets = {}
         self.last: datetime | None = None
 
@@ -36,11 +41,11 @@ class Versions:
         changes: dict[datetime, list[Change]] = {}
         for report in self._reports:
             for change in self._changes(report.report_uuid):
-                changes.setdefault(change.timestamp, []).append(change)
+                changes.setdefault(whole(change.timestamp), []).append(change)
         if self._since is not None:
             self.current = self._targets(self._server.reports(self._since), self._since)
         for moment in sorted(changes):
-            if self._since is not None and moment <= self._since:
+            if moment >= self._now or (self._since is not None and moment <= self._since):
                 continue
             found = self._targets(self._server.reports(moment), moment)
             new = [row for name, row in found.items() if not is_same(self.current.get(name), row)]
@@ -54,7 +59,7 @@ class Versions:
         count = _LONG
         while True:
             found = self._server.get(f"changelog/report/{report}/{count}", Changelog).changelog
-            is_enough = self._since is not None and bool(found) and found[-1].timestamp <= self._since
+            is_enough = self._since is not None and bool(found) and whole(found[-1].timestamp) <= self._since
             if len(found) < count or is_enough or count >= _LONGEST:
                 return found
             count *= 10

@@ -9,11 +9,14 @@ from urllib.parse import parse_qs, unquote
 
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
+from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages, smaller_page
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api
 from gros_agent.sources.base import Context
+from gros_agent.sources.sonarqube.metrics import name_of
 from gros_agent.sources.sonarqube.shapes import (
+    Branches,
     Component,
     Components,
     Definition,
@@ -44,12 +47,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """What a URL names: a server, and there an organization, or a project and perhaps one of its branches."""
+    """What a URL names: a server, and there an organization, or a project and perhaps one of its branches.
+
+    ``is_main`` says that the branch is the main one, whose metrics have the names that they have without it.
+    """
 
     base: str
     organization: str | None = None
     component: str | None = None
     branch: str | None = None
+    is_main: bool = False
+
+    def name_of(self, metric: str, component: str) -> str:
+        """The name of a metric of a project here."""
+        return name_of(metric, component, None if self.is_main else self.branch)
 
 
 def place(context: Context) -> Place:
@@ -104,6 +115,22 @@ class Reached:
         named = self.place
         query = {"component": named.component or "", **({"branch": named.branch} if named.branch else {})}
         return self.ask("components/show", Shown, query).value.component
+
+    def knowing_the_main_branch(self) -> "Reached":
+        """The same, where it is known whether the branch is the main one; it is none where that is not told.
+
+        Raises :class:`SourceError`.
+        """
+        if self.place.component is None or self.place.branch is None:
+            return self
+        try:
+            told = self.ask("project_branches/list", Branches, {"project": self.place.component}).value.branches
+        except HttpError as error:
+            if error.code not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+                raise
+            told = []
+        is_main = any(one.is_main and one.name == self.place.branch for one in told)
+        return replace(self, place=replace(self.place, is_main=is_main))
 
     def definitions(self) -> Iterator[Definition]:
         """The metrics that the server knows. Raises :class:`SourceError`."""

@@ -35,7 +35,7 @@ from gros_agent.sources.sonarqube import access
 from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.gates import Gates, category
 from gros_agent.sources.sonarqube.history import Analyses, Measured, batches, moment_of
-from gros_agent.sources.sonarqube.metrics import Kind, kinds, name_of
+from gros_agent.sources.sonarqube.metrics import Kind, kinds
 from gros_agent.sources.sonarqube.shapes import Component
 from gros_agent.tables.schema import NOBODY, Metric, MetricDefault, MetricTarget, MetricVersion, Row
 
@@ -49,7 +49,7 @@ _DIGESTS = "digests"
 
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
     """Yield what is new since a position. Raises :class:`SourceError`."""
-    server = access.resolve(context)
+    server = access.resolve(context).knowing_the_main_branch()
     now = whole(server_time(server.headers))
     notes: list[str] = []
     components = _components(server, notes)
@@ -57,6 +57,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     if strange:
         notes.append(f"left out: metrics of a type that is not known ({', '.join(strange)})")
     gates = Gates(server, components)
+    notes.extend(gates.notes())
     measurements = _Measurements(context, server, gates, found, position)
     yield from measurements.read(components)
     targets = {name: row for one in components for name, row in gates.targets(one.key, found, now).items()}
@@ -71,7 +72,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
         OPTIONS: update(context, last) | {"targets": remembered(targets)},
         DEFAULTS: update(context, stamp) | {_DIGESTS: {context.entry.url: digest}},
         NAMES: {
-            name_of(kind.key, one.key): {
+            server.place.name_of(kind.key, one.key): {
                 "base_name": kind.key,
                 "domain_name": one.key,
                 "domain_type": "",
@@ -171,7 +172,7 @@ class _Measurements:
             self._strange.append(one)
             return None
         return Metric(
-            name=name_of(one.metric, component),
+            name=self._server.place.name_of(one.metric, component),
             value=value,
             category=category(kind, self._gates.condition(component, one.metric), value),
             date=text(one.moment),

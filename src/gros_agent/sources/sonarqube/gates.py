@@ -1,23 +1,46 @@
 """Targets: the conditions of the quality gate that a project has.
 
 The server tells gates as they are now, and nothing of what they were or who changed them; a version of the targets is
-what a collection found changed.
+what a collection found changed. A server that tells no gates (SonarQube Cloud marks all of ``api/qualitygates``
+deprecated since 16 September 2025) or hides those of some projects still has measurements: their targets are unknown,
+which is not the same as none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
+from typing import TypeVar
 
 from gros_agent import parallel
+from gros_agent.http.faults import HttpError
+from gros_agent.http.paging import Query
 from gros_agent.sources.quality import Targets, iso, number
 from gros_agent.sources.sonarqube.access import Reached
-from gros_agent.sources.sonarqube.metrics import Kind, name_of
+from gros_agent.sources.sonarqube.metrics import Kind
 from gros_agent.sources.sonarqube.shapes import Component, Condition, Conditions, GateOfProject
 from gros_agent.tables.schema import MetricTarget
 
 NO_TARGET, PERFECT, GOOD, BAD = "grey", "perfect", "green", "red"
 """Categories of measurements, as existing installations name them."""
+
+
+_UNTOLD = frozenset(
+    (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.GONE,
+        HTTPStatus.NOT_IMPLEMENTED,
+    )
+)
+"""Statuses of a server that does not tell gates. It has told projects by then, so that the credentials are good."""
+_NO_SUCH_CALL = "Unknown url"
+"""How the API refuses a call that it does not have, in difference to a thing."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,54 +52,103 @@ class _Gate:
     is_default: bool
 
 
+@dataclass(frozen=True)
+class _Untold:
+    """A gate that the server does not tell: the status with which it refuses."""
+
+    status: int
+
+
 class Gates:
     """The gates of some projects, each asked for once. Raises :class:`SourceError`."""
 
     def __init__(self, server: Reached, components: Sequence[Component]) -> None:
         self._server = server
+        self._gone: _Untold | None = None
         keys = [one.key for one in components]
-        self._gates: Mapping[str, _Gate | None] = dict(
+        self._gates: Mapping[str, _Gate | _Untold | None] = dict(
             zip(keys, parallel.mapped(self._of_project, components), strict=True)
         )
-        gates = list({gate for gate in self._gates.values() if gate})
-        self._conditions: Mapping[_Gate, Mapping[str, Condition]] = dict(
+        gates = list({gate for gate in self._gates.values() if isinstance(gate, _Gate)})
+        self._conditions: Mapping[_Gate, Mapping[str, Condition] | _Untold] = dict(
             zip(gates, parallel.mapped(self._shown, gates), strict=True)
         )
+
+    def _ask(self, path: str, kind: type[T], query: Query) -> T | _Untold:
+        if self._gone is not None:
+            return self._gone
+        try:
+            return self._server.ask(f"qualitygates/{path}", kind, query).value
+        except HttpError as error:
+            if error.code not in _UNTOLD:
+                raise
+            untold = _Untold(error.code)
+            if error.code == HTTPStatus.GONE or _NO_SUCH_CALL in error.text:
+                self._gone = untold
+            return untold
 
     def _query(self, organization: str | None) -> Mapping[str, str]:
         return {"organization": organization} if organization else self._server.organization
 
-    def _of_project(self, component: Component) -> "_Gate | None":
+    def _of_project(self, component: Component) -> "_Gate | _Untold | None":
         query = {"project": component.key, **self._query(component.organization)}
-        gate = self._server.ask("qualitygates/get_by_project", GateOfProject, query).value.quality_gate
+        found = self._ask("get_by_project", GateOfProject, query)
+        if isinstance(found, _Untold):
+            return found
+        gate = found.quality_gate
         return _Gate(gate.name, component.organization, gate.default) if gate else None
 
-    def _shown(self, gate: "_Gate") -> Mapping[str, Condition]:
-        query = {"name": gate.name, **self._query(gate.organization)}
-        found = self._server.ask("qualitygates/show", Conditions, query).value.conditions
-        return {one.metric: one for one in found if number(one.error) is not None}
+    def _shown(self, gate: "_Gate") -> "Mapping[str, Condition] | _Untold":
+        found = self._ask("show", Conditions, {"name": gate.name, **self._query(gate.organization)})
+        if isinstance(found, _Untold):
+            return found
+        return {one.metric: one for one in found.conditions if number(one.error) is not None}
+
+    def _known(self, component: str) -> "Mapping[str, Condition] | _Untold":
+        """What is wanted of a project's metrics, if the server tells that."""
+        gate = self._gates[component]
+        return self._conditions[gate] if isinstance(gate, _Gate) else gate or {}
 
     def condition(self, component: str, metric: str) -> Condition | None:
         """What is wanted of a metric of a project, or None."""
-        gate = self._gates[component]
-        return self._conditions[gate].get(metric) if gate else None
+        found = self._known(component)
+        return None if isinstance(found, _Untold) else found.get(metric)
 
     def targets(self, component: str, kinds: Sequence[Kind], moment: datetime) -> Targets:
-        """Name of each metric of a project → its target. Those of the server's own gate are the defaults."""
+        """Name of each metric of a project → its target. Those of the server's own gate are the defaults.
+
+        Nothing where the server does not tell the gate.
+        """
         gate = self._gates[component]
+        if isinstance(gate, _Untold) or isinstance(self._known(component), _Untold):
+            return {}
+        is_default = gate is None or gate.is_default
         return {
-            name_of(kind.key, component): _target(
-                kind, component, self.condition(component, kind.key), moment, is_default=gate is None or gate.is_default
+            self._server.place.name_of(kind.key, component): _target(
+                self._server.place.name_of(kind.key, component),
+                kind,
+                component,
+                self.condition(component, kind.key),
+                moment,
+                is_default=is_default,
             )
             for kind in kinds
         }
 
+    def notes(self) -> Iterator[str]:
+        """Of how many projects the targets are not available, and why."""
+        untold = [found for found in map(self._known, self._gates) if isinstance(found, _Untold)]
+        for status in sorted({one.status for one in untold}):
+            count = sum(one.status == status for one in untold)
+            of_all = "" if count == len(self._gates) else f" of {count} of {len(self._gates)} projects"
+            yield f"targets{of_all} are not available: the server refuses to tell quality gates (status {status})"
+
 
 def _target(
-    kind: Kind, component: str, condition: Condition | None, moment: datetime, *, is_default: bool
+    name: str, kind: Kind, component: str, condition: Condition | None, moment: datetime, *, is_default: bool
 ) -> MetricTarget:
     row = MetricTarget(
-        name=name_of(kind.key, component),
+        name=name,
         revision=iso(moment),
         base_name=kind.key,
         domain_name=component,

@@ -1,5 +1,6 @@
 """What is measured: the metrics that have a good and a bad side, and how they are scaled."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,14 @@ _SCALES = {
 _PERFECT = {"RATING": "1", "WORK_DUR": "0"}
 """The best value that there is; less is better."""
 _NO_NUMBERS = frozenset({"BOOL", "DATA", "DISTRIB", "LEVEL", "STRING"})
+_QUALITIES = "software_quality_"
+"""How metrics of the qualities begin that SonarQube judges by since 10.8. Their numbers of issues are told as not
+qualitative, like sizes, though they have a direction."""
 _NEW_CODE = "new_"
 """How metrics of new code alone begin: they have no history."""
+_ROOM = 100
+"""Characters of a name in the table ``metric`` of the installations' database."""
+_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ def kinds(definitions: Iterable[Definition]) -> tuple[Sequence[Kind], Sequence[s
     found: list[Kind] = []
     strange: list[str] = []
     for one in definitions:
-        if one.hidden or not one.qualitative or one.type in _NO_NUMBERS:
+        is_wanted = one.qualitative or (one.key.startswith(_QUALITIES) and one.direction != 0)
+        if one.hidden or not is_wanted or one.type in _NO_NUMBERS:
             continue
         if one.type not in _SCALES:
             strange.append(f"{one.key} ({one.type})")
@@ -52,6 +60,14 @@ def kinds(definitions: Iterable[Definition]) -> tuple[Sequence[Kind], Sequence[s
     return found, strange
 
 
-def name_of(metric: str, component: str) -> str:
-    """The name by which installations know a metric of a project."""
-    return f"{metric}_{component}"
+def name_of(metric: str, component: str, branch: str | None) -> str:
+    """The name by which installations know a metric of a project, or of a branch that the source's URL names.
+
+    The table has room for 100 characters. What is longer ends in a digest of the whole, since names that are alike up
+    to there would be one metric. No key of a project has an ``@`` in it.
+    """
+    name = f"{metric}_{component}" + (f"@{branch}" if branch else "")
+    if len(name) <= _ROOM:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
+    return f"{name[: _ROOM - _DIGITS - 1]}~{digest}"

@@ -54,6 +54,19 @@ class Shown(msgspec.Struct):
     component: Component
 
 
+class Branch(msgspec.Struct, rename="camel"):
+    """A branch of a project."""
+
+    name: str
+    is_main: bool = False
+
+
+class Branches(msgspec.Struct):
+    """The branches of a project."""
+
+    branches: list[Branch]
+
+
 class Definition(msgspec.Struct):
     """A metric that the server knows. ``direction`` is 1 if more is better, -1 if less is, 0 if neither."""
 

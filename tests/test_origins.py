@@ -1,0 +1,68 @@
+"""The servers of the tests answer what the real systems answer, and each route says where that is known from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support import origins
+from support.origins import KINDS, SERVED, Served
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+@pytest.fixture(params=SERVED, ids=lambda make: make.__name__.strip("_"))
+def served(request: pytest.FixtureRequest) -> Served:
+    made: Served = request.param()
+    return made
+
+
+def test_every_route_has_an_origin(served: Served) -> None:
+    names = {route.name for one in served.replays for route in one.routes}
+    assert names == set(served.origins), "routes without an origin, or origins without a route"
+
+
+def test_origins_can_be_looked_up(served: Served) -> None:
+    """A recording is one of ours, which has its own origin and licence; a source or description has a file."""
+    for origin in served.origins.values():
+        for part in origin.split("; "):
+            kind, _, where = part.partition(": ")
+            if kind not in KINDS:
+                continue  # more of the same
+            if kind == "recording":
+                name = where.split(",")[0]
+                assert name.endswith("run") or (RECORDINGS / name).is_file() or re.match(r"v[0-9]", name), where
+            else:
+                assert "/" in where or "." in where, where
+        assert origin.partition(": ")[0] in KINDS
+
+
+def test_an_unknown_path_is_not_there(served: Served) -> None:
+    for one in served.replays:
+        answer = one.answer("GET", served.unknown, {}, b"")
+        assert answer is not None
+        assert answer[0] == 404
+        assert one.answer("DELETE", served.unknown, {}, b"") is not None
+
+
+def test_no_route_takes_every_path(served: Served) -> None:
+    for one in served.replays:
+        for route in one.routes:
+            assert not route.pattern.fullmatch("/a/b/c/d/e/f/g"), route.name
+            assert ".*" not in route.pattern.pattern, route.name
+
+
+def test_the_list(served: Served) -> None:
+    """It is made of the declarations: write it anew with ``python tests/support/origins.py``."""
+    assert f"## {served.title}\n" in origins.listed()
+    assert origins.LIST.read_text() == origins.listed()
+
+
+def test_every_server_is_here() -> None:
+    """A module of the folder with routes is listed."""
+    with_routes = {
+        path.stem
+        for path in origins.LIST.parent.glob("*.py")
+        if "replay.route(" in path.read_text() and path.stem != "replay"
+    }
+    assert with_routes == {make.__name__.strip("_") for make in SERVED}
