@@ -28,7 +28,7 @@ from gros_agent.settings.files import kept
 from gros_agent.settings.home import Home
 from gros_agent.settings.load import Overrides, files_of
 from gros_agent.settings.model import Settings
-from gros_agent.storage import exclusive
+from gros_agent.storage import exclusive, make_private
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ def run_projects(
     """
     home = load(None, {}).home
     statuses = []
+    make_private(home.state)
     with exclusive(home.run_lock, "another run of this agent"):
         for project in projects:
             note = _Note(History(home.history), project, trigger, watcher)

@@ -35,10 +35,18 @@ _COLOURS = {
 }
 
 
+class _Console(Console):
+    """A console that leaves it to whoever prints what it means that nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the error on, instead of ending the program with a status of its own."""
+        raise  # noqa: PLE0704 (called while the error is handled)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal, or wide enough to cut nothing off in a file."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    return _Console(
         stderr=stderr,
         width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL,
         highlight=False,

@@ -1,5 +1,7 @@
 """Moments as the tables have them: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 UNKNOWN = "0"
@@ -17,3 +19,21 @@ def local_time(seconds: int) -> tuple[str, bool]:
         return (LAST if seconds > 0 else FIRST), False
     text = moment.isoformat(" ")
     return (text, True) if text >= FIRST else (FIRST, False)
+
+
+@dataclass
+class Moments:
+    """Local times of everything that one source has, and how many of them are ``inexact``."""
+
+    inexact: int = 0
+
+    def local(self, seconds: int | None, otherwise: str = UNKNOWN) -> str:
+        """Seconds since 1970 as local time; ``otherwise`` for what could not be read."""
+        moment, exact = local_time(seconds) if seconds is not None else (otherwise, False)
+        self.inexact += not exact
+        return moment
+
+    def notes(self) -> Iterator[str]:
+        """What the reader of the tables has to know."""
+        if self.inexact:
+            yield f"{self.inexact} moments could not be read or are beyond the year 9999"

@@ -14,7 +14,7 @@ from gros_agent.delivery import controller_hosts, export, finish_open, ssh_addre
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
     The controller clears all that the agent has there, so open deliveries are finished first. With ``rotate`` a new
     key pair replaces the old one as soon as the controller took it.
     """
+    make_private(settings.home.state)
     path, rotate = options.key or settings.key, options.rotate
     hosts = HostKeys(options.known_hosts or controller_hosts(settings))
     everyone = tuple(dict.fromkeys((*settings.projects, project)))

@@ -38,7 +38,7 @@ from gros_agent.report import Outcome, Report, collected_outcome, failed, unavai
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.sources.capacity import Capacity
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
 from gros_agent.tables.schema import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
@@ -62,6 +62,7 @@ def scrape(
 ) -> ExitStatus:
     """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
     check_key(settings, project, options)
+    make_private(settings.home.state)
     reports = settings.controller(project) is not None and not options.no_ssh
     if reports:
         from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)

@@ -12,6 +12,7 @@ from gros_agent.cli.options import (
     known_hosts_option,
     project_option,
 )
+from gros_agent.cli.output import telling
 
 EPILOG = """\b
 Example:
@@ -64,13 +65,15 @@ def command(
     with console.ProgressBars(shown=not current(ctx).quiet) as bars:
 
         def tell(one: delivery.Export) -> None:
-            bars.clear()
             told.append(one)
-            if not as_json:
-                console.print_export(one)
+            with telling():
+                bars.clear()
+                if not as_json:
+                    console.print_export(one)
 
         options = delivery.ExportOptions(dry_run=dry_run, known_hosts=known_hosts, wait=wait)
         status = delivery.deliver_projects(settings, chosen, options, tell, bars)
     if as_json:
-        click.echo(console.as_json(told))
+        with telling():
+            click.echo(console.as_json(told))
     return status

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gros_agent.cli.options import current, global_options, project_option, redact_option, source_option
+from gros_agent.cli.output import telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,24 +93,28 @@ class _Printer:
         import msgspec  # noqa: PLC0415
 
         if self._as_json:
-            self._bars.clear()
-            click.echo(msgspec.json.format(msgspec.json.encode(results)))
+            with telling():
+                self._bars.clear()
+                click.echo(msgspec.json.format(msgspec.json.encode(results)))
 
     def scraped(self, report: "Report") -> None:
         from gros_agent import console  # noqa: PLC0415
 
-        self._bars.clear()
-        console.print_report(report)
+        with telling():
+            self._bars.clear()
+            console.print_report(report)
 
     def delivered(self, receipt: "Receipt") -> None:
         from gros_agent import console  # noqa: PLC0415
 
-        self._bars.clear()
-        console.print_receipt(receipt)
+        with telling():
+            self._bars.clear()
+            console.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
-        self._bars.clear()
-        if ended.error:
-            click.echo(f"{project}: error: {ended.error}")
-        if ended.hint:
-            click.echo(f"  what to do: {ended.hint}")
+        with telling():
+            self._bars.clear()
+            if ended.error:
+                click.echo(f"{project}: error: {ended.error}")
+            if ended.hint:
+                click.echo(f"  what to do: {ended.hint}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from requests.auth import AuthBase
 
@@ -92,8 +92,11 @@ def web_base(parts: SplitResult, host: Host) -> str:
 
 
 def repository_path(url: str, host: Host) -> str:
-    """The path of a repository's URL without slashes around it, ``.git`` at its end, and what ``strip`` names."""
-    path = split(url).path.strip("/").removesuffix(".git").rstrip("/")
+    """The path of a repository's URL without slashes around it, ``.git`` at its end, and what ``strip`` names.
+
+    Escapes in it are taken off, as git does it: whoever asks an API puts them where they belong.
+    """
+    path = unquote(split(url).path).strip("/").removesuffix(".git").rstrip("/")
     strip = (host.get("strip") or "").strip("/")
     return path.removeprefix(f"{strip}/") if strip else path
 
