@@ -18,8 +18,9 @@ from gros_agent.report import Outcome, Report
 from gros_agent.settings.model import Settings, masked
 
 if TYPE_CHECKING:
-    from gros_agent.delivery import Export, Receipt
+    from gros_agent.delivery import Export
     from gros_agent.demo import Shown
+    from gros_agent.receipts import Receipt
     from gros_agent.registration import Registered
     from gros_agent.source_keys import Published
     from gros_agent.sources.bigboat import BigBoatStatus
