@@ -57,11 +57,13 @@ class Imports:
     """How imports go. Each waits until ``released``; those of ``failing`` projects fail; ``seconds`` is their length.
 
     ``begun`` and ``ended`` are released once for each. With ``at_once`` the answer to an announcement does not wait for
-    the import, as in earlier releases.
+    the import, as in earlier releases. What ``ignored`` projects announce is answered, and not taken: it is so where
+    the announced agent has no such folder.
     """
 
     released: threading.Event = field(default_factory=threading.Event)
     failing: set[str] = field(default_factory=set)
+    ignored: set[str] = field(default_factory=set)
     seconds: float = 0
     at_once: bool = False
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -160,6 +162,8 @@ class ExistingController:
         """Take and import what lies in the folder of the agent that the announcement names."""
         told = {name: json.loads(form[name]) for name in ("files", "agent")}
         self.announced.append({"project": project, **told})
+        if project in self.imports.ignored:
+            return 202, ""
         work = threading.Thread(target=self.take, args=(project, told["agent"]["key"]))
         work.start()
         if not self.imports.at_once:
