@@ -3,6 +3,7 @@
 import hashlib
 import json
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 from gros_agent import imports, open_deliveries
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import ControllerClient, hostname
+from gros_agent.controller.tls import PinningAdapter
 from gros_agent.history import History
 from gros_agent.imports import Import
 from gros_agent.open_deliveries import Signs
@@ -418,3 +420,18 @@ def test_a_record_of_before(tmp_path: Path) -> None:
     record = open_deliveries.read(settings, "ABC")
     assert record is not None
     assert record.stage == "uploading"
+
+
+def test_a_silent_connection_is_kept_alive() -> None:
+    """An answer can take hours; without this a router in between forgets the connection, and nobody is told."""
+    adapter = PinningAdapter(None)
+    options = adapter.poolmanager.connection_pool_kw["socket_options"]
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
+
+
+@pytest.mark.integration
+def test_another_account_than_the_agents(one: Installation) -> None:
+    assert one.agent("register", variables=one.variables).status == 0
+    done = one.agent("preflight", variables=one.variables)
+    assert done.status == 0
+    assert "existing controllers know this agent as agent-TEST" in " ".join(done.output.split())

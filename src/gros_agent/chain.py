@@ -15,13 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from gros_agent import delivery, entries, open_deliveries, preflight
+from gros_agent import delivery, entries, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
 from gros_agent.errors import (
     AgentError,
-    BusyError,
-    ConfigurationError,
     DeliveryError,
     ExitStatus,
     PreflightError,
@@ -40,7 +38,7 @@ from gros_agent.settings.home import Home
 from gros_agent.settings.load import Overrides, files_of
 from gros_agent.settings.model import Settings
 from gros_agent.storage import exclusive
-from gros_agent.tables.batch import ProjectFolder
+from gros_agent.turns import Turn
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +175,7 @@ class _Chain:
         self._options = replace(options, is_logged=True)
         self._note = note
         self._watcher = watcher
-        self._stuck = stuck
+        self._turn = Turn(project, stuck, note.progress, self._delivered)
         self._reports: list[Report] = []
         self._receipts: list[Receipt] = []
 
@@ -210,15 +208,16 @@ class _Chain:
                 status = self._work()
                 ended(status)
             return status
-        blocked = self._finish_others(settings)
-        waits = self._deliver_what_waits(settings)
+        self._note.stage("deliver")
+        blocked = self._turn.finish_others(settings)
+        waits = self._turn.deliver_what_waits(settings)
         if not self._checks.skip and self._is_too_early(settings):
             return ExitStatus.NOT_DUE
         with project_log(folder) as ended:
             if blocked is None:
                 self._register_and_deliver(settings, waits)
             else:
-                self._check_registered(settings, waits or blocked)
+                self._turn.check_registered(settings, waits or blocked)
                 log.warning("project %s: not registered in this run: %s", self._project, blocked)
             status = self._work()
             ended(status)
@@ -227,28 +226,19 @@ class _Chain:
         if blocked is not None:
             raise DeliveryError(f"{self._project} was collected, and its batch waits: {blocked.message}", blocked.hint)
         self._note.stage("export")
-        self._export(self._load(self._project, {}))
+        self._turn.export(self._load(self._project, {}))
         return status
 
     def _register_and_deliver(self, settings: Settings, waits: DeliveryError | None) -> None:
         """Register, and deliver what could not be before. Raises :class:`BusyError` while that is imported."""
         self._note.stage("register")
         done = self._register(settings, waits)
-        self._stuck.pop(self._project, None)
+        self._turn.registered()
         log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
         self._publish_key(settings)
         if waits:
-            self._export(settings)
-            self._check_imported(settings)
-
-    def _check_registered(self, settings: Settings, reason: AgentError) -> None:
-        """Raise the reason why there is no registration now, unless a scrape does without one."""
-        folder = ProjectFolder(settings.home.export / self._project)
-        batch = folder.batch()
-        waits = batch is not None and not batch.delivered and bool(batch.rows)
-        known = secrets.find(settings.home.root, self._project) is not None and settings.key.exists()
-        if waits or not known or not delivery.our_trackers_count(settings, self._project):
-            raise reason
+            self._turn.export(settings)
+            self._turn.check_imported(settings)
 
     def _register(self, settings: Settings, waits: DeliveryError | None) -> Registered:
         try:
@@ -267,41 +257,6 @@ class _Chain:
             for one in source_keys.publish(settings, self._project, where, dry_run=False):
                 if not one.error:
                     log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
-
-    def _finish_others(self, settings: Settings) -> AgentError | None:
-        """Finish the open deliveries of other projects. Returns why nothing may be registered now, if so."""
-        self._note.stage("deliver")
-        others = [one for one in settings.projects if one != self._project]
-        obstacles = open_deliveries.obstacles(settings, others, lambda one: self._deliver(settings, one))
-        return next(iter(obstacles.values()), None)
-
-    def _deliver_what_waits(self, settings: Settings) -> DeliveryError | None:
-        """Deliver what was collected before. Returns why that has to be tried again after a registration, if so.
-
-        Raises :class:`DeliveryError` or :class:`BusyError` where something is open and stays so.
-        """
-        try:
-            self._export(settings)
-        except (DeliveryError, BusyError) as error:
-            record = open_deliveries.read(settings, self._project)
-            lies_there = record is not None and record.stage != "uploading"
-            if lies_there and not open_deliveries.give_up(settings, self._project):
-                raise
-            log.warning("%s; trying again after the registration", error)
-            return DeliveryError(error.message, error.hint)
-        except ConfigurationError as error:
-            if settings.key.exists():
-                raise
-            log.info("what was collected before waits for the registration, which makes the key")
-            return DeliveryError(error.message, error.hint)
-        self._check_imported(settings)
-        return None
-
-    def _check_imported(self, settings: Settings) -> None:
-        """Raise :class:`BusyError` while a batch of this project is imported: the next one would be mixed with it."""
-        if open_deliveries.read(settings, self._project) is None or open_deliveries.give_up(settings, self._project):
-            return
-        raise BusyError(*open_deliveries.still_importing(self._project))
 
     def _is_too_early(self, settings: Settings) -> bool:
         """Whether the controller says, before anything is done, that it is too early; else later steps will tell."""
@@ -348,26 +303,9 @@ class _Chain:
         self._reports.append(report)
         self._watcher.scraped(report)
 
-    def _export(self, settings: Settings) -> None:
-        receipt = self._deliver(settings, self._project)
-        if receipt is not None:
-            self._receipts.append(receipt)
-            self._watcher.delivered(receipt)
-            if receipt.imported is False:
-                raise delivery.not_imported(self._project)
-
-    def _deliver(self, settings: Settings, project: str) -> Receipt | None:
-        """Deliver what a project has. One that is stuck is tried once in a run, and then said to be so."""
-        if project in self._stuck:
-            raise self._stuck[project]
-        try:
-            receipt = delivery.export(settings, project, progress=self._note.progress)
-        except (DeliveryError, BusyError) as error:
-            self._stuck[project] = error
-            raise
-        if open_deliveries.read(settings, project) is not None:
-            self._stuck[project] = BusyError(*open_deliveries.still_importing(project))
-        return receipt
+    def _delivered(self, receipt: Receipt) -> None:
+        self._receipts.append(receipt)
+        self._watcher.delivered(receipt)
 
     def _send_log(self) -> None:
         """Send the log of a run that failed, if that can be done; nobody waits for it."""

@@ -237,7 +237,8 @@ def print_receipt(receipt: "Receipt") -> None:
     """Show in a line what a controller took."""
     size = sum(one.size for one in receipt.files)
     words = f"{receipt.rows} rows in {len(receipt.files)} files, {size} bytes, delivered to {receipt.controller}"
-    console().print(Text(f"{receipt.project}: {words}"))
+    ended = "" if receipt.imported is None else ", imported" if receipt.imported else ", not imported"
+    console().print(Text(f"{receipt.project}: {words}{ended}"))
 
 
 def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int | None) -> None:

@@ -54,17 +54,21 @@ def export(
         folder.acknowledge()
         batch = folder.batch()
         one = Outbox(settings, project, folder, known_hosts, seconds, progress)
-        try:
-            before = open_deliveries.read(settings, project)
-            if before is not None and before.stage == "importing":
-                if batch is not None and batch.identifier == before.batch and not batch.delivered:
-                    folder.mark_delivered(datetime.now().astimezone())
-                    batch = folder.batch()
+        before = open_deliveries.read(settings, project)
+        if before is not None and before.stage == "importing":
+            if batch is not None and batch.identifier == before.batch and not batch.delivered:
+                folder.mark_delivered(datetime.now().astimezone())  # it was taken, and this not noted any more
+                batch = folder.batch()
+            try:
                 one.settle(before)
-                before = None
-            if batch is None or batch.delivered:
-                open_deliveries.forget(settings, project)
-                return None
+            except ControllerError as error:
+                words = f"whether the last batch of {project} was imported can't be seen: {error.message}"
+                raise DeliveryError(words, error.hint) from error
+            before = None
+        if batch is None or batch.delivered:
+            open_deliveries.forget(settings, project)
+            return None
+        try:
             return one.deliver(batch, before if before and before.batch == batch.identifier else None)
         except ControllerError as error:
             raise DeliveryError(f"{project} was not delivered: {error.message}", error.hint) from error

@@ -100,9 +100,14 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
         reason = "left out with --no-ssh" if scope.no_ssh else "no controller is configured"
         yield Result(name, Status.SKIPPED, reason)
         return
-    from gros_agent.controller.reach import connect  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller.client import agent_key, agent_user  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller.reach import connect  # noqa: PLC0415
 
     project = scope.projects[0] if scope.projects else ""
+    user, expected = agent_user(scope.settings, project), f"agent-{agent_key(scope.settings, project)}"
+    if user != expected:
+        detail = f"[ssh] username is {user}, and existing controllers know this agent as {expected}"
+        yield Result(name, Status.WARNING, detail, "leave SSH_USERNAME out, or correct it or the first key of JIRA_KEY")
     try:
         with connect(scope.settings, project) as connection:
             yield Result(name, Status.OK, f"works, files go by {connection.way}")
