@@ -95,6 +95,7 @@ class ExistingController:
     imports: Imports = field(default_factory=Imports)
     database: dict[str, dict[str, bytes]] = field(default_factory=dict)
     importing: threading.Lock = field(default_factory=threading.Lock)
+    work: list[threading.Thread] = field(default_factory=list)
 
     @property
     def inbox(self) -> Path:
@@ -165,6 +166,7 @@ class ExistingController:
         if project in self.imports.ignored:
             return 202, ""
         work = threading.Thread(target=self.take, args=(project, told["agent"]["key"]))
+        self.work.append(work)
         work.start()
         if not self.imports.at_once:
             work.join()
@@ -195,8 +197,13 @@ class ExistingController:
         if project in self.imports.failing:
             for name in names:
                 (folder / name).unlink()
-        elif folder.exists():
-            shutil.copytree(folder, self.inbox / f"{time.time_ns()}-{project}")
+        else:
+            target = self.inbox / f"{time.time_ns()}-{project}"
+            try:
+                shutil.copytree(folder, target)
+            except (OSError, shutil.Error):  # another import's end cleared the folder
+                shutil.rmtree(target, ignore_errors=True)
+                return
             self.database.setdefault(project, {}).update({name: (folder / name).read_bytes() for name in names})
 
     def hand_back(self, target: Path, folder: Path) -> None:
@@ -231,7 +238,12 @@ def existing_controller(folder: Path, way: str) -> Iterator[ExistingController]:
             options = f"Subsystem sftp internal-sftp\nForceCommand internal-sftp -d {home}\n"
         with ssh_server(folder / "ssh", options=options, accounts=accounts) as server, https(controller) as port:
             controller.ssh, controller.https = server, port
-            yield controller
+            try:
+                yield controller
+            finally:
+                controller.imports.released.set()
+                for work in controller.work:
+                    work.join()
 
 
 def _accounts(path: Path, shell: Path) -> Path:
