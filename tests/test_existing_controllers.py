@@ -253,9 +253,14 @@ class TestAnswers:
         assert one.announced("TEST") == 1
         one.check_all_once()
 
-    @pytest.mark.parametrize("answer", [None, (504, "time-out"), (503, "busy"), (500, "no Jenkins"), (400, "no")])
+    @pytest.mark.parametrize(
+        "answer", [None, (504, "time-out"), (503, "busy"), (500, "oops"), (400, "no"), (200, "<!--: spam")]
+    )
     def test_not_carried_out(self, one: Installation, answer: Answer | None) -> None:
-        """It is not tried again in the same run; the next one finds the files in their place, and announces them."""
+        """It is not tried again in the same run; the next one finds the files in their place, and announces them.
+
+        The web page with status 200 is what an existing controller says where its own Jenkins is away.
+        """
         asked = []
 
         def instead(handler: BaseHTTPRequestHandler) -> Answer | None:
