@@ -141,6 +141,9 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, name
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
+    if not delivery.controllers_trackers_count(settings, project):
+        log.info("project %s: goes on from the trackers that lie here, not from those of the controller", project)
+        return
     for name, content in delivery.fetch_trackers(settings, project, tuple(dict.fromkeys(names))).items():
         with storage_errors(folder.path):
             if content is None:

@@ -34,11 +34,9 @@ Example:
     "--wait",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    default=300.0,
-    show_default=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_WAIT",
-    help="How long to wait until the controller took what was announced.",
+    help="How long to wait until the controller took what was announced, and imported it.  [default: 300]",
 )
 @json_option
 @global_options
@@ -49,7 +47,7 @@ def command(
     projects: tuple[str, ...],
     dry_run: bool,
     known_hosts: Path | None,
-    wait: float,
+    wait: float | None,
     as_json: bool,
 ) -> int:
     """Deliver what was collected to the controller.

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gros_agent.console import ProgressBars
-    from gros_agent.delivery import Receipt
     from gros_agent.history import Ended
     from gros_agent.preflight import Result
+    from gros_agent.receipts import Receipt
     from gros_agent.report import Report
     from gros_agent.settings.model import Settings
     from gros_agent.settings.values import Value
