@@ -69,7 +69,7 @@ def test_the_whole_path(agent: Agent, controller: ExistingController, repository
     assert row["developer"] == sha("Ada Author")
     (announced,) = controller.announced
     tables = ["data_change_path.json", "data_project.json", "data_tag.json", "data_vcs_versions.json"]
-    assert announced["files"]["export"] == tables
+    assert announced["files"]["export"] == [*tables, "data_sources.json"]
     assert announced["files"]["other"] == ["scrape.log"]
     assert announced["files"]["update"] == ["latest_vcs_versions.json", "preflight_date.txt"]
     assert announced["agent"]["user"] == controller.variables()["SSH_USERNAME"]

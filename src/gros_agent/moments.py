@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 UNKNOWN = "0"
 """A moment that nobody knows."""
+
+FURTHEST_AHEAD = timedelta(hours=14)
+"""How far the clocks that are furthest ahead are before UTC (the zone Pacific/Kiritimati)."""
 
 FIRST, LAST = "1000-01-01 00:00:00", "9999-12-31 23:59:59"
 """The bounds of what the tables can hold: years of four digits."""

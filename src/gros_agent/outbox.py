@@ -118,7 +118,7 @@ class Outbox:
                     while waiting:
                         done = len(self._files) - len(waiting)
                         self._progress(f"{self._project}: upload", done, len(self._files))
-                        connection.put(self._folder.path / waiting[0].name, self._place, waiting[0].name)
+                        connection.put(receipts.local(self._folder, waiting[0].name), self._place, waiting[0].name)
                         waiting.pop(0)
                     if self._knows_batches:
                         return connection.way, NO_SIGNS

@@ -47,14 +47,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def files_of(folder: ProjectFolder, batch: Manifest) -> tuple[File, ...]:
-    """What a delivery of a batch consists of: its tables, its trackers, the list of sources, and the log.
-
-    A list of sources with passwords or user names in it stays here.
-    """
+    """What a delivery of a batch consists of: its tables, its trackers, the list of sources, and the log."""
     listed = [_file(folder.path / name, "export", rows) for name, rows in sorted(batch.tables.items())]
-    sources = folder.path / entries.FILE
-    if sources.exists() and not entries.has_credentials(sources):
-        listed.append(_file(sources, "export", None))
+    if local(folder, entries.FILE).exists():
+        listed.append(_file(local(folder, entries.FILE), "export", None, entries.FILE))
     updates = [*sorted(batch.trackers), PREFLIGHT_DATE]
     listed += [_file(folder.path / name, "update", None) for name in updates if (folder.path / name).exists()]
     if (folder.path / SCRAPE_LOG).exists():
@@ -62,10 +58,15 @@ def files_of(folder: ProjectFolder, batch: Manifest) -> tuple[File, ...]:
     return tuple(listed)
 
 
-def _file(path: Path, heading: Literal["export", "update", "other"], rows: int | None) -> File:
+def local(folder: ProjectFolder, name: str) -> Path:
+    """Where a file of a delivery lies: the list of sources without credentials lies beside the one that is read."""
+    return folder.path / (entries.SENT if name == entries.FILE else name)
+
+
+def _file(path: Path, heading: Literal["export", "update", "other"], rows: int | None, name: str = "") -> File:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
-    return File(name=path.name, heading=heading, rows=rows, size=path.stat().st_size, sha256=digest.hexdigest())
+    return File(name=name or path.name, heading=heading, rows=rows, size=path.stat().st_size, sha256=digest.hexdigest())
 
 
 def last_receipt(settings: Settings, project: str) -> Receipt | None:
