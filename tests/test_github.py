@@ -212,7 +212,7 @@ class TestIncremental:
         assert second.position == local(LATER.format(3))
 
     def test_a_comment_after_a_vote(self, github: GitHub, tmp_path: Path) -> None:
-        """A row takes the place of that of the same reviewer, so that the vote comes again, and other reviewers' not."""
+        """A row takes the place of the reviewer's old one, so that the vote comes again; those of others do not."""
         pull = github.data["pulls"][0]["number"]
         for number, (user, state) in enumerate((("anna", "APPROVED"), ("bob", "APPROVED"))):
             github.judge(pull, LATER.format(number), user, state)
