@@ -13,13 +13,17 @@ from gros_agent.settings.files import read_text, settle
 from gros_agent.settings.values import Secret
 from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
-from gros_agent.tables.schema import folded
+from gros_agent.tables.schema import folded, trimmed
+from gros_agent.tables.values import fitted
 from gros_agent.urls import split, take_credentials, without_credentials
 
 FILE = "data_sources.json"
 
 ORIGIN, OPTION = "origin", "--source"
 """Marks an entry that is there since an option of the last scrape named it: the importer has the address from there."""
+
+_STORED, _LONGEST_URL = frozenset({"git", "github", "gitlab", "tfs", "svn"}), 255
+"""The types of which the importer keeps the addresses, and how long those may be."""
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -58,6 +62,16 @@ def has_credentials(path: Path) -> bool:
     Raises :class:`ConfigurationError`.
     """
     return any(entry.password or (entry.username and not entry.url.startswith("ssh:")) for entry in read(path) or ())
+
+
+def too_long(path: Path) -> Sequence[str]:
+    """The names in ``data_sources.json`` of repositories whose addresses the importer has no room for.
+
+    It would take nothing of them, and then no tracker: such a list is not delivered. Raises
+    :class:`ConfigurationError`.
+    """
+    listed = _decode(path) or ()
+    return [one.name for one in listed if one.type in _STORED and fitted(one.url, _LONGEST_URL) != one.url]
 
 
 def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntry, ...]:
@@ -121,14 +135,17 @@ def same(url: str) -> str:
 
 
 def distinct(found: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
-    """The entries, those with another name that have one of an earlier entry but for its case.
+    """The entries with names that the importer can tell apart, and finds again.
 
-    The importer would take both for one repository.
+    It compares names without regard to case and to blanks around them, so that it would take two entries for one
+    repository. It never finds one again whose name has such blanks, and would make another repository each time.
     """
     taken: dict[str, str] = {}
     named = []
     for entry in found:
-        name = entry.name if folded(entry.name) not in taken else free_name(entry, taken)
+        name = trimmed(entry.name)
+        if not name or folded(name) in taken:
+            name = free_name(replace(entry, name=name), taken)
         taken[folded(name)] = entry.type
         named.append(entry if name == entry.name else replace(entry, name=name))
     return tuple(named)

@@ -49,11 +49,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 def files_of(folder: ProjectFolder, batch: Manifest) -> tuple[File, ...]:
     """What a delivery of a batch consists of: its tables, its trackers, the list of sources, and the log.
 
-    A list of sources with passwords or user names in it stays here.
+    A list of sources with passwords or user names in it stays here, and so does one with an address that is too long.
     """
     listed = [_file(folder.path / name, "export", rows) for name, rows in sorted(batch.tables.items())]
     sources = folder.path / entries.FILE
-    if sources.exists() and not entries.has_credentials(sources):
+    if sources.exists() and not (entries.has_credentials(sources) or entries.too_long(sources)):
         listed.append(_file(sources, "export", None))
     updates = [*sorted(batch.trackers), PREFLIGHT_DATE]
     listed += [_file(folder.path / name, "update", None) for name in updates if (folder.path / name).exists()]
