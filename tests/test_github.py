@@ -211,6 +211,18 @@ class TestIncremental:
         assert counts == expected
         assert second.position == local(LATER.format(3))
 
+    def test_a_comment_after_a_vote(self, github: GitHub, tmp_path: Path) -> None:
+        """A row takes the place of the reviewer's old one, so that the vote comes again; those of others do not."""
+        pull = github.data["pulls"][0]["number"]
+        for number, (user, state) in enumerate((("anna", "APPROVED"), ("bob", "APPROVED"))):
+            github.judge(pull, LATER.format(number), user, state)
+        one = context(github, tmp_path)
+        _, first = collect(one)
+        github.judge(pull, LATER.format(3), "anna", "COMMENTED")
+        rows, _ = collect(one, first.position)
+        votes = [(row.merge_request_id, row.reviewer, row.vote) for row in rows[MergeRequestReview]]
+        assert votes == [(str(pull), "anna", "1"), (str(pull), "anna", "0")]
+
     def test_many_pages(self, github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever the size of a page, the rows are the same, and none comes twice."""
         whole, _ = collect(context(github, tmp_path))

@@ -64,6 +64,14 @@ def test_plain_on_request() -> None:
     ]
 
 
+def test_plain_names_have_no_blanks_around_them() -> None:
+    """The importer would never find such a person again: several of them would be one."""
+    (row,) = Pseudonymiser(None, plain=True).rows([version(developer="\t Ada  Author \n")]).rows
+    assert row.developer == "Ada  Author"
+    (row,) = Pseudonymiser(Secrets(SALTS)).rows([version(developer=" Ada ")]).rows
+    assert row.developer == pseudonym(" Ada ", Secrets(SALTS))
+
+
 def test_many_people_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gros_agent.privacy.MAX_CACHED", 3)
     pseudonymiser = Pseudonymiser(Secrets(SALTS))

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 TRACKERS = ("project_sources_update.json", "project_meta_update.json")
 """Which version of each definition the list of sources and the project's description are of."""
 
-_LONGEST_URL, _LONGEST_IDENTITY = 255, 500
+_LONGEST_URL, _LONGEST_IDENTITY = 255 - len("@#"), 500
+"""How long the importer's columns are; it puts two characters of its own into an address."""
 
 MakeContext = Callable[[Part], Context]
 
@@ -120,8 +121,8 @@ def _environments(parts: Mapping[Part, bool], context: MakeContext) -> Sequence[
 
 
 def _fits(environment: Environment) -> bool:
-    """Whether the importer's columns can hold an environment: 255 characters of its URL, 500 of its identity."""
-    identity = json.dumps(environment.identity, ensure_ascii=False, separators=(",", ":"))
+    """Whether the importer's columns can hold an environment: its URL, and its identity, whose slashes it escapes."""
+    identity = json.dumps(environment.identity, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
     fits = len(environment.url or "") <= _LONGEST_URL and len(identity) <= _LONGEST_IDENTITY
     if not fits:
         log.warning("%s is not in %s: its address is too long", environment.url, "data_environments.json")

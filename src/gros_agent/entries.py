@@ -1,7 +1,6 @@
 """Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
 
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,9 @@ from gros_agent.settings.files import read_text, settle
 from gros_agent.settings.values import Secret
 from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
-from gros_agent.tables.schema import folded
+from gros_agent.tables.schema import folded, trimmed
+from gros_agent.tables.values import fitted
 from gros_agent.urls import split, take_credentials, without_credentials
-
-log = logging.getLogger(__name__)
 
 FILE = "data_sources.json"
 
@@ -66,14 +64,21 @@ def sent(rows: Iterable[Mapping[str, str]], folder: Path) -> bytes:
 
     What is longer is left out: the repository is imported without its type and address then.
     """
-    listed = [entry.listed() for entry in of_rows(rows, folder)]
-    fitting = [one for one in listed if all(len(text) <= _LONGEST[name] for name, text in one.items())]
-    for one in listed:
-        if one not in fitting:
-            log.warning(
-                "the address of %s is too long for the importer: it is not in the %s that is sent", one["name"], FILE
-            )
+    fitting = [one for entry in of_rows(rows, folder) if _fits(one := entry.listed())]
     return ("[\n" + ",\n".join(json.dumps(one) for one in fitting) + "\n]\n" if fitting else "[]\n").encode()
+
+
+def too_long(path: Path) -> Sequence[str]:
+    """The names in ``data_sources.json`` of sources that the importer has no room for: they are not in what is sent.
+
+    Raises :class:`ConfigurationError`.
+    """
+    listed = (_entry(one.type, one.name, one.url, path.parent) for one in _decode(path) or ())
+    return [entry.name for entry in listed if not _fits(entry.listed())]
+
+
+def _fits(listed: Mapping[str, str]) -> bool:
+    return all(fitted(text, _LONGEST[name]) == text for name, text in listed.items())
 
 
 def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntry, ...]:
@@ -137,14 +142,17 @@ def same(url: str) -> str:
 
 
 def distinct(found: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
-    """The entries, those with another name that have one of an earlier entry but for its case.
+    """The entries with names that the importer can tell apart, and finds again.
 
-    The importer would take both for one repository.
+    It compares names without regard to case and to blanks around them, so that it would take two entries for one
+    repository. It never finds one again whose name has such blanks, and would make another repository each time.
     """
     taken: dict[str, str] = {}
     named = []
     for entry in found:
-        name = entry.name if folded(entry.name) not in taken else free_name(entry, taken)
+        name = trimmed(entry.name)
+        if not name or folded(name) in taken:
+            name = free_name(replace(entry, name=name), taken)
         taken[folded(name)] = entry.type
         named.append(entry if name == entry.name else replace(entry, name=name))
     return tuple(named)

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from gros_agent.errors import ConfigurationError
 from gros_agent.redaction import redacted
 from gros_agent.settings.secrets import Secrets, UsernamePattern
-from gros_agent.tables.schema import NOBODY, Row
+from gros_agent.tables.schema import NOBODY, Row, trimmed
 
 R = TypeVar("R", bound=Row)
 
@@ -82,9 +82,9 @@ class Pseudonymiser:
         return Pseudonymised([self._row(row, table.personal, free_text) for row in rows], _MAKER)
 
     def field(self, name: str, value: str) -> str:
-        """The pseudonym of one personal field's value."""
+        """The pseudonym of one personal field's value; where names stay plain, the value without blanks around it."""
         if self._secrets is None:
-            return _valid_address(value) if name.endswith("email") else value
+            return _valid_address(value) if name.endswith("email") else trimmed(value)
         if name.endswith("username"):
             return self._username(value, self._secrets)
         known = self._known.get(value)

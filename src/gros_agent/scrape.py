@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gros_agent import capabilities, parallel, positions
+from gros_agent import capabilities, entries, parallel, positions
 from gros_agent.collection import (
     ScrapeOptions,
     check_key,
@@ -227,7 +227,7 @@ class _Scrape:
             updates = self._trackers(tasks, done) | self._updates(discovered)
             positions.note(self._settings, self._project, self._positions)
             self._folder.publish(staging, rows, updates)
-        notes = (*_replaced(replaced), *_limits(tables))
+        notes = (*_replaced(replaced), *_unlisted(self._folder), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
     def _described(
@@ -337,6 +337,12 @@ def _replaced(batch: Manifest | None) -> tuple[str, ...]:
         return ()
     made = f"{batch.made:%Y-%m-%d %H:%M:%S}"
     return (f"replaced the batch of {made} with {batch.rows} rows; --full collects everything again",)
+
+
+def _unlisted(folder: ProjectFolder) -> Iterator[str]:
+    """Name the sources that the list lacks which is delivered."""
+    if names := entries.too_long(folder.path / entries.FILE):
+        yield f"{entries.FILE} is sent without {', '.join(names)}: the importer has no room for such an address"
 
 
 def _limits(tables: Sequence[Joined]) -> Iterator[str]:

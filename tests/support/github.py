@@ -384,6 +384,13 @@ class GitHub:
         self.data["issue_comments"].append({**made, "created_at": moment, "updated_at": moment, "user": author})
         self.touch(number, moment)
 
+    def judge(self, number: int, moment: str, user: str, state: str) -> None:
+        """Review a pull request."""
+        identifier = 6_000_000_000 + len(self.data["reviews"])
+        made = {"id": identifier, "node_id": f"review-{identifier}", "state": state, "pull": number}
+        self.data["reviews"].append({**made, "submitted_at": moment, "user": {"login": user, "type": "User"}})
+        self.touch(number, moment)
+
     def say_on_commit(self, moment: str, line: int | None = 3) -> None:
         """Comment on a commit."""
         number = 100 + len(self.commit_comments)

@@ -162,8 +162,17 @@ FILES: Mapping[str, tuple[str, Columns]] = {
 
 MAY_BE_ABSENT = {("data_environments.json", "version"), ("data_environments.json", "url")}
 """Fields that the importer has a value for, or passes over, where they are not there."""
-_BY_NAME = {"repo_id", "reviewer_id", "team_id"}
-"""Columns of a key that the importer finds by a name; those of repositories and people without regard to case."""
+_BY_NAME = {"repo_id": 1000, "reviewer_id": 100, "team_id": 100}
+"""Columns of a key that the importer finds by a name, and the width of where that ends: the name of a reviewer ends in
+``vcs_developer.email``, too. Those of repositories and people are compared without regard to case.
+"""
+ESCAPED = re.compile("[\x7f-\x9f\u2000-\u20ff]")
+"""What json-simple, which turns an environment back to text, escapes with six characters; a slash gets a backslash."""
+
+
+BLANKS = "".join(map(chr, range(0x21)))
+"""What the importer takes from both ends of a name that it looks for; it stores the name with them."""
+_LOOKED_FOR = {"repo_id", "reviewer_id", _PERSON, "metric.name"}
 
 
 def problems(folder: Path, *, whole_numbers: bool = False) -> list[str]:
@@ -209,12 +218,14 @@ def _file(path: Path, *, whole_numbers: bool) -> Iterator[str]:
 def _compared(name: str, field: str, value: object) -> object:
     _, columns = FILES[name]
     if columns[field] in _BY_NAME or name == "data_sources.json":
-        return str(value).strip().upper()
+        return str(value).strip(BLANKS).upper()
     return json.dumps(value) if isinstance(value, list) else value
 
 
 def _row(name: str, row: Mapping[str, Any], *, whole_numbers: bool) -> Iterator[str]:
     table, columns = FILES[name]
+    if name == "data_environments.json" and "://" in (row["url"] or ""):
+        yield from _text("url", f"{row['url']}@#", 255)  # credentials and fragment are emptied, not left out
     for field, column in columns.items():
         other, _, inner = column.rpartition(".")
         kind = TABLES[other or table]["columns"][inner]
@@ -223,15 +234,18 @@ def _row(name: str, row: Mapping[str, Any], *, whole_numbers: bool) -> Iterator[
             optional = kind["null"] or other or (name, field) in MAY_BE_ABSENT
             if not optional and name not in ONE_OBJECT:
                 yield f"{field} is not there: {row}"
+        elif column in _LOOKED_FOR and value != value.strip(BLANKS):
+            yield f"{field} has blanks around it, and is never found again: {row}"
         elif column in _BY_NAME:
-            yield from _text(field, value, 1000)
+            yield from _text(field, value, _BY_NAME[column])
         else:
             yield from (f"{problem}: {row}" for problem in _value(field, value, kind["type"], whole=whole_numbers))
 
 
 def _text(field: str, value: object, width: int) -> Iterator[str]:
     if isinstance(value, list):
-        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
+        value = ESCAPED.sub("\\\\u2000", value)
     if not isinstance(value, str):
         yield f"{field} is no text: {value!r}"
     elif "\0" in value or re.search("[\ud800-\udfff]", value):

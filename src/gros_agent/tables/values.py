@@ -14,7 +14,7 @@ from typing import Self
 import msgspec
 
 from gros_agent.errors import AgentError
-from gros_agent.tables.schema import LARGEST_INTEGER, Row, length_limits, numbers
+from gros_agent.tables.schema import LARGEST_INTEGER, NOBODY, Row, is_valid, length_limits, numbers, trimmed
 
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")
 """What no database takes in a text: NUL, and halves of surrogate pairs."""
@@ -78,12 +78,15 @@ class Values:
         self._whole_numbers = whole_numbers
         self._decoder = msgspec.json.Decoder(row)
         self._encoder = msgspec.json.Encoder()
+        self._names = frozenset({"repo_name", *row.personal, *row.named})
 
     def encoded(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bytes]:
         """Rows as they are to be written, and their JSON in ASCII, each with a newline at its end.
 
         Raises :class:`AgentError` for a row that is not of its table's shape.
         """
+        if self.row.named:
+            rows = [self._trimmed(row) for row in rows]
         try:
             content = self._encoder.encode_lines(rows)
         except UnicodeEncodeError:  # half a pair of surrogates
@@ -121,12 +124,18 @@ class Values:
         changes = {name: readable(text) for name, text in texts.items() if isinstance(text, str)}
         return msgspec.structs.replace(row, **changes)
 
+    @staticmethod
+    def _trimmed(row: Row) -> Row:
+        changes = {name: short for name in row.named if (short := trimmed(text := getattr(row, name))) != text}
+        return msgspec.structs.replace(row, **changes) if changes else row
+
     def _fitted(self, row: Row) -> Row:
         changes = {}
         for name, limit in length_limits(self.row).items():
             text = getattr(row, name)
             if isinstance(text, str) and (short := fitted(text, limit)) != text:
-                changes[name] = short
+                short = trimmed(short) if name in self._names else short
+                changes[name] = short if is_valid(self.row, name, short) else NOBODY
                 self.changed.shortened[name] += 1
         return msgspec.structs.replace(row, **changes) if changes else row
 

@@ -34,7 +34,7 @@ class GitSource:
         remote = Remote(access.resolve(context), context.silence)
         advertised = remote.advertised()
         if advertised.head is None:
-            return "answers; the repository is empty"
+            return f"answers; {_nothing(advertised)}"
         return f"answers; newest commit {advertised.head[:12]}"
 
     def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
@@ -42,7 +42,7 @@ class GitSource:
         remote = Remote(access.resolve(context), context.silence)
         advertised = remote.advertised()
         if advertised.head is None:
-            return Collected(position=None, notes=("the repository is empty",), expected=0)
+            return Collected(position=None, notes=(_nothing(advertised),), expected=0)
         with context.capacity.working():
             return (yield from self._read(context, since, remote, advertised))
 
@@ -85,6 +85,13 @@ class GitSource:
             finally:
                 remove(folder)
         return Collected(position=advertised.head, notes=(*advertised.notes, *moments.notes()), expected=0)
+
+
+def _nothing(advertised: Advertised) -> str:
+    """Why a repository without a branch has nothing to collect."""
+    if advertised.tags:
+        return f"the repository has no branch; {len(advertised.tags)} tags were left out"
+    return "the repository is empty"
 
 
 def _beside(folder: Path) -> Path:

@@ -11,8 +11,8 @@ from gros_agent.sources.github import access, queries
 from gros_agent.sources.github.comments import CommitComments
 from gros_agent.sources.github.graphql import Data, QueryRefused
 from gros_agent.sources.github.queries import Comment, Connection, First, Issue, LineComment, PullRequest, Review
-from gros_agent.sources.github.rows import Rows, moments, submitted
-from gros_agent.tables.schema import Row
+from gros_agent.sources.github.rows import Rows, login, moments, submitted
+from gros_agent.tables.schema import MergeRequestReview, Row
 
 _WORDS = {"pullRequests": "pull requests", "issues": "issues"}
 _LOOK = 10
@@ -104,17 +104,28 @@ class _Collection:
             yield [self.rows.issue(pull) for pull in nodes]
             yield from self._notes(nodes)
             reviews = [(review, pull.number) for pull in nodes for review in pull.reviews.nodes]
-            yield [
-                self.rows.review(review, number)
-                for review, number in reviews
-                if self._since.is_new(*moments(review)) and not self.rows.is_bot(review.author)
-            ]
+            yield list(self._votes(reviews))
             yield [
                 self.rows.line_comment(comment, number)
                 for review, number in reviews
                 for comment in review.comments.nodes
                 if self._since.is_new(comment.updated_at) and not self.rows.is_bot(comment.author)
             ]
+
+    def _votes(self, reviews: Sequence[tuple[Review, int]]) -> Iterator[MergeRequestReview]:
+        """All votes of each reviewer who gave a new one for a pull request.
+
+        A row takes the place of the reviewer's row that was delivered before, so that a comment must not come alone
+        after an approval: which vote counts is seen from all of them.
+        """
+        new = {
+            (number, login(review.author))
+            for review, number in reviews
+            if self._since.is_new(*moments(review)) and not self.rows.is_bot(review.author)
+        }
+        for review, number in sorted(reviews, key=lambda one: one[0].submitted_at or one[0].updated_at):
+            if (number, login(review.author)) in new:
+                yield self.rows.review(review, number)
 
     def issues(self, page: Connection[Issue]) -> Blocks:
         """Issues with their comments."""

@@ -9,10 +9,12 @@ from gros_agent.tables.schema.base import (
     NOBODY,
     Row,
     folded,
+    is_valid,
     json_schema,
     key_of,
     length_limits,
     numbers,
+    trimmed,
 )
 from gros_agent.tables.schema.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
 from gros_agent.tables.schema.builds import Jenkins
@@ -71,8 +73,10 @@ __all__ = [
     "VcsEvent",
     "VcsVersion",
     "folded",
+    "is_valid",
     "json_schema",
     "key_of",
     "length_limits",
     "numbers",
+    "trimmed",
 ]

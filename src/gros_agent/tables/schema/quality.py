@@ -19,6 +19,7 @@ class Metric(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_metrics"
     key: ClassVar[tuple[str, ...]] = ()
+    named: ClassVar[tuple[str, ...]] = ("name",)
 
     name: MetricName
     value: Annotated[Value, Meta(description="What was measured, or -1 where nothing could be.")]
@@ -34,6 +35,7 @@ class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
 
     table: ClassVar[str] = "data_metric_targets"
     key: ClassVar[tuple[str, ...]] = ("name", "revision")
+    named: ClassVar[tuple[str, ...]] = ("name",)
     free_text: ClassVar[tuple[str, ...]] = ("comment", "domain_name")
 
     name: MetricName

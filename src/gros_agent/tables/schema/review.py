@@ -75,7 +75,10 @@ class MergeRequestNote(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
-    """A reviewer's vote on a merge or pull request. The importer knows a person by the display name."""
+    """A reviewer's vote on a merge or pull request.
+
+    The importer knows a person by the display name, and takes that for a new person's address, too, which is short.
+    """
 
     table: ClassVar[str] = "data_merge_request_review"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "reviewer")
@@ -85,7 +88,7 @@ class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
 
     repo_name: RepoName
     merge_request_id: RequestId
-    reviewer: Annotated[Name, Meta(description="Who reviewed it.")]
+    reviewer: Annotated[str, Meta(max_length=100, description="Who reviewed it.")]
     reviewer_username: Annotated[Account, Meta(description="Account name of who reviewed it.")]
     vote: Annotated[Integer, Meta(description="The vote: above 0 for, below 0 against.")]
     encrypted: Encrypted = "0"
