@@ -1,16 +1,23 @@
 """What all tests share: a guard that keeps them on this machine, a home to run the command in, a repository."""
 
+import logging
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.agent import Agent
 from support.repository import Repository
+from support.sample import Sample
+
+# how long an example takes says how busy the machine is
+settings.register_profile("gros-agent", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gros-agent")
 
 
 def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
@@ -23,6 +30,14 @@ def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
 
 def pytest_configure() -> None:
     sys.addaudithook(_stay_here)
+    Sample.of_this_run()  # before there are workers, which get its seed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "sample" in getattr(item, "fixturenames", ()):
+            item.add_marker("soak")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,6 +48,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A test that runs a command in this process sets up the process's log; the next test begins as a program does."""
+    logger = logging.getLogger("gros_agent")
+    level, propagates, handlers = logger.level, logger.propagate, logger.handlers[:]
+    yield
+    logger.setLevel(level)
+    logger.propagate, logger.handlers[:] = propagates, handlers
+
+
+@pytest.fixture
+def sample() -> Sample:
+    return Sample.of_this_run()
 
 
 @pytest.fixture
@@ -48,7 +78,10 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show the figures that tests measured, also those of other workers."""
+    """Show the seed of the samples, and the figures that tests measured, also those of other workers."""
+    sample = Sample.of_this_run()
+    how = "whole" if sample.is_whole else "in samples; nox -s soak runs them whole"
+    terminalreporter.write_line(f"loops of kills and faults ran {how}; their seed was GROS_SEED={sample.seed}")
     reports = [one for found in terminalreporter.stats.values() for one in found if hasattr(one, "user_properties")]
     figures = [value for one in reports for name, value in one.user_properties if name == "measured"]
     if figures:

@@ -27,6 +27,7 @@ from support.jenkins import Jenkins
 from support.proxy import Fault, Proxy, proxy
 from support.replay import serving
 from support.repository import Repository, linear_history
+from support.sample import Sample
 from support.servers import git_daemon, git_http
 
 
@@ -606,19 +607,18 @@ class TestDryRun:
 class TestCrash:
     """A killed scrape leaves the old state or the new, and the next one goes on."""
 
-    MOMENTS = 50
-
     @pytest.mark.slow
-    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path) -> None:
+    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path, sample: Sample) -> None:
         repository = linear_history(tmp_path / "long", 1500)
         commits = repository.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()
         source = ("--source", f"git={repository.path}")
         started = time.monotonic()
         assert ready.scrape(*source).status == 0
         duration = time.monotonic() - started
-        chance = random.Random(20)
+        chance = sample.chance("scrape")
+        moments = sample.times(8, 50)
         killed = 0
-        for _ in range(self.MOMENTS):
+        for _ in range(moments):
             shutil.rmtree(ready.home / "export")
             if chance.random() < 0.5:
                 shutil.rmtree(ready.home / "state", ignore_errors=True)
@@ -639,7 +639,7 @@ class TestCrash:
             assert json.loads((ready.export() / "latest_vcs_versions.json").read_text()) == {"long": commits[-1]}
             hidden = {path.name for path in ready.export().iterdir() if path.name.startswith(".")}
             assert hidden == {".lock", ".batch.json"}
-        assert killed > self.MOMENTS / 2
+        assert killed > moments / 4
 
     def test_killed_with_a_controller(self, ready: Agent, repository: Repository) -> None:
         """Nothing replaces a batch that waits for its delivery, not even after a crash."""

@@ -94,9 +94,6 @@ def test_a_bug_is_logged_and_not_told(running: Running, caplog: pytest.LogCaptur
     answer = running.post("/scrape")
     assert "log says more" in fault(answer, 500)
     assert "inner workings" not in answer.text
-    deadline = time.monotonic() + 20  # it is logged when the answer has gone
-    while "inner workings" not in caplog.text and time.monotonic() < deadline:
-        time.sleep(0.02)
     assert "inner workings" in caplog.text
     assert "Content-Security-Policy" in answer.headers
 
