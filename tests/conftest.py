@@ -2,10 +2,13 @@
 
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Generator, Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 from typing import Any
 
 import pytest
@@ -20,6 +23,9 @@ settings.register_profile("gros-agent", deadline=None, suppress_health_check=[He
 settings.load_profile("gros-agent")
 
 
+_BEGUN = pytest.StashKey[float]()
+
+
 def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "socket.connect":
         return
@@ -28,7 +34,8 @@ def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
         raise AssertionError(f"a test tried to reach {address}: only loopback is allowed")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_BEGUN] = time.time()
     sys.addaudithook(_stay_here)
     Sample.of_this_run()  # before there are workers, which get its seed
 
@@ -83,8 +90,23 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     how = "whole" if sample.is_whole else "in samples; nox -s soak runs them whole"
     terminalreporter.write_line(f"loops of kills and faults ran {how}; their seed was GROS_SEED={sample.seed}")
     reports = [one for found in terminalreporter.stats.values() for one in found if hasattr(one, "user_properties")]
+    if told := os.environ.get("GROS_MINUTES"):
+        _tell_minutes(terminalreporter, Path(told))
     figures = [value for one in reports for name, value in one.user_properties if name == "measured"]
     if figures:
         terminalreporter.section("measured")
         for figure in dict.fromkeys(figures):
             terminalreporter.line(str(figure))
+
+
+def _tell_minutes(terminalreporter: Any, told: Path) -> None:
+    """Show how long each part of the check took, which ends with this run of the tests."""
+    begun, used = int(os.environ["GROS_BEGUN"]), [resource.getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
+    terminalreporter.section("minutes of each part")
+    terminalreporter.write(told.read_text())
+    for seconds, what in (
+        (time.time() - terminalreporter.config.stash[_BEGUN], "these tests"),
+        (sum(one.ru_utime + one.ru_stime for one in used), "of processors in these tests"),
+        (time.time() - begun, "the whole check"),
+    ):
+        terminalreporter.write_line(f"{int(seconds // 60)}m{seconds % 60:.3f}s: {what}")

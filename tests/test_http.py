@@ -129,14 +129,17 @@ def test_a_netrc_of_the_user_is_not_read(server: Web, tmp_path: Path, monkeypatc
 
 def test_one_host_has_its_limit(server: Web) -> None:
     """However many threads and clients ask it."""
-    running, most, lock = 0, 0, threading.Lock()
+    running, most, lock, full = 0, 0, threading.Lock(), threading.Event()
 
     def slow(_: BaseHTTPRequestHandler) -> Answer:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.05)
+            if most == 3:
+                full.set()
+        full.wait(60)
+        time.sleep(0.01)  # for one that should not be there
         with lock:
             running -= 1
         return json_answer({"a": 1})

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -680,9 +680,10 @@ class TestKilledWhileItFetches:
     def kill(self, agent: Agent, between: Proxy, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
         """Start a scrape, and kill it when its connection has come to rest."""
         running = agent.start("scrape", "--project", "TEST", *arguments, variables=variables)
-        wait_until(lambda: between.struck or running.poll() is not None, 30)
+        wait_until(lambda: between.struck or running.poll() is not None)
+        wait_until(lambda: are_at_rest(programs_of(agent)) or running.poll() is not None)
         if between.fault and between.fault.at == self.HALF:
-            wait_until(lambda: list(agent.home.rglob("tmp_pack_*")), 30)
+            assert list(agent.home.rglob("tmp_pack_*"))
         running.kill()
         running.communicate()
         assert running.returncode == -signal.SIGKILL
@@ -702,7 +703,7 @@ class TestKilledWhileItFetches:
         names = [path.name for path in clone.rglob("*")]
         assert not [name for name in names if re.search(r"\.lock$|\.keep$|\.new$|^tmp_|^shallow|^objects.", name)]
         assert {path.name for path in agent.export().glob(".*")} == {".lock", ".batch.json"}
-        assert programs_of(agent) == []
+        assert programs_of(agent) == {}
 
     @pytest.mark.parametrize("options", ["", "skip_stats=true"])
     def test_git_runs_on(self, agent: Agent, origin: Repository, options: str) -> None:
@@ -712,7 +713,7 @@ class TestKilledWhileItFetches:
             source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
             between.set(Fault("stall", 500 if options else self.HALF, "client", connection=2))
             self.kill(agent, between, *source)
-            assert any(b"fetch" in program for program in programs_of(agent))
+            assert any(b"fetch" in program for program in programs_of(agent).values())
             assert agent.scrape(*source).status == 0
             self.check(agent, origin, files=not options)
 
@@ -752,14 +753,35 @@ class TestKilledWhileItFetches:
         self.check_leftovers(agent)
 
 
-def programs_of(agent: Agent) -> list[bytes]:
-    """The argument lists of the programs that have a variable which names the agent's home."""
-    found = []
+def programs_of(agent: Agent) -> dict[Path, bytes]:
+    """The programs that have a variable which names the agent's home: their folders in /proc and argument lists."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended
             if str(agent.home).encode() in (path / "environ").read_bytes():
-                found.append((path / "cmdline").read_bytes())
+                found[path] = (path / "cmdline").read_bytes()
     return found
+
+
+def are_at_rest(programs: Iterable[Path]) -> bool:
+    """Whether programs have read all that came: all sleep, and none was awake between a first look and a second.
+
+    One that still writes of its progress ends when nobody reads that any more.
+    """
+
+    def look() -> list[str]:
+        threads = [thread for path in programs for thread in sorted((path / "task").iterdir())]
+        return [line for thread in threads for line in (thread / "status").read_text().splitlines() if wanted(line)]
+
+    def wanted(line: str) -> bool:
+        return line.startswith(("State", "voluntary_ctxt", "nonvoluntary_ctxt"))
+
+    try:
+        first, second = look(), look()
+    except OSError:  # one ended
+        return False
+    states = {line for line in second if line.startswith("State")}
+    return first == second and states == {"State:\tS (sleeping)"}
 
 
 def test_grows_while_it_is_collected(ready: Agent, tmp_path: Path) -> None:
