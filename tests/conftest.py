@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support import differing
 from support.agent import Agent
 from support.repository import Repository
 from support.sample import Sample
@@ -43,8 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "sample" in getattr(item, "fixturenames", ()):
+        if "draw" in getattr(item, "fixturenames", ()):
             item.add_marker("soak")
+        if item.path.stem in differing.FILES:
+            item.add_marker("differs")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,7 +71,7 @@ def _log_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
-def sample() -> Sample:
+def draw() -> Sample:
     return Sample.of_this_run()
 
 

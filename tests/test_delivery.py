@@ -355,14 +355,14 @@ class TestInterruptions:
 
     @pytest.mark.slow
     def test_killed_at_any_moment(
-        self, agent: Agent, classic: ExistingController, tmp_path: Path, sample: Sample
+        self, agent: Agent, classic: ExistingController, tmp_path: Path, draw: Sample
     ) -> None:
         """Whatever is interrupted, each commit arrives; an existing controller may get a batch twice, never torn."""
         repository = linear_history(tmp_path / "long", 300)
         chain = Chain(agent, classic, repository)
         assert chain("register").status == 0
-        chance = sample.chance("delivery")
-        for _ in range(sample.times(4, 12)):
+        chance = draw.chance("delivery")
+        for _ in range(draw.times(4, 12)):
             for command in (("scrape", *chain.source), ("export",)):
                 process = agent.start(*command, variables=classic.variables())
                 time.sleep(chance.uniform(0.1, 1.2))

@@ -111,7 +111,7 @@ def test_rotated_key(agent: Agent, running: Controller, repository: Repository) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("turn", range(4))
-def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path, turn: int, sample: Sample) -> None:
+def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path, turn: int, draw: Sample) -> None:
     """kill -9 at random moments of scrape, upload and announcement (25 in each turn, 6 of a sample).
 
     Each commit arrives exactly once.
@@ -123,9 +123,9 @@ def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path,
     assert agent("register", variables=given).status == 0
     latest = max(0.8, 1.5 * (time.monotonic() - begun))  # a busy machine takes longer for everything
     source = ("--source", f"git={repository.path}")
-    chance = sample.chance(f"path {turn}")
+    chance = draw.chance(f"path {turn}")
     kills = 0
-    while kills < sample.times(6, 25):
+    while kills < draw.times(6, 25):
         for command in (("scrape", *source), ("export",)):
             process = agent.start(*command, variables=given)
             time.sleep(chance.uniform(0.1, latest))
@@ -143,7 +143,7 @@ def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path,
     arrived = Counter(row["version_id"] for row in rows(running, "TEST"))
     assert set(arrived) == set(repository.git("rev-list", "HEAD").splitlines())
     assert set(arrived.values()) == {1}
-    assert len(running.inbox("TEST")) >= sample.times(1, 2)
+    assert len(running.inbox("TEST")) >= draw.times(1, 2)
     for batch in running.inbox("TEST"):
         for path in batch.glob("*.json"):
             json.loads(path.read_text())

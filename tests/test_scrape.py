@@ -608,15 +608,15 @@ class TestCrash:
     """A killed scrape leaves the old state or the new, and the next one goes on."""
 
     @pytest.mark.slow
-    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path, sample: Sample) -> None:
+    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path, draw: Sample) -> None:
         repository = linear_history(tmp_path / "long", 1500)
         commits = repository.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()
         source = ("--source", f"git={repository.path}")
         started = time.monotonic()
         assert ready.scrape(*source).status == 0
         duration = time.monotonic() - started
-        chance = sample.chance("scrape")
-        moments = sample.times(8, 50)
+        chance = draw.chance("scrape")
+        moments = draw.times(8, 50)
         killed = 0
         for _ in range(moments):
             shutil.rmtree(ready.home / "export")

@@ -205,7 +205,7 @@ def test_every_source_with_an_api_is_here() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "endpoint"), CASES, ids=["-".join(case) for case in CASES])
 def test_every_fault(
-    system: System, kind: str, endpoint: str, sample: Sample, record_property: Callable[[str, object], None]
+    system: System, kind: str, endpoint: str, draw: Sample, record_property: Callable[[str, object], None]
 ) -> None:
     """A fault that strikes once costs another try, or is an outcome with a hint; so is one that stays.
 
@@ -214,7 +214,7 @@ def test_every_fault(
     whole = system.ask(system)
     after = system.replay.counts()[endpoint] // 2  # in the middle of its pages
     hints: dict[str, list[str]] = {}
-    dealt = sample.deal(kind, (*FAULTS, *IN_CONTENT, PAGES), ENDPOINTS[kind], least=8)[endpoint]
+    dealt = draw.deal(kind, (*FAULTS, *IN_CONTENT, PAGES), ENDPOINTS[kind], least=8)[endpoint]
     for name, fault in ((name, FAULTS[name]) for name in dealt if name in FAULTS):
         system.context = replace(system.context, silence=silence(name))
         system.replay.strikes = {endpoint: Strike(fault, times=1, after=after)}

@@ -1,6 +1,8 @@
 """What the tests themselves stand on: samples in which nothing is forgotten, and which warnings are faults."""
 
 import logging
+import re
+import tomllib
 import warnings
 from itertools import chain
 
@@ -8,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support import differing
+from support.agent import ROOT
 from support.sample import Sample
 
 CARDS = [f"fault {number}" for number in range(26)]
@@ -68,3 +72,11 @@ def test_the_log_is_as_it_was(turn: int) -> None:
     assert (logger.level, logger.propagate) == (logging.NOTSET, True), turn
     logger.setLevel("ERROR")
     logger.propagate = False
+
+
+def test_every_dependency_is_tried_where_it_can_differ() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["controller"], *extras["daemon"]]
+    assert set(differing.DEPENDENCIES) == {re.split("[<>=]", one)[0] for one in needed}
+    assert {name for name in differing.FILES if not (ROOT / "tests" / f"{name}.py").exists()} == set()

@@ -1,7 +1,7 @@
 """How much of a loop of kills and faults a run of the tests does: a sample of it, or with GROS_SOAK all of it.
 
 What is in the sample is drawn by a seed, which a run prints at its end and GROS_SEED sets. All tests with such a loop
-use the fixture ``sample``, which makes them members of ``nox -s soak``.
+use the fixture ``draw``, which makes them members of ``nox -s soak``.
 """
 
 import os
