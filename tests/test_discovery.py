@@ -163,23 +163,30 @@ def test_team(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "leaves"),
+    ("url", "sent"),
     [
-        ("{base}/first.git", True),
-        ("ssh://git@127.0.0.1/first.git", True),
-        ("http://user:password@127.0.0.1/first.git", False),
-        ("http://token@127.0.0.1/first.git", False),
+        ("{base}/first.git", ["{base}/first.git"]),
+        ("ssh://git@127.0.0.1:1/first.git", ["ssh://git@127.0.0.1:1/first.git"]),
+        ("http://user:hunter2@127.0.0.1:1/first.git", ["http://127.0.0.1:1/first.git"]),
+        ("http://hunter2@127.0.0.1:1/first.git", ["http://127.0.0.1:1/first.git"]),
+        ("{base}/" + "x" * 255, []),
     ],
 )
-def test_the_list_leaves_without_credentials(site: Site, url: str, leaves: bool) -> None:
-    """It belongs to the tables; one with credentials in it stays where it is."""
-    assert site.scrape().status == 0
+def test_the_list_leaves_without_credentials(site: Site, url: str, sent: list[str]) -> None:
+    """It belongs to the tables, as long as the importer's columns hold."""
     entry = {"type": "git", "name": "mine", "url": url.format(base=site.base)}
     site.file.write_text(json.dumps([*site.listed(), entry]))
+    site.scrape()
+    leaves = (site.agent.export() / ".data_sources.json").read_text()
+    assert "hunter2" not in leaves
+    assert [one["url"] for one in json.loads(leaves) if one["name"] == "mine"] == [
+        one.format(base=site.base) for one in sent
+    ]
+    assert entry in site.listed(), "the list that is read keeps what it has"
     certificate(site.agent.home / "own.crt", timedelta(days=-1), timedelta(days=1), ("127.0.0.1",))
     variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_CERT": "own.crt", "JIRA_KEY": "TEST"}
     done = site.agent("export", "--project", "TEST", "--dry-run", "--json", variables=variables)
-    assert ("data_sources.json" in done.output) is leaves, done
+    assert "data_sources.json" in done.output, done
     assert "data_environments.json" in done.output
 
 

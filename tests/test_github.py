@@ -384,6 +384,25 @@ class TestLimits:
         assert [one.partition(":")[0] for one in collected.missing] == [words]
         assert collected.position is None, "the next collection asks for all of it again"
 
+    @pytest.mark.parametrize("tells", [True, False])
+    def test_an_item_that_can_not_be_given(self, github: GitHub, tmp_path: Path, tells: bool) -> None:
+        """The others are collected, and the outcome counts it; GitHub tells of it as an error, or leaves a gap."""
+
+        def gap(_asked: Any, honest: Any) -> Any:
+            answer = json.loads(honest[2])
+            answer["data"]["repository"]["issues"]["nodes"][1] = None
+            error = {"message": "Could not resolve to a node", "type": "NOT_FOUND"}
+            if tells:
+                answer["errors"] = [{**error, "path": ["repository", "issues", "nodes", 1]}]
+            return honest[0], honest[1], json.dumps(answer).encode()
+
+        whole, _ = collect(context(github, tmp_path))
+        github.replay.strikes["First"] = Strike(gap)
+        rows, collected = collect(context(github, tmp_path))
+        assert len(rows[GitHubIssue]) == len(whole[GitHubIssue]) - 1
+        assert collected.missing == ("1 items that GitHub could not give",)
+        assert collected.position is None, "the next collection asks for it again"
+
 
 @pytest.mark.parametrize(
     ("answer", "words"),

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,32 @@ def test_merge_requests_that_are_switched_off(gitlab: GitLab, tmp_path: Path, to
     else:
         assert [one.partition(",")[0] for one in collected.missing] == ["merge requests"]
         assert collected.position is None, "the next collection asks for all of them again"
+
+
+def test_discussions_that_are_refused(gitlab: GitLab, tmp_path: Path) -> None:
+    """Merge requests are collected without them. Without a token GitLab refuses those of public projects with 401."""
+    with_token = context(gitlab, tmp_path)
+    whole, _ = collect(with_token)
+    options = {name: value for name, value in with_token.host.options.items() if name != "gitlab_token"}
+    gitlab.public = True
+    for one in (replace(with_token, host=replace(with_token.host, options=options)), with_token):
+        rows, collected = collect(one)
+        assert len(rows[MergeRequest]) == len(whole[MergeRequest])
+        assert not rows[MergeRequestNote]
+        assert [words.partition(",")[0] for words in collected.missing] == ["comments on merge requests"]
+        gitlab.replay.strikes["discussions"] = Strike(lambda _asked, _honest: (403, {}, b"{}"))
+    gitlab.replay.strikes["discussions"] = Strike(lambda _asked, _honest: (401, {}, b"{}"))
+    with pytest.raises(SourceError):
+        collect(with_token)
+
+
+def test_escapes_in_the_address(gitlab: GitLab, tmp_path: Path) -> None:
+    """Git takes them off; so does whoever asks the API."""
+    one = context(gitlab, tmp_path)
+    group, _, name = PATH.partition("/")
+    url = one.entry.url.replace(PATH, f"{group}/{name[:-1]}%{ord(name[-1]):02X}")
+    rows, _ = collect(replace(one, entry=replace(one.entry, url=url)))
+    assert len(rows[GitLabRepo]) == 1
 
 
 def test_a_push_of_many_branches(gitlab: GitLab, tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def test_everything_arrives_once(agent: Agent, running: Controller, tmp_path: Pa
     for _ in range(2):
         done = installation.run()
         assert done.status == 0, done
+        # this controller knows a batch by its identifier: nothing waits for an import
+        assert not list((agent.home / "state" / "deliveries").iterdir())
     for project in ("ABC", "DEF"):
         assert list(commits(running, project).values()) == [1]
     runs = installation.history.runs()

@@ -5,9 +5,11 @@ import fcntl
 import json
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -292,6 +295,164 @@ class TestIncrements:
         repository.commit("one", {"a": "1"})
         ready.scrape("--source", f"git={repository.path}", variables={"cleanupRepos": "true"})
         assert list((ready.home / "state" / "repos" / "TEST").iterdir()) == []
+
+
+class TestSourcesThatChange:
+    """The local clone is brought in line with a source that is of another kind than before."""
+
+    def test_a_shallow_source_that_was_completed(self, ready: Agent, tmp_path: Path) -> None:
+        whole = linear_history(tmp_path / "whole", 4)
+        source = Repository.make(tmp_path / "source")
+        source.git("fetch", "--quiet", "--depth=2", whole.url, "main:main", "--update-head-ok")
+        first = Batch.collected(ready, f"git={source.path}")
+        assert len(first.commits) == 2
+        source.git("fetch", "--quiet", "--unshallow", whole.url, "main:main", "--update-head-ok")
+        second = Batch.collected(ready, f"git={source.path}")
+        assert second.commits == whole.git("rev-list", "--reverse", "main").split()
+        assert "was shallow, and is whole now" in " ".join(second.output.split())
+        assert "the repository is shallow" not in second.output
+        third = Batch.collected(ready, f"git={source.path}")
+        assert not third.commits
+        assert "repository" not in third.output
+
+    def test_a_shallow_source_that_stays_so(self, ready: Agent, tmp_path: Path) -> None:
+        whole = linear_history(tmp_path / "whole", 4)
+        source = Repository.make(tmp_path / "source")
+        source.git("fetch", "--quiet", "--depth=2", whole.url, "main:main", "--update-head-ok")
+        for expected in (2, 0):
+            batch = Batch.collected(ready, f"git={source.path}")
+            assert len(batch.commits) == expected
+            assert "the repository is shallow" in " ".join(batch.output.split())
+        source.commit("more", {"more": "x"})
+        assert len(Batch.collected(ready, f"git={source.path}").commits) == 1
+
+    @pytest.mark.parametrize("kinds", [("sha1", "sha256"), ("sha256", "sha1")])
+    def test_a_source_that_was_made_anew_with_other_hashes(
+        self, ready: Agent, tmp_path: Path, kinds: tuple[str, str]
+    ) -> None:
+        place = tmp_path / "source"
+        for kind in kinds:
+            shutil.rmtree(place, ignore_errors=True)
+            source = Repository.make(place, f"--object-format={kind}")
+            source.commit("one", {"a": "1"})
+            batch = Batch.collected(ready, f"git={source.path}")
+            assert batch.commits == [source.head]
+        assert "is gone: everything was collected again" in " ".join(batch.output.split())
+
+    def test_a_bundle(self, ready: Agent, tmp_path: Path) -> None:
+        """A file that carries a history to where there is no connection; a newer one brings what is new."""
+        source = linear_history(tmp_path / "source", 3)
+        bundle = tmp_path / "a %20 carried.bundle"
+        source.git("tag", "v1")
+        for expected in (3, 0, 1):
+            if expected == 1:
+                source.commit("more", {"more": "x"})
+            source.git("bundle", "create", "--quiet", str(bundle), "HEAD", "main", "--tags")
+            batch = Batch.collected(ready, f"git:code={bundle}")
+            assert len(batch.commits) == expected
+            assert [row["tag_name"] for row in table(ready, "data_tag")] == ["v1"]
+
+    @pytest.mark.parametrize("seconds", [-100_000, -1, 0, 99_999_999_999_999])
+    def test_dates_of_tags_are_read_as_those_of_commits(
+        self, ready: Agent, repository: Repository, seconds: int
+    ) -> None:
+        commit = repository.commit("one", {"a": "1"})
+        raw = f"object {commit}\ntype commit\ntag t\ntagger A <a@x.example> {seconds} +0000\n\nm\n".encode()
+        made = repository.git("hash-object", "-t", "tag", "-w", "--stdin", "--literally", stdin=raw)
+        repository.git("update-ref", "refs/tags/t", made)
+        batch = Batch.collected(ready, f"git={repository.path}")
+        (tag,) = table(ready, "data_tag")
+        beyond = seconds > 10**12
+        moment = datetime.fromtimestamp(0 if beyond else seconds, UTC).isoformat(" ")[:19]
+        assert tag["tagged_date"] == ("9999-12-31 23:59:59" if beyond else moment)
+        assert ("1 moments could not be read" in " ".join(batch.output.split())) is beyond
+
+
+class TestOutput:
+    """What the terminal can't show changes neither what was published nor the status."""
+
+    @pytest.mark.parametrize("options", [(), ("--json",), ("--dry-run",)])
+    @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+    def test_letters_that_the_terminal_lacks(
+        self, ready: Agent, repository: Repository, options: tuple[str, ...], encoding: str
+    ) -> None:
+        repository.commit("one", {"a": "1"})
+        source = f"git:Ko\u0142\u0142o={repository.path}"
+        done = ready.scrape("--source", source, *options, variables={"PYTHONIOENCODING": encoding})
+        assert done.status == 0, done
+        # Click takes a terminal that says ASCII for one that is set up badly, and writes UTF-8 to it
+        assert "\\u0142" in done.output or (options == ("--json",) and encoding == "ascii")
+        assert "mistake" not in done.errors
+        if "--dry-run" not in options:
+            assert (ready.export() / ".batch.json").exists(), "the next scrape need not finish this one"
+
+    @pytest.mark.parametrize("options", [(), ("--json",)])
+    def test_nobody_reads(self, ready: Agent, repository: Repository, options: tuple[str, ...]) -> None:
+        """A reader that is gone, a full disk, no standard output at all: the next scrape goes on as if it was told."""
+        repository.commit("one", {"a": "1"})
+        command = [sys.executable, "-m", "gros_agent", "scrape", "--project", "TEST", *options]
+        command += ["--source", f"git:code={repository.path}"]
+        script = shlex.join(command)
+        gone = f"{script} | true; exit ${{PIPESTATUS[0]}}"
+        for number, line in enumerate((gone, f"{script} >/dev/full", f"{script} >&-", f"{script} >&- 2>&-")):
+            repository.commit(f"commit {number}", {"a": str(number)})
+            done = subprocess.run(
+                ["bash", "-c", line],
+                cwd=ready.home,
+                env=ready.environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (line, done.stderr)
+            assert "mistake" not in done.stderr
+            assert len(versions(ready)) == (2 if number == 0 else 1), line
+
+    def test_a_log_that_can_not_be_written(self, ready: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        ready.export().mkdir(parents=True)
+        (ready.export() / "scrape.log").symlink_to("/dev/full")
+        done = ready.scrape("--source", f"git:code={repository.path}")
+        assert done.status == 0, done
+        assert done.errors.count("scrape.log lacks lines: No space left on device") == 1
+        assert "Traceback" not in done.errors
+        assert len(versions(ready)) == 1
+
+    def test_what_only_shows_fails_in_words(self, ready: Agent) -> None:
+        command = f"{shlex.quote(sys.executable)} -m gros_agent config show >/dev/full"
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=ready.home,
+            env=ready.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "the output can't be written: No space left on device" in done.stderr
+        assert "mistake" not in done.stderr
+
+
+class TestPrivateState:
+    @pytest.mark.parametrize("mask", [0o000, 0o022])
+    def test_made_for_its_owner_alone(self, ready: Agent, repository: Repository, mask: int) -> None:
+        repository.commit("one", {"a": "1"})
+        script = f"umask {mask:03o}; exec {shlex.quote(sys.executable)} -m gros_agent scrape --project TEST"
+        line = f"{script} --source {shlex.quote(f'git:code={repository.path}')}"
+        subprocess.run(
+            ["bash", "-c", line], cwd=ready.home, env=ready.environment(), check=True, capture_output=True, timeout=60
+        )
+        assert stat.S_IMODE((ready.home / "state").stat().st_mode) == 0o700
+
+    @pytest.mark.parametrize("command", ["scrape", "run"])
+    def test_closed_where_it_was_open(self, ready: Agent, repository: Repository, command: str) -> None:
+        repository.commit("one", {"a": "1"})
+        (ready.home / "state").mkdir(mode=0o755)
+        shown = ready("preflight", "--project", "TEST", "--no-ssh", "--json")
+        assert "is open to others (mode 755" in shown.output
+        assert stat.S_IMODE((ready.home / "state").stat().st_mode) == 0o755, "preflight changes nothing"
+        ready(command, "--project", "TEST", "--source", f"git:code={repository.path}")
+        assert stat.S_IMODE((ready.home / "state").stat().st_mode) == 0o700
 
 
 class TestNames:

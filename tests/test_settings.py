@@ -243,3 +243,19 @@ def test_a_secret_does_not_show_itself() -> None:
     secret = Secret("hunter2")
     assert "hunter2" not in f"{secret} {secret!r} {[secret]}"
     assert secret.reveal() == "hunter2"
+
+
+class TestSeconds:
+    def test_defaults(self, tmp_path: Path) -> None:
+        environment = load(tmp_path, {"GROS_AGENT_WAIT": ""}).environment
+        assert (environment.wait, environment.import_limit, environment.pick_up_max) == (300, 6 * 3600, 24 * 3600)
+
+    def test_set(self, tmp_path: Path) -> None:
+        variables = {"GROS_AGENT_WAIT": "1.5", "GROS_AGENT_IMPORT_LIMIT": "7200", "GROS_AGENT_PICK_UP_MAX": "60"}
+        environment = load(tmp_path, variables).environment
+        assert (environment.wait, environment.import_limit, environment.pick_up_max) == (1.5, 7200, 60)
+
+    @pytest.mark.parametrize("text", ["-1", "6h", "nan", "inf", "1e9"])
+    def test_that_are_none(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(ConfigurationError, match="GROS_AGENT_IMPORT_LIMIT"):
+            load(tmp_path, {"GROS_AGENT_IMPORT_LIMIT": text})

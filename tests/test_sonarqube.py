@@ -325,7 +325,7 @@ def test_more_than_can_be_told(server: SonarQube, tmp_path: Path) -> None:
     server.projects[0].analyses |= analysed(begin + timedelta(days=1), 5, timedelta(days=1))
     server.cap = 3000
     rows, collected = collect(context(server, tmp_path))
-    (note,) = collected.notes
+    (note,) = collected.missing
     assert note.startswith("org:odd: the server tells no more than it did up to 2024-01-01 ")
     assert {one.date[:10] for one in rows[Metric]} == {"2024-01-01"}
     positions = collected.documents["measurements_update.json"]["components"]
@@ -415,12 +415,29 @@ def test_many_projects(server: SonarQube, tmp_path: Path) -> None:
     assert server.replay.counts()["projects"] == 3
 
 
+@pytest.mark.parametrize("code", [403, 404])
+def test_a_project_that_is_refused(server: SonarQube, tmp_path: Path, code: int) -> None:
+    """One that was removed or hidden meanwhile: the others are collected, and it keeps its position."""
+    gone = server.projects[0].key
+
+    def refuse(asked: Any, honest: Any) -> Any:
+        return (code, {}, b"{}") if asked.query["component"] == gone else honest
+
+    server.replay.strikes["history"] = Strike(refuse)
+    rows, collected = collect(context(server, tmp_path))
+    wanted = {row for row in expected(server) if gone not in repr(row)}
+    assert {row for row in measurements(rows) if gone not in repr(row)} == wanted
+    assert wanted
+    assert [one.partition(",")[0] for one in collected.missing] == [f"measurements of {gone}"]
+    assert gone not in repr(collected.documents["measurements_update.json"])
+
+
 def test_more_projects_than_are_listed(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "LIMIT", 1000)
     server.projects = [Project(f"p{number}", "") for number in range(1203)]
     server.listed_cap = 1000
     _, collected = collect(context(server, tmp_path))
-    assert collected.notes == (
+    assert collected.missing == (
         "of 1203 projects the server lists only the first 1000; name an organization or project",
     )
 

@@ -60,6 +60,17 @@ def registration(settings: Settings, project: str) -> Known | None:
     return known if known.controller == _address(settings) else None
 
 
+def last_registered(settings: Settings) -> str | None:
+    """The project that the agent registered last with its controller, or None where that is not known.
+
+    A registration clears what the controller keeps for the agent: it has folders for this project alone.
+    """
+    folder = settings.home.state / "controllers"
+    found = {path.stem: registration(settings, path.stem) for path in folder.glob("*.json")}
+    known = {project: one.registered for project, one in found.items() if one is not None}
+    return max(known, key=lambda project: known[project], default=None)
+
+
 def keep(settings: Settings, project: str, named: tuple[str, ...]) -> None:
     """Keep what the controller named at a registration that was just done, in place of what it named before."""
     known = Known(

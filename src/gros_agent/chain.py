@@ -1,9 +1,11 @@
 """The whole chain of one project, as a controller expects it.
 
-    deliver what waits → register → preflight → scrape → export → wait until the controller took it
+    deliver what waits → register → preflight → scrape → export → wait until the controller took and imported it
 
 A registration clears what the agent has at the controller, so nothing may be on its way then, and one project's chain
-ends before the next one's begins. Where no controller is configured, the chain is preflight and scrape.
+ends before the next one's begins. A project that can't register now, since another one's delivery is stuck, is
+collected all the same if it was registered before, and its batch waits. Where no controller is configured, the chain is
+preflight and scrape.
 """
 
 import logging
@@ -16,9 +18,16 @@ from typing import Any, Protocol
 from gros_agent import delivery, entries, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
-from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, PreflightError, worst
+from gros_agent.errors import (
+    AgentError,
+    DeliveryError,
+    ExitStatus,
+    PreflightError,
+    worst,
+)
 from gros_agent.history import Ended, History
 from gros_agent.logs import counted_retries
+from gros_agent.receipts import Receipt
 from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
 from gros_agent.scrape import project_log, scrape
@@ -28,7 +37,8 @@ from gros_agent.settings.files import kept
 from gros_agent.settings.home import Home
 from gros_agent.settings.load import Overrides, files_of
 from gros_agent.settings.model import Settings
-from gros_agent.storage import exclusive
+from gros_agent.storage import exclusive, make_private
+from gros_agent.turns import Turn
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +78,7 @@ class Watcher(Protocol):
         """The scrape was done."""
         ...
 
-    def delivered(self, receipt: delivery.Receipt) -> None:
+    def delivered(self, receipt: Receipt) -> None:
         """The controller took a batch."""
         ...
 
@@ -100,10 +110,12 @@ def run_projects(
     """
     home = load(None, {}).home
     statuses = []
+    make_private(home.state)
+    stuck: dict[str, AgentError] = {}
     with exclusive(home.run_lock, "another run of this agent"):
         for project in projects:
             note = _Note(History(home.history), project, trigger, watcher)
-            chain = _Chain(load, project, checks, options, note, watcher)
+            chain = _Chain(load, project, checks, options, note, watcher, stuck)
             ended = chain.run()
             log.log(
                 logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
@@ -149,7 +161,14 @@ class _Chain:
     """One run of the chain of one project."""
 
     def __init__(
-        self, load: Load, project: str, checks: Checks, options: ScrapeOptions, note: _Note, watcher: Watcher
+        self,
+        load: Load,
+        project: str,
+        checks: Checks,
+        options: ScrapeOptions,
+        note: _Note,
+        watcher: Watcher,
+        stuck: dict[str, AgentError],
     ) -> None:
         self._load = load
         self._project = project
@@ -157,8 +176,9 @@ class _Chain:
         self._options = replace(options, is_logged=True)
         self._note = note
         self._watcher = watcher
+        self._turn = Turn(project, stuck, note.progress, self._delivered)
         self._reports: list[Report] = []
-        self._receipts: list[delivery.Receipt] = []
+        self._receipts: list[Receipt] = []
 
     def run(self) -> Ended:
         """Go through the steps; whatever goes wrong is in what is returned, and in the history."""
@@ -189,27 +209,41 @@ class _Chain:
                 status = self._work()
                 ended(status)
             return status
-        waits = self._deliver_what_waits(settings)
+        self._note.stage("deliver")
+        blocked = self._turn.finish_others(settings)
+        waits = self._turn.deliver_what_waits(settings)
         if not self._checks.skip and self._is_too_early(settings):
             return ExitStatus.NOT_DUE
         with project_log(folder) as ended:
-            self._note.stage("register")
-            done = self._register(settings, waits)
-            log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
-            self._publish_key(settings)
-            if waits:
-                self._export(settings)
+            if blocked is None:
+                self._register_and_deliver(settings, waits)
+            else:
+                self._turn.check_registered(settings, waits or blocked)
+                log.warning("project %s: not registered in this run: %s", self._project, blocked)
             status = self._work()
             ended(status)
         if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
             return status
+        if blocked is not None:
+            raise DeliveryError(f"{self._project} was collected, and its batch waits: {blocked.message}", blocked.hint)
         self._note.stage("export")
-        self._export(self._load(self._project, {}))
+        self._turn.export(self._load(self._project, {}))
         return status
+
+    def _register_and_deliver(self, settings: Settings, waits: DeliveryError | None) -> None:
+        """Register, and deliver what could not be before. Raises :class:`BusyError` while that is imported."""
+        self._note.stage("register")
+        done = self._register(settings, waits)
+        self._turn.registered()
+        log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
+        self._publish_key(settings)
+        if waits:
+            self._turn.export(settings)
+            self._turn.check_imported(settings)
 
     def _register(self, settings: Settings, waits: DeliveryError | None) -> Registered:
         try:
-            return register(settings, self._project, Options())
+            return register(settings, self._project, Options(finish=False))
         except AgentError:
             if waits is not None:
                 raise waits from None  # what is kept is more worth telling
@@ -224,28 +258,6 @@ class _Chain:
             for one in source_keys.publish(settings, self._project, where, dry_run=False):
                 if not one.error:
                     log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
-
-    def _deliver_what_waits(self, settings: Settings) -> DeliveryError | None:
-        """Finish what is open, and deliver what was collected before. Returns why that has to be tried again, if so.
-
-        Raises :class:`DeliveryError` where something is open and stays so.
-        """
-        self._note.stage("deliver")
-        everyone = tuple(dict.fromkeys((*settings.projects, self._project)))
-        delivery.finish_open(settings, everyone, lambda one: delivery.export(settings, one))
-        try:
-            self._export(settings)
-        except DeliveryError as error:
-            if delivery.open_delivery(settings, self._project) is not None:
-                raise
-            log.warning("%s; trying again after the registration", error)
-            return error
-        except ConfigurationError as error:
-            if settings.key.exists():
-                raise
-            log.info("what was collected before waits for the registration, which makes the key")
-            return DeliveryError(error.message, error.hint)
-        return None
 
     def _is_too_early(self, settings: Settings) -> bool:
         """Whether the controller says, before anything is done, that it is too early; else later steps will tell."""
@@ -292,11 +304,9 @@ class _Chain:
         self._reports.append(report)
         self._watcher.scraped(report)
 
-    def _export(self, settings: Settings) -> None:
-        receipt = delivery.export(settings, self._project, progress=self._note.progress)
-        if receipt is not None:
-            self._receipts.append(receipt)
-            self._watcher.delivered(receipt)
+    def _delivered(self, receipt: Receipt) -> None:
+        self._receipts.append(receipt)
+        self._watcher.delivered(receipt)
 
     def _send_log(self) -> None:
         """Send the log of a run that failed, if that can be done; nobody waits for it."""

@@ -18,8 +18,9 @@ from gros_agent.report import Outcome, Report
 from gros_agent.settings.model import Settings, masked
 
 if TYPE_CHECKING:
-    from gros_agent.delivery import Export, Receipt
+    from gros_agent.delivery import Export
     from gros_agent.demo import Shown
+    from gros_agent.receipts import Receipt
     from gros_agent.registration import Registered
     from gros_agent.source_keys import Published
     from gros_agent.sources.bigboat import BigBoatStatus
@@ -35,10 +36,18 @@ _COLOURS = {
 }
 
 
+class _Console(Console):
+    """A console that leaves it to whoever prints what it means that nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the error on, instead of ending the program with a status of its own."""
+        raise  # noqa: PLE0704 (called while the error is handled)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal, or wide enough to cut nothing off in a file."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    return _Console(
         stderr=stderr,
         width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL,
         highlight=False,
@@ -239,7 +248,8 @@ def print_receipt(receipt: "Receipt") -> None:
     """Show in a line what a controller took."""
     size = sum(one.size for one in receipt.files)
     words = f"{receipt.rows} rows in {len(receipt.files)} files, {size} bytes, delivered to {receipt.controller}"
-    console().print(Text(f"{receipt.project}: {words}"))
+    ended = "" if receipt.imported is None else ", imported" if receipt.imported else ", not imported"
+    console().print(Text(f"{receipt.project}: {words}{ended}"))
 
 
 def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int | None) -> None:

@@ -19,7 +19,7 @@ from gros_agent.controller.client import ControllerClient
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, SourceError
 from gros_agent.settings.model import Settings
 from gros_agent.sources.bigboat import BigBoatStatus, configured
-from gros_agent.storage import exclusive, replace_file, storage_errors
+from gros_agent.storage import exclusive, make_private, replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ def send(settings: Settings, project: str) -> tuple[Poll, int]:
     """
     if settings.controller(project) is None:
         raise ConfigurationError(f"project {project} reports to no controller", "set SSH_HOST")
+    make_private(settings.home.state)
     folder = settings.home.state / "bigboat" / project
     with exclusive(folder / ".lock", f"another sender of the dashboard's status of {project}"):
         poll, trouble = None, None

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 from gros_agent import preflight, process, registration
 from gros_agent.collection import ScrapeOptions
-from gros_agent.delivery import Receipt, export
+from gros_agent.delivery import export
 from gros_agent.entries import parse
 from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.receipts import Receipt
 from gros_agent.scrape import scrape
 from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings

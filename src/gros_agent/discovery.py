@@ -33,6 +33,7 @@ from gros_agent.sources.base import (
     SourceEntry,
     no_progress,
 )
+from gros_agent.storage import replace_file, storage_errors
 from gros_agent.urls import blocking_pattern, split
 
 log = logging.getLogger(__name__)
@@ -52,11 +53,17 @@ class Discovered:
 
 
 def note_options(settings: Settings, project: str, found: Discovered, options: ScrapeOptions) -> None:
-    """Have the list of sources name those of options, too: the importer has the address of a repository from there."""
+    """Have the list of sources name those of options, too, and write it as it goes to the controller.
+
+    The importer has the type and address of a repository from the list that comes with its first rows.
+    """
     path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
     before = source_list.load(path, memory)
     extra = found.entries[len(found.entries) - len(options.extra) :]
-    source_list.save(before.with_options(extra), before, path, memory)
+    after = before.with_options(extra)
+    source_list.save(after, before, path, memory)
+    with storage_errors(path.parent):
+        replace_file(path.with_name(entries.SENT), entries.sent((*after.listed, *after.once), path.parent), 0o644)
 
 
 def is_seed(entry: SourceEntry) -> bool:

@@ -1,5 +1,7 @@
 """Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
 
+import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,14 @@ from gros_agent.sources.base import SourceEntry
 from gros_agent.tables.schema import folded
 from gros_agent.urls import split, take_credentials, without_credentials
 
+log = logging.getLogger(__name__)
+
 FILE = "data_sources.json"
+
+SENT = f".{FILE}"
+"""The list as it goes to the controller with the batch that lies beside it."""
+_LONGEST = {"type": 32, "name": 1000, "url": 255}
+"""Characters that the importer's columns hold."""
 
 ORIGIN, OPTION = "origin", "--source"
 """Marks an entry that is there since an option of the last scrape named it: the importer has the address from there."""
@@ -52,12 +61,19 @@ def read(path: Path) -> tuple[SourceEntry, ...] | None:
     return tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed if one.origin != OPTION)
 
 
-def has_credentials(path: Path) -> bool:
-    """Whether a URL in ``data_sources.json`` has a password, or a user's name other than for SSH.
+def sent(rows: Iterable[Mapping[str, str]], folder: Path) -> bytes:
+    """The list as the importer takes it: types, names and URLs without credentials, each as long as its column holds.
 
-    Raises :class:`ConfigurationError`.
+    What is longer is left out: the repository is imported without its type and address then.
     """
-    return any(entry.password or (entry.username and not entry.url.startswith("ssh:")) for entry in read(path) or ())
+    listed = [entry.listed() for entry in of_rows(rows, folder)]
+    fitting = [one for one in listed if all(len(text) <= _LONGEST[name] for name, text in one.items())]
+    for one in listed:
+        if one not in fitting:
+            log.warning(
+                "the address of %s is too long for the importer: it is not in the %s that is sent", one["name"], FILE
+            )
+    return ("[\n" + ",\n".join(json.dumps(one) for one in fitting) + "\n]\n" if fitting else "[]\n").encode()
 
 
 def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntry, ...]:

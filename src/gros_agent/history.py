@@ -193,9 +193,9 @@ class History:
             connection.execute(words, (name, time.time(), run))
 
     def progress(self, run: int, what: str, done: int, total: int | None) -> None:
-        """Note how far a run is, twice a second at most."""
+        """Note how far a run is, twice a second at most; the beginning of something always, since it may take hours."""
         now = time.monotonic()
-        if now - self._told < _PROGRESS_SECONDS:
+        if done and now - self._told < _PROGRESS_SECONDS:
             return
         self._told = now
         with self._file.transaction(writes=True) as connection:

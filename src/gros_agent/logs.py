@@ -55,10 +55,31 @@ class _StandardError(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        """Drop a record that standard error does not take: there is nobody else to tell."""
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """Where records go."""
         return sys.stderr
+
+
+class _File(logging.FileHandler):
+    """A log file. Where it can't be written, standard error says so once, and the work goes on."""
+
+    _has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        """Take note of a record that can't be written."""
+        del record
+        self.fail()
+
+    def fail(self) -> None:
+        """Say that the file lacks something."""
+        if not self._has_failed:
+            self._has_failed = True
+            reason = getattr(sys.exc_info()[1], "strerror", None) or sys.exc_info()[1]
+            logging.getLogger("gros_agent.logs").warning("%s lacks lines: %s", self.baseFilename, reason)
 
 
 class _Text(logging.Formatter):
@@ -100,7 +121,7 @@ class ProjectLog:
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(b"")
-        self._handler = logging.FileHandler(path, encoding="utf-8")
+        self._handler = _File(path, encoding="utf-8", errors="backslashreplace")
         self._handler.setFormatter(_Project())
         self._handler.addFilter(redactor)
         self._logger = logging.getLogger("gros_agent")
@@ -112,7 +133,10 @@ class ProjectLog:
         level = logging.INFO if status == 0 else logging.ERROR
         words = f"Process ended with status code {status}"
         self._handler.handle(logging.LogRecord("gros_agent", level, "", 0, words, None, None))
-        self._handler.close()
+        try:
+            self._handler.close()
+        except OSError:
+            self._handler.fail()
 
 
 class RetryCounter(logging.Handler):

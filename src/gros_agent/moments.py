@@ -1,9 +1,14 @@
 """Moments as the tables have them: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 UNKNOWN = "0"
 """A moment that nobody knows."""
+
+FURTHEST_AHEAD = timedelta(hours=14)
+"""How far the clocks that are furthest ahead are before UTC (the zone Pacific/Kiritimati)."""
 
 FIRST, LAST = "1000-01-01 00:00:00", "9999-12-31 23:59:59"
 """The bounds of what the tables can hold: years of four digits."""
@@ -17,3 +22,21 @@ def local_time(seconds: int) -> tuple[str, bool]:
         return (LAST if seconds > 0 else FIRST), False
     text = moment.isoformat(" ")
     return (text, True) if text >= FIRST else (FIRST, False)
+
+
+@dataclass
+class Moments:
+    """Local times of everything that one source has, and how many of them are ``inexact``."""
+
+    inexact: int = 0
+
+    def local(self, seconds: int | None, otherwise: str = UNKNOWN) -> str:
+        """Seconds since 1970 as local time; ``otherwise`` for what could not be read."""
+        moment, exact = local_time(seconds) if seconds is not None else (otherwise, False)
+        self.inexact += not exact
+        return moment
+
+    def notes(self) -> Iterator[str]:
+        """What the reader of the tables has to know."""
+        if self.inexact:
+            yield f"{self.inexact} moments could not be read or are beyond the year 9999"

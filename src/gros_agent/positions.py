@@ -7,20 +7,19 @@ that some is collected again, and nothing is lost.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.moments import FURTHEST_AHEAD
 from gros_agent.settings.files import read_text
 from gros_agent.settings.model import Settings
 from gros_agent.storage import replace_file, storage_errors
 
 TRACKERS = frozenset({"github_update.json", "gitlab_update.json", "tfs_update.json"})
 """The trackers whose positions are moments without a time zone."""
-EARLIEST = timedelta(hours=14)
-"""How far the clocks that are furthest ahead are before UTC (the zone Pacific/Kiritimati)."""
 _FORM = "%Y-%m-%d %H:%M:%S"
 _LENGTH = len("YYYY-MM-DD HH:MM:SS")
 
@@ -57,7 +56,7 @@ def _meant(position: str, noted: str | None) -> str:
         return position
     try:
         moment = datetime.strptime(position.strip()[:_LENGTH], _FORM)  # noqa: DTZ007 (nobody knows of which zone)
-        return f"{moment - EARLIEST:{_FORM}}"
+        return (moment - FURTHEST_AHEAD).isoformat(" ", "seconds")  # strftime lacks the zeros of early years
     except (ValueError, OverflowError):
         return position  # which its source refuses, in words
 

@@ -9,12 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from gros_agent import capabilities
 from gros_agent.controller.client import ControllerClient, agent_key, agent_user
+from gros_agent.controller.reach import controller_hosts, ssh_address
 from gros_agent.controller.ssh import HostKeys, parse_key, read_private_key, shown_host_key
-from gros_agent.delivery import controller_hosts, export, finish_open, ssh_address
+from gros_agent.delivery import export, finish_open
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +51,16 @@ class Registered:
 
 @dataclass(frozen=True)
 class Options:
-    """How to register: another key or file of host keys, with a new key pair, without any SSH connection."""
+    """How to register: another key or file of host keys, with a new key pair, without any SSH connection.
+
+    Without ``finish`` somebody has seen to the open deliveries.
+    """
 
     key: Path | None = None
     known_hosts: Path | None = None
     rotate: bool = False
     no_ssh: bool = False
+    finish: bool = True
 
 
 def plan(settings: Settings, project: str, key: Path | None, *, rotate: bool) -> str:
@@ -72,10 +77,12 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
     The controller clears all that the agent has there, so open deliveries are finished first. With ``rotate`` a new
     key pair replaces the old one as soon as the controller took it.
     """
+    make_private(settings.home.state)
     path, rotate = options.key or settings.key, options.rotate
     hosts = HostKeys(options.known_hosts or controller_hosts(settings))
     everyone = tuple(dict.fromkeys((*settings.projects, project)))
-    finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
+    if options.finish:
+        finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
     made = _make_pair(path, rotate=rotate)
     used = _next(path) if rotate else path
     answer = ControllerClient(settings).register(project, public_line(used))

@@ -38,7 +38,7 @@ from gros_agent.report import Outcome, Report, collected_outcome, failed, unavai
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.sources.capacity import Capacity
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
 from gros_agent.tables.schema import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
@@ -62,6 +62,7 @@ def scrape(
 ) -> ExitStatus:
     """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
     check_key(settings, project, options)
+    make_private(settings.home.state)
     reports = settings.controller(project) is not None and not options.no_ssh
     if reports:
         from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
@@ -140,6 +141,9 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, name
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
+    if not delivery.controllers_trackers_count(settings, project):
+        log.info("project %s: goes on from the trackers that lie here, not from those of the controller", project)
+        return
     for name, content in delivery.fetch_trackers(settings, project, tuple(dict.fromkeys(names))).items():
         with storage_errors(folder.path):
             if content is None:

@@ -63,6 +63,18 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that is for its owner alone, and close one of ours that is open to others.
+
+    Local clones in it have names and addresses as they are. Raises :class:`AgentError` where it can't be made.
+    """
+    with storage_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            folder.chmod(0o700)
+
+
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
     """Keep other processes out while this one holds the lock file ``path``.

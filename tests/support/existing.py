@@ -1,7 +1,9 @@
 """A controller as installations have it: OpenSSH's server for the files, and the HTTPS calls that move them on.
 
-Files that are announced are copied to an inbox and then removed, in the background, as the existing one does it. The
-HTTPS side can be told to misbehave.
+It does what ``controller/auth/*.py``, ``controller_daemon.py`` and ``export.sh`` of grip-on-software/data-gathering do,
+as they were seen to work: a folder for each agent, and one for each project's import, which clears it at its end,
+whatever came to lie there meanwhile. ``export.py`` answers when the import has ended. The HTTPS side can be told to
+misbehave.
 """
 
 import contextlib
@@ -39,20 +41,61 @@ esac
 """
 
 
+PREFLIGHT_DATE = "preflight_date.txt"
+HANDED_BACK = (
+    *("project_meta_update.json", "project_sources_update.json", "latest_vcs_versions.json", "github_update.json"),
+    *("gitlab_update.json", "tfs_update.json", "metric_options_update.json", "metric_names.json"),
+    *("metric_defaults_update.json", "measurements_update.json", "quality_time_measurement_date.txt", PREFLIGHT_DATE),
+)
+"""What ``scraper/*.update`` name for the scripts that ``export.sh`` lists."""
+NEVER = 60.0
+"""Longer than any test takes."""
+
+
+@dataclass
+class Imports:
+    """How imports go. Each waits until ``released``; those of ``failing`` projects fail; ``seconds`` is their length.
+
+    ``begun`` and ``ended`` are released once for each. With ``at_once`` the answer to an announcement does not wait for
+    the import, as in earlier releases. What ``ignored`` projects announce is answered, and not taken: it is so where
+    the announced agent has no such folder.
+    """
+
+    released: threading.Event = field(default_factory=threading.Event)
+    failing: set[str] = field(default_factory=set)
+    ignored: set[str] = field(default_factory=set)
+    seconds: float = 0
+    at_once: bool = False
+    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def __post_init__(self) -> None:
+        self.released.set()
+
+
 @dataclass
 class ExistingController:
-    """Where it lies and listens; ``misbehave`` maps a call such as ``export.py`` to what answers it instead."""
+    """Where it lies and listens; ``misbehave`` maps a call such as ``export.py`` to what answers it instead.
+
+    ``home`` is the folder of the agent ``TEST``, whose account the tests log in with. ``database`` has the trackers of
+    each project that an import stored.
+    """
 
     folder: Path
     home: Path
     https: int = 0
     ssh: SshServer | None = None
     keys: list[str] = field(default_factory=list)
+    registered: list[str] = field(default_factory=list)
     announced: list[dict[str, Any]] = field(default_factory=list)
     logged: list[dict[str, str]] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=lambda: {"total": {"ok": True}})
     misbehave: dict[str, Callable[[BaseHTTPRequestHandler], Answer | None]] = field(default_factory=dict)
+    imports: Imports = field(default_factory=Imports)
+    database: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    importing: threading.Lock = field(default_factory=threading.Lock)
+    work: list[threading.Thread] = field(default_factory=list)
 
     @property
     def inbox(self) -> Path:
@@ -77,10 +120,10 @@ class ExistingController:
             **more,
         }
 
-    def rows(self, table: str) -> list[dict[str, str]]:
-        """All rows of a table that arrived, in order."""
+    def rows(self, table: str, project: str = "") -> list[dict[str, str]]:
+        """All rows of a table that were imported, for one project or all, in order."""
         found = []
-        for folder in sorted(self.inbox.iterdir()) if self.inbox.exists() else []:
+        for folder in sorted(self.inbox.glob(f"*-{project or '*'}")):
             if (folder / table).exists():
                 found += json.loads((folder / table).read_text())
         return found
@@ -88,20 +131,12 @@ class ExistingController:
     def answer(self, method: str, call: str, query: dict[str, str], form: dict[str, str]) -> Answer:
         project = query.get("project", "")
         if (method, call) == ("POST", "agent.py"):
-            self.keys.append(form["public_key"])
-            for part in ("export", "update"):
-                shutil.rmtree(self.home / part, ignore_errors=True)
-                (self.home / part / project).mkdir(parents=True)
-            for tracker in (self.folder / "trackers").glob("*"):
-                shutil.copy(tracker, self.home / "update" / project)
-            return 200, {"salts": SALTS, "usernames": []}
+            return self.register(project, query.get("agent", project), form["public_key"])
         if (method, call) == ("GET", "status.py"):
             ok = all(one["ok"] for one in self.status.values())
             return 200 if ok else 503, self.status
         if (method, call) == ("POST", "export.py"):
-            self.announced.append({"project": project, **{name: json.loads(form[name]) for name in ("files", "agent")}})
-            threading.Thread(target=self.take, args=(project, self.announced[-1]["files"])).start()
-            return 202, ""
+            return self.export(project, form)
         if (method, call) == ("GET", "version.py"):
             return 400, "cannot tell"
         if (method, call) == ("POST", "log.py"):
@@ -109,22 +144,75 @@ class ExistingController:
             return 202, ""
         return 404, "no such call"
 
-    def take(self, project: str, files: dict[str, list[str]]) -> None:
-        """Copy what was announced to the inbox, keep the trackers, then remove it."""
-        time.sleep(0.2)
-        source = self.home / "export" / project
-        target = self.inbox / f"{time.time_ns()}"
-        target.mkdir(parents=True)
-        (self.folder / "trackers").mkdir(exist_ok=True)
-        names = [name for heading in ("export", "update", "other") for name in files[heading]]
-        for name in names:
-            shutil.copy(source / name, target)
-        for name in files["update"]:
-            if name != "preflight_date.txt":
-                shutil.copy(source / name, self.folder / "trackers")
-                shutil.copy(source / name, self.home / "update" / project)
-        for name in names:
-            (source / name).unlink()
+    def agent_folder(self, key: str) -> Path:
+        """What ``/agents/KEY`` is: the home of the account ``agent-KEY``."""
+        return self.home if key == "TEST" else self.folder / "agents" / key
+
+    def register(self, project: str, agent: str, public_key: str) -> Answer:
+        """Clear what the agent has, and make folders for this project, with the trackers of the database."""
+        self.keys.append(public_key)
+        self.registered.append(project)
+        for part in ("export", "update"):
+            shutil.rmtree(self.agent_folder(agent) / part, ignore_errors=True)
+            (self.agent_folder(agent) / part / project).mkdir(parents=True)
+        for name, content in self.database.get(project, {}).items():
+            (self.agent_folder(agent) / "update" / project / name).write_bytes(content)
+        return 200, {"salts": SALTS, "usernames": []}
+
+    def export(self, project: str, form: dict[str, str]) -> Answer:
+        """Take and import what lies in the folder of the agent that the announcement names."""
+        told = {name: json.loads(form[name]) for name in ("files", "agent")}
+        self.announced.append({"project": project, **told})
+        if project in self.imports.ignored:
+            return 202, ""
+        work = threading.Thread(target=self.take, args=(project, told["agent"]["key"]))
+        self.work.append(work)
+        work.start()
+        if not self.imports.at_once:
+            work.join()
+        return 202, ""
+
+    def take(self, project: str, agent: str) -> None:
+        """What ``export.sh`` does: move the files, import the folder, hand the trackers back, clear the folder."""
+        source, folder = self.agent_folder(agent) / "export" / project, self.folder / "controller" / project
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in source.glob("*"):  # none, where there is no such folder
+            shutil.copy(path, folder)
+        for path in source.glob("*"):
+            path.unlink()
+        (folder / "scrape.log").unlink(missing_ok=True)
+        if any(folder.iterdir()):
+            with self.importing:  # one at a time, whatever the project
+                self.run_import(project, folder)
+            self.hand_back(self.agent_folder(agent) / "update" / project, folder)
+            self.imports.ended.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def run_import(self, project: str, folder: Path) -> None:
+        """Read the folder at the end, as an import that takes long does; a failed one removes the trackers."""
+        self.imports.begun.release()
+        time.sleep(self.imports.seconds)
+        assert self.imports.released.wait(NEVER), "no test released this import"
+        names = [name for name in HANDED_BACK if (folder / name).exists()]
+        if project in self.imports.failing:
+            for name in names:
+                (folder / name).unlink()
+        else:
+            target = self.inbox / f"{time.time_ns()}-{project}"
+            try:
+                shutil.copytree(folder, target)
+            except (OSError, shutil.Error):  # another import's end cleared the folder
+                shutil.rmtree(target, ignore_errors=True)
+                return
+            self.database.setdefault(project, {}).update({name: (folder / name).read_bytes() for name in names})
+
+    def hand_back(self, target: Path, folder: Path) -> None:
+        """Put the batch's trackers in place of what lies in the agent's folder, if there still is one."""
+        for path in target.glob("*"):
+            path.unlink()
+        for name in HANDED_BACK:
+            if target.exists() and (folder / name).exists() and name != PREFLIGHT_DATE:
+                shutil.copy(folder / name, target)
 
 
 @contextlib.contextmanager
@@ -150,7 +238,12 @@ def existing_controller(folder: Path, way: str) -> Iterator[ExistingController]:
             options = f"Subsystem sftp internal-sftp\nForceCommand internal-sftp -d {home}\n"
         with ssh_server(folder / "ssh", options=options, accounts=accounts) as server, https(controller) as port:
             controller.ssh, controller.https = server, port
-            yield controller
+            try:
+                yield controller
+            finally:
+                controller.imports.released.set()
+                for work in controller.work:
+                    work.join()
 
 
 def _accounts(path: Path, shell: Path) -> Path:
@@ -169,8 +262,8 @@ def _home(folder: Path, way: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="gros-agent-test-", dir="/run") as home:
             yield Path(home)
     else:
-        (folder / "home").mkdir()
-        yield folder / "home"
+        (folder / "agents" / "TEST").mkdir(parents=True)
+        yield folder / "agents" / "TEST"
 
 
 def make_certificate(controller: ExistingController, name: str = "127.0.0.1", days: int = 30) -> None:

@@ -3,11 +3,10 @@
 :func:`run` is the one place where errors become messages and exit statuses.
 """
 
+import contextlib
 import importlib
 import logging
-import os
 import signal
-import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import click
 
 from gros_agent import __version__
+from gros_agent.cli import output
 from gros_agent.cli.options import GlobalOptions, global_options
 from gros_agent.errors import AgentError, ExitStatus, Problems
 from gros_agent.logs import redactor
@@ -76,6 +76,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Every error of ours becomes a message on standard error."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
+    output.prepare()
     try:
         result: Any = main.main(arguments, prog_name="gros-agent", standalone_mode=False)
         status = int(result) if isinstance(result, int) else ExitStatus.DONE
@@ -88,10 +89,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AgentError as error:
         status = _explain(error)
     except BrokenPipeError:  # whoever read our output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.give_up()
         status = ExitStatus.UNEXPECTED
     except Exception as error:  # noqa: BLE001 (the one place that turns a bug into a message)
         status = _explain_bug(error)
+    output.finish()
     return status
 
 
@@ -102,8 +104,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _say(*lines: str, status: ExitStatus) -> int:
-    for line in lines:
-        click.echo(redactor.redact(line), err=True)
+    with contextlib.suppress(OSError, ValueError):  # there may be nobody to tell, or a full disk
+        for line in lines:
+            click.echo(redactor.redact(line), err=True)
     return status
 
 
@@ -123,6 +126,11 @@ def _explain(error: AgentError) -> int:
 def _explain_bug(error: Exception) -> int:
     if GlobalOptions.debugging:
         logging.getLogger("gros_agent").debug("traceback", exc_info=error)
+    if isinstance(error, OSError) and error.errno in output.FULL:
+        output.give_up()
+        where = error.filename or "the output"
+        lines = (f"error: {where} can't be written: {error.strerror}", "  what to do: free some space, and run again")
+        return _say(*lines, status=ExitStatus.UNEXPECTED)
     return _say(
         f"error: unexpected: {type(error).__name__}: {error}",
         "  what to do: this is a mistake in the agent; run again with --log DEBUG and report what it says",

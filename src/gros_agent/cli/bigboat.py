@@ -3,6 +3,7 @@
 import click
 
 from gros_agent.cli.options import EnvironmentOption, current, global_options, json_option, project_option
+from gros_agent.cli.output import telling
 
 EPILOG = """\b
 Example:
@@ -37,9 +38,10 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
         poll = dashboard.measure(settings, project)
     else:
         poll, sent = dashboard.send(settings, project)
-    if as_json:
-        import msgspec  # noqa: PLC0415
+    with telling():
+        if as_json:
+            import msgspec  # noqa: PLC0415
 
-        click.echo(msgspec.json.format(msgspec.json.encode(poll.statuses)))
-    else:
-        console.print_dashboard(poll.source, poll.statuses, sent)
+            click.echo(msgspec.json.format(msgspec.json.encode(poll.statuses)))
+        else:
+            console.print_dashboard(poll.source, poll.statuses, sent)

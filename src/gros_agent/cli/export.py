@@ -12,6 +12,7 @@ from gros_agent.cli.options import (
     known_hosts_option,
     project_option,
 )
+from gros_agent.cli.output import telling
 
 EPILOG = """\b
 Example:
@@ -33,11 +34,9 @@ Example:
     "--wait",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    default=300.0,
-    show_default=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_WAIT",
-    help="How long to wait until the controller took what was announced.",
+    help="How long to wait until the controller took what was announced, and imported it.  [default: 300]",
 )
 @json_option
 @global_options
@@ -48,7 +47,7 @@ def command(
     projects: tuple[str, ...],
     dry_run: bool,
     known_hosts: Path | None,
-    wait: float,
+    wait: float | None,
     as_json: bool,
 ) -> int:
     """Deliver what was collected to the controller.
@@ -64,13 +63,15 @@ def command(
     with console.ProgressBars(shown=not current(ctx).quiet) as bars:
 
         def tell(one: delivery.Export) -> None:
-            bars.clear()
             told.append(one)
-            if not as_json:
-                console.print_export(one)
+            with telling():
+                bars.clear()
+                if not as_json:
+                    console.print_export(one)
 
         options = delivery.ExportOptions(dry_run=dry_run, known_hosts=known_hosts, wait=wait)
         status = delivery.deliver_projects(settings, chosen, options, tell, bars)
     if as_json:
-        click.echo(console.as_json(told))
+        with telling():
+            click.echo(console.as_json(told))
     return status

@@ -17,6 +17,7 @@ from gros_agent.cli.options import (
     project_option,
     ssh_option,
 )
+from gros_agent.cli.output import telling
 
 EPILOG = """\b
 Example:
@@ -125,10 +126,11 @@ def command(
         for number, project in enumerate(chosen)
     ]
     published = [one for project in chosen for one in source_keys.publish(settings, project, where, key, dry_run=False)]
-    if as_json:
-        keys = [{"project": one.project, "host": one.host, "key": one.error or one.outcome} for one in published]
-        click.echo(json.dumps([*(one.rows() for one in done), *keys], indent=2))
-    else:
-        console.print_registrations(done)
-        console.print_published(published)
+    with telling():
+        if as_json:
+            keys = [{"project": one.project, "host": one.host, "key": one.error or one.outcome} for one in published]
+            click.echo(json.dumps([*(one.rows() for one in done), *keys], indent=2))
+        else:
+            console.print_registrations(done)
+            console.print_published(published)
     return ExitStatus.PARTLY if any(one.error for one in published) else ExitStatus.DONE

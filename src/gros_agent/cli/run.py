@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from gros_agent.cli.options import current, global_options, project_option, redact_option, source_option
+from gros_agent.cli.output import telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gros_agent.console import ProgressBars
-    from gros_agent.delivery import Receipt
     from gros_agent.history import Ended
     from gros_agent.preflight import Result
+    from gros_agent.receipts import Receipt
     from gros_agent.report import Report
     from gros_agent.settings.model import Settings
     from gros_agent.settings.values import Value
@@ -92,24 +93,28 @@ class _Printer:
         import msgspec  # noqa: PLC0415
 
         if self._as_json:
-            self._bars.clear()
-            click.echo(msgspec.json.format(msgspec.json.encode(results)))
+            with telling():
+                self._bars.clear()
+                click.echo(msgspec.json.format(msgspec.json.encode(results)))
 
     def scraped(self, report: "Report") -> None:
         from gros_agent import console  # noqa: PLC0415
 
-        self._bars.clear()
-        console.print_report(report)
+        with telling():
+            self._bars.clear()
+            console.print_report(report)
 
     def delivered(self, receipt: "Receipt") -> None:
         from gros_agent import console  # noqa: PLC0415
 
-        self._bars.clear()
-        console.print_receipt(receipt)
+        with telling():
+            self._bars.clear()
+            console.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
-        self._bars.clear()
-        if ended.error:
-            click.echo(f"{project}: error: {ended.error}")
-        if ended.hint:
-            click.echo(f"  what to do: {ended.hint}")
+        with telling():
+            self._bars.clear()
+            if ended.error:
+                click.echo(f"{project}: error: {ended.error}")
+            if ended.hint:
+                click.echo(f"  what to do: {ended.hint}")

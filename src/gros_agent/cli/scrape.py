@@ -16,6 +16,7 @@ from gros_agent.cli.options import (
     source_option,
     timeout_option,
 )
+from gros_agent.cli.output import telling
 
 EPILOG = """\b
 Examples:
@@ -96,13 +97,15 @@ def command(
     with console.ProgressBars(shown=not current(ctx).quiet) as bars:
 
         def tell(one: Any) -> None:  # noqa: ANN401 (a report or a preview)
-            bars.clear()
             told.append(one)
-            if not as_json:
-                console.show(one)
+            with telling():
+                bars.clear()
+                if not as_json:
+                    console.show(one)
 
         run = pipeline.preview_projects if dry_run else pipeline.scrape_projects
         status = run(lambda project: current(ctx).load(project=project), chosen, options, tell, bars)
     if as_json:
-        click.echo(console.as_json(told))
+        with telling():
+            click.echo(console.as_json(told))
     return status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.home import Home
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def give_name(home: Home) -> None:
         return
     passwd, group = home.state / "passwd", home.state / "group"
     with contextlib.suppress(OSError, ConfigurationError), storage_errors(home.state):
-        home.state.mkdir(parents=True, exist_ok=True)
+        make_private(home.state)
         replace_file(passwd, f"agent:x:{os.getuid()}:{os.getgid()}::{home.root}:/bin/sh\n".encode())
         replace_file(group, f"agent:x:{os.getgid()}:\n".encode())
         os.environ |= {"LD_PRELOAD": _LIBRARY, "NSS_WRAPPER_PASSWD": str(passwd), "NSS_WRAPPER_GROUP": str(group)}

@@ -3,6 +3,7 @@
 The calls are those that existing GROS controllers answer, under ``https://HOST[:port]/auth/``.
 """
 
+import io
 import logging
 import platform
 import random
@@ -13,11 +14,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import msgspec
 import requests
 
+from gros_agent import capabilities
 from gros_agent.controller import ControllerError
+from gros_agent.controller.answers import Component, Registration, Status, Told, VersionAnswer
 from gros_agent.controller.tls import PinningAdapter, read_pinned
 from gros_agent.http.faults import innermost
 from gros_agent.logs import RETRY
@@ -36,49 +40,29 @@ MAX_ANSWER = 1 << 20
 """Bytes of an answer that are taken; the largest honest one is an environment file of a few kilobytes."""
 TRIES = 3
 _SHOWN = 200
+_FORM = "application/x-www-form-urlencoded"
+_FROM_BETWEEN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+"""What a server in between says where the controller's own answer does not come."""
 
 
-class Registration(msgspec.Struct, frozen=True):
-    """What a controller answers to a registration; only some tell their SSH host keys, and what they can do."""
+class _Body(io.BytesIO):
+    """The body of a request, which knows whether any of it was sent."""
 
-    secrets: Secrets
-    host_keys: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
+    sent = False
 
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.sent = True
+        return super().read(size)
 
-class Component(msgspec.Struct, frozen=True):
-    """The status of a part of the controller."""
-
-    ok: bool
-    message: str = ""
-    contents: str = ""
+    def __len__(self) -> int:
+        return len(self.getbuffer())
 
 
-@dataclass(frozen=True)
-class Status:
-    """The controller's components, and how far its clock is from ours, in seconds (None: it did not say)."""
+class NoAnswerError(ControllerError):
+    """A call was sent and no answer came: it may have been carried out."""
 
-    components: Mapping[str, Component]
-    skew: float | None
-
-    @property
-    def contents(self) -> str:
-        """The environment file for the scrape."""
-        configuration = self.components.get("configuration")
-        return configuration.contents if configuration else ""
-
-    @property
-    def not_due(self) -> bool:
-        """Whether nothing is wrong but that the schedule says it is too early."""
-        bad = {name for name, component in self.components.items() if not component.ok}
-        return "tracker" in bad and bad <= {"tracker", "configuration", "total"}
-
-
-class VersionAnswer(msgspec.Struct, frozen=True):
-    """Whether an agent's version is the newest."""
-
-    up_to_date: bool
-    version: str = ""
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"no answer to {path} came: {reason}", "whether it was carried out has to be found out")
 
 
 @dataclass
@@ -123,7 +107,7 @@ class ControllerClient:
         answer = self._call("POST", "agent.py", self._keys(project), {"public_key": public_key})
         try:
             secrets = msgspec.json.decode(answer.content, type=Secrets)
-            others = msgspec.json.decode(answer.content, type=_Told)
+            others = msgspec.json.decode(answer.content, type=Told)
         except msgspec.MsgspecError as error:
             raise ControllerError(
                 f"the controller's answer to the registration of {project} lacks something: {error}",
@@ -136,13 +120,26 @@ class ControllerClient:
         allowed = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
         answer = self._call("GET", "status.py", self._keys(project), allowed=allowed)
         components: dict[str, Component] = self._decode(answer, dict[str, Component])
-        return Status(components, _skew(answer.headers.get("Date")))
+        last = capabilities.last_registered(self.settings)
+        return Status(components, _skew(answer.headers.get("Date")), registered=last in {None, project})
 
-    def announce(self, project: str, files: Mapping[str, Sequence[str]], user: str, hostname: str, batch: str) -> None:
-        """Tell that files were uploaded. Only after this does the controller import them."""
-        agent = {"user": user, "key": project, "hostname": hostname, "version": self.user_agent}
+    def announce(
+        self, project: str, files: Mapping[str, Sequence[str]], user: str, hostname: str | None, batch: str
+    ) -> bool:
+        """Tell that files were uploaded; only after this does the controller import them. Returns whether it answered.
+
+        The answer may come when the import has ended, so it may take as long as the settings say. Without one the
+        announcement may have arrived all the same: it is tried again only where nothing of it was sent.
+        """
+        key = agent_key(self.settings, project)
+        agent = {"user": user, "key": key, "hostname": hostname, "version": self.user_agent}
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
-        self._call("POST", "export.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,))
+        try:
+            self._call("POST", "export.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,), once=True)
+        except NoAnswerError as error:
+            log.warning("project %s: %s", project, error)
+            return False
+        return True
 
     def send_status(self, project: str, statuses: "Sequence[BigBoatStatus]", source: str) -> None:
         """Hand over what a dashboard says; ``source`` is its address."""
@@ -160,7 +157,9 @@ class ControllerClient:
 
     def log(self, project: str, record: Mapping[str, str]) -> None:
         """Hand over a log record, by the names of its attributes. Tried once: a log must not hold up the work."""
-        answer = self._once("POST", "log.py", {"project": project}, record)
+        answer = self._once(
+            "POST", "log.py", {"project": project}, _Body(urlencode(record).encode()), self.read_seconds
+        )
         if answer.status not in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
             raise self._refused("log.py", answer)
 
@@ -174,21 +173,30 @@ class ControllerClient:
         query: Mapping[str, str],
         form: Mapping[str, str] | None = None,
         allowed: Sequence[int] = (HTTPStatus.OK,),
+        *,
+        once: bool = False,
     ) -> "_Answer":
-        """Call the controller, again if it is busy or a connection breaks. Raises :class:`ControllerError`."""
+        """Call the controller, again if it is busy or a connection breaks. Raises :class:`ControllerError`.
+
+        What may be done ``once`` only is called again as long as nothing of it was sent. Its answer may take long, and
+        :class:`NoAnswerError` says that none came.
+        """
         for attempt in range(1, TRIES + 1):
+            body = None if form is None else _Body(urlencode(form).encode())
             try:
-                answer = self._once(method, path, query, form)
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-                if attempt == TRIES or _is_distrust(error):  # a connection can also break within TLS or an answer
+                answer = self._once(method, path, query, body, self._limit if once else self.read_seconds)
+            except requests.RequestException as error:
+                if once and body is not None and body.sent:
+                    raise NoAnswerError(path, str(innermost(error))) from None
+                if attempt == TRIES or not _is_broken(error):
                     raise self._unreachable(error) from None
                 reason = "the connection broke"
-            except requests.RequestException as error:
-                raise self._unreachable(error) from None
             else:
-                busy = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+                busy = answer.status == HTTPStatus.SERVICE_UNAVAILABLE and not once
                 if answer.status in allowed:
                     return answer
+                if once and answer.status in _FROM_BETWEEN:
+                    raise NoAnswerError(path, f"status {answer.status} of a server in between")
                 if not busy or attempt == TRIES:
                     raise self._refused(path, answer)
                 reason = "the controller is busy"
@@ -196,15 +204,23 @@ class ControllerClient:
             time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
         raise AssertionError("the last try returns or raises")
 
-    def _once(self, method: str, path: str, query: Mapping[str, str], form: Mapping[str, str] | None) -> "_Answer":
+    @property
+    def _limit(self) -> float:
+        """Seconds that an answer may take which comes when an import has ended."""
+        return self.settings.environment.import_limit
+
+    def _once(
+        self, method: str, path: str, query: Mapping[str, str], body: "_Body | None", seconds: float
+    ) -> "_Answer":
         host, port = self.host
         name = f"[{host}]" if ":" in host else host
         with self._session.request(
             method,
             f"https://{name}:{port}/auth/{path}",
             params=query,
-            data=form,
-            timeout=(CONNECT_SECONDS, self.read_seconds),
+            data=body,
+            headers={"Content-Type": _FORM} if body is not None else None,
+            timeout=(CONNECT_SECONDS, seconds),
             allow_redirects=False,
             stream=True,
         ) as answer:
@@ -259,11 +275,6 @@ class ControllerClient:
             ) from None
 
 
-class _Told(msgspec.Struct):
-    host_keys: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class _Answer:
     status: int
@@ -282,9 +293,10 @@ def agent_user(settings: Settings, project: str) -> str:
     return settings.get("ssh", "username") or f"agent-{agent_key(settings, project)}"
 
 
-def hostname() -> str:
-    """Name this machine."""
-    return platform.node() or "localhost"
+def hostname() -> str | None:
+    """The name of this machine, if it has a dot: existing dashboards fail on one that has none."""
+    name = platform.node()
+    return name if "." in name else None
 
 
 def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)
@@ -301,3 +313,9 @@ def _skew(date: str | None) -> float | None:
 def _is_distrust(error: requests.RequestException) -> bool:
     """Whether a certificate was refused: a connection that breaks within TLS is an SSL error as well."""
     return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
+
+
+def _is_broken(error: requests.RequestException) -> bool:
+    """Whether another try may go better: a connection can also break within TLS or an answer. A time-out is none."""
+    broken = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
+    return broken and not _is_distrust(error)

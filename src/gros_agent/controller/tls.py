@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from cryptography import x509
 from OpenSSL import crypto
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.trust import trusting
@@ -74,7 +76,19 @@ class PinningAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base class's signature)
         """Hand the context to the connections."""
+        options.setdefault("socket_options", [*HTTPConnection.default_socket_options, *_kept_alive()])
         super().init_poolmanager(*arguments, **options, ssl_context=trusting(self._trusted))
+
+
+def _kept_alive() -> Iterator[tuple[int, int, int]]:
+    """Socket options by which a silent connection stays, and one whose other end is gone breaks after minutes.
+
+    The answer to an announcement can take hours, and what lies between forgets connections that are silent so long.
+    """
+    yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 10)):
+        if hasattr(socket, name):  # not every system has them
+            yield socket.IPPROTO_TCP, getattr(socket, name), value
 
 
 def _describe(certificate: x509.Certificate) -> Certificate:

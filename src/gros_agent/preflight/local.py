@@ -84,6 +84,10 @@ def check_export(scope: Scope) -> Iterator[Result]:
         hint = f"let user {os.getuid()} write there, or mount it writable"
         yield Result("export folder", Status.FAILED, f"{existing}: {error.strerror} (owner: {owner(existing)})", hint)
         return
+    state = scope.settings.home.state
+    if state.is_dir() and state.stat().st_mode & 0o077:
+        detail = f"{state} is open to others (mode {stat.S_IMODE(state.stat().st_mode):o}; owner: {owner(state)})"
+        yield Result("state folder", Status.WARNING, detail, f"chmod 700 {state}: local clones hold names as they are")
     detail = f"{export}: writable, {free / (1 << 30):.1f} GiB free"
     if free < NO_SPACE:
         yield Result("export folder", Status.FAILED, detail, "free some space")

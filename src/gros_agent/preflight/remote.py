@@ -12,7 +12,7 @@ from gros_agent.storage import replace_file, storage_errors
 from gros_agent.version import version
 
 if TYPE_CHECKING:
-    from gros_agent.controller import client
+    from gros_agent.controller import answers, client
 
 LARGEST_SKEW = 120.0
 """Seconds between two clocks that the schedule and the order of events can bear."""
@@ -51,28 +51,34 @@ def _server_certificate(settings: Settings, address: tuple[str, int], seconds: f
     return Result(name, Status.FAILED, detail, "ask the controller's operator for its certificate, and compare")
 
 
-def _status_results(scope: Scope, project: str, status: "client.Status") -> Iterator[Result]:
+def _status_results(scope: Scope, project: str, status: "answers.Status") -> Iterator[Result]:
     for name, component in status.components.items():
         detail = component.message or ("is ready" if component.ok else "is not ready")
         if component.ok:
             yield Result(f"{project}: {name}", Status.OK, detail)
+        elif status.not_due:
+            yield Result(f"{project}: {name}", Status.NOT_DUE, detail)
+        elif status.faults:
+            yield Result(f"{project}: {name}", Status.FAILED, detail, "see the controller's log")
         else:
-            bad = Status.NOT_DUE if status.not_due else Status.FAILED
-            hint = "" if status.not_due else "see the controller's log"
-            yield Result(f"{project}: {name}", bad, detail, hint)
+            yield Result(f"{project}: {name}", Status.WARNING, detail, "nothing is to be done: this stops no scrape")
     if status.skew is not None and abs(status.skew) > LARGEST_SKEW:
         detail = f"the controller's clock and ours are {abs(status.skew):.0f} s apart"
         yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
-    if all(component.ok for component in status.components.values()):
+    if not status.faults and not status.not_due:
         _note_passed(scope.settings, project, status.contents)
 
 
-def _note_passed(settings: Settings, project: str, contents: str) -> None:
-    """Keep what the controller says for the scrape, and when; its schedule counts from there."""
+def _note_passed(settings: Settings, project: str, contents: str | None) -> None:
+    """Keep what the controller says for the scrape, and when; its schedule counts from there.
+
+    Where it says nothing, since an import goes on, what it said before stays.
+    """
     folder = settings.home.export / project
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / PREFLIGHT_ENVIRONMENT, contents.encode())
+        if contents is not None:
+            replace_file(folder / PREFLIGHT_ENVIRONMENT, contents.encode())
         moment = datetime.now().astimezone().isoformat(timespec="microseconds")
         replace_file(folder / PREFLIGHT_DATE, moment.encode())
 
@@ -94,9 +100,14 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
         reason = "left out with --no-ssh" if scope.no_ssh else "no controller is configured"
         yield Result(name, Status.SKIPPED, reason)
         return
-    from gros_agent.delivery import connect  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller.client import agent_key, agent_user  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller.reach import connect  # noqa: PLC0415
 
     project = scope.projects[0] if scope.projects else ""
+    user, expected = agent_user(scope.settings, project), f"agent-{agent_key(scope.settings, project)}"
+    if user != expected:
+        detail = f"[ssh] username is {user}, and existing controllers know this agent as {expected}"
+        yield Result(name, Status.WARNING, detail, "leave SSH_USERNAME out, or correct it or the first key of JIRA_KEY")
     try:
         with connect(scope.settings, project) as connection:
             yield Result(name, Status.OK, f"works, files go by {connection.way}")

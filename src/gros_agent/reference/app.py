@@ -63,7 +63,7 @@ class _Files(msgspec.Struct):
 class _Agent(msgspec.Struct):
     user: str
     key: str = ""
-    hostname: str = ""
+    hostname: str | None = None
     version: str = ""
 
 

@@ -22,12 +22,21 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_KEY_LENGTH = 20
 """The column that holds a project key in the importer's database."""
 
+MAX_SECONDS = 30 * 24 * 3600
+"""The longest time that a variable may set: what is longer was meant otherwise."""
+
 SOURCE_KEYS = "GROS_AGENT_SOURCE_KEYS"
+WAIT = "GROS_AGENT_WAIT"
+IMPORT_LIMIT = "GROS_AGENT_IMPORT_LIMIT"
+PICK_UP_MAX = "GROS_AGENT_PICK_UP_MAX"
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
     "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
     "GROS_AGENT_ENVIRONMENT": "environment files that are read before those of the home, separated by colons",
     SOURCE_KEYS: "whether a registration gives the agent's public key to the systems that sources lie on",
+    WAIT: "seconds to wait until the controller took what was announced, and has imported it; 300 by default",
+    IMPORT_LIMIT: "seconds that the answer to an announcement may take: an import goes on till then; 21600 by default",
+    PICK_UP_MAX: "seconds after which a delivery that is stuck stops no registration any more; 86400 by default",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
@@ -67,6 +76,9 @@ class Environment:
     url_blacklist: tuple[str, ...] = ()
     cleanup_repos: bool = False
     log_level: str = "INFO"
+    wait: float = 300.0
+    import_limit: float = 6 * 3600.0
+    pick_up_max: float = 24 * 3600.0
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
@@ -167,11 +179,20 @@ def _interpret(
             validate=validate.OneOf(LOG_LEVELS, error="must be one of {choices}"),
         )
         or "INFO",
+        **_seconds(reader),
         warnings=warnings,
     )
     problems.extend(_problems_of(reader, values))
     problems.extend(malformed_keys(environment.projects, _origin(values, "JIRA_KEY")))
     return environment
+
+
+def _seconds(reader: _Reader) -> Mapping[str, float]:
+    """The times that are set, in seconds, by the name of their field."""
+    times = {"wait": WAIT, "import_limit": IMPORT_LIMIT, "pick_up_max": PICK_UP_MAX}
+    limits = validate.Range(min=0, max=MAX_SECONDS, error="must be a number of seconds from {min} to {max}")
+    read = {field: reader.float(name, default=None, validate=limits) for field, name in times.items()}
+    return {field: value for field, value in read.items() if value is not None}
 
 
 def _problems_of(reader: _Reader, values: Mapping[str, Value]) -> Iterable[ConfigurationError]:

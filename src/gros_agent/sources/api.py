@@ -1,11 +1,11 @@
 """What every source that asks an API shares: a client for its host, and moments as APIs tell them."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from requests.auth import AuthBase
 
@@ -92,8 +92,11 @@ def web_base(parts: SplitResult, host: Host) -> str:
 
 
 def repository_path(url: str, host: Host) -> str:
-    """The path of a repository's URL without slashes around it, ``.git`` at its end, and what ``strip`` names."""
-    path = split(url).path.strip("/").removesuffix(".git").rstrip("/")
+    """The path of a repository's URL without slashes around it, ``.git`` at its end, and what ``strip`` names.
+
+    Escapes in it are taken off, as git does it: whoever asks an API puts them where they belong.
+    """
+    path = unquote(split(url).path).strip("/").removesuffix(".git").rstrip("/")
     strip = (host.get("strip") or "").strip("/")
     return path.removeprefix(f"{strip}/") if strip else path
 
@@ -104,22 +107,34 @@ class Refused:
     A ``missing`` one may have something; one that the system itself says is switched off is a note.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, further: Container[int] = ()) -> None:
+        """Take ``further`` statuses for a refusal of a list, too: 401 is one where there are no credentials."""
+        self._further = further
         self.missing: list[str] = []
         self.notes: list[str] = []
+
+    def attempt(self, what: str, ask: Callable[[], list[T]]) -> list[T]:
+        """What belongs to one item of a list; nothing where that is refused."""
+        return list(self.unless(what, _asked(ask)))
 
     def unless(self, what: str, blocks: Iterator[T], *, is_off: bool = False, hint: str = "") -> Iterator[T]:
         """What there is of a list: all, or what came before it was refused. Other errors are raised."""
         try:
             yield from blocks
         except HttpError as error:
-            if error.code not in _REFUSALS:
+            if error.code not in _REFUSALS and error.code not in self._further:
                 raise
+            told, words = self.missing, f"{what}, which are refused or switched off there: {error.message}"
+            words = f"{words}; {hint or error.hint}"
             if is_off:
-                self.notes.append(f"{what} are switched off there")
-            else:
-                words = f"{what}, which are refused or switched off there: {error.message}"
-                self.missing.append(f"{words}; {hint or error.hint}")
+                told, words = self.notes, f"{what} are switched off there"
+            if not any(one.startswith(f"{what}, ") for one in told):  # each of many items may have such a list
+                told.append(words)
+
+
+def _asked(ask: Callable[[], list[T]]) -> Iterator[T]:
+    """The items of a list that is asked for when the first one is wanted."""
+    yield from ask()
 
 
 class Since:
@@ -157,23 +172,32 @@ class Since:
         if self._newest is None:
             return self.position
         newest = min(self._newest, self._limit)
-        return self.position if self.moment is not None and newest <= self.moment else f"{newest:{FORMAT}}"
+        return (
+            self.position
+            if self.moment is not None and newest <= self.moment
+            else newest.replace(tzinfo=None).isoformat(" ")
+        )
 
     def utc(self) -> str | None:
         """The position as APIs take it: ISO 8601 in UTC; None for the start."""
         return None if self.moment is None else f"{self.moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def whole(moment: datetime) -> datetime:
-    """A moment to the second, in UTC; one without a zone is in UTC.
+def exact(moment: datetime) -> datetime:
+    """A moment with its fraction, in UTC; one without a zone is in UTC.
 
     One that UTC has no year for is its first or last.
     """
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     try:
-        return aware.astimezone(UTC).replace(microsecond=0)
+        return aware.astimezone(UTC)
     except OverflowError:
-        return (_LAST if moment.year > 1 else _FIRST).replace(microsecond=0)
+        return _LAST if moment.year > 1 else _FIRST
+
+
+def whole(moment: datetime) -> datetime:
+    """A moment to the second, in UTC, as :func:`exact` has it."""
+    return exact(moment).replace(microsecond=0)
 
 
 def text(moment: datetime) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from gros_agent.errors import SourceError
+from gros_agent.moments import FURTHEST_AHEAD
 from gros_agent.sources.api import whole
 from gros_agent.sources.base import Context
 from gros_agent.tables.schema import MetricTarget
@@ -35,11 +36,6 @@ def iso(moment: datetime) -> str:
     return whole(moment).isoformat()
 
 
-def exact(moment: datetime) -> datetime:
-    """A moment with its fraction, in UTC; one without a zone is in UTC."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
 def parsed(position: str) -> datetime:
     """The moment of a tracker. Raises :class:`SourceError`."""
     try:
@@ -52,12 +48,16 @@ def parsed(position: str) -> datetime:
 
 
 def former(context: Context) -> datetime | None:
-    """Up to when an older agent collected measurements, or None."""
+    """Up to when an older agent collected measurements, or None.
+
+    It wrote local time, and not of which zone: the earliest moment that this can mean counts.
+    """
     text = context.documents.get(FORMER, {}).get(TEXT)
     if not text:
         return None
     try:
-        return whole(datetime.fromisoformat(text).astimezone())
+        moment = datetime.fromisoformat(text)
+        return whole(moment) if moment.tzinfo else whole(moment) - FURTHEST_AHEAD
     except ValueError:
         raise SourceError(f"{FORMER} says {text!r}, which is no moment", "correct it, or remove it") from None
 

@@ -32,7 +32,8 @@ Blocks = Iterator[Sequence[Row]]
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
     """Yield what changed since a position. Raises :class:`SourceError`."""
     since = _SharedSince(position)
-    one, refused = _Collection(context, since), Refused()
+    one = _Collection(context, since)
+    refused = one.refused
     pulls = list(refused.unless("pull requests", one.pulls()))
     boards = Boards(one.api, context.entry.name, since, context.progress)
     streams = [one.requests(pulls[number::AT_ONCE]) for number in range(min(AT_ONCE, len(pulls)))]
@@ -41,7 +42,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
         refused.unless("teams", boards.teams()),
         refused.unless("work items", boards.work_items(), hint=WORK_ITEMS),
     ]
-    yield from parallel.merged([*(refused.unless("comments of pull requests", one) for one in streams), *others])
+    yield from parallel.merged([*streams, *others])
     missing = tuple(refused.missing)
     return Collected(
         # what was refused is asked for again, from where it was refused
@@ -70,6 +71,7 @@ class _Collection:
         self.api = access.connect(context)
         self._rows = Rows(context.entry.name)
         self._since = since
+        self.refused = Refused()
         self._progress = context.progress
         self._lock = threading.Lock()
         self._done = 0
@@ -117,10 +119,13 @@ class _Collection:
     def _threads(self, pull: PullRequest) -> list[Thread]:
         if self.api.version < THREADS:
             return []
-        answer = self.api.ask(f"{self.api.git}/pullRequests/{pull.pull_request_id}/threads", Listed[Thread])
-        threads = answer.value.value
-        self._since.saw(activity(pull, threads), answer.headers)
-        return threads
+
+        def ask() -> list[Thread]:
+            answer = self.api.ask(f"{self.api.git}/pullRequests/{pull.pull_request_id}/threads", Listed[Thread])
+            self._since.saw(activity(pull, answer.value.value), answer.headers)
+            return answer.value.value
+
+        return self.refused.attempt("comments of pull requests", ask)
 
     def _comments(self, pull: PullRequest, threads: Sequence[Thread]) -> Blocks:
         new = [

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gros_agent.errors import SourceError
+from gros_agent.moments import Moments
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.git import access, tags
 from gros_agent.sources.git.clone import Advertised, Clone, Remote, remove
@@ -54,13 +55,18 @@ class GitSource:
         if advertised.head == since and not clone.exists and not _named_tag(context, advertised):
             return (yield from self._tags_alone(context, remote, advertised))
         clone.update(advertised, context.progress)
+        completed = clone.was_completed and since is not None
+        if completed:
+            since = None
         head, chosen = _head(context, clone, advertised)
         oldest = None if chosen else _from_date(context)
         history = History(clone, head, since, context.entry.name, oldest)
         yield from history.rows(context.capacity, context.progress, with_statistics=with_statistics)
-        yield from tags.rows(clone, context.entry.name)
+        yield from tags.rows(clone, context.entry.name, history.moments)
         if oldest is not None and since is None:
             chosen = (f"only commits since {context.host.get('from_date')} were collected, as from_date says",)
+        if completed:
+            chosen = (*chosen, "the repository was shallow, and is whole now: everything was collected again")
         notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone))
         return Collected(position=head, notes=notes, expected=history.expected)
 
@@ -69,15 +75,16 @@ class GitSource:
         context: Context, remote: Remote, advertised: Advertised
     ) -> Generator[Sequence[Row], None, Collected]:
         """Yield the tags of a repository that has no new commits, and whose clone is gone: it is not cloned again."""
+        moments = Moments()
         if advertised.tags:
             folder = _beside(context.folder)
             try:
                 clone = Clone(folder, remote, contents=False, depth=1)
                 clone.update(advertised, context.progress)
-                yield from tags.rows(clone, context.entry.name)
+                yield from tags.rows(clone, context.entry.name, moments)
             finally:
                 remove(folder)
-        return Collected(position=advertised.head, notes=advertised.notes, expected=0)
+        return Collected(position=advertised.head, notes=(*advertised.notes, *moments.notes()), expected=0)
 
 
 def _beside(folder: Path) -> Path:

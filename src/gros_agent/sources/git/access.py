@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlunsplit
 
 from gros_agent.errors import AgentError, SourceError
@@ -99,7 +100,9 @@ def resolve(context: Context) -> Access:
             f"use one of {', '.join(PROTOCOLS)}, or a path",
         )
     if parts.scheme == "file":
-        return Access(entry.url, base_environment())
+        path = Path(unquote(parts.path))
+        # a bundle is a file, which git reads by its path alone
+        return Access(str(path) if path.is_file() else entry.url, base_environment())
     check_key_variable(host)
     username = entry.username
     if parts.scheme in {"http", "https"} and host.key is not None:

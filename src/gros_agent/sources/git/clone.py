@@ -94,7 +94,8 @@ class Clone:
     """A bare clone in a folder of its own.
 
     Without ``contents`` it has commits and tags, and of the files only the mailmap. With a ``depth`` it has as many
-    commits of each branch and tag, and the others are as if they were not.
+    commits of each branch and tag, and the others are as if they were not. It ``was_completed`` if its origin was
+    shallow when it was fetched before, and is not any more.
     """
 
     def __init__(self, folder: Path, remote: Remote, *, contents: bool = True, depth: int | None = None) -> None:
@@ -103,6 +104,7 @@ class Clone:
         self._contents = contents
         self._is_whole = self.exists and not self._is_partial
         self._depth = depth
+        self.was_completed = False
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -116,12 +118,17 @@ class Clone:
         """
         with storage_errors(self.folder):
             self._clear_leftovers()
-            if self._contents and self._is_partial:
+            if self.exists and ((self._contents and self._is_partial) or self._is_of_another_kind(advertised)):
                 shutil.rmtree(self.folder)
         if not self._is_current(advertised):
             self._fetch_all(advertised, progress)
         if self._is_partial:
             self._fetch_mailmap()
+
+    def _is_of_another_kind(self, advertised: Advertised) -> bool:
+        """Whether the origin was made anew with hashes of another length."""
+        is_long = b"sha256" in (self.folder / "config").read_bytes().lower()
+        return is_long != (len(advertised.head or "") == _SHA256_DIGITS)
 
     @property
     def exists(self) -> bool:
@@ -142,8 +149,8 @@ class Clone:
         return process.run(["git", *arguments], self.environment, silence=self._remote.silence)
 
     def _is_current(self, advertised: Advertised) -> bool:
-        if not self.exists:
-            return False
+        if not self.exists or (self.is_shallow and self._depth is None):
+            return False  # a shallow origin may have been completed without a new commit
         done = self.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", HEAD)
         lines = (line.split(" ", 1) for line in done.output.decode(errors="surrogateescape").splitlines())
         refs = {name: version for version, name in lines}
@@ -188,12 +195,18 @@ class Clone:
     def _fetch(self, advertised: Advertised, progress: Progress) -> process.Completed:
         head = f"+{advertised.head}" if advertised.notes else "+HEAD"
         whole = self._contents or self._is_whole
-        return self._run_fetch(
-            "--update-shallow" if self._depth is None else f"--depth={self._depth}",
+        was_shallow = self.is_shallow
+        depth = ["--update-shallow" if self._depth is None else f"--depth={self._depth}"]
+        if was_shallow and self._depth is None:
+            depth.insert(0, "--unshallow")  # brings as much as the origin has
+        done = self._run_fetch(
+            *depth,
             *() if whole else (_COMMITS_ONLY,),
             *("--prune", "--force", "--", f"{head}:{HEAD}", "+refs/tags/*:refs/tags/*"),
             progress=progress,
         )
+        self.was_completed = self.was_completed or (was_shallow and not self.is_shallow and not done.status)
+        return done
 
     def _fetch_mailmap(self) -> None:
         """Fetch the mailmap into a clone that has no files, by way of the newest commit's topmost tree."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gros_agent.errors import SourceError
-from gros_agent.moments import UNKNOWN, local_time
+from gros_agent.moments import UNKNOWN, Moments
 from gros_agent.sources.base import Progress
 from gros_agent.sources.capacity import Capacity
 from gros_agent.sources.git import log, order
@@ -29,7 +29,7 @@ class History:
         self._clone = clone
         self._name = name
         self._notes: list[str] = []
-        self._undated = 0
+        self.moments = Moments()
         start = self._start(head, since)
         width = len(head) // 2
         if start == head:
@@ -41,8 +41,7 @@ class History:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader of the rows has to know."""
-        undated = (f"{self._undated} moments could not be read or are beyond the year 9999",) if self._undated else ()
-        return (*self._notes, *undated)
+        return (*self._notes, *self.moments.notes())
 
     def rows(self, capacity: Capacity, progress: Progress, *, with_statistics: bool) -> Iterator[Sequence[Row]]:
         """Yield blocks of commits, and of changed files, oldest first. Raises :class:`SourceError`."""
@@ -116,8 +115,8 @@ class History:
             developer=author,
             developer_username=author,
             developer_email=commit.address or NOBODY,
-            commit_date=self._moment(commit.committed, _EPOCH),
-            author_date=self._moment(commit.authored, UNKNOWN),
+            commit_date=self.moments.local(commit.committed, _EPOCH),
+            author_date=self.moments.local(commit.authored, UNKNOWN),
         )
 
     def _version_with_statistics(self, commit: log.Commit) -> VcsVersion:
@@ -141,11 +140,6 @@ class History:
             deletions=str(change.deletions),
             size="0",
         )
-
-    def _moment(self, seconds: int | None, otherwise: str) -> str:
-        moment, exact = local_time(seconds) if seconds is not None else (otherwise, False)
-        self._undated += not exact
-        return moment
 
 
 @dataclass(slots=True)

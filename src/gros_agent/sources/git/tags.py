@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gros_agent.moments import UNKNOWN, local_time
+from gros_agent.moments import UNKNOWN, Moments
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.log import text
 from gros_agent.sources.git.stream import GitStream
@@ -15,8 +15,9 @@ _BLOCK = 200
 _PREFIX = "refs/tags/"
 _FIELDS = (
     *("%(refname)", "%(objecttype)", "%(objectname)", "%(taggername)", "%(taggeremail:trim)"),
-    *("%(taggerdate:unix)", "%(contents:signature)", "%(contents)"),
+    *("%(tagger)", "%(contents:signature)", "%(contents)"),  # %(taggerdate) knows none before 1970
 )
+_DATE = re.compile(r"> (-?\d+) [-+]\d+$")
 _CONTACT = re.compile(r"[^<>\n]+ <[^<>\n]+>")
 NO_COMMIT = "0"
 
@@ -28,17 +29,17 @@ class _Found:
     target: str
     tagger: str
     address: str
-    date: str
+    header: str
     message: str
 
 
-def rows(clone: Clone, repo_name: str) -> Iterator[Sequence[Row]]:
+def rows(clone: Clone, repo_name: str, moments: Moments) -> Iterator[Sequence[Row]]:
     """Yield all tags of a clone in blocks. One that points to no commit has ``"0"`` in its place."""
     found = _found(clone)
     while block := list(islice(found, _BLOCK)):
         commits = _commits(clone, [tag.target for tag in block])
         names = _mapped(clone, block)
-        yield [_row(repo_name, tag, commits[tag.target], names) for tag in block]
+        yield [_row(repo_name, tag, commits[tag.target], names, moments) for tag in block]
 
 
 def _found(clone: Clone) -> Iterator[_Found]:
@@ -49,9 +50,9 @@ def _found(clone: Clone) -> Iterator[_Found]:
             fields = list(islice(records, len(_FIELDS)))
             if len(fields) < len(_FIELDS):
                 return
-            name, kind, target, tagger, address, date, signature, message = map(text, fields)
+            name, kind, target, tagger, address, header, signature, message = map(text, fields)
             name = name.lstrip("\n").removeprefix(_PREFIX)
-            yield _Found(name, kind, target, tagger, address, date, message.removesuffix(signature))
+            yield _Found(name, kind, target, tagger, address, header, message.removesuffix(signature))
 
 
 def _commits(clone: Clone, targets: list[str]) -> dict[str, str]:
@@ -77,15 +78,18 @@ def _mapped(clone: Clone, tags: list[_Found]) -> dict[tuple[str, str], tuple[str
     return mapped
 
 
-def _row(repo_name: str, tag: _Found, commit: str, names: dict[tuple[str, str], tuple[str, str]]) -> Tag:
+def _row(
+    repo_name: str, tag: _Found, commit: str, names: dict[tuple[str, str], tuple[str, str]], moments: Moments
+) -> Tag:
     annotated = tag.kind == "tag"
+    found = _DATE.search(tag.header)
     tagger, address = names.get((tag.tagger, tag.address), (tag.tagger, tag.address))
     return Tag(
         repo_name=repo_name,
         tag_name=tag.name,
         version_id=commit,
         message=tag.message if annotated else NOBODY,
-        tagged_date=local_time(int(tag.date))[0] if annotated and tag.date else UNKNOWN,
+        tagged_date=moments.local(int(found[1]) if found else None) if annotated and tag.header else UNKNOWN,
         tagger=(tagger if annotated else "") or NOBODY,
         tagger_email=(address if annotated else "") or NOBODY,
     )

@@ -37,7 +37,8 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
         streams.append(one.refused.unless("comments on commits", one.commit_comments(on_commits)))
     yield [one.rows.repository(known)]
     yield from parallel.merged(streams)
-    missing = tuple(one.refused.missing)
+    lost = one.repository.graphql.lost
+    missing = (*one.refused.missing, *([f"{lost} items that GitHub could not give"] if lost else ()))
     # what was refused is asked for again, from where it was refused
     following = position if missing else since.next()
     if known.commit_comments.total_count and not missing:

@@ -36,6 +36,7 @@ _TOO_MUCH = (
     "resource limits",
     "couldn't respond to your request in time",
 )
+_NOTHING = msgspec.Raw(b"null")
 _FORBIDDEN = frozenset({"FORBIDDEN", "INSUFFICIENT_SCOPES"})
 _TOO_MUCH_TYPES = frozenset({"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "SERVICE_UNAVAILABLE"})
 
@@ -79,7 +80,11 @@ class Data(Generic[T]):
 
 
 class GraphQL:
-    """An API at some address. It counts what its queries cost, in points."""
+    """An API at some address.
+
+    It counts what its queries cost, in points, and the items that were ``lost``: which the API could not give while it
+    gave the rest of their list.
+    """
 
     def __init__(self, client: WebClient, url: str) -> None:
         self._client, self._url = client, url
@@ -87,6 +92,7 @@ class GraphQL:
         self._sizes: dict[str, int] = {}
         self.cost = 0
         self.asked = 0
+        self.lost = 0
 
     def ask(self, query: str, variables: Mapping[str, Any], kind: type[T]) -> Data[T]:
         """Send a query, and return its data as some type.
@@ -112,6 +118,8 @@ class GraphQL:
                 if number < TRIES:
                     time.sleep(random.uniform(0.5, 1.5) * BACKOFF * number)  # noqa: S311 (jitter, no secret)
                 request = _smaller(request)
+            elif all(map(_is_of_an_item, errors)) and answer.value.data != _NOTHING:
+                return Data(self._data(answer, kind), answer.headers)
             else:
                 break
             log.info("%s: %s; trying again", self._url, errors[0].message)
@@ -144,7 +152,14 @@ class GraphQL:
             costs = repair.decoded(content, _Costs)
             if costs.rate_limit is not None:
                 self.cost += costs.rate_limit.cost
-            return repair.decoded(content, kind)
+            try:
+                return repair.decoded(content, kind)
+            except msgspec.ValidationError:
+                whole, gaps = _without_gaps(repair.decoded(content, object))
+                if not gaps:
+                    raise
+                self.lost += gaps
+                return msgspec.convert(whole, kind)
         except msgspec.MsgspecError as error:
             raise SourceError(
                 f"the answer of {self._url} makes no sense: {error}", "check the address and the system's version"
@@ -157,12 +172,28 @@ class GraphQL:
 
 def _is_limit(error: _Fault) -> bool:
     """Whether the answer to a query is that there were too many: the next one may begin when that is over."""
-    return error.type == "RATE_LIMITED" or "rate limit" in error.message.lower()
+    return error.type in {"RATE_LIMITED", "RATE_LIMIT"} or "rate limit" in error.message.lower()
 
 
 def _is_too_much(error: _Fault) -> bool:
     """Whether a query was too much for the server at this moment, or as it is."""
     return error.type in _TOO_MUCH_TYPES or any(words in error.message.lower() for words in _TOO_MUCH)
+
+
+def _is_of_an_item(error: _Fault) -> bool:
+    """Whether an error is of one item of a list, in whose place there is nothing then."""
+    return any(isinstance(one, int) for one in error.path or ())
+
+
+def _without_gaps(content: object) -> tuple[Any, int]:
+    """What JSON holds without the places of lists that are empty, and how many there were."""
+    if isinstance(content, dict):
+        found = {name: _without_gaps(value) for name, value in content.items()}
+        return {name: value for name, (value, _) in found.items()}, sum(gaps for _, gaps in found.values())
+    if isinstance(content, list):
+        items = [_without_gaps(one) for one in content if one is not None]
+        return [one for one, _ in items], sum(gaps for _, gaps in items) + content.count(None)
+    return content, 0
 
 
 def _size(request: Request) -> int:

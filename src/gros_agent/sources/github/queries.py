@@ -102,7 +102,7 @@ class PageInfo(Shape):
 
 
 class Connection(Shape, Generic[T]):
-    """A page of a list. A missing node is one that the API could not give."""
+    """A page of a list. A node that the API could not give is left out."""
 
     page_info: PageInfo
     nodes: list[T]

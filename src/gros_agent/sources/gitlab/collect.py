@@ -1,6 +1,7 @@
 """Collects a project: merge requests that changed, the newest first, with their discussions; and pushes."""
 
 from collections.abc import Generator, Iterator, Sequence
+from http import HTTPStatus
 
 from gros_agent import parallel
 from gros_agent.http.client import Request as Ask
@@ -34,7 +35,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     one = _Collection(context, since)
     project = one.project()
     yield [one.rows.repository(project)]
-    refused, is_off = api.Refused(), not project.has_merge_requests
+    refused, is_off = one.refused, not project.has_merge_requests
     streams = [
         refused.unless("merge requests", one.requests(), is_off=is_off),
         refused.unless("pushes", one.pushes.read()),
@@ -55,6 +56,9 @@ class _Collection:
         self.rows = Rows(context.entry.name)
         self._progress = context.progress
         self._since = since
+        # without a token, what only those who are signed in see is refused with 401
+        has_token = context.host.secret("gitlab_token") is not None
+        self.refused = api.Refused(() if has_token else (HTTPStatus.UNAUTHORIZED,))
         self._seen = 0
         self.total: int | None = None
         self.pushes = Pushes(self._project, self.rows, since)
@@ -91,7 +95,8 @@ class _Collection:
             self._progress("merge requests", self._seen, self.total)
 
     def _discussions(self, request: Request) -> list[Discussion]:
-        return self._project.whole(f"/merge_requests/{request.iid}/discussions", Discussion)
+        path = f"/merge_requests/{request.iid}/discussions"
+        return self.refused.attempt("comments on merge requests", lambda: self._project.whole(path, Discussion))
 
     def _notes(self, request: Request, discussions: Sequence[Discussion]) -> Blocks:
         notes = [

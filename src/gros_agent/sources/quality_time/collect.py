@@ -12,14 +12,13 @@ from typing import Any
 from msgspec import UNSET
 
 from gros_agent.http.traffic import server_time
-from gros_agent.sources.api import text, whole
+from gros_agent.sources.api import exact, text, whole
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.quality import (
     DEFAULTS,
     NAMES,
     OPTIONS,
     START,
-    exact,
     former,
     iso,
     number,

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from gros_agent import parallel
 from gros_agent.http.traffic import server_time
-from gros_agent.sources.api import text, whole
+from gros_agent.sources.api import Refused, text, whole
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.quality import (
     DEFAULTS,
@@ -52,7 +52,8 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     server = access.resolve(context).knowing_the_main_branch()
     now = whole(server_time(server.headers))
     notes: list[str] = []
-    components = _components(server, notes)
+    missing: list[str] = []
+    components = _components(server, missing)
     found, strange = kinds(server.definitions())
     if strange:
         notes.append(f"left out: metrics of a type that is not known ({', '.join(strange)})")
@@ -83,17 +84,24 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
         },
     }
     notes.extend(measurements.notes())
-    return Collected(position=iso(now), notes=tuple(notes), expected=measurements.total, documents=documents)
+    missing.extend(measurements.missing())
+    return Collected(
+        position=iso(now),
+        notes=tuple(notes),
+        missing=tuple(missing),
+        expected=measurements.total,
+        documents=documents,
+    )
 
 
-def _components(server: Reached, notes: list[str]) -> Sequence[Component]:
+def _components(server: Reached, missing: list[str]) -> Sequence[Component]:
     if server.place.component:
         return [server.component()]
     pages = list(server.components())
     total = pages[0].paging.total
     found = list({one.key: one for page in pages for one in page.components}.values())
     if total > len(found):
-        notes.append(
+        missing.append(
             f"of {total} projects the server lists only the first {len(found)}; name an organization or project"
         )
     return found
@@ -112,13 +120,17 @@ class _Measurements:
         self._known: Mapping[str, str] | None = known if isinstance(known, dict) else None
         self._newest: dict[str, datetime] = {}
         self._capped: list[str] = []
+        self._refused = Refused()
         self._strange: list[Measured] = []
         self.total = 0
 
     def read(self, components: Sequence[Component]) -> Iterator[Sequence[Row]]:
         """Yield rows, of some projects at the same time. Raises :class:`SourceError`."""
         for first in range(0, len(components), _AT_ONCE):
-            streams = [self._of_project(one) for one in components[first : first + _AT_ONCE]]
+            streams = [
+                self._refused.unless(f"measurements of {one.key}", self._of_project(one))
+                for one in components[first : first + _AT_ONCE]
+            ]
             yield from map(self._counted, parallel.merged(streams))
 
     def positions(self) -> dict[str, str]:
@@ -129,6 +141,10 @@ class _Measurements:
         """What the reader of the tables has to know."""
         if self._strange:
             yield f"left out: measurements whose value is no number ({len(self._strange)})"
+
+    def missing(self) -> Iterator[str]:
+        """What the server has and did not tell; the positions of these projects stay where they were."""
+        yield from self._refused.missing
         yield from self._capped
 
     def _counted(self, block: Sequence[Row]) -> Sequence[Row]:

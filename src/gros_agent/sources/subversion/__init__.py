@@ -48,12 +48,12 @@ class SubversionSource:
         if context.host.is_on("skip_stats"):
             yield from history.rows(None, context.progress)
             ask = tags.asked_messages(client, info.revision)
-            yield from tags.rows(client, info.revision, context.entry.name, ask)
+            yield from tags.rows(client, info.revision, context.entry.name, ask, history.moments)
         else:
             mirror.update(client, info, context.progress)
             with Server(mirror.path) as server:
                 yield from history.rows(server, context.progress)
-                yield from tags.rows(client, info.revision, context.entry.name, _messages(server))
+                yield from tags.rows(client, info.revision, context.entry.name, _messages(server), history.moments)
         notes = (*notes, *history.notes, *_ignored(context))
         return Collected(position=str(info.revision), notes=notes, expected=history.count)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from gros_agent.moments import UNKNOWN, local_time
+from gros_agent.moments import UNKNOWN, Moments
 from gros_agent.sources.base import Progress
 from gros_agent.sources.subversion import log
 from gros_agent.sources.subversion.changes import Change, Changes, Layout
@@ -28,15 +28,14 @@ class History:
     def __init__(self, client: Client, info: Info, since: int, name: str) -> None:
         self._client, self._info, self._since, self._name = client, info, since, name
         self._layout = Layout(info.path)
-        self._undated = 0
+        self.moments = Moments()
         self._moved: tuple[str, ...] = ()
         self.count = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader of the rows has to know."""
-        undated = (f"{self._undated} moments could not be read, or are missing",) if self._undated else ()
-        return (*self._moved, *undated)
+        return (*self._moved, *self.moments.notes())
 
     def rows(self, server: Server | None, progress: Progress) -> Iterator[Sequence[Row]]:
         """Yield blocks of revisions, and of changed files, oldest first. Raises :class:`SourceError`.
@@ -72,8 +71,7 @@ class History:
 
     def _version(self, revision: log.Revision) -> VcsVersion:
         author = revision.author or NOBODY
-        moment, exact = local_time(revision.date) if revision.date is not None else (_EPOCH, False)
-        self._undated += not exact
+        moment = self.moments.local(revision.date, _EPOCH)
         return VcsVersion(
             repo_name=self._name,
             version_id=str(revision.number),

@@ -7,7 +7,7 @@ where there is none.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gros_agent.moments import UNKNOWN, local_time
+from gros_agent.moments import Moments
 from gros_agent.sources.subversion.client import Client, MissingError, seconds
 from gros_agent.tables.schema import NOBODY, Row, Tag
 
@@ -26,13 +26,13 @@ Messages = Callable[[Iterable[int]], Mapping[int, str]]
 """Tells the messages of revisions."""
 
 
-def rows(client: Client, head: int, repo_name: str, messages: Messages) -> Iterator[Sequence[Row]]:
+def rows(client: Client, head: int, repo_name: str, messages: Messages, moments: Moments) -> Iterator[Sequence[Row]]:
     """Yield all tags in blocks. Raises :class:`SourceError`."""
     found = sorted(_found(client, head), key=lambda tag: tag.name)
     for start in range(0, len(found), _BLOCK):
         block = found[start : start + _BLOCK]
         told = messages({tag.revision for tag in block})
-        yield [_row(repo_name, tag, told.get(tag.revision, "")) for tag in block]
+        yield [_row(repo_name, tag, told.get(tag.revision, ""), moments) for tag in block]
 
 
 def _found(client: Client, head: int) -> Iterator[_Found]:
@@ -61,13 +61,13 @@ def asked_messages(client: Client, head: int) -> Messages:
     return ask
 
 
-def _row(repo_name: str, tag: _Found, message: str) -> Tag:
+def _row(repo_name: str, tag: _Found, message: str, moments: Moments) -> Tag:
     return Tag(
         repo_name=repo_name,
         tag_name=tag.name,
         version_id=str(tag.revision),
         message=message,
-        tagged_date=local_time(tag.date)[0] if tag.date is not None else UNKNOWN,
+        tagged_date=moments.local(tag.date),
         tagger=tag.author or NOBODY,
         tagger_email=NOBODY,
     )

@@ -1,0 +1,25 @@
+"""Where the controller's SSH server is, and how to log in there."""
+
+from pathlib import Path
+
+from gros_agent.controller.client import ControllerClient, agent_user
+from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
+from gros_agent.settings.model import Settings
+
+
+def connect(settings: Settings, project: str, known_hosts: Path | None = None) -> Connection:
+    """Log in to the controller as the agent's user. Raises :class:`ControllerError`."""
+    host, port = ssh_address(settings)
+    pinned = HostKeys(known_hosts or controller_hosts(settings))
+    return Connection(host, port, agent_user(settings, project), settings.key, pinned)
+
+
+def controller_hosts(settings: Settings) -> Path:
+    """The file with the SSH host keys of the controller."""
+    return settings.home.state / "controller_hosts"
+
+
+def ssh_address(settings: Settings) -> tuple[str, int]:
+    """Host and SSH port of the controller. Raises :class:`ControllerError`."""
+    host, _ = ControllerClient(settings).host
+    return host, settings.port("port") or DEFAULT_PORT

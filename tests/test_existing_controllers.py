@@ -1,0 +1,440 @@
+"""Several runs of projects at a controller as installations have it: each row is imported once, and none is lost."""
+
+import hashlib
+import json
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from urllib3.exceptions import NewConnectionError, ProtocolError
+
+from gros_agent import imports, open_deliveries
+from gros_agent.controller import ControllerError
+from gros_agent.controller.client import ControllerClient, hostname
+from gros_agent.controller.tls import PinningAdapter
+from gros_agent.history import History
+from gros_agent.imports import Import
+from gros_agent.open_deliveries import Signs
+from gros_agent.settings.load import load
+from support.agent import Agent, Finished, table
+from support.existing import Answer, ExistingController, existing_controller
+from support.repository import Repository
+
+SOON = 60.0
+"""How long to wait for what comes at once, on a machine that has much to do."""
+QUICK = {"GROS_AGENT_WAIT": "1.5", "GROS_AGENT_IMPORT_LIMIT": "1"}
+"""Limits that an import which waits to be released passes."""
+
+
+class Installation:
+    """An agent for two projects, each with a repository, at a controller."""
+
+    def __init__(self, agent: Agent, controller: ExistingController, folder: Path, keys: str = "TEST OTHER") -> None:
+        self.agent = agent
+        self.controller = controller
+        self.keys = keys.split()
+        self.variables = controller.variables(JIRA_KEY=keys, GROS_AGENT_WAIT="5")
+        self.repositories = {key: Repository.make(folder / f"repository-{key}") for key in self.keys}
+        self.made: dict[str, list[str]] = {key: [] for key in self.keys}
+        for key, repository in self.repositories.items():
+            agent.export(key).mkdir(parents=True)
+            source = {"type": "git", "name": "code", "url": repository.url}
+            (agent.export(key) / "data_sources.json").write_text(json.dumps([source]))
+
+    def commit(self, *keys: str) -> None:
+        for key in keys or self.keys:
+            number = str(len(self.made[key]))
+            self.made[key].append(self.repositories[key].commit(number, {"a": number}))
+
+    def run(self, **variables: str) -> Finished:
+        return self.agent("run", variables=self.variables | variables)
+
+    def imported(self, key: str) -> Counter[str]:
+        return Counter(row["version_id"] for row in self.controller.rows("data_vcs_versions.json", key))
+
+    def check_all_once(self) -> None:
+        for key in self.keys:
+            assert self.imported(key) == Counter(self.made[key]), key
+
+    def announced(self, key: str) -> int:
+        return sum(one["project"] == key for one in self.controller.announced)
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[ExistingController]:
+    with existing_controller(tmp_path / "controller", "scp") as running:
+        yield running
+
+
+@pytest.fixture
+def one(agent: Agent, controller: ExistingController, tmp_path: Path) -> Installation:
+    return Installation(agent, controller, tmp_path, "TEST")
+
+
+@pytest.fixture
+def two(agent: Agent, controller: ExistingController, tmp_path: Path) -> Installation:
+    return Installation(agent, controller, tmp_path)
+
+
+@pytest.mark.integration
+class TestTwoProjects:
+    @pytest.mark.parametrize("at_once", [False, True], ids=["answers at the end", "answers at once"])
+    def test_growing_over_three_runs(self, two: Installation, at_once: bool) -> None:
+        two.controller.imports.at_once = at_once
+        two.controller.imports.seconds = 0.3
+        for _ in range(3):
+            two.commit()
+            done = two.run()
+            assert done.status == 0, done
+        two.check_all_once()
+        for told in two.controller.announced:
+            assert told["agent"]["key"] == "TEST"
+            assert told["agent"]["hostname"] is None or "." in told["agent"]["hostname"]
+
+    def test_a_stuck_delivery_stops_registrations_and_no_collecting(self, two: Installation) -> None:
+        two.commit()
+        assert two.run().status == 0
+        two.controller.imports.ignored.add("OTHER")
+        two.commit()
+        done = two.run(GROS_AGENT_WAIT="0.2")
+        assert done.status == 6
+        assert "OTHER was not delivered: the controller has not taken the announced batch" in done.output
+        registered = list(two.controller.registered)
+        two.commit("TEST")
+        done = two.run(GROS_AGENT_WAIT="0.2")
+        assert done.status == 6
+        assert "TEST was collected, and its batch waits: OTHER was not delivered" in done.output
+        assert two.controller.registered == registered
+        assert [row["version_id"] for row in table(two.agent, "data_vcs_versions")] == two.made["TEST"][-1:]
+        assert two.announced("OTHER") == 3  # once in each run that found it in its place
+        two.commit("TEST")
+        done = two.run(GROS_AGENT_WAIT="0.2")
+        assert done.status == 6  # its batch waits, and is not replaced
+        assert two.controller.registered == registered
+        done = two.run(GROS_AGENT_WAIT="0.2", GROS_AGENT_PICK_UP_MAX="0.01")
+        assert "OTHER was not delivered" in done.output
+        assert two.controller.registered == [*registered, "TEST", "OTHER"]
+        assert two.imported("TEST") == Counter(two.made["TEST"])
+        two.controller.imports.ignored.clear()
+        done = two.run()
+        assert done.status == 0, done
+        two.check_all_once()
+
+    def test_a_slow_import_stops_the_other_registration(self, two: Installation) -> None:
+        two.commit()
+        two.controller.imports.released.clear()
+        done = two.run(**QUICK)
+        assert "the controller still imports the last batch of project TEST" in done.output
+        assert two.controller.registered == ["TEST"]
+        two.commit()
+        assert two.run(**QUICK).status == 5
+        assert two.controller.registered == ["TEST"]
+        two.controller.imports.released.set()
+        assert two.controller.imports.ended.acquire(timeout=SOON)
+        assert two.run().status == 0
+        two.check_all_once()
+
+
+@pytest.mark.integration
+class TestImports:
+    @pytest.mark.parametrize("at_once", [False, True], ids=["answers at the end", "answers at once"])
+    def test_a_run_while_the_import_before_goes_on(self, one: Installation, at_once: bool) -> None:
+        """Picked up is not imported: what is uploaded now would be read by that import, and cleared."""
+        one.controller.imports.at_once = at_once
+        one.commit()
+        one.controller.imports.released.clear()
+        assert one.run(**QUICK).status == 0  # it is delivered, and imported sooner or later
+        one.commit()
+        done = one.run(**QUICK)
+        assert done.status == 5
+        assert "the controller still imports the last batch" in done.output
+        assert one.agent("scrape", variables=one.variables | QUICK).status == 5
+        assert one.agent("register", variables=one.variables | QUICK).status == 5
+        assert (one.controller.registered, one.announced("TEST")) == (["TEST"], 1)
+        one.controller.imports.released.set()
+        done = one.run()
+        assert done.status == 0, done
+        one.check_all_once()
+        assert one.announced("TEST") == 2
+
+    def test_that_fails(self, one: Installation) -> None:
+        """The first one, where the database has nothing yet, and a later one: what it held comes again."""
+        for _ in range(2):
+            one.commit()
+            one.controller.imports.failing.add("TEST")
+            done = one.run()
+            assert done.status == 6, done
+            assert "took the batch of TEST and could not import it" in done.output
+            one.controller.imports.failing.clear()
+            one.commit()
+            assert one.run().status == 0
+            one.check_all_once()
+        states = [json.loads(path.read_text())["imported"] for path in one.agent.home.glob("state/receipts/TEST/*")]
+        assert Counter(states) == {True: 2, False: 2}
+
+    def test_that_fails_after_the_run(self, one: Installation) -> None:
+        one.commit()
+        one.controller.imports.released.clear()
+        one.controller.imports.failing.add("TEST")
+        assert one.run(**QUICK).status == 0
+        one.controller.imports.released.set()
+        assert one.controller.imports.ended.acquire(timeout=SOON)
+        one.controller.imports.failing.clear()
+        one.commit()
+        done = one.run()
+        assert done.status == 0
+        assert "could not import the batch" in done.errors
+        one.check_all_once()
+
+    def test_that_never_ends(self, one: Installation) -> None:
+        """The controller was switched off meanwhile: after a day the database's trackers decide."""
+        one.commit()
+        one.controller.imports.released.clear()
+        assert one.run(**QUICK).status == 0
+        assert one.run(**QUICK).status == 5
+        one.run(**QUICK, GROS_AGENT_PICK_UP_MAX="0.01")
+        assert one.controller.registered == ["TEST", "TEST"]
+
+    def test_ended_by_a_signal_while_it_waits(self, one: Installation) -> None:
+        one.commit()
+        one.controller.imports.released.clear()
+        with one.agent.start("run", variables=one.variables) as process:
+            assert one.controller.imports.begun.acquire(timeout=SOON)
+            begin = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=SOON)
+        assert process.returncode == 130
+        assert time.monotonic() - begin < 10
+        one.controller.imports.released.set()
+        one.commit()
+        assert one.run().status == 0
+        one.check_all_once()
+        assert one.announced("TEST") == 2
+
+    def test_progress_says_what_is_waited_for(self, one: Installation) -> None:
+        one.commit()
+        one.controller.imports.released.clear()
+        with one.agent.start("run", variables=one.variables) as process:
+            assert one.controller.imports.begun.acquire(timeout=SOON)
+            (run,) = History(one.agent.home / "state" / "history.sqlite").runs(1)
+            one.controller.imports.released.set()
+            process.communicate(timeout=SOON)
+        assert "takes and imports the batch" in str(run)
+
+
+@pytest.mark.integration
+class TestAnswers:
+    """What becomes of a batch whose announcement is not answered as it should be."""
+
+    def carried_out(self, one: Installation, answer: Answer | None) -> None:
+        def instead(handler: BaseHTTPRequestHandler) -> Answer | None:
+            del handler
+            one.controller.announced.append({"project": "TEST"})
+            one.controller.take("TEST", "TEST")
+            return answer
+
+        one.controller.misbehave["export.py"] = instead
+
+    @pytest.mark.parametrize(
+        "answer", [None, (502, "bad gateway"), (504, "time-out"), (408, ""), (200, "<html>"), (500, "oops")]
+    )
+    def test_carried_out_and_not_confirmed(self, one: Installation, answer: Answer | None) -> None:
+        one.commit()
+        self.carried_out(one, answer)
+        done = one.run()
+        assert done.status == 0, done
+        assert one.announced("TEST") == 1
+        one.check_all_once()
+
+    @pytest.mark.parametrize(
+        "answer", [None, (504, "time-out"), (503, "busy"), (500, "oops"), (400, "no"), (200, "<!--: spam")]
+    )
+    def test_not_carried_out(self, one: Installation, answer: Answer | None) -> None:
+        """It is not tried again in the same run; the next one finds the files in their place, and announces them.
+
+        The web page with status 200 is what an existing controller says where its own Jenkins is away.
+        """
+        asked = []
+
+        def instead(handler: BaseHTTPRequestHandler) -> Answer | None:
+            asked.append(handler.path)
+            return answer
+
+        one.commit()
+        one.controller.misbehave["export.py"] = instead
+        done = one.run(GROS_AGENT_WAIT="0.2")
+        assert done.status == 6, done
+        assert len(asked) == 1
+        one.controller.misbehave.clear()
+        one.commit()
+        done = one.run(GROS_AGENT_WAIT="1")
+        assert done.status == 0, done
+        one.check_all_once()
+
+    @pytest.mark.parametrize("waits", [("importer",), ("importer", "tracker")], ids=["due", "not due"])
+    def test_an_import_elsewhere_is_no_fault(self, one: Installation, waits: tuple[str, ...]) -> None:
+        no = {"ok": False, "message": "no"}
+        one.commit()
+        one.controller.status = dict.fromkeys((*waits, "configuration", "total"), no) | {"database": {"ok": True}}
+        done = one.run()
+        assert done.status == (5 if "tracker" in waits else 0), done
+        assert (one.agent.export() / "preflight_date.txt").exists() is ("tracker" not in waits)
+
+
+class FakeConnection:
+    """The agent's folder at a controller."""
+
+    def __init__(self, files: dict[str, bytes], refusal: str = "") -> None:
+        self.files = files
+        self.refusal = refusal
+
+    def get(self, folder: str, name: str) -> bytes | None:
+        assert folder == "update/ABC"
+        if self.refusal:
+            raise ControllerError(f"{name} could not be fetched: {self.refusal}")
+        return self.files.get(name)
+
+    def exists(self, folder: str, name: str) -> bool:
+        return self.get(folder, name) is not None
+
+    def put(self, source: Path, folder: str, name: str) -> None:
+        assert folder == "update/ABC"
+        self.files[name] = source.read_bytes()
+
+
+OURS, OLD = b"ours", b"old"
+DATE, VERSIONS, OWN = "preflight_date.txt", "latest_vcs_versions.json", "own_cursor.json"
+
+
+class TestSigns:
+    @pytest.mark.parametrize(
+        ("before", "after", "expected"),
+        [
+            ({DATE: OLD}, {DATE: OLD}, Import.UNDER_WAY),
+            ({}, {DATE: OLD}, Import.UNDER_WAY),
+            ({DATE: OLD, VERSIONS: OLD}, {DATE: OLD, VERSIONS: OLD}, Import.UNDER_WAY),
+            ({DATE: OLD, VERSIONS: OURS}, {DATE: OLD, VERSIONS: OURS}, Import.UNDER_WAY),
+            ({DATE: OLD, VERSIONS: OURS}, {VERSIONS: OURS}, Import.IMPORTED),
+            ({DATE: OLD, VERSIONS: OLD}, {VERSIONS: OURS}, Import.IMPORTED),
+            ({}, {VERSIONS: OURS}, Import.IMPORTED),
+            ({VERSIONS: OLD}, {VERSIONS: OURS, DATE: OLD}, Import.IMPORTED),
+            ({}, {}, Import.FAILED),
+            ({DATE: OLD, VERSIONS: OLD}, {}, Import.FAILED),
+        ],
+    )
+    def test_of_an_end(self, before: dict[str, bytes], after: dict[str, bytes], expected: Import) -> None:
+        trackers = {VERSIONS: digest(OURS), DATE: digest(b"now"), OWN: digest(b"own")}
+        connection: Any = FakeConnection(dict(before))
+        signs = imports.prepare(connection, "ABC", trackers)
+        assert signs.marked
+        assert DATE in connection.files
+        connection.files = dict(after)
+        assert imports.look(connection, "ABC", trackers, signs) is expected
+
+    def test_that_can_not_be_set(self) -> None:
+        connection: Any = FakeConnection({}, "scp: /agents/ABC/update/ABC: Permission denied")
+        assert imports.prepare(connection, "ABC", {VERSIONS: digest(OURS)}) == Signs()
+        assert imports.look(FakeConnection({}), "ABC", {VERSIONS: digest(OURS)}, Signs()) is Import.HIDDEN  # type: ignore[arg-type]
+
+    def test_of_a_batch_with_no_tracker_that_is_handed_back(self) -> None:
+        connection: Any = FakeConnection({})
+        assert imports.look(connection, "ABC", {OWN: digest(OURS)}, Signs(marked=True)) is Import.ENDED
+
+    def test_of_a_folder_that_was_given_to_another_account(self) -> None:
+        """An import's end gives it to ``agent-DEF``, if there is such an account, and this agent is ``agent-ABC``."""
+        connection: Any = FakeConnection({}, "scp: /agents/ABC/update/DEF/preflight_date.txt: Permission denied")
+        assert imports.look(connection, "ABC", {VERSIONS: digest(OURS)}, Signs(marked=True)) is Import.ENDED
+
+    def test_that_can_not_be_asked_for(self) -> None:
+        connection: Any = FakeConnection({}, "the connection broke")
+        with pytest.raises(ControllerError):
+            imports.look(connection, "ABC", {VERSIONS: digest(OURS)}, Signs(marked=True))
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class TestAnnouncement:
+    """Which failed announcements are tried again: those of which nothing was sent."""
+
+    def client(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, *, sent: bool) -> list[int]:
+        tries = []
+
+        def request(*_arguments: object, data: Any, **_options: object) -> None:
+            tries.append(1)
+            if sent:
+                data.read(1)
+            raise error
+
+        client = ControllerClient(load(tmp_path, {"SSH_HOST": "h", "JIRA_KEY": "ABC DEF"}))
+        monkeypatch.setattr("time.sleep", lambda _seconds: None)
+        monkeypatch.setattr(client._session, "request", request)
+        if sent:
+            assert not client.announce("DEF", {"export": []}, "agent-ABC", None, "batch")
+        else:
+            with pytest.raises(ControllerError):
+                client.announce("DEF", {"export": []}, "agent-ABC", None, "batch")
+        return tries
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            requests.ReadTimeout("read timed out"),
+            requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))),
+            requests.exceptions.SSLError("EOF occurred in violation of protocol"),
+            requests.exceptions.ChunkedEncodingError("broke"),
+        ],
+    )
+    def test_that_was_sent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        assert len(self.client(tmp_path, monkeypatch, error, sent=True)) == 1
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            requests.ConnectTimeout("connect timed out"),
+            requests.ConnectionError(NewConnectionError(None, "Connection refused")),  # type: ignore[arg-type]
+            requests.exceptions.SSLError("EOF occurred in violation of protocol"),
+        ],
+    )
+    def test_that_was_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        assert len(self.client(tmp_path, monkeypatch, error, sent=False)) == 3
+
+    @pytest.mark.parametrize(("node", "told"), [("host", None), ("host.example", "host.example"), ("", None)])
+    def test_name_of_this_machine(self, monkeypatch: pytest.MonkeyPatch, node: str, told: str | None) -> None:
+        monkeypatch.setattr("platform.node", lambda: node)
+        assert hostname() == told
+
+
+def test_a_record_of_before(tmp_path: Path) -> None:
+    """A delivery that an agent left open which kept less of it is finished, and stops nothing for long."""
+    settings = load(tmp_path, {"SSH_HOST": "h"})
+    path = tmp_path / "state" / "deliveries" / "ABC.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"batch": "b", "stage": "announced"}')
+    assert open_deliveries.give_up(settings, "ABC")
+    record = open_deliveries.read(settings, "ABC")
+    assert record is not None
+    assert record.stage == "uploading"
+
+
+def test_a_silent_connection_is_kept_alive() -> None:
+    """An answer can take hours; without this a router in between forgets the connection, and nobody is told."""
+    adapter = PinningAdapter(None)
+    options = adapter.poolmanager.connection_pool_kw["socket_options"]
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
+
+
+@pytest.mark.integration
+def test_another_account_than_the_agents(one: Installation) -> None:
+    assert one.agent("register", variables=one.variables).status == 0
+    done = one.agent("preflight", variables=one.variables)
+    assert done.status == 0
+    assert "existing controllers know this agent as agent-TEST" in " ".join(done.output.split())
