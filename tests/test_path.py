@@ -44,6 +44,100 @@ def test_two_projects_have_different_pseudonyms(agent: Agent, running: Controlle
         repositories[project] = Repository.make(tmp_path / project)
         for number in range(count):
             repositories[project].commit(f"{project} {number}", {"a": str(number)})
+    for _ in range(2):
+        for project, repository in repositories.items():
+            chain(agent, running, project, repository, "ABC DEF")
+            repository.commit(f"{project} more", {"b": project})
+    for project, repository in repositories.items():
+        commits = repository.git("rev-list", "--reverse", "HEAD~1").splitlines()
+        assert [row["version_id"] for row in rows(running, project)] == commits
+        batches = running.inbox(project)
+        receipts = [json.loads((batch / "receipt.json").read_text()) for batch in batches]
+        ours = (agent.home / "state" / "receipts" / project).iterdir()
+        assert {one["batch"] for one in receipts} == {json.loads(path.read_text())["batch"] for path in ours}
+    people = [{row["developer"] for row in rows(running, project)} for project in ("ABC", "DEF")]
+    assert len(people[0]) == len(people[1]) == 1
+    assert not people[0] & people[1]
+
+
+@pytest.mark.parametrize("option", ["--no-sftp", "--no-scp"])
+def test_either_way_of_files(agent: Agent, repository: Repository, tmp_path: Path, option: str) -> None:
+    repository.commit("one", {"a": "1"})
+    with controller(tmp_path / "controller", option) as running:
+        chain(agent, running, "TEST", repository, "TEST")
+        assert len(rows(running, "TEST")) == 1
+    (receipt,) = (agent.home / "state" / "receipts" / "TEST").iterdir()
+    assert json.loads(receipt.read_text())["way"] == {"--no-sftp": "scp", "--no-scp": "sftp"}[option]
+
+
+def test_not_due_yet(agent: Agent, repository: Repository, tmp_path: Path) -> None:
+    repository.commit("one", {"a": "1"})
+    with controller(tmp_path / "controller", "--days", "1") as running:
+        chain(agent, running, "TEST", repository, "TEST")
+        given = running.variables(agent.home)
+        assert agent("register", variables=given).status == 0
+        done = agent("preflight", variables=given)
+    assert done.status == 5, done
+    assert "not due" in done.output
+
+
+def test_up_to_date(agent: Agent, running: Controller) -> None:
+    done = agent("version", "--check", variables=running.variables(agent.home))
+    assert done.status == 0
+    assert "0.1.0" in done.output
+
+
+def test_another_host_key_after_known_hosts_was_deleted(
+    agent: Agent, running: Controller, repository: Repository
+) -> None:
+    """The controller tells its host keys over the pinned HTTPS channel, so that none is trusted at first sight."""
+    repository.commit("one", {"a": "1"})
+    done = chain(agent, running, "TEST", repository, "TEST")
+    assert "told by the controller over HTTPS" in done[0].output
+    (agent.home / "state" / "controller_hosts").unlink()
+    chain(agent, running, "TEST", repository, "TEST")
+
+
+def test_rotated_key(agent: Agent, running: Controller, repository: Repository) -> None:
+    repository.commit("one", {"a": "1"})
+    chain(agent, running, "TEST", repository, "TEST")
+    before = (agent.home / "id_ed25519").read_bytes()
+    assert agent("register", "--rotate", variables=running.variables(agent.home)).status == 0
+    assert (agent.home / "id_ed25519").read_bytes() != before
+    repository.commit("two", {"a": "2"})
+    chain(agent, running, "TEST", repository, "TEST")
+    assert len(rows(running, "TEST")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(4))
+def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path, turn: int, draw: Sample) -> None:
+    """kill -9 at random moments of scrape, upload and announcement (25 in each turn, 6 of a sample).
+
+    Each commit arrives exactly once.
+    """
+    repository = linear_history(tmp_path / "long", 400)
+    repository.git("reset", "--quiet", "--hard")
+    given = running.variables(agent.home)
+    begun = time.monotonic()
+    assert agent("register", variables=given).status == 0
+    latest = max(0.8, 1.5 * (time.monotonic() - begun))  # a busy machine takes longer for everything
+    source = ("--source", f"git={repository.path}")
+    chance = draw.chance(f"path {turn}")
+    kills = 0
+    while kills < draw.times(6, 25):
+        for command in (("scrape", *source), ("export",)):
+            process = agent.start(*command, variables=given)
+            time.sleep(chance.uniform(0.1, latest))
+            process.kill()
+            output, errors = process.communicate()
+            kills += process.returncode == -9
+            assert process.returncode in {-9, 0, 6}, (output, errors)
+            for path in agent.export().glob("*.json"):
+                json.loads(path.read_text())
+        if chance.random() < 0.3:
+            repository.commit(f"late {kills}", {"late": str(kills)})
+    assert agent("export", variables=given).status == 0
     for number in range(2):
         repository.commit(f"afterwards {number}", {"afterwards": str(number)})
         assert agent("scrape", *source, variables=given).status == 0
