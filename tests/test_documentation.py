@@ -71,7 +71,7 @@ def test_tree_of_the_architecture_is_the_tree() -> None:
     there = {path.name for path in package.glob("*.py")} | {
         f"{path.parent.name}/" for path in package.glob("*/__init__.py")
     }
-    assert named == there - {"__init__.py", "__main__.py", "version.py", "moments.py"}
+    assert named == there - {"__init__.py", "__main__.py", "version.py"}
 
 
 def test_changelog_has_the_version_or_something_to_release() -> None:

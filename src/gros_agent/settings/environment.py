@@ -45,7 +45,7 @@ VARIABLES: Mapping[str, str] = {
     "AGENT_LOGGING": "if set: log records of WARNING and above go to the controller",
     "AGENT_HOST": "host name (and port) that requests to the agent's web API must carry; several separated by spaces",
     ACCESS_VARIABLE: "token that requests to the agent's web API need; none by default",
-    "TZ": "time zone of the schedule and of the log",
+    "TZ": "time zone of the schedule, of the log and of the moments in tables",
     "DEFINITIONS_CREDENTIALS_ENV": "name of the variable with the path of the agent's SSH private key",
     "SOURCE_CREDENTIALS_ENV": "name of the variable with the path of the SSH private key for the sources' host",
     "GATHERER_SETTINGS_FILE": "path of the settings file; `settings.cfg` by default",
