@@ -765,6 +765,10 @@ class TestDryRun:
         assert fields["insertions"]["treatment"] == "not at all"
 
 
+HIDDEN = {".lock", ".batch.json", ".data_sources.json"}
+"""What lies beside the tables of a project when all is done."""
+
+
 class TestCrash:
     """A killed scrape leaves the old state or the new, and the next one goes on."""
 
@@ -799,7 +803,7 @@ class TestCrash:
                 json.loads(path.read_text())
             assert json.loads((ready.export() / "latest_vcs_versions.json").read_text()) == {"long": commits[-1]}
             hidden = {path.name for path in ready.export().iterdir() if path.name.startswith(".")}
-            assert hidden == {".lock", ".batch.json"}
+            assert hidden == HIDDEN
         assert killed > moments / 4
 
     def test_killed_with_a_controller(self, ready: Agent, repository: Repository) -> None:
@@ -817,7 +821,7 @@ class TestCrash:
         assert done.status == 0
         assert "finished a scrape of" in done.output
         assert versions(ready) == commits
-        assert Counter(path.name for path in folder.glob(".*")) == Counter([".lock", ".batch.json"])
+        assert Counter(path.name for path in folder.glob(".*")) == Counter(HIDDEN)
         assert ready.scrape(*source, variables=variables).status == 6
 
 
@@ -863,7 +867,7 @@ class TestKilledWhileItFetches:
         (clone,) = (agent.home / "state" / "repos" / "TEST").iterdir()
         names = [path.name for path in clone.rglob("*")]
         assert not [name for name in names if re.search(r"\.lock$|\.keep$|\.new$|^tmp_|^shallow|^objects.", name)]
-        assert {path.name for path in agent.export().glob(".*")} == {".lock", ".batch.json"}
+        assert {path.name for path in agent.export().glob(".*")} == HIDDEN
         assert programs_of(agent) == {}
 
     @pytest.mark.parametrize("options", ["", "skip_stats=true"])

@@ -662,10 +662,9 @@ def test_probes_do_not_wait_for_the_history(running: Running, tmp_path: Path, mo
                     running.get(path)
                 assert not any(answered.done() for answered in states)
                 connection.execute("rollback")
-            failures = [answered.result().json()["failures"] for answered in states]
-            assert (
-                all("locked" in failure["message"] for (failure,) in failures) if seconds < 1 else failures == [[]] * 3
-            )
+            told = [failure["message"] for one in states for failure in one.result().json()["failures"]]
+            assert [one for one in told if "locked" in one] == (told if seconds < 1 else [])
+            assert len(told) >= 3 or seconds > 1
 
 
 def test_many_at_once(running: Running) -> None:
