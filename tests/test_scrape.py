@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -846,9 +846,9 @@ class TestKilledWhileItFetches:
         """Start a scrape, and kill it when its connection has come to rest."""
         running = agent.start("scrape", "--project", "TEST", *arguments, variables=variables)
         wait_until(lambda: between.struck or running.poll() is not None)
-        wait_until(lambda: are_at_rest(programs_of(agent)) or running.poll() is not None)
         if between.fault and between.fault.at == self.HALF:
-            assert list(agent.home.rglob("tmp_pack_*"))
+            wait_until(lambda: list(agent.home.glob("state/repos/TEST/*/objects/pack/tmp_pack_*")))
+        wait_until(lambda: are_at_rest(agent) or running.poll() is not None)
         running.kill()
         running.communicate()
         assert running.returncode == -signal.SIGKILL
@@ -928,25 +928,23 @@ def programs_of(agent: Agent) -> dict[Path, bytes]:
     return found
 
 
-def are_at_rest(programs: Iterable[Path]) -> bool:
-    """Whether programs have read all that came: all sleep, and none was awake between a first look and a second.
+def are_at_rest(agent: Agent) -> bool:
+    """Whether its programs have read all that came: all sleep, and none was awake between a first look and a second.
 
     One that still writes of its progress ends when nobody reads that any more.
     """
 
-    def look() -> list[str]:
-        threads = [thread for path in programs for thread in sorted((path / "task").iterdir())]
-        return [line for thread in threads for line in (thread / "status").read_text().splitlines() if wanted(line)]
+    def look() -> dict[Path, list[str]]:
+        threads = [thread for path in programs_of(agent) for thread in (path / "task").iterdir()]
+        texts = {thread: (thread / "status").read_text().splitlines() for thread in threads}
+        return {thread: [line for line in lines if line.startswith(told)] for thread, lines in texts.items()}
 
-    def wanted(line: str) -> bool:
-        return line.startswith(("State", "voluntary_ctxt", "nonvoluntary_ctxt"))
-
+    told = ("State", "voluntary_ctxt", "nonvoluntary_ctxt")
     try:
         first, second = look(), look()
     except OSError:  # one ended
         return False
-    states = {line for line in second if line.startswith("State")}
-    return first == second and states == {"State:\tS (sleeping)"}
+    return first == second and {lines[0] for lines in second.values()} == {"State:\tS (sleeping)"}
 
 
 def test_grows_while_it_is_collected(ready: Agent, tmp_path: Path) -> None:
