@@ -174,6 +174,19 @@ class TestBadController:
         assert "Traceback" not in done.errors
         assert not (agent.home / "secrets").exists()
 
+    @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504, 520])
+    def test_a_passing_fault(self, agent: Agent, classic: ExistingController, code: int) -> None:
+        """Whatever a controller, or a proxy before it, says when another try may do."""
+
+        def once(_handler: BaseHTTPRequestHandler) -> Answer:
+            del classic.misbehave["agent.py"]
+            return code, "later"
+
+        classic.misbehave["agent.py"] = once
+        done = agent("register", variables=classic.variables())
+        assert done.status == 0, done
+        assert f"the controller is busy (status {code}); trying again" in done.errors
+
     def test_down(self, agent: Agent, classic: ExistingController) -> None:
         done = agent("register", variables=classic.variables(SSH_HTTPS_PORT="1"))
         assert done.status == 4

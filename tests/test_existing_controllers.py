@@ -243,7 +243,8 @@ class TestAnswers:
         one.controller.misbehave["export.py"] = instead
 
     @pytest.mark.parametrize(
-        "answer", [None, (502, "bad gateway"), (504, "time-out"), (408, ""), (200, "<html>"), (500, "oops")]
+        "answer",
+        [None, (502, "bad gateway"), (504, "time-out"), (408, ""), (524, "a time-out"), (200, "<html>"), (500, "oops")],
     )
     def test_carried_out_and_not_confirmed(self, one: Installation, answer: Answer | None) -> None:
         one.commit()

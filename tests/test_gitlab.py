@@ -314,6 +314,18 @@ def test_merge_requests_that_are_switched_off(gitlab: GitLab, tmp_path: Path, to
         assert collected.position is None, "the next collection asks for all of them again"
 
 
+def test_a_dry_run_shows_numbers_as_they_are_written(gitlab: GitLab, agent: Agent) -> None:
+    for number, one in enumerate(gitlab.data["merge_requests"]):
+        one["id"] = 2**31 + 5 + number
+    section = f"[127.0.0.1:{gitlab.replay.port}]\ngitlab_token = {TOKEN}\nstrip = {UNDER}\n"
+    (agent.home / "credentials.cfg").write_text(section)
+    source = f"gitlab:code={gitlab.replay.url}/{UNDER}/{PATH}"
+    shown = json.loads(agent.scrape("--source", source, "--dry-run", "--json").output)
+    (table,) = (one for one in shown[0]["tables"] if one["table"] == "data_merge_request")
+    field = table["fields"]["id"]
+    assert int(field["before"]) - 2**31 == int(field["after"])
+
+
 def test_discussions_that_are_refused(gitlab: GitLab, tmp_path: Path) -> None:
     """Merge requests are collected without them. Without a token GitLab refuses those of public projects with 401."""
     with_token = context(gitlab, tmp_path)

@@ -334,6 +334,13 @@ def test_file_set_aside_during_a_run(history: History, path: Path) -> None:
     assert history.begin("ABC", "schedule")
 
 
+def test_what_is_missing_stands_where_errors_do(history: History) -> None:
+    """Whoever looks at a run sees what a source did not give, though the rest of it was collected."""
+    run(history, outcomes=(Outcome(source="a", kind="gitlab", missing=("pushes", "notes"), status=ExitStatus.PARTLY),))
+    ((source,),) = (one.sources for one in history.runs())
+    assert source.error == "not collected: pushes; not collected: notes"
+
+
 def test_folder_is_private(history: History, path: Path) -> None:
     assert history.runs() == []
     assert path.parent.stat().st_mode & 0o777 == 0o700

@@ -222,7 +222,8 @@ class History:
             ((project, seconds),) = found
             for one in ended.outcomes:
                 row = (run, _sayable(one.source), one.kind, one.items, one.expected, one.seconds, int(one.status))
-                texts = (_sayable(one.error), _sayable(one.hint), _list(one.notes))
+                missing = "; ".join(f"not collected: {what}" for what in one.missing)
+                texts = (_sayable(one.error or missing), _sayable(one.hint), _list(one.notes))
                 connection.execute("insert into sources values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *texts))
             connection.executemany(
                 "insert into tables values (?, ?, ?)", [(run, name, rows) for name, rows in ended.tables.items()]

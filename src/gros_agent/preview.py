@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from gros_agent import positions
+from gros_agent import capabilities, positions
 from gros_agent.collection import (
     ScrapeOptions,
     all_parts,
@@ -33,6 +33,7 @@ from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.tables import trackers
 from gros_agent.tables.schema import NOBODY, Project, Row, SourceId
+from gros_agent.tables.values import Values
 
 AS_IS = "as it is"
 FREE_TEXT = "as it is; free text, people can be named in it"
@@ -89,7 +90,8 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
 
         documents = read_documents(settings.home.export / project, parts)
-        look = _Look(settings, project, options, known, documents, tables, pseudonymiser, progress)
+        whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(settings, project)
+        look = _Look(settings, project, options, known, documents, tables, pseudonymiser, progress, whole_numbers)
         outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
         look.project_itself(discovered)
     return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
@@ -119,6 +121,7 @@ class _Look:
     tables: dict[str, TablePreview]
     pseudonymiser: Pseudonymiser
     progress: Progress
+    whole_numbers: bool
     collected: dict[Part, bool] = field(default_factory=dict)
 
     def project_itself(self, discovered: Discovered) -> None:
@@ -133,7 +136,8 @@ class _Look:
 
     def _take(self, rows: Sequence[Row]) -> None:
         if rows:
-            _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser)
+            values = Values(type(rows[0]), whole_numbers=self.whole_numbers)
+            _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser, values)
 
     def entry(self, entry: SourceEntry) -> Iterator[Outcome]:
         parts = parts_of(self.settings, entry)
@@ -165,13 +169,14 @@ class _Look:
         return collected_outcome(part, collected, counts, time.monotonic() - start)
 
 
-def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser) -> None:
+def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser, values: Values) -> None:
     """Count rows, and keep the first telling value of each field that has none yet."""
     table.rows += len(rows)
     wanting = [content for content in table.fields.values() if content.before in {None, NOBODY}]
     if not wanting:
         return
-    for before, after in zip(rows, pseudonymiser.rows(rows).rows, strict=True):
+    written, _ = values.encoded(pseudonymiser.rows(rows).rows)
+    for before, after in zip(rows, written, strict=True):
         for content in wanting:
             value = getattr(before, content.name)
             if value is UNSET:

@@ -23,7 +23,7 @@ from gros_agent import capabilities
 from gros_agent.controller import ControllerError
 from gros_agent.controller.answers import Component, Registration, Status, Told, VersionAnswer
 from gros_agent.controller.tls import PinningAdapter, read_pinned
-from gros_agent.http.faults import innermost
+from gros_agent.http.faults import innermost, is_transient
 from gros_agent.logs import RETRY
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets
@@ -41,6 +41,8 @@ MAX_ANSWER = 1 << 20
 TRIES = 3
 _SHOWN = 200
 _FORM = "application/x-www-form-urlencoded"
+_OF_PROXIES = 520
+"""From here on statuses are those of proxies, which no standard knows."""
 _FROM_BETWEEN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 """What a server in between says where the controller's own answer does not come."""
 
@@ -192,14 +194,14 @@ class ControllerClient:
                     raise self._unreachable(error) from None
                 reason = "the connection broke"
             else:
-                busy = answer.status == HTTPStatus.SERVICE_UNAVAILABLE and not once
+                busy = is_transient(answer.status) and not once
                 if answer.status in allowed:
                     return answer
-                if once and answer.status in _FROM_BETWEEN:
+                if once and (answer.status in _FROM_BETWEEN or answer.status >= _OF_PROXIES):
                     raise NoAnswerError(path, f"status {answer.status} of a server in between")
                 if not busy or attempt == TRIES:
                     raise self._refused(path, answer)
-                reason = "the controller is busy"
+                reason = f"the controller is busy (status {answer.status})"
             log.warning("%s: %s; trying again", path, reason, extra=RETRY)
             time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
         raise AssertionError("the last try returns or raises")

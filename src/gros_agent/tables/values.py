@@ -13,6 +13,7 @@ from typing import Self
 
 import msgspec
 
+from gros_agent.errors import AgentError
 from gros_agent.tables.schema import LARGEST_INTEGER, Row, length_limits, numbers
 
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")
@@ -81,7 +82,7 @@ class Values:
     def encoded(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bytes]:
         """Rows as they are to be written, and their JSON in ASCII, each with a newline at its end.
 
-        Raises :class:`msgspec.ValidationError` for a row that is not of its table's shape.
+        Raises :class:`AgentError` for a row that is not of its table's shape.
         """
         try:
             content = self._encoder.encode_lines(rows)
@@ -95,10 +96,16 @@ class Values:
             self._decoder.decode_lines(content)
         except msgspec.ValidationError:
             rows, content = self._again([self._fitted(row) for row in rows])
-            self._decoder.decode_lines(content)
+            self._check(content)
         if not self._whole_numbers and _LARGE.search(content):
             rows, content = self._again([self._narrow(row) for row in rows])
         return rows, ascii_json(content)
+
+    def _check(self, content: bytes) -> None:
+        try:
+            self._decoder.decode_lines(content)
+        except msgspec.ValidationError as error:
+            raise AgentError(f"a row of {self.row.table} is not of its shape: {error}") from None
 
     def _again(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bytes]:
         return rows, self._encoder.encode_lines(rows)

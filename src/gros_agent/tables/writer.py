@@ -19,7 +19,6 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from gros_agent.errors import AgentError
 from gros_agent.privacy import Pseudonymised, R
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables.keys import Keys
@@ -67,10 +66,7 @@ class TableFile:
 
     def write(self, block: Pseudonymised[R]) -> None:
         """Append rows of this table. Raises :class:`AgentError` for a row of another shape."""
-        try:
-            rows, content = self._values.encoded(block.rows)
-        except msgspec.ValidationError as error:
-            raise AgentError(f"a row of {self.row.table} is not of its shape: {error}") from None
+        rows, content = self._values.encoded(block.rows)
         self.keys.add(rows)
         self._stream.write(b",\n" if self.count else _START[1:])
         # a raw newline stands between rows and nowhere else: JSON escapes those within texts
