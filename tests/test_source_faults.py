@@ -24,6 +24,7 @@ from gros_agent.sources.github import queries
 from gros_agent.sources.gitlab import access as gitlab_access
 from gros_agent.sources.gitlab import collect as gitlab_collect
 from gros_agent.sources.gitlab import events as gitlab_events
+from gros_agent.sources.quality import MEASUREMENTS
 from gros_agent.sources.sonarqube import history
 from gros_agent.tables.schema import Row, VcsVersion
 from gros_agent.tables.writer import Writer, join
@@ -161,12 +162,16 @@ def system(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @dataclass
 class Whole:
-    """What a collection brought; ``notes`` is what its outcome names, ``missing`` what it says was not collected."""
+    """What a collection brought; ``notes`` is what its outcome names, ``missing`` what it says was not collected.
+
+    ``parts`` are those that have positions of their own: the projects of a SonarQube.
+    """
 
     found: Counter[str]
     position: str | None
     notes: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    parts: frozenset[str] = frozenset()
 
 
 def rows(one: System) -> Whole:
@@ -186,7 +191,8 @@ def rows(one: System) -> Whole:
             writer.close()
         join(folder, dict.fromkeys((VcsVersion, *source.tables)), [writer])
         assert not importer.problems(folder)
-    return Whole(found, collected.position, collected.notes, collected.missing)
+    known = collected.documents.get(MEASUREMENTS, {}).get("components", {}).get(one.context.entry.url, {})
+    return Whole(found, collected.position, collected.notes, collected.missing, frozenset(known))
 
 
 def defined(one: System) -> Whole:
@@ -243,12 +249,12 @@ def test_every_fault(
 def is_fair(one: Whole | str, whole: Whole) -> bool:
     """Whether nothing is lost in silence: all is there, or there is an error, or something names what is missing.
 
-    Where a part is missing, the next collection goes on from where this one did.
+    Where a part is missing, the next collection goes on from where this one did, or it has no position of its own.
     """
     if isinstance(one, str):
         return True
     if one.missing:
-        return one.position is None
+        return one.position is None or one.parts < whole.parts
     return one.found.total() >= whole.found.total() or bool(set(one.notes) - set(whole.notes))
 
 
