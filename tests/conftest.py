@@ -89,17 +89,18 @@ def repository(tmp_path: Path) -> Repository:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Show the seed of the samples, and the figures that tests measured, also those of other workers."""
-    sample = Sample.of_this_run()
-    how = "whole" if sample.is_whole else "in samples; nox -s soak runs them whole"
-    terminalreporter.write_line(f"loops of kills and faults ran {how}; their seed was GROS_SEED={sample.seed}")
     reports = [one for found in terminalreporter.stats.values() for one in found if hasattr(one, "user_properties")]
-    if told := os.environ.get("GROS_MINUTES"):
-        _tell_minutes(terminalreporter, Path(told))
     figures = [value for one in reports for name, value in one.user_properties if name == "measured"]
     if figures:
         terminalreporter.section("measured")
         for figure in dict.fromkeys(figures):
             terminalreporter.line(str(figure))
+    if any("soak" in one.keywords for one in reports):
+        sample = Sample.of_this_run()
+        how = "whole" if sample.is_whole else "in samples; nox -s soak runs them whole"
+        terminalreporter.write_line(f"loops of kills and faults ran {how}; their seed was GROS_SEED={sample.seed}")
+    if told := os.environ.get("GROS_MINUTES"):
+        _tell_minutes(terminalreporter, Path(told))
 
 
 def _tell_minutes(terminalreporter: Any, told: Path) -> None:
