@@ -18,6 +18,8 @@ UV = shutil.which("uv")
 """Installs in seconds what takes pip half a minute; without it pip is used."""
 INSTALL = ("pip", "install", "--quiet")
 ENVIRONMENT = ["--without-pip"] if UV else []
+DIFFERS = "differs and not integration and not slow"
+"""What can differ between Pythons and between releases of dependencies; tests/support/differing.py says what it is."""
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
@@ -45,9 +47,17 @@ def alone() -> Iterator[None]:
 
 @nox.session(python=PYTHONS, venv_params=ENVIRONMENT)
 def tests(session: nox.Session) -> None:
-    """Run what needs nothing but Python and git."""
+    """Run what needs nothing but Python and git: all with one Python, and with the others what can differ."""
     install(session, "-e", ".[test]")
-    session.run("pytest", "-n", "auto", "-m", "not integration", *session.posargs)
+    marked = "not integration" if session.python == PYTHONS[0] else DIFFERS
+    session.run("pytest", "-n", "auto", "-m", marked, *session.posargs)
+
+
+@nox.session(venv_params=ENVIRONMENT)
+def soak(session: nox.Session) -> None:
+    """Run all of the loops of kills and faults, of which the other sessions run a sample; GROS_SEED sets the seed."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-n", "auto", "-m", "soak", *session.posargs, env={"GROS_SOAK": "1"})
 
 
 @nox.session(venv_params=ENVIRONMENT)
@@ -102,10 +112,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], venv_params=ENVIRONMENT)
 def minimums(session: nox.Session) -> None:
-    """Run the tests with the oldest dependencies that are allowed."""
+    """Run what can differ with the oldest dependencies that are allowed."""
     if not UV:
         session.install("uv")
     lowest = ("--resolution", "lowest-direct", "-e", ".[test]")
     with alone():
         session.run_install(UV or "uv", *INSTALL, f"--python={session.bin}/python", *lowest, external=True)
-    session.run("pytest", "-n", "auto", "-m", "not integration and not slow", *session.posargs)
+    session.run("pytest", "-n", "auto", "-m", DIFFERS, *session.posargs)

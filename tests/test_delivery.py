@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import shutil
 import stat
 import time
@@ -19,6 +18,7 @@ from support.agent import Agent, Finished, table
 from support.certificates import certificate
 from support.existing import SALTS, Answer, ExistingController, existing_controller, https, make_certificate
 from support.repository import Repository, linear_history
+from support.sample import Sample
 from support.servers import make_key, ssh_server
 
 pytestmark = pytest.mark.integration
@@ -364,13 +364,15 @@ class TestInterruptions:
         assert len(table(agent, "data_vcs_versions")) == 1
 
     @pytest.mark.slow
-    def test_killed_at_any_moment(self, agent: Agent, classic: ExistingController, tmp_path: Path) -> None:
+    def test_killed_at_any_moment(
+        self, agent: Agent, classic: ExistingController, tmp_path: Path, draw: Sample
+    ) -> None:
         """Whatever is interrupted, each commit arrives; an existing controller may get a batch twice, never torn."""
         repository = linear_history(tmp_path / "long", 300)
         chain = Chain(agent, classic, repository)
         assert chain("register").status == 0
-        chance = random.Random(7)
-        for _ in range(12):
+        chance = draw.chance("delivery")
+        for _ in range(draw.times(4, 12)):
             for command in (("scrape", *chain.source), ("export",)):
                 process = agent.start(*command, variables=classic.variables())
                 time.sleep(chance.uniform(0.1, 1.2))

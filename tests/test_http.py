@@ -23,7 +23,7 @@ from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern
 from support.certificates import certificate
 from support.servers import free_port
-from support.web import Answer, Web, json_answer, web
+from support.web import Answer, Web, json_answer, silent, web
 
 KEY = "the-very-secret-key"
 
@@ -129,14 +129,17 @@ def test_a_netrc_of_the_user_is_not_read(server: Web, tmp_path: Path, monkeypatc
 
 def test_one_host_has_its_limit(server: Web) -> None:
     """However many threads and clients ask it."""
-    running, most, lock = 0, 0, threading.Lock()
+    running, most, lock, full = 0, 0, threading.Lock(), threading.Event()
 
     def slow(_: BaseHTTPRequestHandler) -> Answer:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.05)
+            if most == 3:
+                full.set()
+        full.wait(60)
+        time.sleep(0.01)  # for one that should not be there
         with lock:
             running -= 1
         return json_answer({"a": 1})
@@ -233,12 +236,8 @@ def test_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert client(is_safe=False).get(server.url, dict[str, int]) == {"a": 1}
 
 
-def test_silence(server: Web) -> None:
-    def stall(_: BaseHTTPRequestHandler) -> None:
-        time.sleep(3)
-
-    server.answer = stall
-    with pytest.raises(SourceError, match=r"did not answer in time|timed out"):
+def test_silence() -> None:
+    with silent() as server, pytest.raises(SourceError, match=r"did not answer in time|timed out"):
         client(tries=1).get(f"{server.url}/x", dict[str, int])
 
 

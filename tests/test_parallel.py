@@ -13,6 +13,7 @@ from gros_agent import parallel, process
 from gros_agent.errors import AgentError
 from gros_agent.sources.capacity import Capacity
 from support.agent import Agent, give_secrets, table
+from support.controller import wait_until
 from support.repository import Repository
 
 
@@ -21,9 +22,11 @@ def _children() -> str:
 
 
 class Watched:
-    """Work that notes how many are at it, altogether and in each lane."""
+    """Work that notes how many are at it, altogether and in each lane; the first ones wait for so many others."""
 
-    def __init__(self) -> None:
+    def __init__(self, together: int) -> None:
+        self.together = together
+        self.full = threading.Event()
         self.lock = threading.Lock()
         self.now: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -33,7 +36,10 @@ class Watched:
             with self.lock:
                 self.now[name] += 1
                 self.most[name] = max(self.most[name], self.now[name])
-        time.sleep(0.01)
+        if self.now["all"] >= self.together:
+            self.full.set()
+        self.full.wait(60)
+        time.sleep(0.01)  # for one that should not be there
         for name in ("all", task[0]):
             with self.lock:
                 self.now[name] -= 1
@@ -41,7 +47,7 @@ class Watched:
 
 
 def test_limits_and_order() -> None:
-    watched = Watched()
+    watched = Watched(4)
     tasks = [f"{lane}{number}" for number in range(10) for lane in "aab"]
     done = parallel.run(tasks, watched, at_once=5, lane=lambda task: task[0], per_lane=2)
     assert done == [task.upper() for task in tasks]
@@ -50,7 +56,7 @@ def test_limits_and_order() -> None:
 
 
 def test_no_lane_has_no_limit() -> None:
-    watched = Watched()
+    watched = Watched(5)
     parallel.run(["c"] * 12, watched, at_once=5, lane=lambda _: None, per_lane=1)
     assert watched.most["c"] == 5
 
@@ -67,7 +73,7 @@ def test_an_error_ends_the_others_with_their_programs() -> None:
     def work(task: int) -> None:
         begun.append(task)
         if task == 1:
-            time.sleep(0.1)
+            wait_until(lambda: len(begun) == 3)
             raise AgentError("the disk is full")
         process.run(["sleep", "60"], {"PATH": "/usr/bin:/bin"}, silence=60)
 

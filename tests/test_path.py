@@ -1,7 +1,6 @@
 """The whole path between the real agent and the real reference controller, on loopback."""
 
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from support.agent import Agent, Finished
 from support.controller import Controller, controller
 from support.repository import Repository, linear_history
+from support.sample import Sample
 
 
 @pytest.fixture
@@ -110,9 +110,12 @@ def test_rotated_key(agent: Agent, running: Controller, repository: Repository) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path, seed: int) -> None:
-    """kill -9 at four times 25 random moments of scrape, upload and announcement: each commit arrives exactly once."""
+@pytest.mark.parametrize("turn", range(4))
+def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path, turn: int, draw: Sample) -> None:
+    """kill -9 at random moments of scrape, upload and announcement (25 in each turn, 6 of a sample).
+
+    Each commit arrives exactly once.
+    """
     repository = linear_history(tmp_path / "long", 400)
     repository.git("reset", "--quiet", "--hard")
     given = running.variables(agent.home)
@@ -120,9 +123,9 @@ def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path,
     assert agent("register", variables=given).status == 0
     latest = max(0.8, 1.5 * (time.monotonic() - begun))  # a busy machine takes longer for everything
     source = ("--source", f"git={repository.path}")
-    chance = random.Random(seed)
+    chance = draw.chance(f"path {turn}")
     kills = 0
-    while kills < 25:
+    while kills < draw.times(6, 25):
         for command in (("scrape", *source), ("export",)):
             process = agent.start(*command, variables=given)
             time.sleep(chance.uniform(0.1, latest))
@@ -135,8 +138,10 @@ def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path,
         if chance.random() < 0.3:
             repository.commit(f"late {kills}", {"late": str(kills)})
     assert agent("export", variables=given).status == 0
-    assert agent("scrape", *source, variables=given).status == 0
-    assert agent("export", variables=given).status == 0
+    for number in range(2):
+        repository.commit(f"afterwards {number}", {"afterwards": str(number)})
+        assert agent("scrape", *source, variables=given).status == 0
+        assert agent("export", variables=given).status == 0
     arrived = Counter(row["version_id"] for row in rows(running, "TEST"))
     assert set(arrived) == set(repository.git("rev-list", "HEAD").splitlines())
     assert set(arrived.values()) == {1}

@@ -30,6 +30,7 @@ from support.jenkins import Jenkins
 from support.proxy import Fault, Proxy, proxy
 from support.replay import serving
 from support.repository import Repository, linear_history
+from support.sample import Sample
 from support.servers import git_daemon, git_http
 
 
@@ -764,22 +765,25 @@ class TestDryRun:
         assert fields["insertions"]["treatment"] == "not at all"
 
 
+HIDDEN = {".lock", ".batch.json", ".data_sources.json"}
+"""What lies beside the tables of a project when all is done."""
+
+
 class TestCrash:
     """A killed scrape leaves the old state or the new, and the next one goes on."""
 
-    MOMENTS = 50
-
     @pytest.mark.slow
-    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path) -> None:
+    def test_killed_at_any_moment(self, ready: Agent, tmp_path: Path, draw: Sample) -> None:
         repository = linear_history(tmp_path / "long", 1500)
         commits = repository.git("rev-list", "--reverse", "--topo-order", "HEAD").splitlines()
         source = ("--source", f"git={repository.path}")
         started = time.monotonic()
         assert ready.scrape(*source).status == 0
         duration = time.monotonic() - started
-        chance = random.Random(20)
+        chance = draw.chance("scrape")
+        moments = draw.times(8, 50)
         killed = 0
-        for _ in range(self.MOMENTS):
+        for _ in range(moments):
             shutil.rmtree(ready.home / "export")
             if chance.random() < 0.5:
                 shutil.rmtree(ready.home / "state", ignore_errors=True)
@@ -799,8 +803,8 @@ class TestCrash:
                 json.loads(path.read_text())
             assert json.loads((ready.export() / "latest_vcs_versions.json").read_text()) == {"long": commits[-1]}
             hidden = {path.name for path in ready.export().iterdir() if path.name.startswith(".")}
-            assert hidden == {".lock", ".batch.json"}
-        assert killed > self.MOMENTS / 2
+            assert hidden == HIDDEN
+        assert killed > moments / 4
 
     def test_killed_with_a_controller(self, ready: Agent, repository: Repository) -> None:
         """Nothing replaces a batch that waits for its delivery, not even after a crash."""
@@ -817,7 +821,7 @@ class TestCrash:
         assert done.status == 0
         assert "finished a scrape of" in done.output
         assert versions(ready) == commits
-        assert Counter(path.name for path in folder.glob(".*")) == Counter([".lock", ".batch.json"])
+        assert Counter(path.name for path in folder.glob(".*")) == Counter(HIDDEN)
         assert ready.scrape(*source, variables=variables).status == 6
 
 
@@ -841,9 +845,10 @@ class TestKilledWhileItFetches:
     def kill(self, agent: Agent, between: Proxy, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
         """Start a scrape, and kill it when its connection has come to rest."""
         running = agent.start("scrape", "--project", "TEST", *arguments, variables=variables)
-        wait_until(lambda: between.struck or running.poll() is not None, 30)
+        wait_until(lambda: between.struck or running.poll() is not None)
         if between.fault and between.fault.at == self.HALF:
-            wait_until(lambda: list(agent.home.rglob("tmp_pack_*")), 30)
+            wait_until(lambda: list(agent.home.glob("state/repos/TEST/*/objects/pack/tmp_pack_*")))
+        wait_until(lambda: are_at_rest(agent) or running.poll() is not None)
         running.kill()
         running.communicate()
         assert running.returncode == -signal.SIGKILL
@@ -862,8 +867,8 @@ class TestKilledWhileItFetches:
         (clone,) = (agent.home / "state" / "repos" / "TEST").iterdir()
         names = [path.name for path in clone.rglob("*")]
         assert not [name for name in names if re.search(r"\.lock$|\.keep$|\.new$|^tmp_|^shallow|^objects.", name)]
-        assert {path.name for path in agent.export().glob(".*")} == {".lock", ".batch.json"}
-        assert programs_of(agent) == []
+        assert {path.name for path in agent.export().glob(".*")} == HIDDEN
+        assert programs_of(agent) == {}
 
     @pytest.mark.parametrize("options", ["", "skip_stats=true"])
     def test_git_runs_on(self, agent: Agent, origin: Repository, options: str) -> None:
@@ -873,7 +878,7 @@ class TestKilledWhileItFetches:
             source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
             between.set(Fault("stall", 500 if options else self.HALF, "client", connection=2))
             self.kill(agent, between, *source)
-            assert any(b"fetch" in program for program in programs_of(agent))
+            assert any(b"fetch" in program for program in programs_of(agent).values())
             assert agent.scrape(*source).status == 0
             self.check(agent, origin, files=not options)
 
@@ -913,14 +918,33 @@ class TestKilledWhileItFetches:
         self.check_leftovers(agent)
 
 
-def programs_of(agent: Agent) -> list[bytes]:
-    """The argument lists of the programs that have a variable which names the agent's home."""
-    found = []
+def programs_of(agent: Agent) -> dict[Path, bytes]:
+    """The programs that have a variable which names the agent's home: their folders in /proc and argument lists."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended
             if str(agent.home).encode() in (path / "environ").read_bytes():
-                found.append((path / "cmdline").read_bytes())
+                found[path] = (path / "cmdline").read_bytes()
     return found
+
+
+def are_at_rest(agent: Agent) -> bool:
+    """Whether its programs have read all that came: all sleep, and none was awake between a first look and a second.
+
+    One that still writes of its progress ends when nobody reads that any more.
+    """
+
+    def look() -> dict[Path, list[str]]:
+        threads = [thread for path in programs_of(agent) for thread in (path / "task").iterdir()]
+        texts = {thread: (thread / "status").read_text().splitlines() for thread in threads}
+        return {thread: [line for line in lines if line.startswith(told)] for thread, lines in texts.items()}
+
+    told = ("State", "voluntary_ctxt", "nonvoluntary_ctxt")
+    try:
+        first, second = look(), look()
+    except OSError:  # one ended
+        return False
+    return first == second and {lines[0] for lines in second.values()} == {"State:\tS (sleeping)"}
 
 
 def test_grows_while_it_is_collected(ready: Agent, tmp_path: Path) -> None:

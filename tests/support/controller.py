@@ -187,8 +187,8 @@ def client_key(folder: Path, name: str = "id") -> Path:
     return make_key(folder / name)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for what the controller does after its answer."""
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for what another program does; the time is that of the busiest machine."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

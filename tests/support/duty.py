@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from gros_agent.container.duty import Access, Attention
+from gros_agent.container.duty import Access, Attention, Duty
 from gros_agent.container.web import Server
 from gros_agent.history import History
 
@@ -47,10 +47,9 @@ class FakeDuty:
 
 
 @dataclass
-class Running:
+class Served:
     """A web interface that listens."""
 
-    duty: FakeDuty
     port: int
     session: requests.Session
 
@@ -59,7 +58,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:
-        return self.session.request(method, self.url + path, timeout=15, **more)
+        return self.session.request(method, self.url + path, timeout=60, **more)
 
     def get(self, path: str, **more: Any) -> requests.Response:
         return self.ask("GET", path, **more)
@@ -68,8 +67,22 @@ class Running:
         return self.ask("POST", path, **more)
 
 
+@dataclass
+class Running(Served):
+    """The web interface of an agent that can be bent."""
+
+    duty: FakeDuty
+
+
 @contextlib.contextmanager
 def web(duty: FakeDuty) -> Iterator[Running]:
+    """Serve the web interface of an agent that can be bent."""
+    with serving(duty) as one:
+        yield Running(one.port, one.session, duty)
+
+
+@contextlib.contextmanager
+def serving(duty: Duty) -> Iterator[Served]:
     """Serve an agent's web interface in a thread."""
     ready = threading.Event()
     server = Server(duty, "127.0.0.1", 0)
@@ -85,10 +98,10 @@ def web(duty: FakeDuty) -> Iterator[Running]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     with requests.Session() as session:
         session.trust_env = False
-        yield Running(duty, server.port, session)
+        yield Served(server.port, session)
     loops[0].call_soon_threadsafe(ended.set)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()

@@ -140,9 +140,11 @@ class _Pair:
         try:
             while block := source.recv(_BLOCK):
                 if fault and passed <= fault.at < passed + len(block):
-                    self._strike()
                     first, rest = block[: fault.at - passed], block[fault.at - passed :]
-                    sink.sendall(first)
+                    try:
+                        sink.sendall(first)
+                    finally:
+                        self._strike()
                     if not self._spoil(fault, sink, rest):
                         return
                 else:

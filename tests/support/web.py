@@ -32,6 +32,21 @@ class Web:
 
 
 @contextlib.contextmanager
+def silent() -> Iterator[Web]:
+    """Take requests, and answer none as long as the context lasts."""
+    ended = threading.Event()
+
+    def wait(_: BaseHTTPRequestHandler) -> None:
+        ended.wait()
+
+    with web(wait) as one:
+        try:
+            yield one
+        finally:
+            ended.set()
+
+
+@contextlib.contextmanager
 def web(
     answer: Callable[[BaseHTTPRequestHandler], Answer | None], certificate: tuple[Path, Path] | None = None
 ) -> Iterator[Web]:
