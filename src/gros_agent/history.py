@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from gros_agent.database import Database
+from gros_agent.decoding import decoder
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.report import Outcome
 
@@ -342,6 +343,7 @@ def _run(connection: sqlite3.Connection, row: tuple[object, ...]) -> Run:
         "select name, type, items, expected, seconds, status, error, hint, notes from sources where run = ?", (number,)
     )
     tables = connection.execute("select name, rows from tables where run = ? order by name", (number,))
+    decoder(Run)  # which builds the type, by one thread at a time
     return msgspec.convert(
         content
         | {

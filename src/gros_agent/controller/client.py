@@ -23,6 +23,7 @@ from gros_agent import capabilities
 from gros_agent.controller import ControllerError
 from gros_agent.controller.answers import Component, Registration, Status, Told, VersionAnswer
 from gros_agent.controller.tls import PinningAdapter, read_pinned
+from gros_agent.decoding import decoder
 from gros_agent.http.faults import innermost, is_transient
 from gros_agent.logs import RETRY
 from gros_agent.settings.model import Settings
@@ -270,7 +271,7 @@ class ControllerClient:
     @staticmethod
     def _decode(answer: "_Answer", kind: Any) -> Any:  # noqa: ANN401 (the type of the answer is the argument)
         try:
-            return msgspec.json.decode(answer.content, type=kind)
+            return decoder(kind).decode(answer.content)
         except msgspec.MsgspecError as error:
             raise ControllerError(
                 f"the controller's answer to {answer.path} makes no sense: {error}", "is it a GROS controller?"

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from gros_agent.decoding import decoder
+
 T = TypeVar("T")
 
 _ESCAPE = re.compile(
@@ -24,12 +26,12 @@ _FIRST, _LAST = b'"1000-01-01T00:00:00Z"', b'"9999-12-31T23:59:59Z"'
 def decoded(content: bytes, kind: type[T]) -> T:
     """JSON as some type. Raises :class:`msgspec.DecodeError`, or RecursionError for what is nested too deeply."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        return decoder(kind).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
         repaired = _MOMENT.sub(_bounded, _unicode(content))
         if repaired == content:
             raise
-        return msgspec.json.decode(repaired, type=kind)
+        return decoder(kind).decode(repaired)
 
 
 def _unicode(content: bytes) -> bytes:

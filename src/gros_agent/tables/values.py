@@ -13,6 +13,7 @@ from typing import Self
 
 import msgspec
 
+from gros_agent.decoding import decoder
 from gros_agent.errors import AgentError
 from gros_agent.tables.schema import LARGEST_INTEGER, NOBODY, Row, is_valid, length_limits, numbers, trimmed
 
@@ -76,7 +77,7 @@ class Values:
         self.row = row
         self.changed = Changed()
         self._whole_numbers = whole_numbers
-        self._decoder = msgspec.json.Decoder(row)
+        self._decoder = decoder(row)
         self._encoder = msgspec.json.Encoder()
         self._names = frozenset({"repo_name", *row.personal, *row.named})
 

@@ -19,6 +19,7 @@ from typing import IO, Any, Self
 
 import msgspec
 
+from gros_agent.decoding import decoder
 from gros_agent.privacy import Pseudonymised, R
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables.keys import Keys
@@ -167,7 +168,7 @@ class _Chosen:
         self._row = row
         self._hashes = hashes
         self._key = key_of(row)
-        self._decode = msgspec.json.Decoder(row).decode
+        self._decode = decoder(row).decode
         self._rows: dict[Any, tuple[Row, bytes]] = {}
 
     def read(self, part: TableFile) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from gros_agent.decoding import decoder
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request
 from gros_agent.http.paging import by_link, pages, smaller_page
@@ -99,7 +100,7 @@ class CommitComments:
     def _known(self) -> str:
         try:
             text = read_text(self._file, "the note on comments")
-            seen = msgspec.json.decode(text, type=_Seen) if text and self._position else None
+            seen = decoder(_Seen).decode(text) if text and self._position else None
         except (msgspec.MsgspecError, SourceError):
             return ""
         return seen.tag if seen and seen.position == self._position else ""

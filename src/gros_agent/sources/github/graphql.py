@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from gros_agent.decoding import decoder
 from gros_agent.errors import SourceError
 from gros_agent.http import client as web
 from gros_agent.http import repair
@@ -159,7 +160,7 @@ class GraphQL:
                 if not gaps:
                     raise
                 self.lost += gaps
-                return msgspec.convert(whole, kind)
+                return decoder(kind).decode(msgspec.json.encode(whole))
         except msgspec.MsgspecError as error:
             raise SourceError(
                 f"the answer of {self._url} makes no sense: {error}", "check the address and the system's version"

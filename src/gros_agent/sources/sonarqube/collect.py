@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from gros_agent import parallel
+from gros_agent.decoding import decoder
 from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import Refused, text, whole
 from gros_agent.sources.base import Collected, Context
@@ -223,7 +224,7 @@ def _remembered(name: str, told: Any) -> MetricTarget | None:  # noqa: ANN401 (o
     fields = {field: value for field, value in told.items() if field in MetricTarget.__struct_fields__}
     others = {"name": name, "revision": told.get("version_id"), "domain_type": "", "default": "0"}
     try:
-        return msgspec.convert(others | fields, MetricTarget)
+        return decoder(MetricTarget).decode(msgspec.json.encode(others | fields))
     except msgspec.ValidationError:
         return None
 

@@ -20,6 +20,7 @@ from typing import IO
 import msgspec
 
 from gros_agent import process
+from gros_agent.decoding import decoder
 from gros_agent.errors import SourceError
 from gros_agent.sources.base import Progress
 from gros_agent.sources.subversion.client import Client, Info, explain, finish, read_blocks
@@ -109,7 +110,7 @@ class Mirror:
 
     def _read_note(self) -> _Note | None:
         with storage_errors(self._folder), contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
-            return msgspec.json.decode(self._note.read_bytes(), type=_Note)
+            return decoder(_Note).decode(self._note.read_bytes())
         return None
 
     def _write_note(self, note: _Note) -> None:
