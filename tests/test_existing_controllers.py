@@ -364,9 +364,17 @@ def digest(content: bytes) -> str:
 
 
 class TestAnnouncement:
-    """Which failed announcements are tried again: those of which nothing was sent."""
+    """Which failed announcements are tried again: of which nothing was sent, or where a batch is known by its name."""
 
-    def client(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, *, sent: bool) -> list[int]:
+    def client(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+        *,
+        sent: bool,
+        repeatable: bool = False,
+    ) -> list[int]:
         tries = []
 
         def request(*_arguments: object, data: Any, **_options: object) -> None:
@@ -379,10 +387,10 @@ class TestAnnouncement:
         monkeypatch.setattr("time.sleep", lambda _seconds: None)
         monkeypatch.setattr(client._session, "request", request)
         if sent:
-            assert not client.announce("DEF", {"export": []}, "agent-ABC", None, "batch")
+            assert not client.announce("DEF", {"export": []}, "agent-ABC", None, "batch", repeatable=repeatable)
         else:
             with pytest.raises(ControllerError):
-                client.announce("DEF", {"export": []}, "agent-ABC", None, "batch")
+                client.announce("DEF", {"export": []}, "agent-ABC", None, "batch", repeatable=repeatable)
         return tries
 
     @pytest.mark.parametrize(
@@ -396,6 +404,7 @@ class TestAnnouncement:
     )
     def test_that_was_sent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         assert len(self.client(tmp_path, monkeypatch, error, sent=True)) == 1
+        assert len(self.client(tmp_path, monkeypatch, error, sent=True, repeatable=True)) == 3
 
     @pytest.mark.parametrize(
         "error",
@@ -407,6 +416,7 @@ class TestAnnouncement:
     )
     def test_that_was_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         assert len(self.client(tmp_path, monkeypatch, error, sent=False)) == 3
+        assert len(self.client(tmp_path, monkeypatch, error, sent=False, repeatable=True)) == 3
 
     @pytest.mark.parametrize(("node", "told"), [("host", None), ("host.example", "host.example"), ("", None)])
     def test_name_of_this_machine(self, monkeypatch: pytest.MonkeyPatch, node: str, told: str | None) -> None:

@@ -103,7 +103,8 @@ class Outbox:
         what = "takes the batch" if self._knows_batches else "takes and imports the batch: its answer may take long"
         self._progress(f"{self._project}: the controller {what}", 0, None)
         user = agent_user(self._settings, self._project)
-        ControllerClient(self._settings).announce(self._project, names, user, hostname(), batch.identifier)
+        client = ControllerClient(self._settings)
+        client.announce(self._project, names, user, hostname(), batch.identifier, repeatable=self._knows_batches)
 
     def _upload(self, batch: Manifest) -> tuple[str, Signs]:
         """Upload all files, again from the file where a connection broke.

@@ -127,22 +127,34 @@ class ControllerClient:
         return Status(components, _skew(answer.headers.get("Date")), registered=last in {None, project})
 
     def announce(
-        self, project: str, files: Mapping[str, Sequence[str]], user: str, hostname: str | None, batch: str
+        self,
+        project: str,
+        files: Mapping[str, Sequence[str]],
+        user: str,
+        hostname: str | None,
+        batch: str,
+        *,
+        repeatable: bool,
     ) -> bool:
         """Tell that files were uploaded; only after this does the controller import them. Returns whether it answered.
 
         The answer may come when the import has ended, so it may take as long as the settings say. Without one the
-        announcement may have arrived all the same: it is tried again only where nothing of it was sent.
+        announcement may have arrived all the same. It is made again where nothing of it was sent, or where the
+        controller knows a batch that it had before: then the announcement is ``repeatable``.
         """
         key = agent_key(self.settings, project)
         agent = {"user": user, "key": key, "hostname": hostname, "version": self.user_agent}
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
-        try:
-            self._call("POST", "export.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,), once=True)
-        except NoAnswerError as error:
-            log.warning("project %s: %s", project, error)
-            return False
-        return True
+        for attempt in range(TRIES if repeatable else 1):
+            if attempt:
+                _pause(attempt)
+            try:
+                self._call("POST", "export.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,), once=True)
+            except NoAnswerError as error:
+                log.warning("project %s: %s", project, error)
+            else:
+                return True
+        return False
 
     def send_status(self, project: str, statuses: "Sequence[BigBoatStatus]", source: str) -> None:
         """Hand over what a dashboard says; ``source`` is its address."""
@@ -204,7 +216,7 @@ class ControllerClient:
                     raise self._refused(path, answer)
                 reason = f"the controller is busy (status {answer.status})"
             log.warning("%s: %s; trying again", path, reason, extra=RETRY)
-            time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
+            _pause(attempt)
         raise AssertionError("the last try returns or raises")
 
     @property
@@ -304,6 +316,11 @@ def hostname() -> str | None:
 
 def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)
     return msgspec.json.encode(content).decode()
+
+
+def _pause(attempt: int) -> None:
+    """Wait before another try, longer each time."""
+    time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
 
 
 def _skew(date: str | None) -> float | None:
