@@ -134,7 +134,7 @@ class ControllerClient:
         hostname: str | None,
         batch: str,
         *,
-        repeatable: bool,
+        repeatable: bool = False,
     ) -> bool:
         """Tell that files were uploaded; only after this does the controller import them. Returns whether it answered.
 
