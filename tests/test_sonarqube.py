@@ -432,6 +432,34 @@ def test_a_project_that_is_refused(server: SonarQube, tmp_path: Path, code: int)
     assert gone not in repr(collected.documents["measurements_update.json"])
 
 
+@pytest.mark.parametrize("absence", ["refused", "not listed", "refused after an agent with one position"])
+def test_a_project_that_comes_back(server: SonarQube, tmp_path: Path, absence: str) -> None:
+    """It goes on from where it was, whyever it was not read: measurements have no key, and would double."""
+    away = server.projects[0]
+    last = max(moment for one in server.projects for moment in one.analyses)
+    first, collected = collect(context(server, tmp_path))
+    before, position = collected.documents, collected.position
+    if absence == "refused after an agent with one position":
+        before = {name: one for name, one in before.items() if name != "measurements_update.json"}
+        position = last.isoformat()
+    if absence == "not listed":
+        server.projects.remove(away)
+    else:
+        strike = Strike(lambda asked, honest: (403, {}, b"{}") if asked.query["component"] == away.key else honest)
+        server.replay.strikes["history"] = strike
+        away.analyses[last + timedelta(days=1)] = dict(away.analyses[max(away.analyses)])
+    rows, collected = collect(replace(context(server, tmp_path), documents=before), position)
+    assert not rows.get(Metric)
+    assert bool(collected.missing) == (absence != "not listed")
+    server.replay.strikes.pop("history", None)
+    if away not in server.projects:
+        server.projects.insert(0, away)
+    again, _ = collect(replace(context(server, tmp_path), documents=collected.documents), collected.position)
+    seen = measurements(first) + measurements(again)
+    assert set(seen) <= set(expected(server))
+    assert max(seen.values()) == 1
+
+
 def test_more_projects_than_are_listed(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "LIMIT", 1000)
     server.projects = [Project(f"p{number}", "") for number in range(1203)]

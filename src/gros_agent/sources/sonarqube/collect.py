@@ -135,8 +135,8 @@ class _Measurements:
             yield from map(self._counted, parallel.merged(streams))
 
     def positions(self) -> dict[str, str]:
-        """The position of each project that has one."""
-        return {name: iso(moment) for name, moment in self._newest.items()}
+        """The position of each project that has one: those that were not read, or not listed, keep theirs."""
+        return {**(self._known or {}), **{name: iso(moment) for name, moment in self._newest.items()}}
 
     def notes(self) -> Iterator[str]:
         """What the reader of the tables has to know."""
@@ -162,6 +162,8 @@ class _Measurements:
     def _of_project(self, component: Component) -> Iterator[Sequence[Row]]:
         since = self._since(component.key)
         newest: datetime | None = since
+        if since is not None:
+            self._newest[component.key] = since
         if _was_analysed(component, since):
             for number, batch in enumerate(batches(list(self._kinds))):
                 analyses = Analyses(self._server, component, batch, since)
