@@ -173,15 +173,19 @@ class ExistingController:
         return 202, ""
 
     def take(self, project: str, agent: str) -> None:
-        """What ``export.sh`` does: move the files, import the folder, hand the trackers back, clear the folder."""
+        """What ``export.sh`` does: move the files, import the folder, hand the trackers back, clear the folder.
+
+        Nothing holds two of them apart but the import itself: a file that the other took is passed over, as by ``rm``.
+        """
         source, folder = self.agent_folder(agent) / "export" / project, self.folder / "controller" / project
         folder.mkdir(parents=True, exist_ok=True)
         for path in source.glob("*"):  # none, where there is no such folder
-            shutil.copy(path, folder)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(path, folder)
         for path in source.glob("*"):
-            path.unlink()
+            path.unlink(missing_ok=True)
         (folder / "scrape.log").unlink(missing_ok=True)
-        if any(folder.iterdir()):
+        if any(folder.glob("*")):
             with self.importing:  # one at a time, whatever the project
                 self.run_import(project, folder)
             self.hand_back(self.agent_folder(agent) / "update" / project, folder)
@@ -196,7 +200,7 @@ class ExistingController:
         names = [name for name in HANDED_BACK if (folder / name).exists()]
         if project in self.imports.failing:
             for name in names:
-                (folder / name).unlink()
+                (folder / name).unlink(missing_ok=True)
         else:
             target = self.inbox / f"{time.time_ns()}-{project}"
             try:
@@ -209,10 +213,11 @@ class ExistingController:
     def hand_back(self, target: Path, folder: Path) -> None:
         """Put the batch's trackers in place of what lies in the agent's folder, if there still is one."""
         for path in target.glob("*"):
-            path.unlink()
+            path.unlink(missing_ok=True)
         for name in HANDED_BACK:
-            if target.exists() and (folder / name).exists() and name != PREFLIGHT_DATE:
-                shutil.copy(folder / name, target)
+            if target.exists() and name != PREFLIGHT_DATE:
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copy(folder / name, target)
 
 
 @contextlib.contextmanager
