@@ -10,9 +10,8 @@ from typing import Final
 
 import msgspec
 
-from gros_agent.errors import ConfigurationError
+from gros_agent import records
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
 
 BATCH: Final = "batch"
 """The controller knows a batch by its identifier: it takes one that is announced twice once."""
@@ -46,18 +45,11 @@ def registration(settings: Settings, project: str) -> Known | None:
 
     Raises :class:`ConfigurationError` for a damaged file.
     """
-    path = _file(settings, project)
     if settings.controller(project) is None:
         return None
-    try:
-        known = msgspec.json.decode(path.read_bytes(), type=Known)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"{path}: what is known of the controller is damaged: {error}", "remove it, and register again"
-        ) from None
-    return known if known.controller == _address(settings) else None
+    what = "what is known of the controller"
+    known = records.read(_file(settings, project), Known, what, "remove it, and register again")
+    return known if known is not None and known.controller == _address(settings) else None
 
 
 def last_registered(settings: Settings) -> str | None:
@@ -78,10 +70,7 @@ def keep(settings: Settings, project: str, named: tuple[str, ...]) -> None:
         registered=datetime.now().astimezone(),
         capabilities=tuple(dict.fromkeys(named)),
     )
-    path = _file(settings, project)
-    with storage_errors(path.parent):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.encode(known) + b"\n")
+    records.write(_file(settings, project), known)
 
 
 def _address(settings: Settings) -> str:

@@ -15,10 +15,9 @@ from typing import Literal
 
 import msgspec
 
-from gros_agent import capabilities
-from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError
+from gros_agent import capabilities, records
+from gros_agent.errors import AgentError, BusyError, DeliveryError
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +61,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(settings: Settings, project: str) -> Delivery | None:
     """The open delivery of a project, or None. Raises :class:`ConfigurationError` for a damaged record."""
-    path = _record(settings, project)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Delivery)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"{path}: the record of a delivery is damaged: {error}", "remove it") from None
+    return records.read(_record(settings, project), Delivery, "the record of a delivery", "remove it")
 
 
 def note(settings: Settings, project: str, batch: str, stage: Stage, signs: Signs = NO_SIGNS) -> None:
@@ -77,10 +70,7 @@ def note(settings: Settings, project: str, batch: str, stage: Stage, signs: Sign
     since = before.since if before is not None and before.batch == batch else None
     now = datetime.now(UTC)
     delivery = Delivery(batch=batch, stage=stage, since=since or now, noted=now, **asdict(signs))
-    path = _record(settings, project)
-    with storage_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.encode(delivery))
+    records.write(_record(settings, project), delivery)
 
 
 def forget(settings: Settings, project: str) -> None:

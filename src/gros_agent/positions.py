@@ -10,13 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
-from gros_agent.errors import ConfigurationError
+from gros_agent import records
 from gros_agent.moments import FURTHEST_AHEAD
-from gros_agent.settings.files import read_text
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
 
 TRACKERS = frozenset({"github_update.json", "gitlab_update.json", "tfs_update.json"})
 """The trackers whose positions are moments without a time zone."""
@@ -45,9 +41,7 @@ def note(settings: Settings, project: str, positions: Positions) -> None:
     ours = {name: content for name, content in positions.items() if name in TRACKERS}
     path = _file(settings, project)
     if ours:
-        with storage_errors(path.parent):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, msgspec.json.format(msgspec.json.encode({**_noted(path), **ours})) + b"\n")
+        records.write(path, {**_noted(path), **ours})
 
 
 def _meant(position: str, noted: str | None) -> str:
@@ -62,13 +56,8 @@ def _meant(position: str, noted: str | None) -> str:
 
 
 def _noted(path: Path) -> Positions:
-    text = read_text(path, "the note on positions")
-    try:
-        return msgspec.json.decode(text, type=dict[str, dict[str, str]]) if text else {}
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"{path} is damaged: {error}", "remove it: some of what was collected is collected again"
-        ) from None
+    advice = "remove it: some of what was collected is collected again"
+    return records.read(path, dict[str, dict[str, str]], "the note on positions", advice) or {}
 
 
 def _file(settings: Settings, project: str) -> Path:

@@ -7,12 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from gros_agent import entries
-from gros_agent.errors import ConfigurationError
+from gros_agent import entries, records
 from gros_agent.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables.batch import Manifest, ProjectFolder
 
 
@@ -77,21 +75,12 @@ def last_receipt(settings: Settings, project: str) -> Receipt | None:
 
 def read(settings: Settings, project: str, batch: str) -> Receipt | None:
     """The receipt of a batch, or None where it was not delivered. Raises :class:`ConfigurationError` if damaged."""
-    path = _file_of(settings, project, batch)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Receipt)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"{path}: the receipt is damaged: {error}", "remove it") from None
+    return records.read(_file_of(settings, project, batch), Receipt, "the receipt", "remove it")
 
 
 def keep(settings: Settings, receipt: Receipt) -> None:
     """Keep a receipt, in place of what was kept of its batch before."""
-    path = _file_of(settings, receipt.project, receipt.batch)
-    with storage_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.format(msgspec.json.encode(receipt)) + b"\n")
+    records.write(_file_of(settings, receipt.project, receipt.batch), receipt)
 
 
 def _file_of(settings: Settings, project: str, batch: str) -> Path:

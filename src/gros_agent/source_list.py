@@ -13,8 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from gros_agent import entries
-from gros_agent.errors import ConfigurationError
+from gros_agent import entries, records
 from gros_agent.settings.files import read_text
 from gros_agent.sources.base import SourceEntry
 from gros_agent.storage import replace_file, storage_errors
@@ -103,11 +102,8 @@ def load(path: Path, memory: Path) -> SourceList:
 
 def remembered(memory: Path) -> dict[str, list[str]]:
     """Name of a finder → addresses that it found. Raises :class:`ConfigurationError` where that is damaged."""
-    text = read_text(memory, "the note on discovered sources")
-    try:
-        return msgspec.json.decode(text, type=dict[str, list[str]]) if text else {}
-    except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"{memory} is damaged: {error}", "remove it: found sources stay on the list") from None
+    advice = "remove it: found sources stay on the list"
+    return records.read(memory, dict[str, list[str]], "the note on discovered sources", advice) or {}
 
 
 def save(new: SourceList, old: SourceList, path: Path, memory: Path) -> None:
@@ -117,6 +113,5 @@ def save(new: SourceList, old: SourceList, path: Path, memory: Path) -> None:
         if rows != [*old.listed, *old.once]:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, json.dumps(rows).encode(), 0o644)
-        if new.remembered != old.remembered:
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(memory, json.dumps(new.remembered, indent=2).encode() + b"\n")
+    if new.remembered != old.remembered:
+        records.write(memory, new.remembered)
