@@ -280,6 +280,19 @@ class TestIncrements:
         ready.scrape("--source", f"git={repository.path}")
         assert table(ready, "data_tag") == []
 
+    def test_a_clone_whose_making_was_interrupted(self, ready: Agent, repository: Repository) -> None:
+        """git makes HEAD before the configuration."""
+        repository.commit("one", {"a": "1"})
+        ready.scrape("--source", f"git={repository.path}")
+        (clone,) = (ready.home / "state" / "repos" / "TEST").iterdir()
+        for path in clone.iterdir():
+            if path.name != "HEAD":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        second = repository.commit("two", {"a": "2"})
+        done = ready.scrape("--source", f"git={repository.path}")
+        assert done.status == 0, done
+        assert versions(ready) == [second]
+
     def test_a_damaged_clone_is_made_anew(self, ready: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         ready.scrape("--source", f"git={repository.path}")
@@ -314,6 +327,25 @@ class TestSourcesThatChange:
         third = Batch.collected(ready, f"git={source.path}")
         assert not third.commits
         assert "repository" not in third.output
+
+    @pytest.mark.parametrize("lost", ["the batch", "the clone"])
+    def test_one_that_was_completed_for_a_run_that_ended_there(self, ready: Agent, tmp_path: Path, lost: str) -> None:
+        """A run that was killed has fetched all, and published nothing; a clone may be removed after each."""
+        whole = linear_history(tmp_path / "whole", 4)
+        source = Repository.make(tmp_path / "source")
+        source.git("fetch", "--quiet", "--depth=2", whole.url, "main:main", "--update-head-ok")
+        Batch.collected(ready, f"git={source.path}")
+        source.git("fetch", "--quiet", "--unshallow", whole.url, "main:main", "--update-head-ok")
+        (clone,) = (one for one in (ready.home / "state" / "repos" / "TEST").iterdir() if one.is_dir())
+        if lost == "the batch":
+            source.git("-C", str(clone), "fetch", "--quiet", "--unshallow", whole.url)
+            assert not (clone / "shallow").exists()
+        else:
+            shutil.rmtree(clone)
+        assert (
+            Batch.collected(ready, f"git={source.path}").commits == whole.git("rev-list", "--reverse", "main").split()
+        )
+        assert not Batch.collected(ready, f"git={source.path}").commits
 
     def test_a_shallow_source_that_stays_so(self, ready: Agent, tmp_path: Path) -> None:
         whole = linear_history(tmp_path / "whole", 4)
@@ -368,6 +400,14 @@ class TestSourcesThatChange:
         assert ("1 moments could not be read" in " ".join(batch.output.split())) is beyond
 
 
+def in_shell(agent: Agent, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash where an agent's commands run."""
+    command = ["bash", "-c", line]
+    return subprocess.run(
+        command, cwd=agent.home, env=agent.environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+
+
 class TestOutput:
     """What the terminal can't show changes neither what was published nor the status."""
 
@@ -396,14 +436,7 @@ class TestOutput:
         gone = f"{script} | true; exit ${{PIPESTATUS[0]}}"
         for number, line in enumerate((gone, f"{script} >/dev/full", f"{script} >&-", f"{script} >&- 2>&-")):
             repository.commit(f"commit {number}", {"a": str(number)})
-            done = subprocess.run(
-                ["bash", "-c", line],
-                cwd=ready.home,
-                env=ready.environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = in_shell(ready, line)
             assert done.returncode == 0, (line, done.stderr)
             assert "mistake" not in done.stderr
             assert len(versions(ready)) == (2 if number == 0 else 1), line
@@ -420,14 +453,7 @@ class TestOutput:
 
     def test_what_only_shows_fails_in_words(self, ready: Agent) -> None:
         command = f"{shlex.quote(sys.executable)} -m gros_agent config show >/dev/full"
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=ready.home,
-            env=ready.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = in_shell(ready, command)
         assert done.returncode == 1
         assert "the output can't be written: No space left on device" in done.stderr
         assert "mistake" not in done.stderr
@@ -439,9 +465,7 @@ class TestPrivateState:
         repository.commit("one", {"a": "1"})
         script = f"umask {mask:03o}; exec {shlex.quote(sys.executable)} -m gros_agent scrape --project TEST"
         line = f"{script} --source {shlex.quote(f'git:code={repository.path}')}"
-        subprocess.run(
-            ["bash", "-c", line], cwd=ready.home, env=ready.environment(), check=True, capture_output=True, timeout=60
-        )
+        in_shell(ready, line).check_returncode()
         assert stat.S_IMODE((ready.home / "state").stat().st_mode) == 0o700
 
     @pytest.mark.parametrize("command", ["scrape", "run"])

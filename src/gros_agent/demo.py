@@ -99,7 +99,7 @@ def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None
 
 def _look(settings: Settings, source: str, inbox: Path) -> Shown:
     """Compare what arrived with what git says."""
-    (clone,) = (settings.home.state / "repos" / PROJECT).iterdir()
+    (clone,) = (one for one in (settings.home.state / "repos" / PROJECT).iterdir() if one.is_dir())
     (batch,) = (path for path in inbox.iterdir() if path.name[0].isdigit())
     people = _people(clone)
     rows: dict[str, int] = {}

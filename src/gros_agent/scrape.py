@@ -160,6 +160,7 @@ class _Collected:
     writer: Writer | None = None
     position: str | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: Callable[[], object] = lambda: None
 
 
 class _Scrape:
@@ -227,6 +228,8 @@ class _Scrape:
             updates = self._trackers(tasks, done) | self._updates(discovered)
             positions.note(self._settings, self._project, self._positions)
             self._folder.publish(staging, rows, updates)
+            for one in done:
+                self._tell_published(one)
         notes = (*_replaced(replaced), *_unlisted(self._folder), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
@@ -306,7 +309,15 @@ class _Scrape:
         outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
         words = "project %s: source %s: %d new items, %d rows in %.1f s"
         log.info(words, self._project, name, outcome.items, sum(counts.values()), outcome.seconds)
-        return _Collected(outcome, writer, collected.position, collected.documents)
+        return _Collected(outcome, writer, collected.position, collected.documents, collected.published)
+
+    def _tell_published(self, one: _Collected) -> None:
+        """Tell a source that its rows are published, which nothing that fails afterwards undoes."""
+        try:
+            one.published()
+        except OSError as error:
+            words = "project %s: source %s: what it keeps for itself is not up to date: %s"
+            log.warning(words, self._project, one.outcome.source, error)
 
     def _host(self, part: Part | SourceEntry) -> str | None:
         """The host that a part burdens, or None."""

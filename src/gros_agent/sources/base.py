@@ -85,7 +85,7 @@ class Collected:
 
     ``notes`` are things that the reader of the tables has to know; ``missing`` is what the system has and did not give,
     while all else was collected; ``expected`` is the number of items that the system said there are; ``documents`` is
-    what is new in the source's further trackers, by file.
+    what is new in the source's further trackers, by file. ``published`` is called when the rows are.
     """
 
     position: str | None
@@ -93,6 +93,7 @@ class Collected:
     missing: tuple[str, ...] = ()
     expected: int | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: Callable[[], object] = lambda: None
 
 
 class Source(Protocol):

@@ -52,10 +52,16 @@ class GitSource:
         remove(_beside(context.folder))
         with_statistics = not context.host.is_on("skip_stats")
         clone = Clone(context.folder, remote, contents=with_statistics)
-        if advertised.head == since and not clone.exists and not _named_tag(context, advertised):
+        lacking = _lacking(context.folder)
+        if clone.is_shallow:
+            lacking.touch()
+        known = not clone.exists and not lacking.exists() and not _named_tag(context, advertised)
+        if advertised.head == since and known:
             return (yield from self._tags_alone(context, remote, advertised))
         clone.update(advertised, context.progress)
-        completed = clone.was_completed and since is not None
+        if clone.is_shallow:
+            lacking.touch()
+        completed = lacking.exists() and not clone.is_shallow
         if completed:
             since = None
         head, chosen = _head(context, clone, advertised)
@@ -68,7 +74,12 @@ class GitSource:
         if completed:
             chosen = (*chosen, "the repository was shallow, and is whole now: everything was collected again")
         notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone))
-        return Collected(position=head, notes=notes, expected=history.expected)
+
+        def published() -> None:
+            if completed:
+                lacking.unlink(missing_ok=True)
+
+        return Collected(position=head, notes=notes, expected=history.expected, published=published)
 
     @staticmethod
     def _tags_alone(
@@ -97,6 +108,14 @@ def _nothing(advertised: Advertised) -> str:
 def _beside(folder: Path) -> Path:
     """Where a clone lies that is not kept."""
     return folder.with_name(f"{folder.name}.temporary")
+
+
+def _lacking(folder: Path) -> Path:
+    """What is there from when a shallow repository is collected until all of it is, if it is completed one day.
+
+    It lies beside the clone, which may be removed.
+    """
+    return folder.with_name(f"{folder.name}.shallow")
 
 
 def _named_tag(context: Context, advertised: Advertised) -> str | None:

@@ -94,8 +94,7 @@ class Clone:
     """A bare clone in a folder of its own.
 
     Without ``contents`` it has commits and tags, and of the files only the mailmap. With a ``depth`` it has as many
-    commits of each branch and tag, and the others are as if they were not. It ``was_completed`` if its origin was
-    shallow when it was fetched before, and is not any more.
+    commits of each branch and tag, and the others are as if they were not.
     """
 
     def __init__(self, folder: Path, remote: Remote, *, contents: bool = True, depth: int | None = None) -> None:
@@ -104,7 +103,6 @@ class Clone:
         self._contents = contents
         self._is_whole = self.exists and not self._is_partial
         self._depth = depth
-        self.was_completed = False
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -127,8 +125,9 @@ class Clone:
 
     def _is_of_another_kind(self, advertised: Advertised) -> bool:
         """Whether the origin was made anew with hashes of another length."""
-        is_long = b"sha256" in (self.folder / "config").read_bytes().lower()
-        return is_long != (len(advertised.head or "") == _SHA256_DIGITS)
+        if not self._configuration:
+            return False  # the making of the clone was interrupted before it was of any kind
+        return (b"sha256" in self._configuration) != (len(advertised.head or "") == _SHA256_DIGITS)
 
     @property
     def exists(self) -> bool:
@@ -158,8 +157,13 @@ class Clone:
 
     @property
     def _is_partial(self) -> bool:
-        configuration = self.folder / "config"
-        return configuration.exists() and b"partialclone" in configuration.read_bytes().lower()
+        return b"partialclone" in self._configuration
+
+    @property
+    def _configuration(self) -> bytes:
+        """The clone's own configuration in small letters; nothing where there is none yet."""
+        path = self.folder / "config"
+        return path.read_bytes().lower() if path.exists() else b""
 
     def _initialise(self, advertised: Advertised) -> None:
         kind = "sha256" if len(advertised.head or "") == _SHA256_DIGITS else "sha1"
@@ -195,18 +199,15 @@ class Clone:
     def _fetch(self, advertised: Advertised, progress: Progress) -> process.Completed:
         head = f"+{advertised.head}" if advertised.notes else "+HEAD"
         whole = self._contents or self._is_whole
-        was_shallow = self.is_shallow
         depth = ["--update-shallow" if self._depth is None else f"--depth={self._depth}"]
-        if was_shallow and self._depth is None:
+        if self.is_shallow and self._depth is None:
             depth.insert(0, "--unshallow")  # brings as much as the origin has
-        done = self._run_fetch(
+        return self._run_fetch(
             *depth,
             *() if whole else (_COMMITS_ONLY,),
             *("--prune", "--force", "--", f"{head}:{HEAD}", "+refs/tags/*:refs/tags/*"),
             progress=progress,
         )
-        self.was_completed = self.was_completed or (was_shallow and not self.is_shallow and not done.status)
-        return done
 
     def _fetch_mailmap(self) -> None:
         """Fetch the mailmap into a clone that has no files, by way of the newest commit's topmost tree."""
