@@ -659,6 +659,18 @@ def test_descriptions_are_whole(azure: AzureDevOps, tmp_path: Path, length: int)
     assert azure.replay.counts()["pull"] == (length >= 400)
 
 
+def test_a_description_that_is_refused(azure: AzureDevOps, tmp_path: Path) -> None:
+    """The list's part of it stays, and the outcome names it."""
+    pull = azure.data["pulls"][0]
+    pull["description"] = "x" * 615
+    azure.replay.strikes["pull"] = Strike(lambda _asked, _honest: (403, {}, b"{}"))
+    rows, collected = collect(context(azure, tmp_path))
+    (found,) = (row for row in rows[MergeRequest] if row.id == str(pull["pullRequestId"]))
+    assert len(found.description) == 400
+    assert [one.partition(",")[0] for one in collected.missing] == ["whole descriptions of pull requests"]
+    assert collected.position is None
+
+
 def test_check(azure: AzureDevOps, tmp_path: Path) -> None:
     said = sources()["tfs"].check(context(azure, tmp_path))
     assert said == "answers reader; API 7.1; repository 2016_10_31 of project 2016_10_31"

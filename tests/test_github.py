@@ -412,8 +412,26 @@ class TestLimits:
         github.replay.strikes["First"] = Strike(gap)
         rows, collected = collect(context(github, tmp_path))
         assert len(rows[GitHubIssue]) == len(whole[GitHubIssue]) - 1
-        assert collected.missing == ("1 items that GitHub could not give",)
+        assert collected.missing == ("1 items that GitHub could not give, or not whole",)
         assert collected.position is None, "the next collection asks for it again"
+
+    def test_an_item_that_is_not_given_whole(self, github: GitHub, tmp_path: Path) -> None:
+        """What may be empty is empty then, so that nothing but the error says that something is missing."""
+
+        def gap(_asked: Any, honest: Any) -> Any:
+            answer = json.loads(honest[2])
+            node = answer["data"]["repository"]["pullRequests"]["nodes"][0]
+            node["author"] = node["mergedBy"] = None
+            error = {"message": "Resource not accessible", "type": "FORBIDDEN"}
+            path = ["repository", "pullRequests", "nodes", 0]
+            answer["errors"] = [{**error, "path": [*path, name]} for name in ("author", "mergedBy")]
+            return honest[0], honest[1], json.dumps(answer).encode()
+
+        github.replay.strikes["First"] = Strike(gap)
+        rows, collected = collect(context(github, tmp_path))
+        assert rows[MergeRequest]
+        assert collected.missing == ("1 items that GitHub could not give, or not whole",)
+        assert collected.position is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
+from gros_agent.http.traffic import AT_ONCE
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
@@ -327,20 +328,35 @@ def test_a_dry_run_shows_numbers_as_they_are_written(gitlab: GitLab, agent: Agen
 
 
 def test_discussions_that_are_refused(gitlab: GitLab, tmp_path: Path) -> None:
-    """Merge requests are collected without them. Without a token GitLab refuses those of public projects with 401."""
-    with_token = context(gitlab, tmp_path)
-    whole, _ = collect(with_token)
-    options = {name: value for name, value in with_token.host.options.items() if name != "gitlab_token"}
-    gitlab.public = True
-    for one in (replace(with_token, host=replace(with_token.host, options=options)), with_token):
-        rows, collected = collect(one)
-        assert len(rows[MergeRequest]) == len(whole[MergeRequest])
-        assert not rows[MergeRequestNote]
-        assert [words.partition(",")[0] for words in collected.missing] == ["comments on merge requests"]
-        gitlab.replay.strikes["discussions"] = Strike(lambda _asked, _honest: (403, {}, b"{}"))
+    """Merge requests are collected without them, and they are asked for again from there."""
+    whole, _ = collect(context(gitlab, tmp_path))
+    gitlab.replay.strikes["discussions"] = Strike(lambda _asked, _honest: (403, {}, b"{}"))
+    rows, collected = collect(context(gitlab, tmp_path))
+    assert len(rows[MergeRequest]) == len(whole[MergeRequest])
+    assert not rows[MergeRequestNote]
+    assert [words.partition(",")[0] for words in collected.missing] == ["comments on merge requests"]
+    assert collected.position is None
     gitlab.replay.strikes["discussions"] = Strike(lambda _asked, _honest: (401, {}, b"{}"))
     with pytest.raises(SourceError):
-        collect(with_token)
+        collect(context(gitlab, tmp_path))
+
+
+def test_without_a_token(gitlab: GitLab, tmp_path: Path) -> None:
+    """GitLab tells the discussions of public projects to nobody, which asking again does not change."""
+    one = context(gitlab, tmp_path)
+    options = {name: value for name, value in one.host.options.items() if name != "gitlab_token"}
+    one = replace(one, host=replace(one.host, options=options))
+    gitlab.public = True
+    rows, collected = collect(one)
+    assert rows[MergeRequest]
+    assert not rows[MergeRequestNote]
+    assert not collected.missing
+    assert (
+        "comments on merge requests are told to nobody without gitlab_token: set it, and use --full" in collected.notes
+    )
+    assert gitlab.replay.counts()["discussions"] <= AT_ONCE
+    again, _ = collect(one, collected.position)
+    assert not again.get(MergeRequest)
 
 
 def test_escapes_in_the_address(gitlab: GitLab, tmp_path: Path) -> None:

@@ -460,6 +460,45 @@ def test_a_project_that_comes_back(server: SonarQube, tmp_path: Path, absence: s
     assert max(seen.values()) == 1
 
 
+def test_refused_in_the_middle_of_a_history(server: SonarQube, tmp_path: Path) -> None:
+    """Nothing of the source is written then: the project keeps its position, and what came would come again."""
+    server.projects = [Project("org:long", "Long", analysed(BEGIN, 2500, timedelta(hours=2)))]
+    strike = Strike(lambda asked, honest: (403, {}, b"{}") if asked.query["p"] == "2" else honest)
+    server.replay.strikes["history"] = strike
+    with pytest.raises(SourceError):
+        collect(context(server, tmp_path))
+
+
+def test_an_analysis_of_a_time_to_come(server: SonarQube, tmp_path: Path) -> None:
+    """There is no going on from there, so it comes when its time does, and until then it is counted."""
+    server.projects = [Project("org:ahead", "Ahead", analysed(BEGIN, 3, timedelta(days=1)))]
+    whole = expected(server)
+    ahead = f"{server.now + timedelta(days=3):%Y-%m-%dT%H:%M:%S+0000}"
+
+    def tell(_asked: Any, honest: Any) -> Any:
+        content = json.loads(honest[2])
+        for measure in content["measures"]:
+            measure["history"].append({"date": ahead, "value": "1"})
+        content["paging"]["total"] += 1
+        return honest[0], honest[1], json.dumps(content).encode()
+
+    server.replay.strikes["history"] = Strike(tell)
+    first, collected = collect(context(server, tmp_path))
+    again, _ = collect(following(context(server, tmp_path), collected), collected.position)
+    assert measurements(first) == whole
+    assert not again.get(Metric)
+    assert any("more than a day ahead" in one for one in collected.notes)
+
+
+def test_pages_grow_again(server: SonarQube, tmp_path: Path) -> None:
+    """A page that can't be given comes in parts; those after it are whole again."""
+    server.projects = [Project(f"p{number}", "", analysed(BEGIN, 1, timedelta(1))) for number in range(1203)]
+    server.replay.strikes["projects"] = Strike(lambda _asked, _honest: (502, {}, b""), times=2)
+    rows, _ = collect(context(server, tmp_path))
+    assert measurements(rows) == expected(server)
+    assert server.replay.counts()["projects"] == 2 + 4 + 2, "two tries, four parts of the first page, two pages"
+
+
 def test_more_projects_than_are_listed(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "LIMIT", 1000)
     server.projects = [Project(f"p{number}", "") for number in range(1203)]

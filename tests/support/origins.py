@@ -42,7 +42,6 @@ class Served:
     replays: tuple[Replay, ...]
     origins: Mapping[str, str]
     unknown: str = "/no/such/path"
-    method: str = "GET"
 
 
 def _github() -> Served:

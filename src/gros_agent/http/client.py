@@ -204,7 +204,7 @@ class _Call:
                 words = unreachable(wrapped, self._shown)
                 if is_lasting(wrapped):
                     raise words from None
-                if isinstance(wrapped, requests.Timeout):
+                if isinstance(wrapped, requests.ReadTimeout):
                     self._ask_for_less()
                 raise _Again(words) from None
         self._check(answer, content)

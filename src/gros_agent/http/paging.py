@@ -23,8 +23,8 @@ def pages(
     """Ask for each page of a list. Raises :class:`SourceError`, also if a page comes again.
 
     ``size`` names what says how many items a page has, ``page`` what counts the pages, if that is how the list goes
-    on: a page that a server can't give is asked for in parts. Of what leads to the next page only the query counts: a
-    system behind a proxy may not know its own address.
+    on: a page that a server can't give is asked for in parts, and the next ones are whole again. Of what leads to the
+    next page only the query counts: a system behind a proxy may not know its own address.
     """
     asked: set[frozenset[tuple[str, str]]] = set()
     wanted: Query | None = query
@@ -36,6 +36,17 @@ def pages(
         answer = client.ask(Request("GET", url, wanted, smaller=smaller_page(size, page)), kind)
         yield answer
         wanted = following(answer, answer.request.query or {})
+        if wanted is not None and query.get(size):
+            wanted = _whole_page(wanted, query[size], size, page)
+
+
+def _whole_page(query: Query, whole: str, size: str, page: str) -> Query:
+    """A query with the whole size again, where its page begins at the beginning of such a one."""
+    if page not in query:
+        return {**query, size: whole}
+    begin = (int(query[page]) - 1) * int(query.get(size, whole))
+    number, rest = divmod(begin, int(whole))
+    return query if rest else {**query, size: whole, page: str(number + 1)}
 
 
 def smaller_page(size: str, page: str = "") -> Callable[[Request], Request]:

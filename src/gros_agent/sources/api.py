@@ -1,7 +1,7 @@
 """What every source that asks an API shares: a client for its host, and moments as APIs tell them."""
 
 from base64 import b64encode
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TypeVar
@@ -104,31 +104,36 @@ def repository_path(url: str, host: Host) -> str:
 class Refused:
     """Lists that a system refuses, or has switched off, while it gives the rest.
 
-    A ``missing`` one may have something; one that the system itself says is switched off is a note.
+    A ``missing`` one may have something; one that the system itself says is switched off is a note. So is one that
+    it tells to nobody ``without`` some credentials, which are named where there are none: to ask again does not help.
     """
 
-    def __init__(self, further: Container[int] = ()) -> None:
-        """Take ``further`` statuses for a refusal of a list, too: 401 is one where there are no credentials."""
-        self._further = further
+    def __init__(self, without: str = "") -> None:
+        self._without = without
+        self._closed: set[str] = set()
         self.missing: list[str] = []
         self.notes: list[str] = []
 
     def attempt(self, what: str, ask: Callable[[], list[T]]) -> list[T]:
         """What belongs to one item of a list; nothing where that is refused."""
-        return list(self.unless(what, _asked(ask)))
+        return [] if what in self._closed else list(self.unless(what, _asked(ask)))
 
     def unless(self, what: str, blocks: Iterator[T], *, is_off: bool = False, hint: str = "") -> Iterator[T]:
         """What there is of a list: all, or what came before it was refused. Other errors are raised."""
         try:
             yield from blocks
         except HttpError as error:
-            if error.code not in _REFUSALS and error.code not in self._further:
+            is_closed = bool(self._without) and error.code == HTTPStatus.UNAUTHORIZED
+            if error.code not in _REFUSALS and not is_closed:
                 raise
             told, words = self.missing, f"{what}, which are refused or switched off there: {error.message}"
             words = f"{words}; {hint or error.hint}"
-            if is_off:
+            if is_closed:
+                self._closed.add(what)
+                told, words = self.notes, f"{what} are told to nobody without {self._without}: set it, and use --full"
+            elif is_off:
                 told, words = self.notes, f"{what} are switched off there"
-            if not any(one.startswith(f"{what}, ") for one in told):  # each of many items may have such a list
+            if not any(one.startswith(f"{what}, ") or one == words for one in told):  # each item may have such a list
                 told.append(words)
 
 

@@ -113,8 +113,12 @@ class _Collection:
         """A pull request with all of its description, of which the list has the first 400 characters alone."""
         if len(pull.description or "") < LISTED_DESCRIPTION:
             return pull
-        found = self.api.ask(f"{self.api.git}/pullRequests/{pull.pull_request_id}", Described).value
-        return replace(pull, description=found.description or pull.description)
+
+        def ask() -> list[Described]:
+            return [self.api.ask(f"{self.api.git}/pullRequests/{pull.pull_request_id}", Described).value]
+
+        found = self.refused.attempt("whole descriptions of pull requests", ask)
+        return replace(pull, description=next((one.description for one in found), None) or pull.description)
 
     def _threads(self, pull: PullRequest) -> list[Thread]:
         if self.api.version < THREADS:

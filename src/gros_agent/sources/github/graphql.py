@@ -83,8 +83,8 @@ class Data(Generic[T]):
 class GraphQL:
     """An API at some address.
 
-    It counts what its queries cost, in points, and the items that were ``lost``: which the API could not give while it
-    gave the rest of their list.
+    It counts what its queries cost, in points, and the items that were ``lost``: which the API could not give, or not
+    whole, while it gave the rest of their list.
     """
 
     def __init__(self, client: WebClient, url: str) -> None:
@@ -99,8 +99,8 @@ class GraphQL:
         """Send a query, and return its data as some type.
 
         A variable ``size`` becomes smaller while the server can't answer, and grows again with each answer. Where
-        the answer says that a limit is reached, the query waits until that ends. Raises :class:`SourceError`; nothing
-        is returned where a part is missing.
+        the answer says that a limit is reached, the query waits until that ends. Items of lists that can't be given are
+        left out and counted as ``lost``. Raises :class:`SourceError` where anything else is missing.
         """
         request = self._request(query, variables)
         for number in range(1, TRIES + 1):
@@ -120,7 +120,8 @@ class GraphQL:
                     time.sleep(random.uniform(0.5, 1.5) * BACKOFF * number)  # noqa: S311 (jitter, no secret)
                 request = _smaller(request)
             elif all(map(_is_of_an_item, errors)) and answer.value.data != _NOTHING:
-                return Data(self._data(answer, kind), answer.headers)
+                items = {tuple(error.path[: _place(error) + 1]) for error in errors if error.path}
+                return Data(self._data(answer, kind, len(items)), answer.headers)
             else:
                 break
             log.info("%s: %s; trying again", self._url, errors[0].message)
@@ -147,24 +148,20 @@ class GraphQL:
             raise SourceError(f"{first.message}; the server asks to wait {wait:.0f} s", "try again later")
         self._client.traffic.hold(BUDGET, wait)
 
-    def _data(self, answer: Answer[_Reply], kind: type[T]) -> T:
+    def _data(self, answer: Answer[_Reply], kind: type[T], lost: int = 0) -> T:
+        """The data of an answer, of which so many items are ``lost``, and left out where nothing is in their place."""
         content = bytes(answer.value.data)
         try:
             costs = repair.decoded(content, _Costs)
             if costs.rate_limit is not None:
                 self.cost += costs.rate_limit.cost
-            try:
-                return repair.decoded(content, kind)
-            except msgspec.ValidationError:
-                whole, gaps = _without_gaps(repair.decoded(content, object))
-                if not gaps:
-                    raise
-                self.lost += gaps
-                return decoder(kind).decode(msgspec.json.encode(whole))
+            data, gaps = _decoded(content, kind)
         except msgspec.MsgspecError as error:
             raise SourceError(
                 f"the answer of {self._url} makes no sense: {error}", "check the address and the system's version"
             ) from None
+        self.lost += max(lost, gaps)
+        return data
 
     def _is_older(self, errors: Iterable[_Fault]) -> bool:
         """Whether an Enterprise Server does not know the longer identifiers yet."""
@@ -182,8 +179,22 @@ def _is_too_much(error: _Fault) -> bool:
 
 
 def _is_of_an_item(error: _Fault) -> bool:
-    """Whether an error is of one item of a list, in whose place there is nothing then."""
-    return any(isinstance(one, int) for one in error.path or ())
+    """Whether an error is of one item of a list, which there is not, or not whole, then."""
+    return _place(error) >= 0
+
+
+def _place(error: _Fault) -> int:
+    """Where in the path of an error its innermost item of a list stands; -1 if it is of none."""
+    return max((number for number, one in enumerate(error.path or ()) if isinstance(one, int)), default=-1)
+
+
+def _decoded(content: bytes, kind: type[T]) -> tuple[T, int]:
+    """JSON as some type, and how many empty places of lists were left out where it is none with them."""
+    try:
+        return repair.decoded(content, kind), 0
+    except msgspec.ValidationError:
+        whole, gaps = _without_gaps(repair.decoded(content, object))
+        return decoder(kind).decode(msgspec.json.encode(whole)), gaps
 
 
 def _without_gaps(content: object) -> tuple[Any, int]:

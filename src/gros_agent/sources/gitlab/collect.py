@@ -1,7 +1,6 @@
 """Collects a project: merge requests that changed, the newest first, with their discussions; and pushes."""
 
 from collections.abc import Generator, Iterator, Sequence
-from http import HTTPStatus
 
 from gros_agent import parallel
 from gros_agent.http.client import Request as Ask
@@ -56,9 +55,7 @@ class _Collection:
         self.rows = Rows(context.entry.name)
         self._progress = context.progress
         self._since = since
-        # without a token, what only those who are signed in see is refused with 401
-        has_token = context.host.secret("gitlab_token") is not None
-        self.refused = api.Refused(() if has_token else (HTTPStatus.UNAUTHORIZED,))
+        self.refused = api.Refused("" if context.host.secret("gitlab_token") else "gitlab_token")
         self._seen = 0
         self.total: int | None = None
         self.pushes = Pushes(self._project, self.rows, since)

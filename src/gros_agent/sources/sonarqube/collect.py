@@ -14,6 +14,8 @@ from msgspec import UNSET
 
 from gros_agent import parallel
 from gros_agent.decoding import decoder
+from gros_agent.errors import SourceError
+from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
 from gros_agent.sources.api import Refused, text, whole
 from gros_agent.sources.base import Collected, Context
@@ -123,13 +125,14 @@ class _Measurements:
         self._capped: list[str] = []
         self._refused = Refused()
         self._strange: list[Measured] = []
+        self._ahead = 0
         self.total = 0
 
     def read(self, components: Sequence[Component]) -> Iterator[Sequence[Row]]:
         """Yield rows, of some projects at the same time. Raises :class:`SourceError`."""
         for first in range(0, len(components), _AT_ONCE):
             streams = [
-                self._refused.unless(f"measurements of {one.key}", self._of_project(one))
+                self._refused.unless(f"measurements of {one.key}", _all_or_none(self._of_project(one)))
                 for one in components[first : first + _AT_ONCE]
             ]
             yield from map(self._counted, parallel.merged(streams))
@@ -142,6 +145,8 @@ class _Measurements:
         """What the reader of the tables has to know."""
         if self._strange:
             yield f"left out: measurements whose value is no number ({len(self._strange)})"
+        if self._ahead:
+            yield f"left out: measurements more than a day ahead of the server's clock ({self._ahead})"
 
     def missing(self) -> Iterator[str]:
         """What the server has and did not tell; the positions of these projects stay where they were."""
@@ -171,6 +176,7 @@ class _Measurements:
                     # what is analysed meanwhile is left to the next collection, which asks for all metrics of it
                     here = (one for one in page if number == 0 or (newest is not None and one.moment <= newest))
                     yield [row for one in here if (row := self._row(component.key, one)) is not None]
+                self._ahead += analyses.ahead
                 if number == 0:
                     newest = analyses.newest
                     self._note(component, analyses.capped)
@@ -198,6 +204,19 @@ class _Measurements:
             base_name=one.metric,
             domain_name=component,
         )
+
+
+def _all_or_none(blocks: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """A project's measurements. A refusal after the first of them ends the source: they would come twice."""
+    begun = False
+    try:
+        for block in blocks:
+            begun = begun or bool(block)
+            yield block
+    except HttpError as error:
+        if not begun:
+            raise
+        raise SourceError(error.message, error.hint) from None
 
 
 def _was_analysed(component: Component, since: datetime | None) -> bool:

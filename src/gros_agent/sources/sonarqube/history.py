@@ -38,10 +38,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Page:
-    """What was measured on a page, and when its last analysis was."""
+    """What was measured on a page, when its last analysis was, and how many measurements are of a time to come."""
 
     measured: Sequence[Measured]
     newest: datetime | None
+    ahead: int
 
 
 def batches(metrics: Sequence[str]) -> Iterator[str]:
@@ -60,7 +61,8 @@ class Analyses:
     """The history of some metrics of one project since a moment (None: from the start).
 
     ``newest`` is the moment of the last analysis that was seen. Where a server refuses to give more, and another
-    period is none, ``capped`` says up to where its answers went.
+    period is none, ``capped`` says up to where its answers went. ``ahead`` measurements were left out, since they are
+    more than a day ahead of the server's clock: they come when their time does.
     """
 
     def __init__(self, server: Reached, component: Component, metrics: str, since: datetime | None) -> None:
@@ -70,6 +72,7 @@ class Analyses:
             self._query["branch"] = server.place.branch
         self.newest = since
         self.capped: datetime | None = None
+        self.ahead = 0
 
     def read(self) -> Iterator[list[Measured]]:
         """Yield what was measured, page by page. Raises :class:`SourceError`."""
@@ -80,6 +83,7 @@ class Analyses:
             for page in self._period(begin):
                 if page is None:
                     break
+                self.ahead += page.ahead
                 if page.newest is not None and (self.newest is None or page.newest > self.newest):
                     self.newest = page.newest
                 new = (one for one in page.measured if self._is_new(one.moment))
@@ -136,7 +140,7 @@ class Analyses:
 
 
 def _page(page: History, latest: datetime) -> _Page:
-    """What a page has. A moment after the ``latest`` that can be is no position to go on from."""
+    """What a page has, but for what is later than the ``latest`` that can be: there is no going on from there."""
     moments = {point.date: moment_of(point.date) for measure in page.measures for point in measure.history}
     measured = [
         Measured(measure.metric, moments[point.date], point.value)
@@ -144,7 +148,9 @@ def _page(page: History, latest: datetime) -> _Page:
         for point in measure.history
         if point.value is not None
     ]
-    return _Page(measured, max((one for one in moments.values() if one <= latest), default=None))
+    known = [one for one in measured if one.moment <= latest]
+    newest = max((one for one in moments.values() if one <= latest), default=None)
+    return _Page(known, newest, len(measured) - len(known))
 
 
 def moment_of(text: str) -> datetime:
