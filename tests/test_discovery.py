@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gros_agent.discovery import is_seed
+from gros_agent.collection import ScrapeOptions
+from gros_agent.discovery import discover, is_seed
+from gros_agent.settings.load import load
 from gros_agent.source_list import SourceList
 from gros_agent.sources.base import SourceEntry
 from support import schemas
@@ -228,3 +230,16 @@ def test_several_finders(mine: list[str], rounds: list[tuple[dict[str, list[str]
         last |= there
         now = now.updated({name: [SourceEntry("github", url[-1], url) for url in urls] for name, urls in there.items()})
         assert {one["url"] for one in now.listed} == {*mine, *(url for urls in last.values() for url in urls)}
+
+
+def test_an_option_that_gets_another_name_is_no_seed(tmp_path: Path) -> None:
+    """It names one repository: its environment is not asked, which nothing answers for here."""
+    settings = load(tmp_path, {"JIRA_KEY": "ABC"}, None, "ABC")
+    path = settings.home.export / "ABC" / "data_sources.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps([{"type": "git", "name": "Foo", "url": "https://one.example/x/Foo"}]))
+    options = ScrapeOptions(extra=(SourceEntry("gitlab", "foo", "http://127.0.0.1:1/foo/foo"),))
+    found = discover(settings, "ABC", options, keep=False)
+    assert [one.name for one in found.extra] == ["foo-gitlab"]
+    assert found.extra[0] in found.entries
+    assert not found.outcomes

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,54 @@ class TestImports:
         done = one.run()
         assert done.status == 0
         assert "could not import the batch" in done.errors
+        one.check_all_once()
+
+    def test_that_fails_and_an_export_finds_it_out(self, one: Installation) -> None:
+        one.commit()
+        one.controller.imports.released.clear()
+        one.controller.imports.failing.add("TEST")
+        assert one.run(**QUICK).status == 0
+        one.controller.imports.released.set()
+        assert one.controller.imports.ended.acquire(timeout=SOON)
+        done = one.agent("export", variables=one.variables)
+        assert done.status == 6
+        assert "the controller took the batch of TEST and could not import it" in done.output
+        assert one.agent("export", variables=one.variables).status == 0
+
+    def test_that_fails_before_a_scrape_by_hand(self, one: Installation) -> None:
+        """The trackers at the controller are gone, and ours cover what was lost: only the database knows."""
+        one.commit()
+        assert one.run().status == 0
+        one.commit()
+        one.controller.imports.failing.add("TEST")
+        assert one.run().status == 6
+        one.controller.imports.failing.clear()
+        one.commit()
+        done = one.agent("scrape", variables=one.variables)
+        assert done.status == 6
+        assert "where to go on is not known" in done.errors
+        assert one.agent("register", variables=one.variables).status == 0
+        assert one.agent("scrape", variables=one.variables).status == 0
+        assert one.agent("export", variables=one.variables).status == 0
+        one.check_all_once()
+
+    def test_of_a_batch_that_waited_for_long(self, one: Installation) -> None:
+        """The patience is with the import, from when it began: the batch may have waited for days."""
+        one.commit()
+        one.controller.misbehave["export.py"] = lambda _handler: (503, "busy")
+        assert one.run(GROS_AGENT_WAIT="0.2").status == 6
+        record = one.agent.home / "state" / "deliveries" / "TEST.json"
+        told = json.loads(record.read_text())
+        record.write_text(json.dumps({**told, "since": (datetime.now(UTC) - timedelta(days=2)).isoformat()}))
+        one.controller.misbehave.clear()
+        one.controller.imports.released.clear()
+        one.commit()
+        registered = len(one.controller.registered)
+        assert one.run(**QUICK).status == 5
+        assert len(one.controller.registered) == registered
+        one.controller.imports.released.set()
+        assert one.controller.imports.ended.acquire(timeout=SOON)
+        assert one.run().status == 0
         one.check_all_once()
 
     def test_that_never_ends(self, one: Installation) -> None:
@@ -387,7 +436,7 @@ class TestAnnouncement:
         monkeypatch.setattr("time.sleep", lambda _seconds: None)
         monkeypatch.setattr(client._session, "request", request)
         if sent:
-            assert not client.announce("DEF", {"export": []}, "agent-ABC", None, "batch", repeatable=repeatable)
+            client.announce("DEF", {"export": []}, "agent-ABC", None, "batch", repeatable=repeatable)
         else:
             with pytest.raises(ControllerError):
                 client.announce("DEF", {"export": []}, "agent-ABC", None, "batch", repeatable=repeatable)

@@ -29,6 +29,15 @@ def test_ours_are_as_they_are(tmp_path: Path) -> None:
     assert positions.in_utc(settings, "DEF", read)[TRACKER]["one"] == "2023-12-31 22:00:00"
 
 
+def test_earlier_ones_of_ours(tmp_path: Path) -> None:
+    """A failed import, or a batch that is thrown away, brings them back."""
+    settings = load(tmp_path, {})
+    for day in range(1, 29):
+        positions.note(settings, "ABC", {TRACKER: {"one": f"2024-01-{day:02} 12:00:00"}})
+    read = {TRACKER: {"one": "2024-01-25 12:00:00"}}
+    assert positions.in_utc(settings, "ABC", read) == read
+
+
 @given(st.datetimes(), st.integers(-12, 14))
 def test_nothing_is_lost_whatever_zone_it_was(local: object, offset: int) -> None:
     """The position that counts is never after the moment that was meant."""
@@ -36,7 +45,7 @@ def test_nothing_is_lost_whatever_zone_it_was(local: object, offset: int) -> Non
 
     assert isinstance(local, datetime)
     text = f"{local.replace(microsecond=0).isoformat(' ')}"
-    meant = positions._meant(text, None)
+    meant = positions._meant(text, ())
     if meant != text:
         assert datetime.fromisoformat(meant) <= local - timedelta(hours=offset)
 

@@ -19,9 +19,6 @@ BATCH: Final = "batch"
 WHOLE_NUMBERS: Final = "whole-numbers"
 """It takes integers of any size; an existing importer takes 31 bits."""
 
-SHA256: Final = "sha256"
-"""It compares files with the digests of their announcement."""
-
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What a registration told: the controller as ``host:port``, when that was, and the names of what it can do."""

@@ -61,9 +61,16 @@ def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
 
 
 def list_sources(
-    settings: Settings, project: str, options: ScrapeOptions, listed: Sequence[SourceEntry] | None = None
+    settings: Settings,
+    project: str,
+    options: ScrapeOptions,
+    listed: Sequence[SourceEntry] | None = None,
+    *,
+    warns: bool = False,
 ) -> tuple[SourceEntry, ...]:
     """A project's sources: those of its list, or of ``listed`` in place of it, those of the settings and the options.
+
+    It ``warns`` of those that have another name here than where they are named.
 
     Raises :class:`ConfigurationError` if there are none, or two of one name.
     """
@@ -83,10 +90,9 @@ def list_sources(
             )
     named = entries.distinct(found)
     for one, other in zip(found, named, strict=True):
-        if one.name != other.name:
-            log.warning(
-                "project %s: there is a source %r but for its case: %s is %r", project, one.name, one.url, other.name
-            )
+        if warns and one.name != other.name:
+            words = "project %s: source %r is called %r: the importer tells names apart without case and blanks"
+            log.warning(words, project, one.name, other.name)
     return named
 
 

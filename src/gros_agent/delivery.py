@@ -43,6 +43,8 @@ def export(
 ) -> Receipt | None:
     """Deliver the batch of a project, and return the receipt; None if there is nothing to deliver.
 
+    The receipt is that of the batch before where there is nothing else, and the import of that is found to have failed.
+
     Waits ``wait`` seconds (else as many as the settings say) until the batch was taken, and then until its import has
     ended; one that goes on stays an open delivery. Raises :class:`DeliveryError` when a batch is not delivered, which
     the next call does, and :class:`BusyError` while the batch before is imported.
@@ -60,10 +62,12 @@ def export(
                 folder.mark_delivered(datetime.now().astimezone())  # it was taken, and this not noted any more
                 batch = folder.batch()
             try:
-                one.settle(before)
+                receipt = one.settle(before)
             except ControllerError as error:
                 words = f"whether the last batch of {project} was imported can't be seen: {error.message}"
                 raise DeliveryError(words, error.hint) from error
+            if receipt is not None and receipt.imported is False and (batch is None or batch.delivered):
+                return receipt
             before = None
         if batch is None or batch.delivered:
             open_deliveries.forget(settings, project)
@@ -108,10 +112,18 @@ def controllers_trackers_count(settings: Settings, project: str) -> bool:
     """Whether the controller's trackers are the ones to go on from, and not ours.
 
     Ours are while a batch waits or its import may go on, and where another project's registration cleared the folder.
+    Neither are after a failed import: it removed the controller's, and ours cover what it lost. Raises
+    :class:`DeliveryError` then, until a registration has brought those of the database.
     """
     batch = ProjectFolder(settings.home.export / project).batch()
     if (batch is not None and not batch.delivered) or open_deliveries.read(settings, project) is not None:
         return False
+    receipt, known = last_receipt(settings, project), capabilities.registration(settings, project)
+    if receipt is not None and receipt.imported is False and (known is None or known.registered < receipt.delivered):
+        raise DeliveryError(
+            f"the controller could not import the last batch of {project}: where to go on is not known",
+            "register this project again, as a run does: the database knows",
+        )
     return capabilities.last_registered(settings) in {None, project}
 
 

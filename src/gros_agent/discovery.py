@@ -45,22 +45,25 @@ _DEFINITION = "definition "
 
 @dataclass(frozen=True)
 class Discovered:
-    """What to collect, the outcome of each system that was asked, and what the definitions say, by their entries."""
+    """What to collect, the outcome of each system that was asked, and what the definitions say, by their entries.
+
+    ``extra`` are those of the entries that options name.
+    """
 
     entries: tuple[SourceEntry, ...]
+    extra: tuple[SourceEntry, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     definitions: tuple[tuple[SourceEntry, Definition], ...] = ()
 
 
-def note_options(settings: Settings, project: str, found: Discovered, options: ScrapeOptions) -> None:
+def note_options(settings: Settings, project: str, found: Discovered) -> None:
     """Have the list of sources name those of options, too, and write it as it goes to the controller.
 
     The importer has the type and address of a repository from the list that comes with its first rows.
     """
     path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
     before = source_list.load(path, memory)
-    extra = found.entries[len(found.entries) - len(options.extra) :]
-    after = before.with_options(extra)
+    after = before.with_options(found.extra)
     source_list.save(after, before, path, memory)
     with storage_errors(path.parent):
         replace_file(path.with_name(entries.SENT), entries.sent((*after.listed, *after.once), path.parent), 0o644)
@@ -100,15 +103,22 @@ def discover(
     look.named = _named(now.remembered)
     if now.listed != before.listed:
         listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
+    look.extra = _extra(listed, options)
     for entry in listed:
         look.at(entry)
     now = now.updated(look.found)
-    listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
+    listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent), warns=True)
+    look.extra = _extra(listed, options)
     now = now.named(listed)
     if keep and now != before:
         source_list.save(now, before, path, memory)
     collected = tuple(entry for entry in listed if look.seed(entry) is None)
-    return Discovered(collected, tuple(look.outcomes), tuple(look.defined))
+    return Discovered(collected, look.extra, tuple(look.outcomes), tuple(look.defined))
+
+
+def _extra(listed: Sequence[SourceEntry], options: ScrapeOptions) -> tuple[SourceEntry, ...]:
+    """The entries that options name, by whatever names they have here: the last ones."""
+    return tuple(listed[len(listed) - len(options.extra) :])
 
 
 class _Look:
@@ -118,6 +128,7 @@ class _Look:
         self._settings, self._project, self._options, self._progress = settings, project, options, progress
         self._failed: set[str] = set()
         self.named: AbstractSet[str] = frozenset()
+        self.extra: Sequence[SourceEntry] = ()
         self.found: dict[str, list[SourceEntry]] = {}
         self.defined: list[tuple[SourceEntry, Definition]] = []
         self.outcomes: list[Outcome] = []
@@ -164,7 +175,7 @@ class _Look:
             self._failure(entry, part, error)
 
     def seed(self, entry: SourceEntry) -> Part | None:
-        return None if entry in self._options.extra else seed_part(self._settings, entry, self.named)
+        return None if entry in self.extra else seed_part(self._settings, entry, self.named)
 
     def _context(self, part: Part) -> Context:
         return source_context(self._settings, self._project, part, self._options, self._progress)

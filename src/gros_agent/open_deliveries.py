@@ -40,7 +40,7 @@ NO_SIGNS = Signs()
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the delivery of a batch is, since when it is open, and since when so far.
+    """How far the delivery of a batch is, since when it is open (or is imported), and since when so far.
 
     ``announcing`` is noted before the announcement is sent, ``importing`` when the controller has taken the files.
     ``marked`` and ``telling`` are the signs by which the end of the import will show (:class:`Signs`).
@@ -65,9 +65,10 @@ def read(settings: Settings, project: str) -> Delivery | None:
 
 
 def note(settings: Settings, project: str, batch: str, stage: Stage, signs: Signs = NO_SIGNS) -> None:
-    """Keep how far the delivery of a batch is; it is open since it was noted first."""
+    """Keep how far the delivery of a batch is. It is open since it was noted first; its import, since it was taken."""
     before = read(settings, project)
-    since = before.since if before is not None and before.batch == batch else None
+    goes_on = before is not None and before.batch == batch and (stage != "importing" or before.stage == stage)
+    since = before.since if before is not None and goes_on else None
     now = datetime.now(UTC)
     delivery = Delivery(batch=batch, stage=stage, since=since or now, noted=now, **asdict(signs))
     records.write(_record(settings, project), delivery)

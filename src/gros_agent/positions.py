@@ -2,11 +2,12 @@
 
 Existing agents write local time. Whoever reads such a position in another zone passes over hours for good. Ours are in
 UTC, in the same form (``YYYY-MM-DD HH:MM:SS``), and what we wrote is noted in ``state/positions/KEY.json``. A position
-that is not as it was noted there was written by somebody else: it counts as the earliest moment that it can mean, so
-that some is collected again, and nothing is lost.
+that is not noted there was written by somebody else: it counts as the earliest moment that it can mean, so that some is
+collected again, and nothing is lost. Earlier ones of ours come back after a failed import, or a batch that was thrown
+away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +19,8 @@ TRACKERS = frozenset({"github_update.json", "gitlab_update.json", "tfs_update.js
 """The trackers whose positions are moments without a time zone."""
 _FORM = "%Y-%m-%d %H:%M:%S"
 _LENGTH = len("YYYY-MM-DD HH:MM:SS")
+_KEPT = 50
+"""Positions of a source that are noted: the newest ones."""
 
 Positions = Mapping[str, Mapping[str, str]]
 """Tracker → source → position."""
@@ -29,7 +32,7 @@ def in_utc(settings: Settings, project: str, positions: Positions) -> dict[str, 
         return {name: dict(content) for name, content in positions.items()}
     known = _noted(_file(settings, project))
     return {
-        name: {source: _meant(one, known.get(name, {}).get(source)) for source, one in content.items()}
+        name: {source: _meant(one, known.get(name, {}).get(source, ())) for source, one in content.items()}
         if name in TRACKERS
         else dict(content)
         for name, content in positions.items()
@@ -38,15 +41,21 @@ def in_utc(settings: Settings, project: str, positions: Positions) -> dict[str, 
 
 def note(settings: Settings, project: str, positions: Positions) -> None:
     """Note which positions are ours, before they are written. Raises :class:`AgentError`."""
-    ours = {name: content for name, content in positions.items() if name in TRACKERS}
+    if not TRACKERS & set(positions):
+        return
     path = _file(settings, project)
-    if ours:
-        records.write(path, {**_noted(path), **ours})
+    known = _noted(path)
+    for name in TRACKERS & set(positions):
+        noted = known.setdefault(name, {})
+        for source, position in positions[name].items():
+            earlier = [one for one in noted.get(source, ()) if one != position]
+            noted[source] = [*earlier, position][-_KEPT:]
+    records.write(path, known)
 
 
-def _meant(position: str, noted: str | None) -> str:
+def _meant(position: str, noted: Sequence[str]) -> str:
     """A position in UTC: as it is if it is ours, else the earliest moment that it can mean."""
-    if position == noted:
+    if position in noted:
         return position
     try:
         moment = datetime.strptime(position.strip()[:_LENGTH], _FORM)  # noqa: DTZ007 (nobody knows of which zone)
@@ -55,9 +64,9 @@ def _meant(position: str, noted: str | None) -> str:
         return position  # which its source refuses, in words
 
 
-def _noted(path: Path) -> Positions:
+def _noted(path: Path) -> dict[str, dict[str, list[str]]]:
     advice = "remove it: some of what was collected is collected again"
-    return records.read(path, dict[str, dict[str, str]], "the note on positions", advice) or {}
+    return records.read(path, dict[str, dict[str, list[str]]], "the note on positions", advice) or {}
 
 
 def _file(settings: Settings, project: str) -> Path:

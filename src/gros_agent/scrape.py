@@ -224,7 +224,7 @@ class _Scrape:
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
-            note_options(self._settings, self._project, discovered, self._options)
+            note_options(self._settings, self._project, discovered)
             updates = self._trackers(tasks, done) | self._updates(discovered)
             positions.note(self._settings, self._project, self._positions)
             self._folder.publish(staging, rows, updates)

@@ -135,8 +135,8 @@ class ControllerClient:
         batch: str,
         *,
         repeatable: bool = False,
-    ) -> bool:
-        """Tell that files were uploaded; only after this does the controller import them. Returns whether it answered.
+    ) -> None:
+        """Tell that files were uploaded; only after this does the controller import them.
 
         The answer may come when the import has ended, so it may take as long as the settings say. Without one the
         announcement may have arrived all the same. It is made again where nothing of it was sent, or where the
@@ -153,8 +153,7 @@ class ControllerClient:
             except NoAnswerError as error:
                 log.warning("project %s: %s", project, error)
             else:
-                return True
-        return False
+                return
 
     def send_status(self, project: str, statuses: "Sequence[BigBoatStatus]", source: str) -> None:
         """Hand over what a dashboard says; ``source`` is its address."""
