@@ -3,9 +3,9 @@
     deliver what waits → register → preflight → scrape → export → wait until the controller took and imported it
 
 A registration clears what the agent has at the controller, so nothing may be on its way then, and one project's chain
-ends before the next one's begins. A project that can't register now, since another one's delivery is stuck, is
-collected all the same if it was registered before, and its batch waits. Where no controller is configured, the chain is
-preflight and scrape.
+ends before the next one's begins. A project that can't register now, since a delivery is stuck or the controller is
+away, is collected all the same if it was registered before, and its batch waits. Where no controller is configured, the
+chain is preflight and scrape.
 """
 
 import logging
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gros_agent import delivery, entries, preflight
+from gros_agent import contact, delivery, entries, outbox, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
 from gros_agent.errors import (
@@ -30,7 +30,7 @@ from gros_agent.logs import counted_retries
 from gros_agent.receipts import Receipt
 from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
-from gros_agent.scrape import project_log, scrape
+from gros_agent.scrape import keep_what_waits, project_log, scrape
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import SOURCE_KEYS
 from gros_agent.settings.files import kept
@@ -39,6 +39,9 @@ from gros_agent.settings.load import Overrides, files_of
 from gros_agent.settings.model import Settings
 from gros_agent.storage import exclusive, make_private
 from gros_agent.turns import Turn
+
+if TYPE_CHECKING:
+    from gros_agent.controller import answers
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +182,10 @@ class _Chain:
         self._turn = Turn(project, stuck, note.progress, self._delivered)
         self._reports: list[Report] = []
         self._receipts: list[Receipt] = []
+        self._said: answers.Status | None = None
+        self._obstacle: AgentError | None = None
+        self._waits: AgentError | None = None
+        self._has_registered = False
 
     def run(self) -> Ended:
         """Go through the steps; whatever goes wrong is in what is returned, and in the history."""
@@ -195,7 +202,8 @@ class _Chain:
                 log.exception("project %s: unexpected", self._project)
                 told = {"error": f"unexpected: {type(error).__name__}: {error}", "hint": "report it; see the log"}
                 ended = self._ended(ExitStatus.UNEXPECTED, **told)
-            if ended.status not in {ExitStatus.DONE, ExitStatus.NOT_DUE} and not self._receipts:
+            is_away = self._obstacle is not None and self._obstacle.away
+            if ended.status not in {ExitStatus.DONE, ExitStatus.NOT_DUE} and not self._receipts and not is_away:
                 self._send_log()
             ended = replace(ended, retries=retries.count)
         self._note.end(ended)
@@ -203,49 +211,92 @@ class _Chain:
 
     def _steps(self) -> ExitStatus:
         settings = self._load(self._project, {})
-        folder = settings.home.export / self._project
         if settings.controller(self._project) is None:
-            with project_log(folder) as ended:
+            with project_log(settings.home.export / self._project) as ended:
                 status = self._work()
                 ended(status)
             return status
         self._note.stage("deliver")
-        blocked = self._turn.finish_others(settings)
-        waits = self._turn.deliver_what_waits(settings)
+        keep_what_waits(settings, self._project)
+        self._obstacle = self._away(settings) or self._turn.finish_others(settings)
+        waits = None
+        if self._obstacle is None or not self._obstacle.away:
+            waits = self._turn.deliver_what_waits(settings)
+            self._obstacle = self._turn.obstacle(settings, waits) or self._obstacle
+        if waits is not None and self._obstacle is None:
+            self._register_and_deliver(settings, waits)
         if not self._checks.skip and self._is_too_early(settings):
+            if self._waits is not None:
+                raise self._waits
             return ExitStatus.NOT_DUE
-        with project_log(folder) as ended:
-            if blocked is None:
-                self._register_and_deliver(settings, waits)
-            else:
-                self._turn.check_registered(settings, waits or blocked)
-                log.warning("project %s: not registered in this run: %s", self._project, blocked)
+        with project_log(settings.home.export / self._project) as ended:
+            if self._obstacle is None and not self._has_registered:
+                self._register_and_deliver(settings, None)
+            if self._obstacle is not None:
+                self._turn.check_registered(settings, self._obstacle)
+                log.warning("project %s: not registered in this run: %s", self._project, self._obstacle)
             status = self._work()
             ended(status)
         if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
             return status
-        if blocked is not None:
-            raise DeliveryError(f"{self._project} was collected, and its batch waits: {blocked.message}", blocked.hint)
+        if self._obstacle is not None:
+            raise self._postponed(settings, self._obstacle)
         self._note.stage("export")
         self._turn.export(self._load(self._project, {}))
         return status
 
-    def _register_and_deliver(self, settings: Settings, waits: DeliveryError | None) -> None:
-        """Register, and deliver what could not be before. Raises :class:`BusyError` while that is imported."""
+    def _away(self, settings: Settings) -> AgentError | None:
+        """Why the controller is away, if it is; what it says of its schedule is noted."""
+        if secrets.find(settings.home.root, self._project) is None:
+            return None
+        try:
+            self._said = ControllerClient(settings).status(self._project)
+        except AgentError as error:
+            if error.away:
+                since = contact.note_away(settings, self._project).away
+                log.warning("project %s: the controller is away since %s: %s", self._project, since, error)
+                return error
+            log.debug("the controller did not say whether it is time: %s", error)
+            return None
+        tracker = self._said.components.get("tracker")
+        if tracker is not None:
+            contact.note_answer(settings, self._project, tracker.interval, "" if tracker.ok else tracker.message)
+        return None
+
+    def _postponed(self, settings: Settings, reason: AgentError) -> DeliveryError:
+        count = len(outbox.waiting(settings, self._project))
+        kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
+        if not reason.away:
+            return DeliveryError(f"{self._project} was collected, {kept}: {reason.message}", reason.hint)
+        since = contact.read(settings, self._project).away
+        when = f" since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else ""
+        words = f"the controller is away{when}: {self._project} was collected into the outbox, {kept}: {reason.message}"
+        return DeliveryError(words, f"{reason.hint}; a later run delivers them in order")
+
+    def _register_and_deliver(self, settings: Settings, waits: AgentError | None) -> None:
+        """Register, and deliver what could not be before. What stops either is kept as an obstacle."""
         self._note.stage("register")
-        done = self._register(settings, waits)
+        try:
+            done = self._register(settings, waits)
+        except AgentError as error:
+            if not error.away:
+                raise
+            contact.note_away(settings, self._project)
+            self._obstacle = error
+            return
+        self._has_registered = True
         self._turn.registered()
         log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
         self._publish_key(settings)
         if waits:
-            self._turn.export(settings)
-            self._turn.check_imported(settings)
+            self._waits = self._turn.deliver_what_waits(settings)
+            self._obstacle = self._waits
 
-    def _register(self, settings: Settings, waits: DeliveryError | None) -> Registered:
+    def _register(self, settings: Settings, waits: AgentError | None) -> Registered:
         try:
             return register(settings, self._project, Options(finish=False))
-        except AgentError:
-            if waits is not None:
+        except AgentError as error:
+            if waits is not None and not error.away:
                 raise waits from None  # what is kept is more worth telling
             raise
 
@@ -260,14 +311,12 @@ class _Chain:
                     log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
 
     def _is_too_early(self, settings: Settings) -> bool:
-        """Whether the controller says, before anything is done, that it is too early; else later steps will tell."""
-        if secrets.find(settings.home.root, self._project) is None:
-            return False
-        try:
-            return ControllerClient(settings).status(self._project).not_due
-        except AgentError as error:
-            log.debug("the controller did not say whether it is time: %s", error)
-            return False
+        """Whether it is too early for a scrape, as far as the controller says, or its last known schedule."""
+        if self._obstacle is not None and self._obstacle.away:
+            return not contact.is_due(settings, self._project)
+        if self._receipts:  # the schedule counts from what was delivered just now
+            self._away(settings)
+        return self._said is not None and self._said.not_due
 
     def _work(self) -> ExitStatus:
         """Preflight and scrape."""
@@ -277,7 +326,10 @@ class _Chain:
             return status
         self._note.stage("scrape")
         settings = self._load(self._project, {})
-        return scrape(settings, self._project, self._options, self._scraped, self._note.progress)
+        options = self._options
+        if self._obstacle is not None and self._obstacle.away:
+            options = replace(options, no_ssh=True)
+        return scrape(settings, self._project, options, self._scraped, self._note.progress)
 
     def _preflight(self) -> ExitStatus:
         checks = self._checks
@@ -298,7 +350,7 @@ class _Chain:
             failed = [result for result in results if result.status is preflight.Status.FAILED]
             names = ", ".join(result.name for result in failed)
             raise PreflightError(f"{len(failed)} of {len(results)} checks failed: {names}", failed[0].hint)
-        return status
+        return ExitStatus.DONE if status is ExitStatus.POSTPONED else status
 
     def _scraped(self, report: Report) -> None:
         self._reports.append(report)

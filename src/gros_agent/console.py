@@ -20,7 +20,8 @@ from gros_agent.settings.model import Settings, masked
 if TYPE_CHECKING:
     from gros_agent.delivery import Export
     from gros_agent.demo import Shown
-    from gros_agent.receipts import Receipt
+    from gros_agent.outbox import Waiting
+    from gros_agent.receipts import File, Receipt
     from gros_agent.registration import Registered
     from gros_agent.source_keys import Published
     from gros_agent.sources.bigboat import BigBoatStatus
@@ -32,6 +33,7 @@ _COLOURS = {
     Status.WARNING: "yellow",
     Status.FAILED: "red",
     Status.NOT_DUE: "cyan",
+    Status.AWAY: "yellow",
     Status.SKIPPED: "dim",
 }
 
@@ -225,23 +227,25 @@ def print_published(published: "Sequence[Published]") -> None:
 def print_export(export: "Export") -> None:
     """Show what became of a delivery."""
     out = console()
-    files = export.receipt.files if export.receipt else export.planned
-    if files:
-        what = "would be delivered to" if export.planned else "delivered to"
-        destination = export.destination or (export.receipt.controller if export.receipt else "")
-        table = _table(
-            "file", "announced as", "rows", "bytes", "SHA-256", title=f"{export.project}: {what} {destination}"
-        )
-        table.columns[2].justify = table.columns[3].justify = "right"
-        for one in files:
-            rows = "-" if one.rows is None else str(one.rows)
-            table.add_row(one.name, one.heading, rows, str(one.size), one.sha256[:16] + "…")
-        out.print(table)
-    elif not export.error:
+    for receipt in export.receipts:
+        out.print(_files(f"{export.project}: delivered to {receipt.controller}", receipt.files))
+    for one in export.planned:
+        made = f"the batch of {one.made:%Y-%m-%d %H:%M:%S}"
+        out.print(_files(f"{export.project}: {made} would be delivered to {export.destination}", one.files))
+    if not (export.receipts or export.planned or export.error):
         out.print(Text(f"{export.project}: there is nothing to deliver"))
     if export.error:
         out.print(Text(f"error: {export.error}", style="red"))
         out.print(Text(f"  what to do: {export.hint}"))
+
+
+def _files(title: str, files: "Sequence[File]") -> Table:
+    table = _table("file", "announced as", "rows", "bytes", "SHA-256", title=title)
+    table.columns[2].justify = table.columns[3].justify = "right"
+    for one in files:
+        rows = "-" if one.rows is None else str(one.rows)
+        table.add_row(one.name, one.heading, rows, str(one.size), one.sha256[:16] + "…")
+    return table
 
 
 def print_receipt(receipt: "Receipt") -> None:
@@ -250,6 +254,29 @@ def print_receipt(receipt: "Receipt") -> None:
     words = f"{receipt.rows} rows in {len(receipt.files)} files, {size} bytes, delivered to {receipt.controller}"
     ended = "" if receipt.imported is None else ", imported" if receipt.imported else ", not imported"
     console().print(Text(f"{receipt.project}: {words}{ended}"))
+
+
+def print_outbox(project: str, kept: "Sequence[Waiting]") -> None:
+    """Show the batches of a project that wait, the oldest first."""
+    out = console()
+    if not kept:
+        out.print(Text(f"{project}: nothing waits"))
+        return
+    table = _table("number", "made", "rows", "bytes", "batch", title=f"{project}: waits for its delivery")
+    for column in (0, 2, 3):
+        table.columns[column].justify = "right"
+    for one in kept:
+        number = "newest" if one.number is None else str(one.number)
+        made = f"{one.manifest.made:%Y-%m-%d %H:%M:%S}"
+        table.add_row(number, made, str(one.rows), str(one.size), one.manifest.identifier)
+    out.print(table)
+
+
+def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
+    """Show what a batch that waits consists of, and where it lies."""
+    out = console()
+    out.print(_files(f"{one.project}: {one.title}, batch {one.manifest.identifier}", files))
+    out.print(Text(f"in {one.folder}"))
 
 
 def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int | None) -> None:

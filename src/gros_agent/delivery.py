@@ -1,24 +1,25 @@
 """Delivers projects' batches: each is uploaded, announced, taken and imported before the next one comes.
 
-What is not announced is not delivered. Where a delivery stands is kept (:mod:`.open_deliveries`), so that the next call
-goes on where this one stopped. A batch has one identifier for all tries: a controller that knows it takes the batch
-once. One that does not imports what it is told of, also a second time, so nothing is announced again unless its files
-still lie there long after; and the next batch waits until the import has ended (:mod:`.imports`).
+What is not announced is not delivered. What waits is kept (:mod:`.outbox`), and so is where a delivery stands
+(:mod:`.open_deliveries`): the next call goes on where this one stopped. A batch has one identifier for all tries: a
+controller that knows it takes the batch once. One that does not imports what it is told of, also a second time, so
+nothing is announced again unless it is known that it was not imported; and the next batch waits until the import has
+ended (:mod:`.imports`).
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gros_agent import capabilities, open_deliveries
+from gros_agent import capabilities, open_deliveries, outbox
+from gros_agent.attempt import Attempt
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import agent_user
 from gros_agent.controller.reach import connect, ssh_address
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, worst
 from gros_agent.logs import SCRAPE_LOG
-from gros_agent.outbox import Outbox
 from gros_agent.receipts import File, Receipt, files_of, last_receipt
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
@@ -40,49 +41,65 @@ def export(
     known_hosts: Path | None = None,
     wait: float | None = None,
     progress: Progress = no_progress,
-) -> Receipt | None:
-    """Deliver the batch of a project, and return the receipt; None if there is nothing to deliver.
+    tell: Callable[[Receipt], object] = lambda _: None,
+) -> tuple[Receipt, ...]:
+    """Deliver the batches of a project that wait, the oldest first, and return their receipts; ``tell`` each at once.
 
-    The receipt is that of the batch before where there is nothing else, and the import of that is found to have failed.
+    It waits ``wait`` seconds (else as many as the settings say) until a batch was taken, and then until its import has
+    ended. The next one comes only after that: where it does not show, this was the last one for now, and waits in the
+    open delivery until it does. The last receipt may be that of a failed import, whose batch waits again.
 
-    Waits ``wait`` seconds (else as many as the settings say) until the batch was taken, and then until its import has
-    ended; one that goes on stays an open delivery. Raises :class:`DeliveryError` when a batch is not delivered, which
-    the next call does, and :class:`BusyError` while the batch before is imported.
+    Raises :class:`DeliveryError` when a batch is not delivered, which the next call does, and :class:`BusyError` while
+    the batch before is imported.
     """
     seconds = settings.environment.wait if wait is None else wait
     folder = ProjectFolder(settings.home.export / project)
     with folder.locked():
         folder.recover()
         folder.acknowledge()
-        batch = folder.batch()
-        one = Outbox(settings, project, folder, known_hosts, seconds, progress)
-        before = open_deliveries.read(settings, project)
-        if before is not None and before.stage == "importing":
-            if batch is not None and batch.identifier == before.batch and not batch.delivered:
-                folder.mark_delivered(datetime.now().astimezone())  # it was taken, and this not noted any more
-                batch = folder.batch()
-            try:
-                receipt = one.settle(before)
-            except ControllerError as error:
-                words = f"whether the last batch of {project} was imported can't be seen: {error.message}"
-                raise DeliveryError(words, error.hint) from error
-            if receipt is not None and receipt.imported is False and (batch is None or batch.delivered):
-                return receipt
-            before = None
-        if batch is None or batch.delivered:
-            open_deliveries.forget(settings, project)
-            return None
+        outbox.tidy(settings, project)
+        attempt = Attempt(settings, project, known_hosts, seconds, progress)
         try:
-            return one.deliver(batch, before if before and before.batch == batch.identifier else None)
+            receipts = []
+            for receipt in _deliver(settings, project, attempt):
+                receipts.append(receipt)
+                tell(receipt)
+            return tuple(receipts)
         except ControllerError as error:
-            raise DeliveryError(f"{project} was not delivered: {error.message}", error.hint) from error
+            raise _not_delivered(project, error) from error
+
+
+def _deliver(settings: Settings, project: str, attempt: Attempt) -> Iterator[Receipt]:
+    """Deliver what waits, until it does not show how an import ended, or that it failed."""
+    before = open_deliveries.read(settings, project)
+    if before is not None and before.stage in {"importing", "presumed"}:
+        settled = attempt.settle(before)
+        waits = any(one.manifest.identifier == before.batch for one in outbox.waiting(settings, project))
+        if settled is not None and settled.imported is False and not waits:  # of an agent that kept no batches
+            yield settled
+            return
+        before = None
+    for one in outbox.waiting(settings, project):
+        receipt = attempt.deliver(one, before if before and before.batch == one.manifest.identifier else None)
+        yield receipt
+        before = None
+        if not (attempt.knows_batches or receipt.imported):
+            return
+    if before is not None:  # of a batch that waits no longer
+        open_deliveries.forget(settings, project)
+
+
+def _not_delivered(project: str, error: ControllerError) -> DeliveryError:
+    found = DeliveryError(f"{project} was not delivered: {error.message}", error.hint)
+    found.away = error.away
+    return found
 
 
 def not_imported(project: str) -> DeliveryError:
     """The error for a batch that the controller took and could not import."""
     return DeliveryError(
         f"the controller took the batch of {project} and could not import it",
-        "see export.log at the controller; the next run collects again what was not imported",
+        "see export.log at the controller; the next run delivers the batch again",
     )
 
 
@@ -115,8 +132,7 @@ def controllers_trackers_count(settings: Settings, project: str) -> bool:
     Neither are after a failed import: it removed the controller's, and ours cover what it lost. Raises
     :class:`DeliveryError` then, until a registration has brought those of the database.
     """
-    batch = ProjectFolder(settings.home.export / project).batch()
-    if (batch is not None and not batch.delivered) or open_deliveries.read(settings, project) is not None:
+    if outbox.waiting(settings, project) or open_deliveries.read(settings, project) is not None:
         return False
     receipt, known = last_receipt(settings, project), capabilities.registration(settings, project)
     if receipt is not None and receipt.imported is False and (known is None or known.registered < receipt.delivered):
@@ -139,22 +155,36 @@ def our_trackers_count(settings: Settings, project: str) -> bool:
 class ExportOptions:
     """How to export: only show it, and with another file of host keys.
 
-    ``wait`` is how many seconds to wait for the controller, in place of what the settings say.
+    ``wait`` is how many seconds to wait for the controller, in place of what the settings say. With ``abandon`` what
+    was begun and has not ended is given up first, and its batch delivered again, unless the controller has it.
     """
 
     dry_run: bool = False
+    abandon: bool = False
     known_hosts: Path | None = None
     wait: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A batch that would be sent: when it was made, and its files."""
+
+    made: datetime
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export:
-    """What became of the delivery of a project: a receipt, what would be sent in a dry run, or an error."""
+    """What became of the delivery of a project: receipts, what would be sent in a dry run, or an error.
+
+    ``waits`` is how many batches wait afterwards.
+    """
 
     project: str
-    receipt: Receipt | None = None
-    planned: tuple[File, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    planned: tuple[Planned, ...] = ()
     destination: str = ""
+    waits: int = 0
     error: str = ""
     hint: str = ""
     status: ExitStatus = ExitStatus.DONE
@@ -173,7 +203,8 @@ def deliver_projects(
         try:
             told = _export(settings, project, options, progress)
         except AgentError as error:
-            told = Export(project=project, error=error.message, hint=error.hint, status=error.status)
+            waits = len(outbox.waiting(settings, project))
+            told = Export(project=project, error=error.message, hint=error.hint, status=error.status, waits=waits)
         tell(told)
         statuses.append(told.status)
     return worst(statuses)
@@ -182,14 +213,48 @@ def deliver_projects(
 def _export(settings: Settings, project: str, options: ExportOptions, progress: Progress) -> Export:
     if settings.controller(project) is None:
         raise ConfigurationError(f"project {project} reports to no controller", "set SSH_HOST")
-    if not options.dry_run:
-        receipt = export(settings, project, known_hosts=options.known_hosts, wait=options.wait, progress=progress)
-        if receipt is not None and receipt.imported is False:
-            error = not_imported(project)
-            return Export(project=project, receipt=receipt, error=error.message, hint=error.hint, status=error.status)
-        return Export(project=project, receipt=receipt)
-    folder = ProjectFolder(settings.home.export / project)
-    batch = folder.batch()
-    planned = files_of(folder, batch) if batch and not batch.delivered else ()
-    host, port = ssh_address(settings)
-    return Export(project=project, planned=planned, destination=f"{agent_user(settings, project)}@{host}:{port}")
+    if options.dry_run:
+        host, port = ssh_address(settings)
+        planned = tuple(
+            Planned(made=one.manifest.made, files=files_of(one.folder, one.manifest))
+            for one in outbox.waiting(settings, project)
+        )
+        return Export(project=project, planned=planned, destination=f"{agent_user(settings, project)}@{host}:{port}")
+    if options.abandon:
+        open_deliveries.abandon(settings, project)
+    receipts: list[Receipt] = []
+    error: AgentError | None
+    try:
+        export(
+            settings,
+            project,
+            known_hosts=options.known_hosts,
+            wait=options.wait,
+            progress=progress,
+            tell=receipts.append,
+        )
+        error = problem_of(settings, project, receipts)
+    except AgentError as problem:
+        error = problem
+    told = Export(project=project, receipts=tuple(receipts), waits=len(outbox.waiting(settings, project)))
+    if error is None:
+        return told
+    return replace(told, error=error.message, hint=error.hint, status=error.status)
+
+
+def problem_of(settings: Settings, project: str, receipts: Sequence[Receipt]) -> DeliveryError | None:
+    """What is wrong after deliveries that went through: an import that failed, or more that waits for its end."""
+    if receipts and receipts[-1].imported is False:
+        return not_imported(project)
+    unconfirmed = open_deliveries.read(settings, project)
+    others = [one for one in outbox.waiting(settings, project) if not unconfirmed or _is_other(one, unconfirmed)]
+    if not others:
+        return None
+    return DeliveryError(
+        f"{len(others)} more batches of {project} wait until the import of the one before has ended",
+        "the next run goes on",
+    )
+
+
+def _is_other(one: outbox.Waiting, delivery: open_deliveries.Delivery) -> bool:
+    return one.manifest.identifier != delivery.batch

@@ -77,6 +77,8 @@ class AgentError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.away = False
+        """Whether the controller is away: it does not answer, or something in between says that it does not."""
 
 
 class ConfigurationError(AgentError):

@@ -3,8 +3,9 @@
 An existing controller imports in the background, from one folder for each project, which it clears at the end. What it
 leaves in the agent's ``~/update/KEY`` then tells how the import ended: the batch's trackers after a success, nothing
 after a failure (controller/export.sh of grip-on-software/data-gathering). ``preflight_date.txt`` goes in both cases. A
-registration puts it there where the database has one; where it has none, the agent puts one there before it announces a
-batch, so that the end can be seen in any case. Without it, a tracker that has become ours tells.
+registration puts the one of the database there. The agent puts one of its own there before it announces a batch: where
+another one lies there later, or the folder has trackers that are not the batch's, a registration cleared the folder
+meanwhile, and nothing there tells what became of the batch. Without it, a tracker that has become ours tells.
 """
 
 import enum
@@ -39,13 +40,18 @@ _POLL_SECONDS = 4.0
 
 
 class Import(enum.Enum):
-    """How far an import is. ``HIDDEN``: nothing tells; ``ENDED``: it has ended, and nothing tells how."""
+    """How far an import is.
+
+    ``HIDDEN``: nothing tells. ``ENDED``: it has ended, and nothing tells how. ``WIPED``: a registration cleared what
+    could tell.
+    """
 
     UNDER_WAY = enum.auto()
     IMPORTED = enum.auto()
     FAILED = enum.auto()
     ENDED = enum.auto()
     HIDDEN = enum.auto()
+    WIPED = enum.auto()
 
 
 def prepare(connection: Connection, project: str, trackers: Mapping[str, str]) -> Signs:
@@ -55,23 +61,25 @@ def prepare(connection: Connection, project: str, trackers: Mapping[str, str]) -
     """
     folder = f"update/{project}"
     telling = ""
+    marker = datetime.now().astimezone().isoformat(timespec="microseconds")
     try:
         for name in _handed_back(trackers):
             if not _is_ours(connection, folder, name, trackers):
                 telling = name
                 break
-        if connection.get(folder, PREFLIGHT_DATE) is None:
-            with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
-                path = Path(temporary) / PREFLIGHT_DATE
-                path.write_text(datetime.now().astimezone().isoformat(timespec="microseconds"))
-                connection.put(path, folder, PREFLIGHT_DATE)
+        with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
+            path = Path(temporary) / PREFLIGHT_DATE
+            path.write_text(marker)
+            connection.put(path, folder, PREFLIGHT_DATE)
     except ControllerError as error:
         log.info("project %s: it may not show when the import has ended: %s", project, error)
         return Signs(telling=telling)
-    return Signs(marked=True, telling=telling)
+    return Signs(marked=True, telling=telling, marker=marker)
 
 
-def look(connection: Connection, project: str, trackers: Mapping[str, str], signs: Signs) -> Import:
+def look(
+    connection: Connection, project: str, trackers: Mapping[str, str], signs: Signs
+) -> Import:
     """How far the import of a batch with these trackers is, after the controller took its files.
 
     Raises :class:`ControllerError` where that can't be asked.
@@ -81,10 +89,12 @@ def look(connection: Connection, project: str, trackers: Mapping[str, str], sign
     try:
         if signs.telling and _is_ours(connection, folder, signs.telling, trackers):
             return Import.IMPORTED
-        if connection.get(folder, PREFLIGHT_DATE) is not None:
-            return Import.UNDER_WAY
+        marker = connection.get(folder, PREFLIGHT_DATE)
+        if marker is not None:
+            is_ours = not signs.marker or marker.decode(errors="replace").strip() == signs.marker
+            return Import.UNDER_WAY if is_ours else Import.WIPED
         if any(connection.exists(folder, name) for name in names):
-            return Import.IMPORTED
+            return Import.WIPED if signs.telling and signs.marker else Import.IMPORTED
     except ControllerError as error:
         if "permission denied" in error.message.lower():
             # at its end an import gives the folder to the account that is named after the project, if there is one
@@ -93,6 +103,18 @@ def look(connection: Connection, project: str, trackers: Mapping[str, str], sign
     if not signs.marked:
         return Import.HIDDEN
     return Import.FAILED if names else Import.ENDED
+
+
+def after_registration(connection: Connection, project: str, trackers: Mapping[str, str], changed: str) -> Import:
+    """Whether a batch was imported, as the trackers tell that a registration brought from the database.
+
+    ``changed`` names a tracker that the batch changed, or is empty. Raises :class:`ControllerError`.
+    """
+    names = [changed] if changed else _handed_back(trackers)
+    if not names:
+        return Import.ENDED
+    folder = f"update/{project}"
+    return Import.IMPORTED if any(_is_ours(connection, folder, name, trackers) for name in names) else Import.FAILED
 
 
 def _handed_back(trackers: Mapping[str, str]) -> list[str]:
@@ -113,7 +135,7 @@ def wait(connection: Connection, project: str, trackers: Mapping[str, str], sign
             return found
         time.sleep(min(pause, left))
         pause = min(pause * 2, _POLL_SECONDS)
-    if found is Import.FAILED:
+    if found in {Import.FAILED, Import.WIPED}:
         time.sleep(_SETTLED_SECONDS)
         found = look(connection, project, trackers, signs)
     return found

@@ -21,19 +21,20 @@ from gros_agent.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["uploading", "announcing", "announced", "importing"]
+Stage = Literal["uploading", "announcing", "announced", "importing", "presumed"]
 
 
 @dataclass(frozen=True)
 class Signs:
     """By what the end of an import will show at the controller, where trackers are handed out.
 
-    ``marked``: ``preflight_date.txt`` was there before the announcement, and will be gone. ``telling`` names a tracker
-    that was another one there, or none.
+    ``marked``: ``preflight_date.txt`` was there before the announcement, and will be gone; it held ``marker``, unless
+    that is empty. ``telling`` names a tracker that was another one there, or none.
     """
 
     marked: bool = False
     telling: str = ""
+    marker: str = ""
 
 
 NO_SIGNS = Signs()
@@ -42,8 +43,9 @@ NO_SIGNS = Signs()
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """How far the delivery of a batch is, since when it is open (or is imported), and since when so far.
 
-    ``announcing`` is noted before the announcement is sent, ``importing`` when the controller has taken the files.
-    ``marked`` and ``telling`` are the signs by which the end of the import will show (:class:`Signs`).
+    ``announcing`` is noted before the announcement is sent, ``importing`` when the controller has taken the files, and
+    ``presumed`` when nothing there tells any more what became of them: the next registration brings what the database
+    has. ``marked``, ``telling`` and ``marker`` are the signs by which the end of the import will show (:class:`Signs`).
     """
 
     batch: str
@@ -52,11 +54,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     noted: datetime | None = None
     marked: bool = False
     telling: str = ""
+    marker: str = ""
 
     @property
     def signs(self) -> Signs:
         """By what the end of its import will show."""
-        return Signs(self.marked, self.telling)
+        return Signs(self.marked, self.telling, self.marker)
 
 
 def read(settings: Settings, project: str) -> Delivery | None:
@@ -90,28 +93,37 @@ def seconds_so_far(delivery: Delivery) -> float:
 
 
 def give_up(settings: Settings, project: str) -> bool:
-    """Let a delivery that is too old stop nothing any more, and return whether it is.
-
-    One that the controller did not take is delivered again from the start. One that it took is not: whether it was
-    imported shows in the trackers that the next registration brings.
-    """
+    """Let a delivery that is too old stop nothing any more, and return whether it is."""
     delivery = read(settings, project)
     if delivery is None or age(delivery) < timedelta(seconds=settings.environment.pick_up_max):
         return False
+    abandon(settings, project)
+    return True
+
+
+def abandon(settings: Settings, project: str) -> Delivery | None:
+    """Let a delivery stop nothing any more, and return it, or None where none is open. Its batch stays.
+
+    One that the controller did not take is delivered again from the start. Of one that it took it shows after the next
+    registration whether it was imported.
+    """
+    delivery = read(settings, project)
+    if delivery is None or delivery.stage in {"uploading", "presumed"}:
+        return delivery
     if delivery.stage == "importing":
         log.warning("project %s: the import of its last batch was not seen to end: no longer waiting for it", project)
-        forget(settings, project)
+        note(settings, project, delivery.batch, "presumed", delivery.signs)
     else:
         log.warning("project %s: its batch was not taken: it is delivered again, and stops nothing any more", project)
         note(settings, project, delivery.batch, "uploading")
-    return True
+    return delivery
 
 
 def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str], object]) -> Mapping[str, AgentError]:
     """Finish the open deliveries of projects with ``finish``; return why the others stop a registration now."""
     found: dict[str, AgentError] = {}
     for project in projects:
-        if not _lies_there(settings, project):
+        if not stops_registrations(settings, project):
             continue
         log.warning("project %s: finishing the open delivery first", project)
         try:
@@ -119,7 +131,7 @@ def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str
             problem: AgentError = BusyError(*still_importing(project))
         except (DeliveryError, BusyError) as error:
             problem = error
-        if _lies_there(settings, project) and not give_up(settings, project):
+        if stops_registrations(settings, project) and not give_up(settings, project):
             found[project] = problem
     return found
 
@@ -132,10 +144,16 @@ def still_importing(project: str) -> tuple[str, str]:
     )
 
 
-def _lies_there(settings: Settings, project: str) -> bool:
+def is_with_the_controller(settings: Settings, project: str) -> bool:
+    """Whether the controller may work on a batch of a project: it was told of it, and the end is not known."""
+    delivery = read(settings, project)
+    return delivery is not None and delivery.stage not in {"uploading", "presumed"}
+
+
+def stops_registrations(settings: Settings, project: str) -> bool:
     """Whether a registration would clear something. Another project's registration has cleared a mere upload."""
     delivery = read(settings, project)
-    if delivery is None:
+    if delivery is None or delivery.stage == "presumed":
         return False
     return delivery.stage != "uploading" or capabilities.last_registered(settings) in {None, project}
 

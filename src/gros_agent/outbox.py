@@ -1,205 +1,278 @@
-"""One try to deliver one batch: upload, announce, wait until the controller took it, and see how its import ends."""
+"""Batches that wait for their delivery: what was collected is never replaced before the controller has it.
+
+The newest batch lies in ``export/KEY``, where others know it. When the next scrape comes, one that waits moves on to
+``state/outbox/KEY``, and they are delivered in order::
+
+    000007/manifest.json   a batch that waits, whole: its tables, trackers, list of sources and log lie beside it
+    .new-*                 being moved there; worth nothing
+    .gone-*                delivered or dropped, and being removed
+
+A batch is moved by a copy, which becomes visible by one rename; the next scrape's publication then replaces the one in
+``export/KEY``. Where a process is killed in between, both are there under one identifier and count as one.
+"""
 
 import logging
-import random
-import time
-from collections.abc import Iterable
-from datetime import datetime
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
-from gros_agent import capabilities, imports, open_deliveries, receipts
-from gros_agent.controller import ControllerError
-from gros_agent.controller.client import TRIES, ControllerClient, agent_user, hostname
-from gros_agent.controller.reach import connect, ssh_address
-from gros_agent.errors import BusyError
-from gros_agent.imports import Import
-from gros_agent.logs import RETRY
-from gros_agent.open_deliveries import NO_SIGNS, Delivery, Signs, Stage
-from gros_agent.receipts import File, Receipt, files_of
+from gros_agent import entries, open_deliveries
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError
+from gros_agent.logs import SCRAPE_LOG
+from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Progress
-from gros_agent.tables.batch import Manifest, ProjectFolder
+from gros_agent.storage import make_private, replace_file, storage_errors, sync_folder
+from gros_agent.tables.batch import DESCRIPTION, Manifest, ProjectFolder, read_manifest, write_manifest
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.5
+LEAST_SPACE = 64 << 20
+"""Bytes of free disk below which nothing more is collected."""
+_MANIFEST = "manifest.json"
+_NUMBERED = re.compile(r"\d{6,}")
+_CHANGES_IN_PLACE = (SCRAPE_LOG, PREFLIGHT_DATE, entries.SENT)
+"""Files beside the tables that the next run writes to; everything else is replaced by a rename."""
 
 
-class Outbox:
-    """One try to deliver one batch, or to see how the import of the one before ended."""
+@dataclass(frozen=True)
+class Waiting:
+    """A batch that waits: the folder where its files lie, and its number in the outbox (None: in ``export/KEY``)."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        project: str,
-        folder: ProjectFolder,
-        known_hosts: Path | None,
-        seconds: float,
-        progress: Progress,
-    ) -> None:
-        self._settings = settings
-        self._project = project
-        self._folder = folder
-        self._known_hosts = known_hosts
-        self._seconds = seconds
-        self._progress = progress
-        self._knows_batches = capabilities.BATCH in capabilities.capabilities(settings, project)
-        self._files: tuple[File, ...] = ()
-        self._place = f"export/{project}"
+    project: str
+    number: int | None
+    folder: Path
+    manifest: Manifest
 
-    def deliver(self, batch: Manifest, before: Delivery | None) -> Receipt:
-        """Upload a batch and announce it, unless the files of an earlier announcement were taken."""
-        self._files = files_of(self._folder, batch)
-        if before is not None and before.stage != "uploading" and self._was_taken(before):
-            return self._taken(batch, "", before.signs)
-        self._check_folder()
-        way, signs = self._upload(batch)
-        self._note(batch, "announcing", signs)
-        try:
-            self._announce(batch)
-        except ControllerError as error:
-            if self._wait_for_pick_up(0):
-                self._note(batch, "uploading")  # refused, and nothing was done
-                raise
-            log.warning("project %s: the batch was taken all the same: %s", self._project, error)
-        else:
-            self._note(batch, "announced", signs)
-        if self._wait_for_pick_up(self._seconds):
-            raise ControllerError(
-                f"the controller has not taken the announced batch within {self._seconds:g} s",
-                "see the controller's log; the next export goes on",
-            )
-        return self._taken(batch, way, signs)
+    @property
+    def rows(self) -> int:
+        """All rows of its tables."""
+        return sum(self.manifest.tables.values())
 
-    def settle(self, before: Delivery) -> Receipt | None:
-        """Note how the import of an earlier batch ended. Raises :class:`BusyError` while it goes on."""
-        receipt = receipts.read(self._settings, self._project, before.batch)
-        self._progress(f"{self._project}: waits for the import of the batch before", 0, None)
-        found = self._look(receipt, before.signs)
-        if found is Import.UNDER_WAY:
-            raise BusyError(*open_deliveries.still_importing(self._project))
-        return self._ended(receipt, found)
+    @property
+    def size(self) -> int:
+        """The bytes of its tables."""
+        return sum(_size(self.folder / name) for name in self.manifest.tables)
 
-    def _was_taken(self, before: Delivery) -> bool:
-        """Whether the files of an announcement are gone; soon after it they may be about to be taken."""
-        left = self._seconds - open_deliveries.seconds_so_far(before)
-        return not self._wait_for_pick_up(max(left, 0))
+    @property
+    def title(self) -> str:
+        """The batch in words."""
+        return f"the batch of {self.manifest.made:%Y-%m-%d %H:%M:%S}"
 
-    def _check_folder(self) -> None:
-        last = capabilities.last_registered(self._settings)
-        if last not in {None, self._project}:
-            raise ControllerError(
-                f"the registration of project {last} cleared its folder at the controller",
-                "register this project again; a run does so",
-            )
 
-    def _announce(self, batch: Manifest) -> None:
-        names = {
-            heading: [one.name for one in self._files if one.heading == heading]
-            for heading in ("export", "update", "other")
-        }
-        what = "takes the batch" if self._knows_batches else "takes and imports the batch: its answer may take long"
-        self._progress(f"{self._project}: the controller {what}", 0, None)
-        user = agent_user(self._settings, self._project)
-        client = ControllerClient(self._settings)
-        client.announce(self._project, names, user, hostname(), batch.identifier, repeatable=self._knows_batches)
+def waiting(settings: Settings, project: str) -> tuple[Waiting, ...]:
+    """The batches of a project that wait, the oldest first. Raises :class:`AgentError` for a damaged manifest."""
+    newest = ProjectFolder(settings.home.export / project).batch()
+    found = [
+        Waiting(project, number, folder, manifest)
+        for number, folder in _numbered(_folder(settings, project))
+        if (manifest := read_manifest(folder / _MANIFEST)) is not None
+        and not (newest is not None and newest.delivered and newest.identifier == manifest.identifier)
+    ]
+    known = {one.manifest.identifier for one in found}
+    if newest is not None and _waits(settings, project, newest) and newest.identifier not in known:
+        found.append(Waiting(project, None, settings.home.export / project, newest))
+    return tuple(found)
 
-    def _upload(self, batch: Manifest) -> tuple[str, Signs]:
-        """Upload all files, again from the file where a connection broke.
 
-        Returns the way they went, and by what the end of the import will show.
-        """
-        waiting = list(self._files)
-        for attempt in range(1, TRIES + 1):
-            try:
-                with connect(self._settings, self._project, self._known_hosts) as connection:
-                    self._note(batch, "uploading")  # from here on a registration would clear what is there
-                    while waiting:
-                        done = len(self._files) - len(waiting)
-                        self._progress(f"{self._project}: upload", done, len(self._files))
-                        connection.put(receipts.local(self._folder, waiting[0].name), self._place, waiting[0].name)
-                        waiting.pop(0)
-                    if self._knows_batches:
-                        return connection.way, NO_SIGNS
-                    return connection.way, imports.prepare(connection, self._project, _trackers(self._files))
-            except ControllerError as error:
-                if not error.transient or attempt == TRIES:
-                    raise
-                log.warning("project %s: %s; trying again", self._project, error, extra=RETRY)
-                time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
-        raise AssertionError("the last try returns or raises")
+def _waits(settings: Settings, project: str, batch: Manifest) -> bool:
+    return not batch.delivered and has_news(settings, project, batch.tables)
 
-    def _wait_for_pick_up(self, seconds: float) -> bool:
-        """Wait until the controller has taken the files. Returns whether any is left."""
-        smallest = sorted(self._files, key=lambda one: one.size)
-        end = time.monotonic() + seconds
-        pause = _POLL_SECONDS / 4
-        with connect(self._settings, self._project, self._known_hosts) as connection:
-            while any(connection.exists(self._place, one.name) for one in smallest):
-                if time.monotonic() >= end:
-                    return True
-                self._progress(f"{self._project}: waits until the controller has taken the batch", 0, None)
-                time.sleep(pause)
-                pause = min(pause * 2, _POLL_SECONDS * 8)
-        return False
 
-    def _taken(self, batch: Manifest, way: str, signs: Signs) -> Receipt:
-        """Keep the receipt of a batch that was taken, and then see how its import ends."""
-        host, port = ssh_address(self._settings)
-        receipt = Receipt(
-            project=self._project,
-            batch=batch.identifier,
-            controller=f"{agent_user(self._settings, self._project)}@{host}:{port}",
-            delivered=datetime.now().astimezone(),
-            way=way,
-            files=self._files,
+def has_news(settings: Settings, project: str, tables: Mapping[str, int]) -> bool:
+    """Whether tables (file name → rows) are worth keeping.
+
+    With a controller all are, since each run arrives there. Without one, those are that have more than what the project
+    is, which is the same the next time.
+    """
+    kept = tables if settings.controller(project) else set(tables) - DESCRIPTION
+    return any(tables[name] for name in kept)
+
+
+def set_aside(settings: Settings, project: str) -> None:
+    """Copy the batch in ``export/KEY`` to the outbox if it waits, before anything of it changes.
+
+    To be called with the project's folder locked.
+    """
+    folder = ProjectFolder(settings.home.export / project)
+    batch = folder.batch()
+    if batch is None or not _waits(settings, project, batch):
+        return
+    outbox = _folder(settings, project)
+    numbered = list(_numbered(outbox))
+    if any(manifest.identifier == batch.identifier for _, one in numbered if (manifest := _manifest_of(one))):
+        return
+    make_private(settings.home.state)
+    with storage_errors(outbox):
+        outbox.parent.mkdir(mode=0o700, exist_ok=True)
+        outbox.mkdir(mode=0o700, exist_ok=True)
+        copy = Path(tempfile.mkdtemp(prefix=".new-", dir=outbox))
+        for name in (*batch.tables, *batch.trackers):
+            _link(folder.path / name, copy / name)
+        for name in _CHANGES_IN_PLACE:
+            if (folder.path / name).exists():
+                shutil.copyfile(folder.path / name, copy / name)
+        for path in copy.iterdir():
+            _sync(path)
+        write_manifest(copy / _MANIFEST, batch)
+        sync_folder(copy)
+        number = max((number for number, _ in numbered), default=0) + 1
+        copy.rename(outbox / f"{number:06d}")
+        sync_folder(outbox)
+    log.info("project %s: the batch of %s waits in the outbox as number %d", project, batch.made, number)
+
+
+def discard(settings: Settings, project: str, folder: ProjectFolder) -> None:
+    """Throw away the batch in ``export/KEY``, and put back the positions of before it. With the folder locked."""
+    batch = folder.discard()
+    if batch is not None:
+        _remove(settings, project, batch.identifier)
+
+
+def forget(settings: Settings, project: str, identifier: str) -> None:
+    """Let a batch go that was delivered. To be called with the project's folder locked."""
+    folder = ProjectFolder(settings.home.export / project)
+    batch = folder.batch()
+    if batch is not None and batch.identifier == identifier:
+        folder.mark_delivered(datetime.now().astimezone())
+    _remove(settings, project, identifier)
+
+
+def tidy(settings: Settings, project: str) -> None:
+    """Remove what a killed process left. To be called with the project's folder locked."""
+    outbox = _folder(settings, project)
+    if not outbox.is_dir():
+        return
+    with storage_errors(outbox):
+        for pattern in (".new-*", ".gone-*"):
+            for leftover in outbox.glob(pattern):
+                shutil.rmtree(leftover)
+    newest = ProjectFolder(settings.home.export / project).batch()
+    if newest is not None and newest.delivered:
+        _remove(settings, project, newest.identifier)
+
+
+def check_room(settings: Settings, project: str) -> None:
+    """Raise :class:`DeliveryError` where so much waits, or for so long, that nothing more may be collected."""
+    kept = waiting(settings, project)
+    environment = settings.environment
+    hint = "see gros-agent outbox list, and preflight for what keeps it; OUTBOX_MAX_{} sets the limit"
+    size = sum(one.size for one in kept)
+    if size >= environment.outbox_max_bytes:
+        words = f"the outbox of {project} is full: {len(kept)} batches with {size} bytes wait, nothing is collected"
+        raise DeliveryError(words, hint.format("BYTES"))
+    if settings.controller(project) and kept:
+        age = datetime.now(UTC) - kept[0].manifest.made
+        if age >= timedelta(seconds=environment.outbox_max_age):
+            words = f"{kept[0].title} of {project} waits for {age.days} days: nothing more is collected"
+            raise DeliveryError(words, hint.format("AGE"))
+    existing = next(path for path in (settings.home.state, *settings.home.state.parents) if path.exists())
+    if kept and shutil.disk_usage(existing).free < LEAST_SPACE:
+        raise DeliveryError(
+            f"{existing} has less than {LEAST_SPACE >> 20} MiB of free space: nothing more is collected",
+            f"free some space; {len(kept)} batches of {project} are kept",
         )
-        receipts.keep(self._settings, receipt)
-        if self._knows_batches:
-            self._folder.mark_delivered(receipt.delivered)
-            open_deliveries.forget(self._settings, self._project)
-        else:
-            self._note(batch, "importing", signs)
-            self._folder.mark_delivered(receipt.delivered)
-        log.info("project %s: delivered %d rows to %s", self._project, receipt.rows, receipt.controller)
-        return receipt if self._knows_batches else self._watch(receipt, signs)
-
-    def _watch(self, receipt: Receipt, signs: Signs) -> Receipt:
-        self._progress(f"{self._project}: waits for the end of the import", 0, None)
-        try:
-            found = self._look(receipt, signs)
-        except ControllerError as error:
-            log.warning("project %s: whether the import has ended can't be seen now: %s", self._project, error)
-            return receipt
-        if found in {Import.UNDER_WAY, Import.HIDDEN}:
-            log.info("project %s: it does not show yet that the import has ended: the next batch waits", self._project)
-            return receipt
-        return self._ended(receipt, found) or receipt
-
-    def _look(self, receipt: Receipt | None, signs: Signs) -> Import:
-        trackers = _trackers(receipt.files if receipt else ())
-        with connect(self._settings, self._project, self._known_hosts) as connection:
-            return imports.wait(connection, self._project, trackers, signs, self._seconds)
-
-    def _ended(self, receipt: Receipt | None, found: Import) -> Receipt | None:
-        """Keep how an import ended."""
-        imported = {Import.IMPORTED: True, Import.FAILED: False}.get(found)
-        if imported:
-            log.info("project %s: the controller imported the batch", self._project)
-        elif imported is False:
-            log.error("project %s: the controller could not import the batch: see its export.log", self._project)
-        if receipt is not None:
-            receipt = msgspec.structs.replace(receipt, imported=imported)
-            receipts.keep(self._settings, receipt)
-        open_deliveries.forget(self._settings, self._project)
-        return receipt
-
-    def _note(self, batch: Manifest, stage: Stage, signs: Signs = NO_SIGNS) -> None:
-        open_deliveries.note(self._settings, self._project, batch.identifier, stage, signs)
 
 
-def _trackers(files: Iterable[File]) -> dict[str, str]:
-    """The trackers of a delivery: file name → SHA-256."""
-    return {one.name: one.sha256 for one in files if one.heading == "update"}
+def check_at_home(settings: Settings, project: str, batches: Sequence[Waiting]) -> None:
+    """Raise :class:`DeliveryError` for a batch that the controller may be working on."""
+    delivery = open_deliveries.read(settings, project)
+    if delivery is None or not open_deliveries.is_with_the_controller(settings, project):
+        return
+    for one in batches:
+        if one.manifest.identifier == delivery.batch:
+            raise DeliveryError(
+                f"{one.title} of {project} is announced: the controller may have it",
+                f"gros-agent export --project {project} goes on with it; --abandon gives that up",
+            )
+
+
+def drop(settings: Settings, project: str, numbers: Sequence[int | None]) -> list[Waiting]:
+    """Throw away batches that wait (None: the one in ``export/KEY``), and return them.
+
+    Where nothing newer waits, the positions of before are put back, so that the next scrape collects again what they
+    had. To be called with the project's folder locked. Raises :class:`ConfigurationError` for a number that there
+    is not.
+    """
+    kept = waiting(settings, project)
+    unknown = [number for number in numbers if number not in {one.number for one in kept}]
+    if unknown:
+        known = ", ".join("newest" if one.number is None else str(one.number) for one in kept) or "none"
+        raise ConfigurationError(f"project {project}: no batch {unknown[0]} waits", f"those that wait: {known}")
+    dropped = []
+    newest = True
+    for one in reversed(kept):
+        if one.number not in numbers:
+            newest = False
+            continue
+        if newest:
+            _put_back(settings, one)
+        _remove(settings, project, one.manifest.identifier)
+        dropped.append(one)
+    return dropped[::-1]
+
+
+def _put_back(settings: Settings, one: Waiting) -> None:
+    """Put back the positions of before a batch, before it goes: a kill in between collects again, and loses nothing."""
+    folder = ProjectFolder(settings.home.export / one.project)
+    batch = folder.batch()
+    if batch is not None and batch.identifier == one.manifest.identifier:
+        discard(settings, one.project, folder)
+        return
+    with storage_errors(folder.path):
+        for name, text in one.manifest.trackers.items():
+            if text is None:
+                (folder.path / name).unlink(missing_ok=True)
+            else:
+                replace_file(folder.path / name, text.encode())
+
+
+def _remove(settings: Settings, project: str, identifier: str) -> None:
+    outbox = _folder(settings, project)
+    for _, folder in _numbered(outbox):
+        manifest = _manifest_of(folder)
+        if manifest is not None and manifest.identifier == identifier:
+            with storage_errors(outbox):
+                gone = folder.rename(outbox / f".gone-{folder.name}")
+                sync_folder(outbox)
+                shutil.rmtree(gone, ignore_errors=True)
+
+
+def _manifest_of(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder / _MANIFEST)
+    except AgentError:
+        return None
+
+
+def _numbered(outbox: Path) -> Iterator[tuple[int, Path]]:
+    names = sorted(path.name for path in outbox.iterdir()) if outbox.is_dir() else []
+    yield from ((int(name), outbox / name) for name in names if _NUMBERED.fullmatch(name))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Have a file in a second place; by a copy where the two are on different disks."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _folder(settings: Settings, project: str) -> Path:
+    return settings.home.state / "outbox" / project

@@ -27,7 +27,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What was delivered, when and to whom. ``way`` is sftp or scp; empty where the files were taken before.
 
-    ``imported`` says how the import ended; None while it goes on, or where that can't be seen.
+    ``imported`` says how the import ended; None while it goes on, or where that can't be seen. ``known_by`` says what
+    shows that the controller has the batch: itself, the import's end, or that its files are gone, which is no proof.
     """
 
     project: str
@@ -37,6 +38,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     way: str
     files: tuple[File, ...]
     imported: bool | None = None
+    known_by: Literal["controller", "import", "presumption"] = "presumption"
 
     @property
     def rows(self) -> int:
@@ -44,21 +46,21 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return sum(one.rows or 0 for one in self.files)
 
 
-def files_of(folder: ProjectFolder, batch: Manifest) -> tuple[File, ...]:
-    """What a delivery of a batch consists of: its tables, its trackers, the list of sources, and the log."""
-    listed = [_file(folder.path / name, "export", rows) for name, rows in sorted(batch.tables.items())]
+def files_of(folder: Path, batch: Manifest) -> tuple[File, ...]:
+    """What a delivery of a batch in a folder consists of: its tables, trackers, list of sources, and log."""
+    listed = [_file(folder / name, "export", rows) for name, rows in sorted(batch.tables.items())]
     if local(folder, entries.FILE).exists():
         listed.append(_file(local(folder, entries.FILE), "export", None, entries.FILE))
     updates = [*sorted(batch.trackers), PREFLIGHT_DATE]
-    listed += [_file(folder.path / name, "update", None) for name in updates if (folder.path / name).exists()]
-    if (folder.path / SCRAPE_LOG).exists():
-        listed.append(_file(folder.path / SCRAPE_LOG, "other", None))
+    listed += [_file(folder / name, "update", None) for name in updates if (folder / name).exists()]
+    if (folder / SCRAPE_LOG).exists():
+        listed.append(_file(folder / SCRAPE_LOG, "other", None))
     return tuple(listed)
 
 
-def local(folder: ProjectFolder, name: str) -> Path:
+def local(folder: Path, name: str) -> Path:
     """Where a file of a delivery lies: the list of sources without credentials lies beside the one that is read."""
-    return folder.path / (entries.SENT if name == entries.FILE else name)
+    return folder / (entries.SENT if name == entries.FILE else name)
 
 
 def _file(path: Path, heading: Literal["export", "update", "other"], rows: int | None, name: str = "") -> File:

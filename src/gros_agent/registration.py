@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from gros_agent import capabilities
+from gros_agent import capabilities, open_deliveries
 from gros_agent.controller.client import ControllerClient, agent_key, agent_user
 from gros_agent.controller.reach import controller_hosts, ssh_address
 from gros_agent.controller.ssh import HostKeys, parse_key, read_private_key, shown_host_key
@@ -53,7 +53,8 @@ class Registered:
 class Options:
     """How to register: another key or file of host keys, with a new key pair, without any SSH connection.
 
-    Without ``finish`` somebody has seen to the open deliveries.
+    Without ``finish`` somebody has seen to the open deliveries. With ``force`` they are given up, and their batches are
+    delivered again, unless the controller has them.
     """
 
     key: Path | None = None
@@ -61,6 +62,7 @@ class Options:
     rotate: bool = False
     no_ssh: bool = False
     finish: bool = True
+    force: bool = False
 
 
 def plan(settings: Settings, project: str, key: Path | None, *, rotate: bool) -> str:
@@ -81,7 +83,10 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
     path, rotate = options.key or settings.key, options.rotate
     hosts = HostKeys(options.known_hosts or controller_hosts(settings))
     everyone = tuple(dict.fromkeys((*settings.projects, project)))
-    if options.finish:
+    if options.force:
+        for one in everyone:
+            open_deliveries.abandon(settings, one)
+    elif options.finish:
         finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
     made = _make_pair(path, rotate=rotate)
     used = _next(path) if rotate else path
@@ -91,6 +96,9 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
             _public(used).replace(_public(path))
             used.replace(path)
     stored = secrets.candidates(settings.home.root, project)[0]
+    if (before := secrets.find(settings.home.root, project)) and secrets.read(before).salts != answer.secrets.salts:
+        words = "the controller has other secrets for %s than before: people have other pseudonyms from now on"
+        log.warning(words, project)
     secrets.write(stored, answer.secrets)
     capabilities.keep(settings, project, answer.capabilities)
     pinned = _pin(settings, hosts, answer.host_keys, no_ssh=options.no_ssh)

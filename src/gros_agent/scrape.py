@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gros_agent import capabilities, entries, parallel, positions
+from gros_agent import capabilities, entries, outbox, parallel, positions
 from gros_agent.collection import (
     ScrapeOptions,
     check_key,
@@ -30,7 +30,7 @@ from gros_agent.collection import (
 )
 from gros_agent.description import TRACKERS, describe, encoded, updates
 from gros_agent.discovery import Discovered, discover, note_options
-from gros_agent.errors import AgentError, DeliveryError, ExitStatus, SourceError
+from gros_agent.errors import AgentError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.project_secrets import pseudonymiser_of
@@ -64,23 +64,31 @@ def scrape(
     check_key(settings, project, options)
     make_private(settings.home.state)
     reports = settings.controller(project) is not None and not options.no_ssh
-    if reports:
-        from gros_agent import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
-
-        delivery.finish_open(settings, (project,), lambda one: delivery.export(settings, one, progress=progress))
     folder = ProjectFolder(settings.home.export / project)
     with folder.locked():
         unreported = folder.recover()
+        outbox.tidy(settings, project)
         if unreported is not None:
             report = _recovered(project, folder, unreported)
         else:
-            replaced = _make_room(settings, project, folder, options)
+            _make_room(settings, project, folder, options)
             with _logged(folder, options) as ended:
-                report = _Scrape(settings, project, options, folder, progress, reports=reports).run(replaced)
+                report = _Scrape(settings, project, options, folder, progress, reports=reports).run()
                 ended(report.status)
         tell(report)
         folder.acknowledge()
     return report.status
+
+
+def keep_what_waits(settings: Settings, project: str) -> None:
+    """Keep a batch that waits where the next run does not write. Raises :class:`AgentError`."""
+    make_private(settings.home.state)
+    folder = ProjectFolder(settings.home.export / project)
+    with folder.locked():
+        folder.recover()
+        folder.acknowledge()
+        outbox.tidy(settings, project)
+        outbox.set_aside(settings, project)
 
 
 def _logged(folder: ProjectFolder, options: ScrapeOptions) -> AbstractContextManager[Callable[[ExitStatus], None]]:
@@ -119,22 +127,18 @@ def _recovered(project: str, folder: ProjectFolder, manifest: Manifest) -> Repor
     )
 
 
-def _make_room(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> Manifest | None:
-    """See to the batch that lies here: discard it, refuse to go on, or return it to be replaced."""
+def _make_room(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> None:
+    """See to what waits: discard the newest batch where that is wanted, or keep it where nothing writes to it.
+
+    Raises :class:`DeliveryError` where so much waits that nothing more may be collected.
+    """
     batch = folder.batch()
-    if batch is None or batch.delivered or not batch.rows:
-        return None
-    if options.discard:
-        folder.discard()
+    if options.discard and batch is not None and not batch.delivered:
+        outbox.discard(settings, project, folder)
         log.warning("project %s: threw away the batch of %s with %d rows", project, batch.made, batch.rows)
-        return None
     if settings.controller(project):
-        raise DeliveryError(
-            f"project {project} has a batch of {batch.made:%Y-%m-%d %H:%M:%S} with {batch.rows} rows "
-            "that was not delivered: nothing was collected",
-            "export it, or throw it away and collect again: scrape --discard",
-        )
-    return batch
+        outbox.set_aside(settings, project)
+    outbox.check_room(settings, project)
 
 
 def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, names: Iterable[str]) -> None:
@@ -144,7 +148,14 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, name
     if not delivery.controllers_trackers_count(settings, project):
         log.info("project %s: goes on from the trackers that lie here, not from those of the controller", project)
         return
-    for name, content in delivery.fetch_trackers(settings, project, tuple(dict.fromkeys(names))).items():
+    try:
+        found = delivery.fetch_trackers(settings, project, tuple(dict.fromkeys(names)))
+    except AgentError as error:
+        if not (error.away and delivery.our_trackers_count(settings, project)):
+            raise
+        log.warning("project %s: goes on from the trackers that lie here: %s", project, error)
+        return
+    for name, content in found.items():
         with storage_errors(folder.path):
             if content is None:
                 (folder.path / name).unlink(missing_ok=True)
@@ -188,7 +199,7 @@ class _Scrape:
         self._documents: dict[str, dict[str, Any]] = {}
         self._whole_numbers = False
 
-    def run(self, replaced: Manifest | None) -> Report:
+    def run(self) -> Report:
         discovered = discover(self._settings, self._project, self._options, self._progress)
         tasks = [task for entry in discovered.entries for task in (parts_of(self._settings, entry) or (entry,))]
         parts = [task for task in tasks if isinstance(task, Part)]
@@ -227,11 +238,24 @@ class _Scrape:
             note_options(self._settings, self._project, discovered)
             updates = self._trackers(tasks, done) | self._updates(discovered)
             positions.note(self._settings, self._project, self._positions)
-            self._folder.publish(staging, rows, updates)
+            stays = self._publish(staging, rows, updates)
             for one in done:
                 self._tell_published(one)
-        notes = (*_replaced(replaced), *_unlisted(self._folder), *_limits(tables))
+        notes = (*stays, *_unlisted(self._folder), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
+
+    def _publish(self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]) -> Iterator[str]:
+        """Publish the batch; return what is to be said of the one before, which waits."""
+        if outbox.has_news(self._settings, self._project, rows):
+            outbox.set_aside(self._settings, self._project)
+            self._folder.publish(staging, rows, updates)
+            return _kept(self._settings, self._project)
+        before = self._folder.batch()
+        if before is None or before.delivered or not outbox.has_news(self._settings, self._project, before.tables):
+            self._folder.publish(staging, rows, updates)
+            return iter(())
+        self._folder.publish_positions(staging, updates)
+        return iter((f"nothing is new: the batch of {before.made:%Y-%m-%d %H:%M:%S} with {before.rows} rows stays",))
 
     def _described(
         self, discovered: Discovered, collected: Mapping[Part, bool], staging: Path, pseudonymiser: Pseudonymiser
@@ -343,11 +367,12 @@ def _key(tracker: str, entry: SourceEntry) -> str:
     return trackers.key(tracker, entry.name, entry.url)
 
 
-def _replaced(batch: Manifest | None) -> tuple[str, ...]:
-    if batch is None:
-        return ()
-    made = f"{batch.made:%Y-%m-%d %H:%M:%S}"
-    return (f"replaced the batch of {made} with {batch.rows} rows; --full collects everything again",)
+def _kept(settings: Settings, project: str) -> Iterator[str]:
+    """Say how many batches wait in the outbox beside the newest one, which is not acknowledged yet."""
+    others = outbox.waiting(settings, project)
+    if others:
+        rows, word = sum(one.rows for one in others), "batch waits" if len(others) == 1 else "batches wait"
+        yield f"{len(others)} earlier {word} in the outbox with {rows} rows: gros-agent outbox list"
 
 
 def _unlisted(folder: ProjectFolder) -> Iterator[str]:

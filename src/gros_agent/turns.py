@@ -1,19 +1,18 @@
 """What a project may do at the controller in a run, and what it has to wait for.
 
-Something that lies there, of this project or another one, is finished first. What can't be finished stops a
-registration, and the next batch of its own project, until it is too old.
+Something that lies there, of this project or another one, is finished first. What can't be finished stops
+registrations until it is too old; collecting goes on meanwhile, and what is collected waits.
 """
 
 import logging
 from collections.abc import Callable
 
-from gros_agent import delivery, open_deliveries
+from gros_agent import contact, delivery, open_deliveries, outbox
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError
 from gros_agent.receipts import Receipt
 from gros_agent.settings import secrets
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress
-from gros_agent.tables.batch import ProjectFolder
 
 log = logging.getLogger(__name__)
 
@@ -35,43 +34,51 @@ class Turn:
         obstacles = open_deliveries.obstacles(settings, others, lambda one: self._deliver(settings, one))
         return next(iter(obstacles.values()), None)
 
-    def deliver_what_waits(self, settings: Settings) -> DeliveryError | None:
-        """Deliver what was collected before. Returns why that has to be tried again after a registration, if so.
+    def deliver_what_waits(self, settings: Settings) -> AgentError | None:
+        """Deliver what was collected before. Returns why something still waits, if so.
 
-        Raises :class:`DeliveryError` or :class:`BusyError` where something is open and stays so.
+        Raises :class:`BusyError` where another process works on the project, and :class:`ConfigurationError`.
         """
         try:
             self.export(settings)
-        except (DeliveryError, BusyError) as error:
-            record = open_deliveries.read(settings, self._project)
-            lies_there = record is not None and record.stage != "uploading"
-            if lies_there and not open_deliveries.give_up(settings, self._project):
-                raise
-            if not lies_there and isinstance(error, BusyError):  # another process works on the project
-                raise
-            log.warning("%s; trying again after the registration", error)
-            return DeliveryError(error.message, error.hint)
+        except DeliveryError as error:
+            open_deliveries.give_up(settings, self._project)
+            return error
+        except BusyError as error:
+            if not open_deliveries.is_with_the_controller(settings, self._project):
+                raise  # another process works on the project
+            open_deliveries.give_up(settings, self._project)
+            return error
         except ConfigurationError as error:
             if settings.key.exists():
                 raise
             log.info("what was collected before waits for the registration, which makes the key")
             return DeliveryError(error.message, error.hint)
-        self.check_imported(settings)
-        return None
+        return self._unfinished(settings)
 
-    def check_imported(self, settings: Settings) -> None:
-        """Raise :class:`BusyError` while a batch of this project is imported: the next one would be mixed with it."""
-        if open_deliveries.read(settings, self._project) is None or open_deliveries.give_up(settings, self._project):
-            return
-        raise BusyError(*open_deliveries.still_importing(self._project))
+    def obstacle(self, settings: Settings, waits: AgentError | None) -> AgentError | None:
+        """Why this project may not be registered now: the controller may work on a batch of it."""
+        if not open_deliveries.is_with_the_controller(settings, self._project):
+            return None
+        return waits or self._unfinished(settings)
+
+    def _unfinished(self, settings: Settings) -> AgentError | None:
+        if not open_deliveries.is_with_the_controller(settings, self._project):
+            return None
+        if open_deliveries.give_up(settings, self._project):
+            return None
+        return BusyError(*open_deliveries.still_importing(self._project))
 
     def check_registered(self, settings: Settings, reason: AgentError) -> None:
         """Raise the reason why there is no registration now, unless a scrape does without one."""
-        folder = ProjectFolder(settings.home.export / self._project)
-        batch = folder.batch()
-        waits = batch is not None and not batch.delivered and bool(batch.rows)
         known = secrets.find(settings.home.root, self._project) is not None and settings.key.exists()
-        if waits or not known or not delivery.our_trackers_count(settings, self._project):
+        if not known:
+            raise reason
+        kept = outbox.waiting(settings, self._project)
+        if reason.away:
+            if not contact.may_collect(settings, self._project):
+                raise reason
+        elif not kept and not delivery.our_trackers_count(settings, self._project):
             raise reason
 
     def registered(self) -> None:
@@ -80,21 +87,25 @@ class Turn:
 
     def export(self, settings: Settings) -> None:
         """Deliver what the project has. Raises :class:`DeliveryError` where it is not delivered, or not imported."""
-        receipt = self._deliver(settings, self._project)
-        if receipt is not None:
-            self._tell(receipt)
-            if receipt.imported is False:
-                raise delivery.not_imported(self._project)
+        receipts = self._deliver(settings, self._project, self._tell)
+        problem = delivery.problem_of(settings, self._project, receipts)
+        if problem is not None:
+            raise problem
 
-    def _deliver(self, settings: Settings, project: str) -> Receipt | None:
+    def _deliver(
+        self, settings: Settings, project: str, tell: Callable[[Receipt], object] = lambda _: None
+    ) -> tuple[Receipt, ...]:
         """Deliver what a project has. One that is stuck is tried once in a run, and then said to be so."""
         if project in self._stuck:
             raise self._stuck[project]
         try:
-            receipt = delivery.export(settings, project, progress=self._progress)
+            receipts = delivery.export(settings, project, progress=self._progress, tell=tell)
+            problem = delivery.problem_of(settings, project, receipts)
         except (DeliveryError, BusyError) as error:
             self._stuck[project] = error
             raise
-        if open_deliveries.read(settings, project) is not None:
+        if problem is not None:
+            self._stuck[project] = problem
+        elif open_deliveries.is_with_the_controller(settings, project):
             self._stuck[project] = BusyError(*open_deliveries.still_importing(project))
-        return receipt
+        return receipts

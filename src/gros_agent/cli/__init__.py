@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "Show the whole path on this machine, with a controller of its own.",
     "entrypoint": "Work as the environment says: once, at each period, or on request.",
     "export": "Deliver what was collected to the controller.",
+    "outbox": "Show the batches that wait for their delivery, or throw some away.",
     "preflight": "Check whether everything is ready for a scrape.",
     "register": "Make the agent known to the controller, and get a project's secrets.",
     "run": "Go the whole way for each project: register, preflight, scrape, export.",

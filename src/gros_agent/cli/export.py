@@ -29,6 +29,13 @@ Example:
     envvar="GROS_AGENT_DRY_RUN",
     help="Show what would be uploaded to where, and send nothing.",
 )
+@click.option(
+    "--abandon",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_ABANDON",
+    help="Give up a delivery that was begun and does not end; its batch is kept, and delivered again.",
+)
 @known_hosts_option
 @click.option(
     "--wait",
@@ -46,14 +53,16 @@ def command(
     *,
     projects: tuple[str, ...],
     dry_run: bool,
+    abandon: bool,
     known_hosts: Path | None,
     wait: float | None,
     as_json: bool,
 ) -> int:
     """Deliver what was collected to the controller.
 
-    Uploads the tables, trackers and log of a project, announces them, and waits until the controller took them. What
-    was not announced is not delivered: everything is kept, the status is 6, and the next call goes on.
+    Uploads the tables, trackers and log of each batch that waits, the oldest first, announces them, and waits until the
+    controller took them. What was not announced is not delivered: everything is kept, the status is 6, and the next
+    call goes on.
     """
     from gros_agent import console, delivery, pipeline  # noqa: PLC0415 (commands load what they need)
 
@@ -69,7 +78,7 @@ def command(
                 if not as_json:
                     console.print_export(one)
 
-        options = delivery.ExportOptions(dry_run=dry_run, known_hosts=known_hosts, wait=wait)
+        options = delivery.ExportOptions(dry_run=dry_run, abandon=abandon, known_hosts=known_hosts, wait=wait)
         status = delivery.deliver_projects(settings, chosen, options, tell, bars)
     if as_json:
         with telling():

@@ -47,6 +47,13 @@ Example:
     help="Replace the key pair by a new one; the old one stays until the controller took the new one.",
 )
 @click.option(
+    "--force",
+    is_flag=True,
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_FORCE",
+    help="Register though a delivery is open that can't be finished: its batch is kept, and delivered again.",
+)
+@click.option(
     "--source/--no-source",
     "to_sources",
     default=False,
@@ -89,6 +96,7 @@ def command(
     cert: Path | None,
     known_hosts: Path | None,
     rotate: bool,
+    force: bool,
     to_sources: bool,
     gitlab: tuple[str, ...],
     credentials: bool,
@@ -121,7 +129,9 @@ def command(
         return ExitStatus.DONE
     done = [
         registration.register(
-            settings, project, registration.Options(key, known_hosts, rotate=rotate and not number, no_ssh=no_ssh)
+            settings,
+            project,
+            registration.Options(key, known_hosts, rotate=rotate and not number, no_ssh=no_ssh, force=force),
         )
         for number, project in enumerate(chosen)
     ]

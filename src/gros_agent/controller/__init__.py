@@ -8,8 +8,20 @@ class ControllerError(AgentError):
 
     status = ExitStatus.PREFLIGHT
 
-    def __init__(self, message: str, hint: str = "", *, transient: bool = False, answered: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        transient: bool = False,
+        answered: int | None = None,
+        away: bool = False,
+        stranger: bool = False,
+    ) -> None:
         super().__init__(message, hint)
+        self.away = away
+        self.stranger = stranger
+        """Whether the controller does not know this agent, or its key: somebody registered another one, perhaps."""
         self.answered = answered
         """The HTTP status of a refusal; None where nothing was answered, or over SSH."""
         self.transient = transient

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -23,12 +24,24 @@ class Registration(msgspec.Struct, frozen=True):
     capabilities: tuple[str, ...] = ()
 
 
+class BatchState(msgspec.Struct, frozen=True):
+    """What became of a batch: whether it was taken, waits to be, was refused (the reason says why), or is unknown."""
+
+    state: Literal["unknown", "announced", "taken", "refused"]
+    reason: str = ""
+
+
 class Component(msgspec.Struct, frozen=True):
-    """The status of a part of the controller."""
+    """The status of a part of the controller.
+
+    The component ``tracker`` of some controllers tells the schedule: ``interval`` is how many seconds after a scrape
+    the next one is due.
+    """
 
     ok: bool
     message: str = ""
     contents: str = ""
+    interval: float | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import requests
 
 from gros_agent import capabilities
 from gros_agent.controller import ControllerError
-from gros_agent.controller.answers import Component, Registration, Status, Told, VersionAnswer
+from gros_agent.controller.answers import BatchState, Component, Registration, Status, Told, VersionAnswer
 from gros_agent.controller.tls import PinningAdapter, read_pinned
 from gros_agent.decoding import decoder
 from gros_agent.http.faults import innermost, is_transient
@@ -65,7 +65,8 @@ class NoAnswerError(ControllerError):
     """A call was sent and no answer came: it may have been carried out."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"no answer to {path} came: {reason}", "whether it was carried out has to be found out")
+        hint = "whether it was carried out has to be found out"
+        super().__init__(f"no answer to {path} came: {reason}", hint, away=True)
 
 
 @dataclass
@@ -154,6 +155,12 @@ class ControllerClient:
                 log.warning("project %s: %s", project, error)
             else:
                 return
+
+    def batch(self, project: str, identifier: str) -> BatchState:
+        """Ask what became of a batch; only a controller that names the capability ``batch`` can say."""
+        query = {**self._keys(project), "batch": identifier}
+        decoded: BatchState = self._decode(self._call("GET", "export.py", query), BatchState)
+        return decoded
 
     def send_status(self, project: str, statuses: "Sequence[BigBoatStatus]", source: str) -> None:
         """Hand over what a dashboard says; ``source`` is its address."""
@@ -257,10 +264,11 @@ class ControllerClient:
                 "compare it with the certificate file; ask the controller's operator for the right one",
             )
         if isinstance(error, requests.Timeout):
-            return ControllerError(f"{host} port {port} did not answer in time", "try again later")
+            return ControllerError(f"{host} port {port} did not answer in time", "try again later", away=True)
         return ControllerError(
             f"the controller can't be reached at {host} port {port}: {innermost(error)}",
             "check the host, the port and the network",
+            away=True,
         )
 
     @staticmethod
@@ -277,6 +285,7 @@ class ControllerClient:
             f"the controller refused {path} with status {answer.status}: {text or 'without a reason'}",
             "see the controller's log; a status of 503 says try again later",
             answered=answer.status,
+            away=answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
         )
 
     @staticmethod

@@ -118,7 +118,7 @@ class Connection:
             if broken:
                 raise self._broken(error) from None
             raise ControllerError(
-                f"{self._place} refuses the key {key} for {user}", "register: that makes the key known"
+                f"{self._place} refuses the key {key} for {user}", "register: that makes the key known", stranger=True
             ) from None
         except _SSH_ERRORS as error:
             self._transport.close()
@@ -203,7 +203,7 @@ class Connection:
     def _broken(self, error: BaseException, what: str = "the SSH connection failed") -> ControllerError:
         words = str(error) or type(error).__name__
         hint = "try again; what is to be delivered is kept"
-        return ControllerError(f"{self._place}: {what}: {words}", hint, transient=True)
+        return ControllerError(f"{self._place}: {what}: {words}", hint, transient=True, away=True)
 
 
 def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:

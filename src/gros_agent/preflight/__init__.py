@@ -37,6 +37,8 @@ def status_of(results: list[Result]) -> ExitStatus:
     found = {result.status for result in results}
     if Status.FAILED in found:
         return ExitStatus.PREFLIGHT
+    if Status.AWAY in found:
+        return ExitStatus.POSTPONED
     return ExitStatus.NOT_DUE if Status.NOT_DUE in found else ExitStatus.DONE
 
 

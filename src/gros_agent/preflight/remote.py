@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gros_agent import contact, outbox
 from gros_agent.errors import AgentError
 from gros_agent.preflight.results import Result, Scope, Status
+from gros_agent.settings import secrets
 from gros_agent.settings.load import PREFLIGHT_DATE, PREFLIGHT_ENVIRONMENT
 from gros_agent.settings.model import Settings
 from gros_agent.storage import replace_file, storage_errors
@@ -30,10 +32,31 @@ def check_controller(scope: Scope) -> Iterator[Result]:
         client = ControllerClient(settings, read_seconds=scope.silence)
         yield _server_certificate(settings, client.host, scope.silence)
         for project in scope.projects:
-            yield from _status_results(scope, project, client.status(project))
+            status = client.status(project)
+            tracker = status.components.get("tracker")
+            if tracker is not None:
+                contact.note_answer(settings, project, tracker.interval, "" if tracker.ok else tracker.message)
+            yield from _status_results(scope, project, status)
         yield _version_result(client)
     except AgentError as error:
+        yield from _unanswered(scope, name, error)
+
+
+def _unanswered(scope: Scope, name: str, error: AgentError) -> Iterator[Result]:
+    """A controller that is away stops no project that was let in before: what it collects waits in the outbox."""
+    settings, projects = scope.settings, scope.projects
+    known = projects and all(secrets.find(settings.home.root, project) is not None for project in projects)
+    if not (error.away and known and all(contact.may_collect(settings, project) for project in projects)):
         yield Result(name, Status.FAILED, error.message, error.hint)
+        return
+    for project in projects:
+        since = contact.note_away(settings, project).away
+        count = len(outbox.waiting(settings, project))
+        kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
+        when = f"since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now"
+        detail = f"the controller is away {when}: collecting into the outbox, {kept}: {error.message}"
+        yield Result(f"{project}: {name}", Status.AWAY, detail, error.hint)
+        _note_passed(settings, project, None)
 
 
 def _server_certificate(settings: Settings, address: tuple[str, int], seconds: float) -> Result:
@@ -67,6 +90,7 @@ def _status_results(scope: Scope, project: str, status: "answers.Status") -> Ite
         yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
     if not status.faults and not status.not_due:
         _note_passed(scope.settings, project, status.contents)
+        contact.note_passed(scope.settings, project)
 
 
 def _note_passed(settings: Settings, project: str, contents: str | None) -> None:
@@ -112,4 +136,4 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
         with connect(scope.settings, project) as connection:
             yield Result(name, Status.OK, f"works, files go by {connection.way}")
     except AgentError as error:
-        yield Result(name, Status.FAILED, error.message, error.hint)
+        yield from _unanswered(scope, name, error)

@@ -8,11 +8,12 @@ from gros_agent.settings.model import Settings
 
 
 class Status(enum.StrEnum):
-    """How a check ended."""
+    """How a check ended. ``AWAY``: the controller does not answer, and what is collected waits in the outbox."""
 
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
+    AWAY = "away"
     NOT_DUE = "not due"
     SKIPPED = "skipped"
 

@@ -39,6 +39,7 @@ _MAX_SOURCE = 2000
 _MAX_FILES = 1000
 _DRAINED = 16 * MAX_BODY
 _WARNING = 30
+_BATCH_NAME = "batch must have 1 to 128 letters, digits, dots, dashes and underscores"
 _LOG_FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("message", "msg", "name", "filename", "funcName", "module", "pathname", "exc_text"), ".*"),
     **dict.fromkeys(("processName", "threadName", "stack_info", "taskName"), ".*"),
@@ -86,7 +87,7 @@ class Controller:
         calls: tuple[tuple[str, dict[str, Handler]], ...] = (
             ("agent", {"POST": self.register}),
             ("status", {"GET": self.status, "POST": self.keep_status}),
-            ("export", {"POST": self.export}),
+            ("export", {"POST": self.export, "GET": self.batch}),
             ("log", {"POST": self.log}),
             ("encrypt", {"GET": self.encrypt}),
             ("version", {"GET": self.version}),
@@ -141,10 +142,19 @@ class Controller:
             raise HTTPException(400, f"files must name at most {_MAX_FILES} files")
         batch = form.get("batch")
         if batch is not None and not NAME.fullmatch(batch):
-            raise HTTPException(400, "batch must have 1 to 128 letters, digits, dots, dashes and underscores")
+            raise HTTPException(400, _BATCH_NAME)
         await asyncio.to_thread(self.state.announce, project, batch, msgspec.structs.asdict(agent), names)
         self.announced.set()
         return Response(status_code=202)
+
+    async def batch(self, request: Request) -> Response:
+        """What became of a batch that the agent announced."""
+        project, user = self._project(request), _user(request)
+        batch = request.query_params.get("batch", "")
+        if not NAME.fullmatch(batch):
+            raise HTTPException(400, _BATCH_NAME)
+        state, reason = await asyncio.to_thread(self.state.batch, project, user, batch)
+        return JSONResponse({"state": state, "reason": reason})
 
     async def log(self, request: Request) -> Response:
         """Keep a log record of WARNING or above."""

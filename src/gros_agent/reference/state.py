@@ -102,12 +102,22 @@ class State:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_SCHEMA)
                 connection.execute("DELETE FROM lock")  # whoever held it died with the process
+                self._go_on_counting(connection)
         except sqlite3.DatabaseError as error:
             self.close()
             raise ConfigurationError(
                 f"{self.folder / 'controller.db'} can't be used: {error}",
                 "restore it from a backup, or start with another folder",
             ) from None
+
+    def _go_on_counting(self, connection: sqlite3.Connection) -> None:
+        """Number announcements from after what lies in the inbox: a database that was lost knows nothing of that."""
+        numbers = [int(path.name.partition("-")[0]) for path in (self.folder / "inbox").glob("*/[0-9]*-*")]
+        counted = "SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'announcement'"
+        (last,) = connection.execute(counted).fetchone()
+        if max(numbers, default=0) > last:
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'announcement'")
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('announcement', ?)", (max(numbers),))
 
     def close(self) -> None:
         """Let another controller have the folder."""
@@ -240,9 +250,30 @@ class State:
         ]
 
     def was_taken(self, project: str, batch: str) -> bool:
-        """Whether a batch was taken before."""
+        """Whether a batch was taken before. The inbox tells as well: the database may be of an earlier day."""
         query = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'taken')"
-        return bool(self._rows(query, project, batch))
+        return bool(self._rows(query, project, batch)) or self._is_in_inbox(project, batch)
+
+    def _is_in_inbox(self, project: str, batch: str) -> bool:
+        folders = (self.folder / "inbox" / project).glob("[0-9]*-*")
+        waits = "SELECT 1 FROM announcement WHERE (sequence, project, batch, state) = (?, ?, ?, 'announced')"
+        for folder in folders:
+            number, _, name = folder.name.partition("-")
+            # one that was copied by an attempt that was killed is still to be finished
+            if name == batch and not self._rows(waits, int(number), project, batch):
+                return True
+        return False
+
+    def batch(self, project: str, user: str, batch: str) -> tuple[str, str]:
+        """What became of a batch of an agent: ``taken``, ``announced``, ``refused`` or ``unknown``, and why."""
+        query = (
+            "SELECT state, reason FROM announcement WHERE (project, batch) = (?, ?)"
+            " AND json_extract(agent, '$.user') = ? ORDER BY sequence DESC"
+        )
+        found = self._rows(query, project, batch, user)
+        if any(state in {"taken", "repeated"} for state, _ in found):
+            return "taken", ""
+        return found[0] if found and found[0][0] != "withdrawn" else ("unknown", "")
 
     def settle(self, announcement: Announcement, state: str, reason: str = "") -> None:
         """Note what became of an announcement: ``taken``, ``repeated`` or ``refused``."""

@@ -21,6 +21,7 @@ def components(state: State, options: Options, project: str, user: str, trouble:
         "daemon": _component(trouble),
         "network": _component(),
     }
+    found["tracker"]["interval"] = _interval(options)
     configuration = _component(found["tracker"].get("message", ""))
     if configuration["ok"]:
         try:
@@ -44,6 +45,13 @@ def _unprepared(state: State, project: str, user: str) -> str:
         return f"{user} did not register for project {project}"
     missing = [name for name in ("export", "update") if not (state.home(user) / name / project).is_dir()]
     return f"{user} has no folder {missing[0]}/{project}: register again" if missing else ""
+
+
+def _interval(options: Options) -> float:
+    """How many seconds after a scrape the next one is due."""
+    if options.days is None:
+        return 0.0
+    return max(timedelta(days=options.days, minutes=-options.drift).total_seconds(), 0.0)
 
 
 def _too_early(state: State, options: Options, project: str) -> str:

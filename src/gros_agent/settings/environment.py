@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ SOURCE_KEYS = "GROS_AGENT_SOURCE_KEYS"
 WAIT = "GROS_AGENT_WAIT"
 IMPORT_LIMIT = "GROS_AGENT_IMPORT_LIMIT"
 PICK_UP_MAX = "GROS_AGENT_PICK_UP_MAX"
+OUTBOX_MAX_AGE = "OUTBOX_MAX_AGE"
+OUTBOX_MAX_BYTES = "OUTBOX_MAX_BYTES"
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
     "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
@@ -37,6 +39,10 @@ VARIABLES: Mapping[str, str] = {
     WAIT: "seconds to wait until the controller took what was announced, and has imported it; 300 by default",
     IMPORT_LIMIT: "seconds that the answer to an announcement may take: an import goes on till then; 21600 by default",
     PICK_UP_MAX: "seconds after which a delivery that is stuck stops no registration any more; 86400 by default",
+    OUTBOX_MAX_AGE: "how long a batch may wait for its delivery until nothing more is collected: seconds, or a number "
+    "with `m`, `h` or `d`; `30d` by default",
+    OUTBOX_MAX_BYTES: "how large the batches of a project that wait may be together: bytes, or a number with `k`, `M` "
+    "or `G`; `10G` by default",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
@@ -79,6 +85,8 @@ class Environment:
     wait: float = 300.0
     import_limit: float = 6 * 3600.0
     pick_up_max: float = 24 * 3600.0
+    outbox_max_age: float = 30 * 86400.0
+    outbox_max_bytes: float = 10e9
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
@@ -180,6 +188,7 @@ def _interpret(
         )
         or "INFO",
         **_seconds(reader),
+        **_amounts(reader),
         warnings=warnings,
     )
     problems.extend(_problems_of(reader, values))
@@ -193,6 +202,38 @@ def _seconds(reader: _Reader) -> Mapping[str, float]:
     limits = validate.Range(min=0, max=MAX_SECONDS, error="must be a number of seconds from {min} to {max}")
     read = {field: reader.float(name, default=None, validate=limits) for field, name in times.items()}
     return {field: value for field, value in read.items() if value is not None}
+
+
+def _amounts(reader: _Reader) -> Mapping[str, float]:
+    """How much may wait, and for how long."""
+    wanted = {
+        "outbox_max_age": (OUTBOX_MAX_AGE, _AGES, "write seconds, or a number with m, h or d, such as 30d"),
+        "outbox_max_bytes": (OUTBOX_MAX_BYTES, _SIZES, "write bytes, or a number with k, M or G, such as 10G"),
+    }
+    found = {}
+    for field, (name, units, advice) in wanted.items():
+        text = reader.str(name, default=None, validate=_is_amount(units, advice))
+        if text is not None and (amount := _amount(text, units)) is not None:
+            found[field] = amount
+    return found
+
+
+_AGES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+def _amount(text: str, units: Mapping[str, float]) -> float | None:
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]?)", text)
+    unit = units.get(match[2]) if match else None
+    return float(match[1]) * unit if match and unit else None
+
+
+def _is_amount(units: Mapping[str, float], advice: str) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if not _amount(text, units):
+            raise environs.ValidationError(advice)
+
+    return check
 
 
 def _problems_of(reader: _Reader, values: Mapping[str, Value]) -> Iterable[ConfigurationError]:

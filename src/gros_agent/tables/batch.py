@@ -26,7 +26,7 @@ from msgspec import field
 
 from gros_agent.errors import AgentError
 from gros_agent.storage import exclusive, replace_file, storage_errors, sync_folder, write_synced
-from gros_agent.tables.schema import TABLES
+from gros_agent.tables.schema import TABLES, Project, SourceId
 
 _STAGING = ".staging-"
 _PUBLISHING = ".publishing"
@@ -36,6 +36,8 @@ _LOCK = ".lock"
 ENVIRONMENTS = "data_environments.json"
 _SNAPSHOTS = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in TABLES if row.snapshot)})
 """Files that each scrape writes whole."""
+DESCRIPTION = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in (Project, SourceId))})
+"""Those of them that say what a project is, and would be the same at any other moment."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ class ProjectFolder:
 
     def batch(self) -> Manifest | None:
         """The manifest of the batch that lies here, or None."""
-        return _read_manifest(self.path / _BATCH)
+        return read_manifest(self.path / _BATCH)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -113,6 +115,16 @@ class ProjectFolder:
         )
         self._publish(staging, manifest, trackers)
         return manifest
+
+    def publish_positions(self, staging: Path, trackers: Mapping[str, bytes]) -> None:
+        """Publish new positions, and those tables in ``staging`` that say what the project is; the batch here stays."""
+        batch = self.batch()
+        if batch is None:
+            raise ValueError("there is no batch to stay")
+        for name in set(batch.tables) - DESCRIPTION:
+            (staging / name).unlink(missing_ok=True)
+        before = {name: self._text(name) for name in trackers} | dict(batch.trackers)
+        self._publish(staging, msgspec.structs.replace(batch, trackers=before, removed=()), trackers)
 
     def mark_delivered(self, moment: datetime) -> None:
         """Note that the batch that lies here was taken by the controller, so that a scrape may replace it."""
@@ -144,7 +156,7 @@ class ProjectFolder:
         """Note that the result of the published batch was told to whoever asked for it."""
         publishing = self.path / _PUBLISHING
         with storage_errors(self.path):
-            manifest = _read_manifest(publishing / _MANIFEST)
+            manifest = read_manifest(publishing / _MANIFEST)
             if manifest is not None and manifest.kind == "scrape":
                 (publishing / _MANIFEST).replace(self.path / _BATCH)
                 sync_folder(self.path)
@@ -163,7 +175,7 @@ class ProjectFolder:
     def _move_in_place(self) -> Manifest | None:
         """Move published files to their places; doing it twice is as good as once."""
         publishing = self.path / _PUBLISHING
-        manifest = _read_manifest(publishing / _MANIFEST)
+        manifest = read_manifest(publishing / _MANIFEST)
         if manifest is None:  # reported, and killed while the folder was removed
             return None
         for name in (*manifest.tables, *manifest.trackers):
@@ -183,7 +195,13 @@ def _encoded(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
 
 
-def _read_manifest(path: Path) -> Manifest | None:
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the manifest of a batch to a place where none is."""
+    write_synced(path, _encoded(manifest))
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """The manifest at a path, or None. Raises :class:`AgentError` for one that is damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:

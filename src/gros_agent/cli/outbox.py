@@ -1,0 +1,140 @@
+"""``gros-agent outbox``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gros_agent.cli.options import current, global_options, json_option, project_option
+from gros_agent.cli.output import telling
+
+if TYPE_CHECKING:
+    from gros_agent.outbox import Waiting
+
+EPILOG = """\b
+Examples:
+  gros-agent outbox list
+  gros-agent outbox show --project ABC 3
+  gros-agent outbox drop --project ABC 3
+"""
+
+
+@click.group("outbox", epilog=EPILOG)
+@global_options
+def command() -> None:
+    """Show the batches that wait for their delivery, or throw some away.
+
+    The newest batch of a project lies in export/KEY, those before it in state/outbox/KEY. Nothing but a delivery and
+    `drop` removes one.
+    """
+
+
+@command.command("list")
+@project_option
+@json_option
+@global_options
+@click.pass_context
+def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool) -> None:
+    """List the batches that wait, the oldest first."""
+    from gros_agent import console, outbox, pipeline  # noqa: PLC0415 (commands load what they need when they run)
+
+    settings = current(ctx).load()
+    chosen = pipeline.choose_projects(settings, projects)
+    kept = {project: outbox.waiting(settings, project) for project in chosen}
+    with telling():
+        if as_json:
+            click.echo(_json([_told(one) for found in kept.values() for one in found]))
+        for project in () if as_json else chosen:
+            console.print_outbox(project, kept[project])
+
+
+@command.command("show")
+@project_option
+@click.argument("number")
+@json_option
+@global_options
+@click.pass_context
+def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json: bool) -> None:
+    """Show the files of a batch that waits: its NUMBER in the list, or "newest"."""
+    from gros_agent import console, outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+
+    settings = current(ctx).load()
+    project = _only(ctx, projects)
+    kept = outbox.waiting(settings, project)
+    found = next((one for one in kept if _name(one) == number), None)
+    if found is None:
+        known = ", ".join(map(_name, kept)) or "none"
+        raise ConfigurationError(f"project {project}: no batch {number} waits", f"those that wait: {known}")
+    files = receipts.files_of(found.folder, found.manifest)
+    with telling():
+        if as_json:
+            click.echo(_json([_told(found) | {"files": files}]))
+        else:
+            console.print_batch(found, files)
+
+
+@command.command("drop")
+@project_option
+@click.argument("numbers", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Drop all that waits.")
+@global_options
+@click.pass_context
+def drop(ctx: click.Context, *, projects: tuple[str, ...], numbers: tuple[str, ...], everything: bool) -> None:
+    """Throw batches away that wait: their NUMBERS in the list, or "newest", or --all.
+
+    Where nothing newer waits, the next scrape collects again what they had, as far as the sources still have it.
+    """
+    from gros_agent import outbox  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.tables.batch import ProjectFolder  # noqa: PLC0415
+
+    settings = current(ctx).load()
+    project = _only(ctx, projects)
+    if bool(numbers) == everything:
+        raise ConfigurationError("which batches?", "name their numbers, as gros-agent outbox list shows them, or --all")
+    with ProjectFolder(settings.home.export / project).locked():
+        kept = outbox.waiting(settings, project)
+        by_name = {_name(one): one.number for one in kept}
+        unknown = [number for number in numbers if number not in by_name]
+        if unknown:
+            known = ", ".join(by_name) or "none"
+            raise ConfigurationError(f"project {project}: no batch {unknown[0]} waits", f"those that wait: {known}")
+        outbox.check_at_home(settings, project, [one for one in kept if everything or _name(one) in numbers])
+        dropped = outbox.drop(settings, project, [by_name[name] for name in (by_name if everything else numbers)])
+    for one in dropped:
+        with telling():
+            click.echo(f"{project}: dropped {one.title} with {one.rows} rows")
+
+
+def _only(ctx: click.Context, projects: tuple[str, ...]) -> str:
+    from gros_agent import pipeline  # noqa: PLC0415
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+
+    chosen = pipeline.choose_projects(current(ctx).load(), projects)
+    if len(chosen) != 1:
+        raise ConfigurationError(f"which of the projects {', '.join(chosen)}?", "name one with --project KEY")
+    return chosen[0]
+
+
+def _json(content: object) -> str:
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.json.format(msgspec.json.encode(content)).decode()
+
+
+def _name(one: "Waiting") -> str:
+    return "newest" if one.number is None else str(one.number)
+
+
+def _told(one: "Waiting") -> dict[str, object]:
+    manifest = one.manifest
+    return {
+        "project": one.project,
+        "number": one.number,
+        "batch": manifest.identifier,
+        "made": manifest.made,
+        "rows": one.rows,
+        "bytes": one.size,
+        "tables": manifest.tables,
+        "folder": str(one.folder),
+    }
