@@ -360,8 +360,10 @@ class TestInterruptions:
         repository.commit("two", {"a": "2"})
         done = agent("scrape", *chain.source, variables=classic.variables(GROS_AGENT_WAIT="0.2"))
         assert done.status == 0, done
-        assert len(classic.rows("data_vcs_versions.json")) == 1
         assert len(table(agent, "data_vcs_versions")) == 1
+        assert not classic.rows("data_vcs_versions.json")
+        assert chain("export", "--wait", "1").status == 0
+        assert len(classic.rows("data_vcs_versions.json")) == 2
 
     @pytest.mark.slow
     def test_killed_at_any_moment(

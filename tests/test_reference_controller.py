@@ -321,7 +321,7 @@ class TestCalls:
         for call, method, allowed in (
             ("agent", "GET", {"POST"}),
             ("status", "PUT", {"GET", "HEAD", "POST"}),
-            ("export", "GET", {"POST"}),
+            ("export", "PUT", {"GET", "HEAD", "POST"}),
             ("log", "GET", {"POST"}),
             ("encrypt", "POST", {"GET", "HEAD"}),
         ):

@@ -56,8 +56,10 @@ class Attempt:
         Raises :class:`ControllerError`, and :class:`BusyError` where the controller was told and is not done.
         """
         self._files = files_of(one.folder, one.manifest)
-        if before is not None and before.stage != "uploading" and self._was_taken(one, before):
-            return self._taken(one, "", before.signs)
+        if before is not None and before.stage != "uploading":
+            if self._was_taken(one, before):
+                return self._taken(one, "", before.signs)
+            self._check_not_announced(one)
         self._check_folder()
         way, signs = self._upload(one)
         self._note(one, "announcing", signs)
@@ -71,10 +73,7 @@ class Attempt:
         else:
             self._note(one, "announced", signs)
         if not self._is_taken(one, self._seconds):
-            raise ControllerError(
-                f"the controller has not taken the announced batch within {self._seconds:g} s",
-                "see the controller's log; the next export goes on",
-            )
+            raise ControllerError(*_not_taken(self._seconds))
         return self._taken(one, way, signs)
 
     def settle(self, before: Delivery) -> Receipt | None:
@@ -150,6 +149,14 @@ class Attempt:
                 "the next export uploads it again; see the controller's log",
             )
         return found.state == "taken"
+
+    def _check_not_announced(self, one: Waiting) -> None:
+        """Raise :class:`ControllerError` where the controller still has to take an earlier announcement."""
+        if not self.knows_batches:
+            return
+        if ControllerClient(self._settings).batch(self._project, one.manifest.identifier).state == "announced":
+            raise ControllerError(*_not_taken(self._seconds))
+        self._note(one, "uploading")  # it does not know of any: a registration stops nothing
 
     def _check_folder(self) -> None:
         last = capabilities.last_registered(self._settings)
@@ -273,6 +280,13 @@ class Attempt:
 
     def _note(self, one: Waiting, stage: Stage, signs: Signs = NO_SIGNS) -> None:
         open_deliveries.note(self._settings, self._project, one.manifest.identifier, stage, signs)
+
+
+def _not_taken(seconds: float) -> tuple[str, str]:
+    return (
+        f"the controller has not taken the announced batch within {seconds:g} s",
+        "see the controller's log; the next export goes on",
+    )
 
 
 def _only_a_registration_tells(project: str) -> tuple[str, str]:

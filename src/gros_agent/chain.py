@@ -267,7 +267,7 @@ class _Chain:
         count = len(outbox.waiting(settings, self._project))
         kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
         if not reason.away:
-            return DeliveryError(f"{self._project} was collected, {kept}: {reason.message}", reason.hint)
+            return DeliveryError(f"{self._project} was collected, and {kept}: {reason.message}", reason.hint)
         since = contact.read(settings, self._project).away
         when = f" since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else ""
         words = f"the controller is away{when}: {self._project} was collected into the outbox, {kept}: {reason.message}"

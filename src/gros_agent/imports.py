@@ -77,9 +77,7 @@ def prepare(connection: Connection, project: str, trackers: Mapping[str, str]) -
     return Signs(marked=True, telling=telling, marker=marker)
 
 
-def look(
-    connection: Connection, project: str, trackers: Mapping[str, str], signs: Signs
-) -> Import:
+def look(connection: Connection, project: str, trackers: Mapping[str, str], signs: Signs) -> Import:
     """How far the import of a batch with these trackers is, after the controller took its files.
 
     Raises :class:`ControllerError` where that can't be asked.

@@ -123,7 +123,12 @@ class ControllerClient:
         """Ask for the status of the controller's components."""
         allowed = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
         answer = self._call("GET", "status.py", self._keys(project), allowed=allowed)
-        components: dict[str, Component] = self._decode(answer, dict[str, Component])
+        try:
+            components: dict[str, Component] = self._decode(answer, dict[str, Component])
+        except ControllerError:
+            if answer.status == HTTPStatus.OK:
+                raise
+            raise self._refused("status.py", answer) from None  # something in between answers for it
         last = capabilities.last_registered(self.settings)
         return Status(components, _skew(answer.headers.get("Date")), registered=last in {None, project})
 
