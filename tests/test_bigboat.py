@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from gros_agent import dashboard
-from gros_agent.controller.client import ControllerClient
+from gros_agent.errors import DeliveryError
 from gros_agent.settings.load import load
 from gros_agent.sources import bigboat, sources
 from gros_agent.sources.bigboat import BigBoat
@@ -216,13 +216,24 @@ class TestControllerAway:
         assert "refuses the credentials" in done.errors
         assert len(received(running)) == 1
 
-    def test_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize("suffix", [".json", dashboard.REFUSED, dashboard.DAMAGED])
+    def test_full(
+        self, agent: Agent, board: Board, running: Controller, monkeypatch: pytest.MonkeyPatch, suffix: str
+    ) -> None:
+        """Nothing that was measured is dropped: where no more may wait, no more is measured."""
         monkeypatch.setattr(dashboard, "KEPT_POLLS", 3)
-        for number in range(5):
-            dashboard._keep(tmp_path, dashboard.Poll(str(number), ()))
-        kept = [json.loads(path.read_text())["source"] for path in dashboard.waiting(tmp_path)]
-        assert kept == ["2", "3", "4"]
-        assert caplog.messages == [f"{tmp_path}: 3 polls wait for the controller; 1 older ones were dropped"] * 2
+        given = variables(board, running.https, running.certificate)
+        folder = agent.home / "state" / "bigboat" / "TEST"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            (folder / f"{number}{suffix}").write_text(json.dumps({"source": str(number), "statuses": SENT}))
+        with pytest.raises(DeliveryError):
+            dashboard.send(load(agent.home, given | {"SSH_HTTPS_PORT": "1"}), "TEST")
+        assert not board.asked
+        assert sorted(path.name for path in folder.glob("[0-9]*")) == [f"{number}{suffix}" for number in range(3)]
+        if suffix == ".json":
+            assert dashboard.send(load(agent.home, given), "TEST")[1] == 1
+            assert [one["source"] for one in received(running)] == ["0", "1", "2", board.url]
 
     @pytest.mark.slow
     def test_both_away(self, agent: Agent, board: Board, running: Controller) -> None:
@@ -265,17 +276,6 @@ class TestRefused:
         assert done.status == 6, done
         assert f"{dashboard.TOO_MANY_REFUSALS + 6} polls wait: " in done.errors
         assert not list(folder.glob("*.refused"))
-
-    def test_set_aside_is_bounded(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        monkeypatch.setattr(dashboard, "KEPT_ASIDE", 2)
-        sender = dashboard._Sender(ControllerClient(load(tmp_path, {})), "TEST", tmp_path)
-        for number in range(3):
-            (tmp_path / f"{number}.json").write_text("{")
-            assert sender._read(tmp_path / f"{number}.json") is None
-        assert sorted(path.name for path in tmp_path.glob("*.damaged")) == ["1.damaged", "2.damaged"]
-        assert "1 polls that were set aside before were dropped" in caplog.text
 
 
 def test_one_sender(agent: Agent, board: Board, running: Controller) -> None:

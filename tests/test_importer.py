@@ -277,4 +277,4 @@ def delivered(agent: Agent) -> set[str]:
     folder = ProjectFolder(agent.export())
     batch = folder.batch()
     assert batch is not None
-    return {one.name for one in receipts.files_of(folder, batch)}
+    return {one.name for one in receipts.files_of(folder.path, batch)}

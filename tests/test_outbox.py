@@ -214,7 +214,7 @@ class AtReference:
         self.folder = folder / "controller"
         self.running = start(self.folder)
         self.ports = ("--https-port", str(self.running.https), "--ssh-port", str(self.running.ssh))
-        stack.callback(lambda: self.is_away or self.toggle())
+        stack.callback(self.end)
         work.variables = self.running.variables(work.agent.home)
 
     def toggle(self) -> None:
@@ -225,6 +225,10 @@ class AtReference:
             assert self.running.process.stdout
             self.running.process.stdout.close()
         self.is_away = not self.is_away
+
+    def end(self) -> None:
+        if not self.is_away:
+            self.toggle()
 
     def batches(self) -> list[Path]:
         return self.running.inbox("TEST")

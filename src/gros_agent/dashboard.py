@@ -1,8 +1,9 @@
 """Sends the status of a BigBoat dashboard to the controller; what can't be sent is kept, and sent later.
 
-Each poll is a file under ``state/bigboat/KEY``, which goes when the controller took it. A poll that can't be read, or
-that alone is refused, is set aside there under another name and hinders no other; once it has its ``.json`` back it is
-sent. A run that is killed between the controller's answer and the removal of the file sends that poll again.
+Each poll is a file under ``state/bigboat/KEY``, which goes when the controller took it; nothing else removes one. A
+poll that can't be read, or that alone is refused, is set aside there under another name and hinders no other; once it
+has its ``.json`` back it is sent. A run that is killed between the controller's answer and the removal of the file
+sends that poll again.
 """
 
 import logging
@@ -24,9 +25,7 @@ from gros_agent.storage import exclusive, make_private, replace_file, storage_er
 log = logging.getLogger(__name__)
 
 KEPT_POLLS = 3000
-"""How many polls wait for a controller: a month of one each 15 minutes. Beyond that the oldest are dropped."""
-KEPT_ASIDE = 100
-"""How many polls that were set aside are kept; the oldest are dropped."""
+"""How many polls are kept, those that were set aside among them: a month of one each 15 minutes. Then none is added."""
 LARGEST_POLL = 1 << 20
 """Bytes of a poll: some thousand measurements, where a dashboard has a dozen."""
 DAMAGED, REFUSED = ".damaged", ".refused"
@@ -72,6 +71,13 @@ def send(settings: Settings, project: str) -> tuple[Poll, int]:
     make_private(settings.home.state)
     folder = settings.home.state / "bigboat" / project
     with exclusive(folder / ".lock", f"another sender of the dashboard's status of {project}"):
+        if not _has_room(folder):
+            _Sender(ControllerClient(settings), project, folder).send()
+            if not _has_room(folder):
+                raise DeliveryError(
+                    f"{folder}: {KEPT_POLLS} polls of the dashboard were set aside, so none is added",
+                    "see what is wrong with them, and remove them",
+                )
         poll, trouble = None, None
         try:
             poll = measure(settings, project)
@@ -100,11 +106,13 @@ def _keep(folder: Path, poll: Poll) -> None:
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}.json"
     with storage_errors(folder):
         replace_file(folder / name, msgspec.json.encode(poll))
-        dropped = waiting(folder)[:-KEPT_POLLS]
-        for path in dropped:
-            path.unlink()
-    if dropped:
-        log.error("%s: %d polls wait for the controller; %d older ones were dropped", folder, KEPT_POLLS, len(dropped))
+
+
+def _has_room(folder: Path) -> bool:
+    kept = sum(path.suffix in {".json", DAMAGED, REFUSED} for path in folder.iterdir())
+    if kept >= KEPT_POLLS:
+        log.error("%s: %d polls are kept, and none is added before the controller takes some", folder, kept)
+    return kept < KEPT_POLLS
 
 
 @dataclass
@@ -165,8 +173,3 @@ class _Sender:
     def _move(self, path: Path, suffix: str) -> None:
         with storage_errors(self.folder):
             path.rename(path.with_suffix(suffix))
-            dropped = sorted(self.folder.glob(f"*{suffix}"))[:-KEPT_ASIDE]
-            for old in dropped:
-                old.unlink()
-        if dropped:
-            log.error("%s: %d polls that were set aside before were dropped", self.folder, len(dropped))
