@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 
 from gros_agent.container import words
-from gros_agent.container.duty import Access, Attention
+from gros_agent.container.duty import Access, Attention, Kept
 from gros_agent.container.guard import is_host
 from gros_agent.container.pages import draw
 from gros_agent.container.web import Server, app
@@ -398,6 +398,29 @@ def test_state(running: Running) -> None:
     duty.next_run = datetime.now(UTC).astimezone() + timedelta(hours=1)
     duty.found_obstacles.append(Attention("a key is missing", "register"))
     duty.found_warnings.append(Attention("a \udcff certificate ends soon"))
+    since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    duty.kept = [
+        Kept(project="ABC", batches=0, size=0),
+        Kept(project="DEF", batches=2, size=70, oldest=since, away=since),
+    ]
+    told = {
+        "project": "DEF",
+        "batches": 2,
+        "bytes": 70,
+        "oldest": "2026-01-02T03:04:05Z",
+        "away": "2026-01-02T03:04:05Z",
+    }
+    assert running.get("/api/state").json()["outbox"] == [told]
+    page = " ".join(running.get("/").text.split())
+    assert "the controller is away since <time" in page
+    assert "2 batches wait for delivery (70 B), the oldest since <time" in page
+    metrics = running.get("/metrics").text
+    for line in (
+        'outbox_batches{project="DEF"} 2.0',
+        'outbox_bytes{project="DEF"} 70.0',
+        'controller_away{project="ABC"} 0.0',
+    ):
+        assert f"gros_agent_{line}" in metrics
     content = running.get("/api/state").json()
     assert (content["running"], content["current"], content["last_run"]) == (False, None, numbers[-1])
     assert (content["mode"], content["version"], content["controller"]) == ("Daemon", "1.2.3", "controller.example")

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from gros_agent.container.duty import Access, Attention, Duty
+from gros_agent.container.duty import Access, Attention, Duty, Kept
 from gros_agent.container.web import Server
 from gros_agent.history import History
 
@@ -30,6 +30,7 @@ class FakeDuty:
     is_running: bool = False
     found_obstacles: list[Attention] = field(default_factory=list)
     found_warnings: list[Attention] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     refusal: BaseException | None = None
     started: list[str] = field(default_factory=list)
 
@@ -38,6 +39,9 @@ class FakeDuty:
 
     def warnings(self) -> list[Attention]:
         return self.found_warnings
+
+    def outbox(self) -> list[Kept]:
+        return self.kept
 
     async def start(self, trigger: str) -> None:
         if self.refusal:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from gros_agent.container.duty import Attention
+from gros_agent.container.duty import Attention, Kept
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.history import Run, SourceRun
 
@@ -103,6 +103,16 @@ class RunsAnswer(Struct, frozen=True):
     next: Annotated[int | None, Meta(description="Give it as `before` to get older ones; null where none are left.")]
 
 
+class KeptAnswer(Struct, frozen=True):
+    """What waits for the delivery of a project."""
+
+    project: str
+    batches: int
+    bytes: int
+    oldest: Annotated[datetime | None, Meta(description="When the oldest of them was made.")]
+    away: Annotated[datetime | None, Meta(description="Since when the controller does not answer.")]
+
+
 class StateAnswer(Struct, frozen=True):
     """What the agent is, what it does right now, and what needs attention."""
 
@@ -116,6 +126,7 @@ class StateAnswer(Struct, frozen=True):
     next_run: datetime | None
     current: Annotated[RunAnswer | None, Meta(description="The run that is going on.")]
     last_run: Annotated[int | None, Meta(description="The number of the newest run that has ended.")]
+    outbox: Annotated[tuple[KeptAnswer, ...], Meta(description="What waits, for each project with anything to say.")]
     obstacles: Annotated[tuple[Notice, ...], Meta(description="What keeps the agent from working.")]
     failures: Annotated[tuple[Notice, ...], Meta(description="What went wrong in the last run of each project.")]
     warnings: tuple[Notice, ...]
@@ -145,6 +156,17 @@ def notice(about: Attention | AgentError) -> Notice:
 def moment(when: datetime | None) -> datetime | None:
     """A moment in UTC."""
     return None if when is None else when.astimezone(UTC)
+
+
+def kept_answer(one: Kept) -> KeptAnswer:
+    """What waits, as it is told."""
+    return KeptAnswer(
+        project=sayable(one.project),
+        batches=one.batches,
+        bytes=one.size,
+        oldest=moment(one.oldest),
+        away=moment(one.away),
+    )
 
 
 def run_answer(run: Run) -> RunAnswer:

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from tzlocal import get_localzone
 
-from gros_agent.container.duty import Access, Attention
+from gros_agent import contact, outbox
+from gros_agent.container.duty import Access, Attention, Kept
 from gros_agent.container.modes import mode_of
 from gros_agent.container.processes import Processes, meaning
 from gros_agent.container.schedule import Schedule, is_due
@@ -35,6 +36,17 @@ AT_ONCE_SECONDS = 0.6
 """A process that ends sooner failed at once; the web interface of existing installations waits for a second."""
 
 SCRAPE, DASHBOARD = "scrape", "dashboard status"
+
+
+def _kept(settings: Settings, project: str) -> Kept:
+    try:
+        waiting = outbox.waiting(settings, project)
+        away = contact.read(settings, project).away if settings.controller(project) else None
+    except AgentError as error:  # which the next run tells
+        log.warning("what waits for %s is not known: %s", project, error)
+        return Kept(project=project, batches=0, size=0)
+    oldest = waiting[0].manifest.made if waiting else None
+    return Kept(project=project, batches=len(waiting), size=sum(one.size for one in waiting), oldest=oldest, away=away)
 
 
 class Daemon:
@@ -111,6 +123,10 @@ class Daemon:
             hint = "make a VERSION file before the image is built"
             found.append(Attention(f"the version {self.version} tells no branch and commit", hint))
         return found
+
+    def outbox(self) -> list[Kept]:
+        """What waits for its delivery."""
+        return [_kept(self.settings, project) for project in self.projects]
 
     async def start(self, trigger: str) -> None:
         """Start a scrape that goes on whatever preflight finds."""

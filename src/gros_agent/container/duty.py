@@ -17,6 +17,20 @@ class Attention:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What waits for the delivery of a project: how many batches, how many bytes, and since when the oldest does.
+
+    ``away`` says since when the controller does not answer, as far as the last run found out.
+    """
+
+    project: str
+    batches: int
+    size: int
+    oldest: datetime | None = None
+    away: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Access:
     """Who may ask: the host names that requests must carry (none: any), and a token that they need (None: none)."""
 
@@ -78,6 +92,10 @@ class Duty(Protocol):
 
     def warnings(self) -> Sequence[Attention]:
         """What its operator should know."""
+        ...
+
+    def outbox(self) -> Sequence[Kept]:
+        """What waits for its delivery, for each project."""
         ...
 
     async def start(self, trigger: str) -> None:

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gros_agent.container.answers import sayable
-from gros_agent.container.duty import Duty
+from gros_agent.container.duty import Duty, Kept
 from gros_agent.errors import AgentError
 from gros_agent.history import Run, Total
 
@@ -48,6 +48,7 @@ class _Collector(Collector):
             yield _gauge("next_run_timestamp_seconds", "When the next scrape is due.", [((), moment)])
         yield _gauge("obstacles", "Things that keep the agent from working.", [((), len(duty.obstacles()))])
         yield _gauge("warnings", "Things that its operator should know.", [((), len(duty.warnings()))])
+        yield from _kept(duty.outbox())
         try:
             history = duty.history
             successes, last, totals = history.last_successes(), history.last_runs(), history.totals()
@@ -64,6 +65,28 @@ class _Collector(Collector):
         )
         yield from _last_runs(last.values())
         yield from _counters(totals)
+
+
+def _kept(found: Sequence[Kept]) -> Iterator[Metric]:
+    yield _gauge(
+        "outbox_batches",
+        "Batches that wait for their delivery.",
+        [((one.project,), one.batches) for one in found],
+        "project",
+    )
+    yield _gauge("outbox_bytes", "Bytes of their tables.", [((one.project,), one.size) for one in found], "project")
+    yield _gauge(
+        "outbox_oldest_timestamp_seconds",
+        "When the oldest of them was made; missing where none waits.",
+        [((one.project,), one.oldest.timestamp()) for one in found if one.oldest],
+        "project",
+    )
+    yield _gauge(
+        "controller_away",
+        "Whether the controller did not answer when it was asked last: what is collected waits.",
+        [((one.project,), one.away is not None) for one in found],
+        "project",
+    )
 
 
 def _last_runs(runs: Iterable[Run]) -> Iterator[Metric]:

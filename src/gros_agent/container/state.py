@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from gros_agent.container.answers import Notice, RunAnswer, StateAnswer, moment, notice, run_answer, sayable
+from gros_agent.container.answers import (
+    Notice,
+    RunAnswer,
+    StateAnswer,
+    kept_answer,
+    moment,
+    notice,
+    run_answer,
+    sayable,
+)
 from gros_agent.container.duty import Duty
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.history import Run
@@ -33,6 +42,7 @@ def state(duty: Duty) -> StateAnswer:
         next_run=moment(duty.next_run),
         current=current,
         last_run=last_run,
+        outbox=tuple(kept_answer(one) for one in duty.outbox() if one.batches or one.away),
         obstacles=tuple(map(notice, duty.obstacles())),
         failures=failures,
         warnings=tuple(map(notice, duty.warnings())),
