@@ -610,3 +610,25 @@ class TestNoFalseReceipt:
 def _public_keys(home: Path) -> Iterator[str]:
     for path in (*home.glob("*.pub"), *home.glob(".ssh/*.pub")):
         yield path.read_text().strip()
+
+
+def test_leftovers_of_killed_processes(work: Work, tmp_path: Path) -> None:
+    """What was to take the place of a file goes at the next start, unless its process lives."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with controller(tmp_path / "controller") as running, subprocess.Popen(["sleep", "60"]) as alive:
+        work.variables = running.variables(work.agent.home)
+        work.happen()
+        assert work.run().status == 0
+        folders = [
+            work.agent.export(),
+            *(work.agent.home / name for name in ("state", "state/receipts/TEST", "secrets")),
+        ]
+        left = [folder / f".x.json.{dead.pid}.new" for folder in folders]
+        old, used = work.agent.export() / f".old.{alive.pid}.new", work.agent.export() / f".used.{alive.pid}.new"
+        for path in (*left, old, used):
+            path.write_text("half")
+        os.utime(old, (0, 0))
+        assert work.run().status == 0
+        assert [path for path in (*left, old, used) if path.exists()] == [used]
+        alive.terminate()

@@ -37,7 +37,7 @@ from gros_agent.settings.files import kept
 from gros_agent.settings.home import Home
 from gros_agent.settings.load import Overrides, files_of
 from gros_agent.settings.model import Settings
-from gros_agent.storage import exclusive, make_private
+from gros_agent.storage import clear_leftovers, exclusive, make_private
 from gros_agent.turns import Turn
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def run_projects(
     make_private(home.state)
     stuck: dict[str, AgentError] = {}
     with exclusive(home.run_lock, "another run of this agent"):
+        for folder in (home.state, home.root / "secrets", home.root / ".ssh"):
+            clear_leftovers(folder)
         for project in projects:
             note = _Note(History(home.history), project, trigger, watcher)
             chain = _Chain(load, project, checks, options, note, watcher, stuck)

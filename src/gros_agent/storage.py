@@ -1,9 +1,11 @@
 """What can go wrong with a disk, said in words, and files that are whole or not there."""
 
+import contextlib
 import errno
 import fcntl
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +63,39 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     write_synced(temporary, content, mode)
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the files in a folder, and in those within it, that a killed process was to put in the place of others.
+
+    Those of a process that still lives stay, unless they are old: numbers of processes are used again.
+    """
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _LARGE]
+        for name in names:
+            match = _LEFTOVER.fullmatch(name)
+            if match is None:
+                continue
+            path = Path(place, name)
+            with contextlib.suppress(OSError):  # whoever it belongs to removes or renames it
+                if not _is_alive(int(match[1])) or time.time() - path.stat().st_mtime > _OLD_SECONDS:
+                    path.unlink()
+
+
+_LEFTOVER = re.compile(r"\..+\.(\d{1,9})\.new")
+_OLD_SECONDS = 3600.0
+_LARGE = frozenset({"repos", "outbox"})
+"""Folders of the state with many files, none of which is put in place so."""
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 def make_private(folder: Path) -> None:

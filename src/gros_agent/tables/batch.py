@@ -25,7 +25,7 @@ import msgspec
 from msgspec import field
 
 from gros_agent.errors import AgentError
-from gros_agent.storage import exclusive, replace_file, storage_errors, sync_folder, write_synced
+from gros_agent.storage import clear_leftovers, exclusive, replace_file, storage_errors, sync_folder, write_synced
 from gros_agent.tables.schema import TABLES, Project, SourceId
 
 _STAGING = ".staging-"
@@ -79,6 +79,7 @@ class ProjectFolder:
         with storage_errors(self.path):
             for leftover in self.path.glob(f"{_STAGING}*"):
                 shutil.rmtree(leftover)
+            clear_leftovers(self.path)
             if not (self.path / _PUBLISHING).is_dir():
                 return None
             manifest = self._move_in_place()
