@@ -308,10 +308,9 @@ class TestWithoutController:
         assert commits == work.made
 
     def test_nothing_new_leaves_what_lies_there(self, work: Work) -> None:
-        (work.agent.export() / "data_sources.json").write_text(
-            json.dumps([{"type": "git", "name": "code", "url": work.repository.url}])
-        )
+        """Also where tables are whole each time, and the same."""
         work.happen()
+        work.repository.git("tag", "v1")
         assert work.run("scrape", "--project", "TEST").status == 0
         before = table(work.agent, "data_vcs_versions")
         done = work.run("scrape", "--project", "TEST")
@@ -346,10 +345,10 @@ class TestWithoutController:
         assert work.waits() == 3
 
     @pytest.mark.parametrize(
-        ("dropped", "collected"), [(["newest"], [2]), (["2", "newest"], [1, 2]), (["--all"], [0, 1, 2]), (["1"], [])]
+        ("dropped", "collected"), [(["newest"], [2]), (["2", "newest"], [1, 2]), (["--all"], [0, 1, 2]), (["1"], [2])]
     )
     def test_what_was_dropped_is_collected_again(self, work: Work, dropped: list[str], collected: list[int]) -> None:
-        """Unless something newer waits, whose positions are past it."""
+        """Unless something newer waits, whose positions are past it: then nothing is new, and that one stays."""
         for _ in range(3):
             work.happen()
             assert work.run("scrape", "--project", "TEST").status == 0
@@ -358,6 +357,17 @@ class TestWithoutController:
         assert work.run("scrape", "--project", "TEST").status == 0
         found = [row["version_id"] for row in table(work.agent, "data_vcs_versions")]
         assert sorted(found) == sorted(work.made[number] for number in collected)
+
+    def test_fetched_is_not_collected_again(self, work: Work) -> None:
+        for _ in range(2):
+            work.happen()
+            assert work.run("scrape", "--project", "TEST").status == 0
+        assert work.run("outbox", "drop", "--project", "TEST", "--all", "--fetched").status == 0
+        assert not work.waits()
+        work.happen()
+        assert work.run("scrape", "--project", "TEST").status == 0
+        assert [row["version_id"] for row in table(work.agent, "data_vcs_versions")] == work.made[-1:]
+        assert work.waits() == 1
 
     def test_limits(self, work: Work) -> None:
         """What is reached stops the collecting; nothing is dropped."""

@@ -23,7 +23,6 @@ from gros_agent.collection import ScrapeOptions
 from gros_agent.delivery import export
 from gros_agent.entries import parse
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.receipts import Receipt
 from gros_agent.scrape import scrape
 from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings
@@ -92,8 +91,7 @@ def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None
     if outcome.error:
         raise AgentError(outcome.error, outcome.hint)
     step("scrape", f"{outcome.items} commits, {sum(reports[0].tables.values())} rows in {outcome.seconds:.1f} s")
-    receipt = export(settings, PROJECT, progress=progress)
-    assert isinstance(receipt, Receipt)  # noqa: S101 (there is a batch: it was scraped above)
+    (receipt,) = export(settings, PROJECT, progress=progress)
     step("export", f"{len(receipt.files)} files by {receipt.way}; the controller took them")
 
 

@@ -11,6 +11,7 @@ A batch is moved by a copy, which becomes visible by one rename; the next scrape
 ``export/KEY``. Where a process is killed in between, both are there under one identifier and count as one.
 """
 
+import filecmp
 import logging
 import os
 import re
@@ -27,7 +28,7 @@ from gros_agent.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.storage import make_private, replace_file, storage_errors, sync_folder
-from gros_agent.tables.batch import DESCRIPTION, Manifest, ProjectFolder, read_manifest, write_manifest
+from gros_agent.tables.batch import DESCRIPTION, SNAPSHOTS, Manifest, ProjectFolder, read_manifest, write_manifest
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +81,10 @@ def waiting(settings: Settings, project: str) -> tuple[Waiting, ...]:
 
 
 def _waits(settings: Settings, project: str, batch: Manifest) -> bool:
-    return not batch.delivered and has_news(settings, project, batch.tables)
+    return not batch.delivered and is_worth_keeping(settings, project, batch.tables)
 
 
-def has_news(settings: Settings, project: str, tables: Mapping[str, int]) -> bool:
+def is_worth_keeping(settings: Settings, project: str, tables: Mapping[str, int]) -> bool:
     """Whether tables (file name → rows) are worth keeping.
 
     With a controller all are, since each run arrives there. Without one, those are that have more than what the project
@@ -91,6 +92,25 @@ def has_news(settings: Settings, project: str, tables: Mapping[str, int]) -> boo
     """
     kept = tables if settings.controller(project) else set(tables) - DESCRIPTION
     return any(tables[name] for name in kept)
+
+
+def has_news(settings: Settings, project: str, tables: Mapping[str, int], staging: Path) -> bool:
+    """Whether the tables in ``staging`` have anything that the batch in ``export/KEY``, which waits, does not have.
+
+    With a controller they do, since each run arrives there.
+    """
+    folder = ProjectFolder(settings.home.export / project)
+    batch = folder.batch()
+    if settings.controller(project) or batch is None or not _waits(settings, project, batch):
+        return True
+    return any(
+        rows and name not in DESCRIPTION and not (name in SNAPSHOTS and _is_same(staging / name, folder.path / name))
+        for name, rows in tables.items()
+    )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
 def set_aside(settings: Settings, project: str) -> None:
@@ -191,12 +211,12 @@ def check_at_home(settings: Settings, project: str, batches: Sequence[Waiting]) 
             )
 
 
-def drop(settings: Settings, project: str, numbers: Sequence[int | None]) -> list[Waiting]:
-    """Throw away batches that wait (None: the one in ``export/KEY``), and return them.
+def drop(settings: Settings, project: str, numbers: Sequence[int | None], *, fetched: bool = False) -> list[Waiting]:
+    """Let batches go that wait (None: the one in ``export/KEY``), and return them.
 
-    Where nothing newer waits, the positions of before are put back, so that the next scrape collects again what they
-    had. To be called with the project's folder locked. Raises :class:`ConfigurationError` for a number that there
-    is not.
+    Unless somebody has ``fetched`` them, the positions of before are put back where nothing newer waits, so that the
+    next scrape collects again what they had. To be called with the project's folder locked. Raises
+    :class:`ConfigurationError` for a number that there is not.
     """
     kept = waiting(settings, project)
     unknown = [number for number in numbers if number not in {one.number for one in kept}]
@@ -209,9 +229,9 @@ def drop(settings: Settings, project: str, numbers: Sequence[int | None]) -> lis
         if one.number not in numbers:
             newest = False
             continue
-        if newest:
+        if newest and not fetched:
             _put_back(settings, one)
-        _remove(settings, project, one.manifest.identifier)
+        forget(settings, project, one.manifest.identifier)
         dropped.append(one)
     return dropped[::-1]
 

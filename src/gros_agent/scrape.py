@@ -246,16 +246,13 @@ class _Scrape:
 
     def _publish(self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]) -> Iterator[str]:
         """Publish the batch; return what is to be said of the one before, which waits."""
-        if outbox.has_news(self._settings, self._project, rows):
+        if outbox.has_news(self._settings, self._project, rows, staging):
             outbox.set_aside(self._settings, self._project)
             self._folder.publish(staging, rows, updates)
             return _kept(self._settings, self._project)
-        before = self._folder.batch()
-        if before is None or before.delivered or not outbox.has_news(self._settings, self._project, before.tables):
-            self._folder.publish(staging, rows, updates)
-            return iter(())
-        self._folder.publish_positions(staging, updates)
-        return iter((f"nothing is new: the batch of {before.made:%Y-%m-%d %H:%M:%S} with {before.rows} rows stays",))
+        stays = self._folder.publish_positions(staging, updates)
+        made, count = f"{stays.made:%Y-%m-%d %H:%M:%S}", sum(stays.tables.values())
+        return iter((f"nothing is new: the batch of {made} with {count} rows stays; --full collects all again",))
 
     def _described(
         self, discovered: Discovered, collected: Mapping[Part, bool], staging: Path, pseudonymiser: Pseudonymiser

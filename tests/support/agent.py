@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gros_agent.tables.batch import ProjectFolder
 from support import importer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -67,6 +69,8 @@ class Agent:
                 _keep(manifest.parent, Path(kept))
 
     def scrape(self, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
+        """Scrape the project TEST, after somebody has fetched what the scrape before brought."""
+        ProjectFolder(self.export()).mark_delivered(datetime.now(UTC))
         return self("scrape", "--project", "TEST", *arguments, variables=variables)
 
     def export(self, project: str = "TEST") -> Path:

@@ -76,13 +76,22 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
 @command.command("drop")
 @project_option
 @click.argument("numbers", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Drop all that waits.")
+@click.option("--all", "everything", is_flag=True, envvar="GROS_AGENT_ALL", help="Drop all that waits.")
+@click.option(
+    "--fetched",
+    is_flag=True,
+    envvar="GROS_AGENT_FETCHED",
+    help="Somebody has fetched them: the next scrape goes on after them.",
+)
 @global_options
 @click.pass_context
-def drop(ctx: click.Context, *, projects: tuple[str, ...], numbers: tuple[str, ...], everything: bool) -> None:
+def drop(
+    ctx: click.Context, *, projects: tuple[str, ...], numbers: tuple[str, ...], everything: bool, fetched: bool
+) -> None:
     """Throw batches away that wait: their NUMBERS in the list, or "newest", or --all.
 
-    Where nothing newer waits, the next scrape collects again what they had, as far as the sources still have it.
+    Where nothing newer waits, the next scrape collects again what they had, as far as the sources still have it. With
+    --fetched it goes on after them.
     """
     from gros_agent import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
@@ -100,7 +109,9 @@ def drop(ctx: click.Context, *, projects: tuple[str, ...], numbers: tuple[str, .
             known = ", ".join(by_name) or "none"
             raise ConfigurationError(f"project {project}: no batch {unknown[0]} waits", f"those that wait: {known}")
         outbox.check_at_home(settings, project, [one for one in kept if everything or _name(one) in numbers])
-        dropped = outbox.drop(settings, project, [by_name[name] for name in (by_name if everything else numbers)])
+        dropped = outbox.drop(
+            settings, project, [by_name[name] for name in (by_name if everything else numbers)], fetched=fetched
+        )
     for one in dropped:
         with telling():
             click.echo(f"{project}: dropped {one.title} with {one.rows} rows")

@@ -34,7 +34,7 @@ _MANIFEST = "manifest.json"
 _BATCH = ".batch.json"
 _LOCK = ".lock"
 ENVIRONMENTS = "data_environments.json"
-_SNAPSHOTS = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in TABLES if row.snapshot)})
+SNAPSHOTS = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in TABLES if row.snapshot)})
 """Files that each scrape writes whole."""
 DESCRIPTION = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in (Project, SourceId))})
 """Those of them that say what a project is, and would be the same at any other moment."""
@@ -59,7 +59,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rows(self) -> int:
         """The rows that no other scrape would bring: tables that are whole each time do not count."""
-        return sum(count for name, count in self.tables.items() if name not in _SNAPSHOTS)
+        return sum(count for name, count in self.tables.items() if name not in SNAPSHOTS)
 
 
 class ProjectFolder:
@@ -117,7 +117,7 @@ class ProjectFolder:
         self._publish(staging, manifest, trackers)
         return manifest
 
-    def publish_positions(self, staging: Path, trackers: Mapping[str, bytes]) -> None:
+    def publish_positions(self, staging: Path, trackers: Mapping[str, bytes]) -> Manifest:
         """Publish new positions, and those tables in ``staging`` that say what the project is; the batch here stays."""
         batch = self.batch()
         if batch is None:
@@ -125,7 +125,9 @@ class ProjectFolder:
         for name in set(batch.tables) - DESCRIPTION:
             (staging / name).unlink(missing_ok=True)
         before = {name: self._text(name) for name in trackers} | dict(batch.trackers)
-        self._publish(staging, msgspec.structs.replace(batch, trackers=before, removed=()), trackers)
+        manifest = msgspec.structs.replace(batch, trackers=before, removed=())
+        self._publish(staging, manifest, trackers)
+        return manifest
 
     def mark_delivered(self, moment: datetime) -> None:
         """Note that the batch that lies here was taken by the controller, so that a scrape may replace it."""
