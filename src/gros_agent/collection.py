@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gros_agent import entries
+from gros_agent import entries, limits
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
@@ -202,6 +202,7 @@ def source_context(
         folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
         known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
+        longest_answer=settings.environment.answer_max,
         capacity=capacity or Capacity(),
         blocked=settings.environment.url_blacklist,
         team=settings.get("teams", project.lower()),
@@ -272,13 +273,14 @@ def document_names(parts: Sequence[Part]) -> list[str]:
 
 
 def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:
-    """Hand over each block of a collection, and return how it ended."""
+    """Hand over each block of a collection, and return how it ended. Raises :class:`TimeUpError` if its time is up."""
     while True:
         try:
             block = next(collection)
         except StopIteration as end:
             collected: Collected = end.value
             return collected
+        limits.check()
         take(block)
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gros_agent.errors import AgentError
+from gros_agent import limits
+from gros_agent.errors import SourceError
 
 MAX_OUTPUT = 64 << 20
 """Bytes of standard output that :func:`run` takes."""
@@ -52,11 +53,15 @@ def start(
     stdin: int = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start a program whose standard output is a pipe. Raises :class:`AgentError` if it is not there."""
+    """Start a program whose standard output is a pipe. Raises :class:`SourceError` if it is not there.
+
+    It is ended when the time of what it was started for is up.
+    """
+    limits.check()
     try:
         with _lock:
             if _refused:
-                raise AgentError(f"{arguments[0]} was not started: all is being ended")
+                raise SourceError(f"{arguments[0]} was not started: all is being ended")
             process = subprocess.Popen(
                 arguments,
                 env=dict(environment),
@@ -66,11 +71,30 @@ def start(
                 process_group=0,
             )
             _started.add(process)
+            _end_in_time(process)
     except FileNotFoundError:
-        raise AgentError(
+        raise SourceError(
             f"the program {arguments[0]} is not there", f"install {arguments[0]}, or put it on the PATH"
         ) from None
     return process
+
+
+def _end_in_time(process: subprocess.Popen[bytes]) -> None:
+    """Have a program ended when the time of what it was started for is up."""
+    limit = limits.current()
+    if limit is None:
+        return
+    reference = weakref.ref(process)
+
+    def end() -> None:
+        running = reference()
+        if running is not None and running.returncode is None:
+            os.killpg(running.pid, signal.SIGKILL)
+
+    key = limit.on_end(end)
+    weakref.finalize(process, limit.forget, key)
+    if limit.is_up:
+        end()
 
 
 @contextlib.contextmanager
@@ -167,7 +191,7 @@ def run(
 
     It is ended when it prints nothing for ``silence`` seconds in which it did not compute either: git checks a history
     of a million commits without a word. ``on_errors`` gets each piece of standard error, which is where programs show
-    their progress. Raises :class:`AgentError` when it prints more than :data:`MAX_OUTPUT`.
+    their progress. Raises :class:`SourceError` when it prints more than :data:`MAX_OUTPUT`.
     """
     process = start(arguments, environment)
     assert process.stdout is not None  # noqa: S101 (for the type checker: start makes pipes)
@@ -198,7 +222,7 @@ def run(
                         if on_errors:
                             on_errors(block)
                     elif len(output) > MAX_OUTPUT:
-                        raise AgentError(f"{arguments[0]} printed more than {MAX_OUTPUT} bytes")
+                        raise SourceError(f"{arguments[0]} printed more than {MAX_OUTPUT} bytes")
         if not stalled:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(silence)

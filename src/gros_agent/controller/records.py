@@ -10,6 +10,7 @@ import requests
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import ControllerClient
+from gros_agent.http.timed import TooSlowError
 from gros_agent.logs import Redactor
 
 MAX_WAITING = 500
@@ -54,6 +55,6 @@ class ControllerHandler(logging.Handler):
         while (content := self._waiting.get()) is not None:
             try:
                 self._client.log(self.project, content)
-            except (ControllerError, requests.RequestException):
+            except (ControllerError, TooSlowError, requests.RequestException):
                 # not a warning: that would come back here
                 logging.getLogger(__name__).debug("a log record was not sent: %s", traceback.format_exc(limit=1))

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from gros_agent import entries
+from gros_agent.boundary import around
 from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_configured
 from gros_agent.discovery import named_by_definitions, seed_part
 from gros_agent.errors import AgentError, ConfigurationError
@@ -270,8 +271,10 @@ def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part |
     for part in parts:
         name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
         try:
-            context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
-            yield Result(name, Status.OK, part.source.check(context) if seed is None else _neighbours(part, context))
+            with around(scope.settings, project, entry.name):
+                context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
+                answers = part.source.check(context) if seed is None else _neighbours(part, context)
+            yield Result(name, Status.OK, answers)
         except AgentError as error:
             yield Result(name, Status.FAILED, error.message, error.hint)
 

@@ -29,6 +29,9 @@ SOURCE_KEYS = "GROS_AGENT_SOURCE_KEYS"
 WAIT = "GROS_AGENT_WAIT"
 IMPORT_LIMIT = "GROS_AGENT_IMPORT_LIMIT"
 PICK_UP_MAX = "GROS_AGENT_PICK_UP_MAX"
+ANSWER_MAX = "ANSWER_MAX_SECONDS"
+SOURCE_MAX = "SOURCE_MAX_SECONDS"
+RUN_MAX = "RUN_MAX_SECONDS"
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
     "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
@@ -37,6 +40,9 @@ VARIABLES: Mapping[str, str] = {
     WAIT: "seconds to wait until the controller took what was announced, and has imported it; 300 by default",
     IMPORT_LIMIT: "seconds that the answer to an announcement may take: an import goes on till then; 21600 by default",
     PICK_UP_MAX: "seconds after which a delivery that is stuck stops no registration any more; 86400 by default",
+    ANSWER_MAX: "seconds in which a source's answer has to be there, from its first header on; 600 by default",
+    SOURCE_MAX: "seconds after which a source is given up, whatever it does; 86400 by default",
+    RUN_MAX: "seconds for a run of all projects; what is not collected by then waits for the next; 259200 by default",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
@@ -79,6 +85,9 @@ class Environment:
     wait: float = 300.0
     import_limit: float = 6 * 3600.0
     pick_up_max: float = 24 * 3600.0
+    answer_max: float = 600.0
+    source_max: float = 24 * 3600.0
+    run_max: float = 72 * 3600.0
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
@@ -190,6 +199,7 @@ def _interpret(
 def _seconds(reader: _Reader) -> Mapping[str, float]:
     """The times that are set, in seconds, by the name of their field."""
     times = {"wait": WAIT, "import_limit": IMPORT_LIMIT, "pick_up_max": PICK_UP_MAX}
+    times |= {"answer_max": ANSWER_MAX, "source_max": SOURCE_MAX, "run_max": RUN_MAX}
     limits = validate.Range(min=0, max=MAX_SECONDS, error="must be a number of seconds from {min} to {max}")
     read = {field: reader.float(name, default=None, validate=limits) for field, name in times.items()}
     return {field: value for field, value in read.items() if value is not None}
