@@ -59,6 +59,7 @@ def unexpected(error: BaseException) -> SourceError:
     return SourceError(
         f"unexpected: {type(error).__name__}{f': {said}' if said else ''}",
         "what it answers is not understood here: report it, with what --log DEBUG says",
+        own=f"unexpected: {type(error).__name__}",
     )
 
 

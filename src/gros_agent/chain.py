@@ -306,7 +306,7 @@ class _Chain:
         for result in results:
             hint = f"; what to do: {result.hint}" if result.hint and result.status is not preflight.Status.OK else ""
             level = _LEVELS.get(result.status, logging.INFO)
-            log.log(level, "preflight: %s: %s: %s%s", result.name, result.status, result.detail, hint)
+            log.log(level, "preflight: %s: %s: %s%s", result.logged_name, result.status, result.detail, hint)
         self._watcher.checked(results)
         status = preflight.status_of(results)
         if checks.skip:

@@ -21,6 +21,7 @@ from gros_agent.errors import SourceError
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Environment, Located, Part, Versioned
 from gros_agent.tables.schema import Project, SourceId
+from gros_agent.urls import without_user
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +66,14 @@ def encoded(environments: Sequence[Environment]) -> bytes:
     An environment is a list where existing agents wrote one, since the importer knows it by that.
     """
     rows = [
-        json.dumps({"type": one.type, "url": one.url, "environment": one.identity, "version": one.version})
+        json.dumps({"type": one.type, "url": _url(one), "environment": one.identity, "version": one.version})
         for one in environments
     ]
     return ("[\n" + ",\n".join(rows) + "\n]\n" if rows else "[]\n").encode()
+
+
+def _url(environment: Environment) -> str | None:
+    return None if environment.url is None else without_user(environment.url)
 
 
 def updates(found: Discovered) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
-from gros_agent.errors import SourceError
+from gros_agent.errors import Own, SourceError
 
 GRACE_SECONDS = 300.0
 """How long a run whose time is up may take to tell and keep what it has, before it is ended from outside."""
@@ -44,7 +44,7 @@ class Limit:
     def error(self) -> TimeUpError:
         """What is raised when the time is up."""
         return TimeUpError(
-            f"it took longer than {self.seconds:g} s in all, and was given up",
+            Own(f"it took longer than {self.seconds:g} s in all, and was given up"),
             f"find out what is slow there; {self.name} allows more",
         )
 

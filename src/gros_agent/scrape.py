@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gros_agent import capabilities, entries, parallel, positions
+from gros_agent import capabilities, entries, own, parallel, positions
 from gros_agent.boundary import around
 from gros_agent.collection import (
     ScrapeOptions,
@@ -95,6 +95,7 @@ def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
         folder.mkdir(parents=True, exist_ok=True)
         file = ProjectLog(folder / SCRAPE_LOG)
     status = ExitStatus.UNEXPECTED
+    own.know((folder.name,))
 
     def ended(how: ExitStatus) -> None:
         nonlocal status

@@ -17,7 +17,7 @@ from gros_agent import __version__
 from gros_agent.cli import output
 from gros_agent.cli.options import GlobalOptions, global_options
 from gros_agent.errors import AgentError, ExitStatus, Problems
-from gros_agent.logs import redactor
+from gros_agent.masking import shown
 
 E = TypeVar("E", bound=Exception)
 
@@ -136,7 +136,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _say(*lines: str, status: ExitStatus) -> int:
     with contextlib.suppress(OSError, ValueError):  # there may be nobody to tell, or a full disk
         for line in lines:
-            click.echo(redactor.redact(line), err=True)
+            click.echo(shown(line), err=True)
     return status
 
 

@@ -8,8 +8,10 @@ class ControllerError(AgentError):
 
     status = ExitStatus.PREFLIGHT
 
-    def __init__(self, message: str, hint: str = "", *, transient: bool = False, answered: int | None = None) -> None:
-        super().__init__(message, hint)
+    def __init__(
+        self, message: str, hint: str = "", *, own: str = "", transient: bool = False, answered: int | None = None
+    ) -> None:
+        super().__init__(message, hint, own=own)
         self.answered = answered
         """The HTTP status of a refusal; None where nothing was answered, or over SSH."""
         self.transient = transient

@@ -27,6 +27,7 @@ from gros_agent.decoding import decoder
 from gros_agent.http.faults import innermost, is_transient
 from gros_agent.http.timed import TooSlowError, answers_within
 from gros_agent.logs import RETRY
+from gros_agent.settings.environment import HOSTNAME
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets
 from gros_agent.version import version
@@ -150,7 +151,12 @@ class ControllerClient:
         controller knows a batch that it had before: then the announcement is ``repeatable``.
         """
         key = agent_key(self.settings, project)
-        agent = {"user": user, "key": key, "hostname": hostname, "version": self.user_agent}
+        agent = {
+            "user": user,
+            "key": key,
+            "hostname": announced_name(self.settings, hostname),
+            "version": self.user_agent,
+        }
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
         for attempt in range(TRIES if repeatable else 1):
             if attempt:
@@ -324,6 +330,14 @@ def hostname() -> str | None:
     """The name of this machine, if it has a dot: existing dashboards fail on one that has none."""
     name = platform.node()
     return name if "." in name else None
+
+
+def announced_name(settings: Settings, own: str | None) -> str | None:
+    """The name that the controller is told for this machine: another one, or none, if the settings say so."""
+    told = settings.environment.values.get(HOSTNAME)
+    if told is None or not told.text.strip():
+        return own
+    return told.effective if told.effective and "." in told.effective else None
 
 
 def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)

@@ -29,6 +29,7 @@ from gros_agent.http import repair
 from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
 from gros_agent.http.timed import TimedAdapter, TooSlowError, answers_within
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
+from gros_agent.masking import redactor
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern, take_credentials, without_password
 
@@ -188,6 +189,8 @@ class _Call:
         self._shown = without_password(self._address)
         self._host = urlsplit(self._address).hostname or self._address
         self._auth: AuthBase = client.login or _NoAuthentication()
+        if password:
+            redactor.hide((password,))
         if user is not None:
             self._auth = HTTPBasicAuth(user.encode(), (password or "").encode())
         pattern = blocking_pattern(request.url, client.blocked)
@@ -206,6 +209,7 @@ class _Call:
                 words = SourceError(
                     f"{self._shown}: {error}, though something kept coming",
                     "see what the system is busy with; ANSWER_MAX_SECONDS allows more",
+                    own=str(error),
                 )
                 if self._request.smaller is None:
                     raise words from None  # another try would take as long
@@ -284,18 +288,23 @@ class _Call:
             return repair.decoded(content, kind)
         except (msgspec.ValidationError, RecursionError) as error:
             raise SourceError(
-                f"the answer of {self._shown} makes no sense: {error}", "check the address and the system's version"
+                f"the answer of {self._shown} makes no sense: {error}",
+                "check the address and the system's version",
+                own="the server's answer makes no sense",
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if content.lstrip()[:1] == b"<":
                 hint = self._client.explain(answer.status_code, answer.headers, "")
                 raise SourceError(
-                    f"{self._shown} answers with a web page", hint or "check the address and the credentials"
+                    f"{self._shown} answers with a web page",
+                    hint or "check the address and the credentials",
+                    own="the server answers with a web page",
                 ) from None
             raise _Again(
                 SourceError(
                     f"the answer of {self._shown} makes no sense: {error}",
                     "try again later; it may have been cut off on its way",
+                    own="the server's answer makes no sense",
                 )
             ) from None
 
@@ -313,6 +322,8 @@ def is_same_place(address: str, location: str) -> bool:
 
 def _carried(headers: Mapping[str, str | Secret]) -> dict[str, str]:
     """Headers that HTTP can carry: values in Latin-1, without line breaks and without spaces around them."""
+    secrets = [value.reveal() for value in headers.values() if isinstance(value, Secret)]
+    redactor.hide((*secrets, *(secret.rpartition(" ")[2] for secret in secrets)))  # a server may repeat them
     carried = {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
     for name, value in carried.items():
         if value != value.strip() or not value.isprintable() or any(ord(character) > _LATIN for character in value):

@@ -32,6 +32,7 @@ PICK_UP_MAX = "GROS_AGENT_PICK_UP_MAX"
 ANSWER_MAX = "ANSWER_MAX_SECONDS"
 SOURCE_MAX = "SOURCE_MAX_SECONDS"
 RUN_MAX = "RUN_MAX_SECONDS"
+HOSTNAME = "GROS_AGENT_HOSTNAME"
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
     "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
@@ -43,6 +44,7 @@ VARIABLES: Mapping[str, str] = {
     ANSWER_MAX: "seconds in which a source's answer has to be there, from its first header on; 600 by default",
     SOURCE_MAX: "seconds after which a source is given up, whatever it does; 86400 by default",
     RUN_MAX: "seconds for a run of all projects; what is not collected by then waits for the next; 259200 by default",
+    HOSTNAME: "name of this machine that is told to the controller; `no` tells none, its own by default",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent import process
-from gros_agent.errors import SourceError
+from gros_agent.errors import Own, SourceError
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
 from gros_agent.storage import storage_errors
@@ -307,7 +307,7 @@ def explain(done: process.Completed, silence: float) -> SourceError:
     """Turn what git said about a failure into an error for people: the reason first, git's own words after it."""
     if done.stalled or "Operation too slow" in done.errors:  # curl can be the first to notice
         return SourceError(
-            f"the repository's host showed no sign of life for {silence:g} s",
+            Own(f"the repository's host showed no sign of life for {silence:g} s"),
             "check the network, or allow more time with --timeout",
         )
     lines = [line.strip() for line in done.errors.splitlines() if line.strip()]
@@ -317,5 +317,5 @@ def explain(done: process.Completed, silence: float) -> SourceError:
     )
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, done.errors):
-            return SourceError(f"{reason} (git: {words})", hint)
-    return SourceError(f"git failed: {words or f'status {done.status}'}")
+            return SourceError(f"{reason} (git: {words})", hint, own=reason)
+    return SourceError(f"git failed: {words or f'status {done.status}'}", own=f"git failed with status {done.status}")
