@@ -6,6 +6,7 @@ import html
 import json
 import logging
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,7 @@ from gros_agent.urls import without_user
 from support.agent import Agent, give_secrets
 from support.parrot import ESCAPES, LOGIN, PERSON, parrot
 from support.repository import Repository
+from support.sample import Sample
 
 SECRET = 'canary/s3cret+"tok&n'
 USER = "jan.canary"
@@ -58,12 +60,19 @@ def no_secret(text: str) -> None:
     assert not set("\x1b\x07\x9b\u202e") & set(text)
 
 
-@pytest.mark.parametrize(("status", "form"), FORMS)
 @pytest.mark.parametrize("kind", WAYS)
-def test_what_a_source_repeats(agent: Agent, repository: Repository, kind: str, status: int, form: str) -> None:
+def test_what_a_source_repeats(agent: Agent, repository: Repository, kind: str, draw: Sample) -> None:
     """Preflight, scrape, run and its history: neither the secret in any form, nor escapes; and no name is delivered."""
+    hands = draw.deal("parrots", [f"{status} {form}" for status, form in FORMS], list(WAYS), 1)
     give_secrets(agent)
     repository.commit("one", {"a": "1"})
+    for hand in hands[kind]:
+        status, form = hand.split()
+        say_it(agent, repository, kind, int(status), form)
+        shutil.rmtree(agent.export())
+
+
+def say_it(agent: Agent, repository: Repository, kind: str, status: int, form: str) -> None:
     with parrot(status, form) as port:
         url = f"http://127.0.0.1:{port}"
         known, options, address = WAYS[kind]

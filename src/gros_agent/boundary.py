@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gros_agent import limits
 from gros_agent.errors import AgentError, SourceError
+from gros_agent.process import memory_of_a_program
 from gros_agent.settings.environment import SOURCE_MAX
 from gros_agent.settings.model import Settings
 from gros_agent.storage import storage_errors
@@ -31,7 +32,9 @@ def around(settings: Settings, project: str, name: str) -> Iterator[None]:
     Raises :class:`SourceError` for all that goes wrong inside, and any other :class:`AgentError` for what is wrong with
     the agent's own disk.
     """
-    with limits.within(settings.environment.source_max, SOURCE_MAX) as limit:
+    configured = settings.environment.program_memory
+    memory = memory_of_a_program() if configured is None else int(configured * (1 << 20))
+    with limits.within(settings.environment.source_max, SOURCE_MAX, memory) as limit:
         try:
             yield
             limits.check()

@@ -22,11 +22,15 @@ class TimeUpError(SourceError):
 
 
 class Limit:
-    """A moment at which something is given up. ``name`` is the variable that sets how many ``seconds`` it has."""
+    """A moment at which something is given up. ``name`` is the variable that sets how many ``seconds`` it has.
 
-    def __init__(self, seconds: float, name: str, until: float | None = None) -> None:
+    A program that is started there may have as many bytes of ``memory`` of its own, if that is said.
+    """
+
+    def __init__(self, seconds: float, name: str, until: float | None = None, memory: int | None = None) -> None:
         self.seconds = seconds
         self.name = name
+        self.memory = memory
         self.until = time.monotonic() + seconds if until is None else until
         self._lock = threading.Lock()
         self._ends: dict[object, Callable[[], object]] = {}
@@ -101,12 +105,15 @@ def sleep(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def within(seconds: float, name: str) -> Iterator[Limit]:
-    """Give what happens here so many seconds in all, or what is left of an outer limit if that is less."""
+def within(seconds: float, name: str, memory: int | None = None) -> Iterator[Limit]:
+    """Give what happens here so many seconds in all, or what is left of an outer limit if that is less.
+
+    Each program that is started may use so many bytes of ``memory``.
+    """
     outer = _current.get()
-    limit = Limit(seconds, name)
+    limit = Limit(seconds, name, memory=memory)
     if outer is not None and outer.until < limit.until:
-        limit = Limit(outer.seconds, outer.name, outer.until)
+        limit = Limit(outer.seconds, outer.name, outer.until, memory)
     timer = threading.Timer(limit.left, limit.end)
     timer.daemon = True
     timer.start()

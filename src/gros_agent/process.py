@@ -5,6 +5,7 @@ A program is started in a process group of its own, so that it can be ended toge
 
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -72,6 +73,7 @@ def start(
             )
             _started.add(process)
             _end_in_time(process)
+            _bound(process)
     except FileNotFoundError:
         raise SourceError(
             f"the program {arguments[0]} is not there", f"install {arguments[0]}, or put it on the PATH"
@@ -95,6 +97,25 @@ def _end_in_time(process: subprocess.Popen[bytes]) -> None:
     weakref.finalize(process, limit.forget, key)
     if limit.is_up:
         end()
+
+
+def _bound(process: subprocess.Popen[bytes]) -> None:
+    """Have a program, and those that it starts, end when they want more memory than they may have.
+
+    That is what they write to: files that they map to read them, such as the packs of a repository, do not count.
+    """
+    limit = limits.current()
+    if limit is not None and limit.memory is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        memory = limit.memory if most == resource.RLIM_INFINITY else min(limit.memory, most)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or became another user's
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
+
+
+def memory_of_a_program() -> int:
+    """Bytes that one program may use where nothing else is said: half of the machine's, from 1 to 4 GiB."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1 << 30, min(4 << 30, total // 2))
 
 
 @contextlib.contextmanager
