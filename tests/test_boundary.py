@@ -279,3 +279,16 @@ class TestTime:
         )
         assert status == ExitStatus.PARTLY
         assert not list((settings.home.export / "ABC").glob("data_vcs*"))
+
+
+def test_every_program_of_a_source_is_bounded(install: Install, settings: Settings) -> None:
+    """It and what it starts: nothing has to be said for it."""
+    seen: list[str] = []
+    command = ["sh", "-c", "sleep 0.2; grep 'Max data size' /proc/self/limits"]
+    install(lambda: seen.append(process.run(command, dict(os.environ), silence=30).output.decode()))
+    assert scraped(settings)[0] == ExitStatus.DONE
+    assert str(process.memory_of_a_program()) in seen[0]
+    object.__setattr__(settings.environment, "program_memory", 100.0)
+    seen.clear()
+    scraped(settings)
+    assert str(100 << 20) in seen[0]

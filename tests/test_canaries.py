@@ -102,6 +102,17 @@ def say_it(agent: Agent, repository: Repository, kind: str, status: int, form: s
     assert "project TEST: source bad" in (agent.export() / "scrape.log").read_text()
 
 
+@pytest.mark.parametrize(("status", "form"), FORMS)
+def test_what_a_dashboard_repeats(agent: Agent, status: int, form: str) -> None:
+    with parrot(status, form) as port:
+        variables = {"JIRA_KEY": "TEST", "BIGBOAT_HOST": f"http://127.0.0.1:{port}", "BIGBOAT_KEY": SECRET}
+        told = [agent("bigboat", "--dry-run", *more, variables=variables) for more in ((), ("--json",))]
+        told.append(agent("preflight", "--no-ssh", "--no-secrets", variables=variables))
+    for one in told:
+        no_secret(one.output + one.errors)
+    assert all(one.status for one in told[:2])
+
+
 @given(st.text(min_size=6, max_size=40), st.text(max_size=9), st.text(max_size=9))
 def test_every_form_of_a_secret(secret: str, before: str, after: str) -> None:
     secret = secret.encode(errors="replace").decode()
@@ -166,7 +177,7 @@ class TestDelivered:
         [
             (("text of somebody", 3), "source … has 3"),
             ((Own("words of ours"), 3), "source words of ours has 3"),
-            ((SourceError(f"{PERSON} may not"), 3), "source partly done: some sources failed, the others are complete"),
+            ((SourceError(f"{PERSON} may not"), 3), "source see the agent's own log (SourceError) has 3"),
             ((SourceError(f"{PERSON} may not", own="status 403"), 3), "source status 403 (SourceError) has 3"),
             ((ValueError(PERSON), 3), "source ValueError has 3"),
             ((Path("/home/jan"), 3), "source … has 3"),

@@ -24,6 +24,7 @@ from gros_agent.errors import (
     AgentError,
     DeliveryError,
     ExitStatus,
+    Own,
     PreflightError,
     worst,
 )
@@ -252,7 +253,7 @@ class _Chain:
         self._note.stage("register")
         done = self._register(settings, waits)
         self._turn.registered()
-        log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
+        log.info("project %s: registered as %s; host key %s", self._project, Own(done.user), done.pinned)
         self._publish_key(settings)
         if waits:
             self._turn.export(settings)
@@ -306,7 +307,7 @@ class _Chain:
         for result in results:
             hint = f"; what to do: {result.hint}" if result.hint and result.status is not preflight.Status.OK else ""
             level = _LEVELS.get(result.status, logging.INFO)
-            log.log(level, "preflight: %s: %s: %s%s", result.logged_name, result.status, result.detail, hint)
+            log.log(level, "preflight: %s: %s: %s", result.logged_name, result.status, f"{result.detail}{hint}")
         self._watcher.checked(results)
         status = preflight.status_of(results)
         if checks.skip:

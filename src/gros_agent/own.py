@@ -17,6 +17,8 @@ from types import TracebackType
 from gros_agent.errors import AgentError, Own
 
 LEFT_OUT = "…"
+ELSEWHERE = "see the agent's own log"
+"""What stands for an error that has no words of its own for others."""
 _OURS = (bool, int, float, type(None), dt.date, dt.time, dt.timedelta, enum.Enum, Own)
 _PACKAGE = Path(__file__).parent
 _known: set[str] = set()
@@ -42,10 +44,10 @@ def _ours(value: object) -> str:
     if isinstance(value, AgentError):
         where = _place(value.__traceback__)
         code = type(value).__name__ + (f", {where}" if where else "")
-        return f"{value.own or value.status.meaning} ({code})"
+        return f"{value.own or ELSEWHERE} ({code})"
     if isinstance(value, BaseException):
         return type(value).__name__
-    if isinstance(value, _OURS) or (isinstance(value, str) and value in _known):
+    if isinstance(value, _OURS) or (isinstance(value, str) and (not value or value in _known)):
         return str(value)
     return LEFT_OUT
 
