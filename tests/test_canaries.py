@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -21,7 +22,8 @@ import gros_agent
 from gros_agent import own
 from gros_agent.collection import with_configured
 from gros_agent.controller.client import announced_name
-from gros_agent.entries import sent
+from gros_agent.controller.records import ControllerHandler
+from gros_agent.entries import sent as sent_list
 from gros_agent.errors import Own, SourceError
 from gros_agent.logs import delivered
 from gros_agent.masking import Redactor, shown_in, visible
@@ -204,6 +206,23 @@ class TestDelivered:
         assert str(Path(gros_agent.__file__).parent) not in text
         assert text.endswith("Error")
 
+    def test_what_a_controller_is_sent(self) -> None:
+        """Neither a name, nor the folders of this machine, nor what a traceback says."""
+        sent: list[dict[str, str]] = []
+        client: Any = SimpleNamespace(log=lambda _project, content: sent.append(content))
+        handler = ControllerHandler(client, "ABC")
+        try:
+            raise SourceError(f"{PERSON} may not", own="status 403")  # noqa: TRY301 (a traceback is wanted)
+        except SourceError as error:
+            handler.emit(record("of %s: %s", PERSON, error, error=error))
+        handler.close()
+        (content,) = sent
+        assert content["message"] == content["msg"]
+        assert content["message"].startswith("of …: status 403 (SourceError)")
+        assert PERSON not in "".join(content.values())
+        assert str(Path(gros_agent.__file__).parent) not in "".join(content.values())
+        assert content["exc_text"].endswith("SourceError")
+
     def test_every_message_stands_in_the_program(self) -> None:
         """A message that is put together elsewhere would be delivered as it is."""
         found = []
@@ -267,7 +286,7 @@ def _is_constant(node: ast.AST) -> bool:
 )
 def test_addresses_name_nobody(tmp_path: Path, url: str, without: str) -> None:
     assert without_user(url) == without
-    assert json.loads(sent([{"type": "git", "name": "a", "url": url}], tmp_path))[0]["url"] == without
+    assert json.loads(sent_list([{"type": "git", "name": "a", "url": url}], tmp_path))[0]["url"] == without
 
 
 @pytest.mark.parametrize(

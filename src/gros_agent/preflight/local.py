@@ -237,11 +237,13 @@ def check_dashboard(scope: Scope) -> Iterator[Result]:
     from gros_agent.sources import bigboat  # noqa: PLC0415 (slow to import)
 
     try:
-        dashboard = bigboat.configured(scope.settings, project, scope.silence)
+        with around(scope.settings, project, name):
+            dashboard = bigboat.configured(scope.settings, project, scope.silence)
+            answers = "" if dashboard is None else dashboard.check()
         if dashboard is None:
             yield Result(name, Status.SKIPPED, "none is configured")
         else:
-            yield Result(name, Status.OK, dashboard.check())
+            yield Result(name, Status.OK, answers)
     except AgentError as error:  # a scrape can do without
         yield Result(name, Status.WARNING, error.message, error.hint)
 
