@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import shutil
 import stat
 import time
@@ -14,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.controller import ControllerError, client
+from gros_agent.settings.load import load
 from support.agent import Agent, Finished, table
 from support.certificates import certificate
+from support.drip import HEADS, dripping
 from support.existing import SALTS, Answer, ExistingController, existing_controller, https, make_certificate
 from support.repository import Repository, linear_history
 from support.sample import Sample
@@ -469,3 +473,70 @@ def test_no_secret_in_logs_or_open_files(agent: Agent, controller: ExistingContr
                 assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with contextlib.suppress(FileNotFoundError):
         assert os.listdir(agent.home / "state" / "deliveries") == []  # noqa: PTH208
+
+
+def test_a_tracker_that_is_too_big(agent: Agent, controller: ExistingController, repository: Repository) -> None:
+    """It is refused before it is read, by SFTP as by scp: nothing of it is in memory or on the disk."""
+    repository.commit("one", {"a": "1"})
+    chain = Chain(agent, controller, repository)
+    assert chain("register").status == 0
+    tracker = controller.home / "update" / "TEST" / "latest_vcs_versions.json"
+    tracker.touch()
+    os.truncate(tracker, 1 << 32)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    begun = time.monotonic()
+    done = chain("scrape", *chain.source)
+    assert time.monotonic() - begun < 20
+    assert done.status == 4, done
+    assert f"latest_vcs_versions.json has {1 << 32} bytes, which is more than" in done.errors
+    assert "Traceback" not in done.errors
+    assert not table_exists(agent)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before < 200 << 10
+
+
+def table_exists(agent: Agent) -> bool:
+    return (agent.export() / "data_vcs_versions.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"[" * 100_000, "makes no sense"),
+        (b'{"database": {"ok": true, "more": ' + b"[" * 5000 + b"]" * 5000 + b"}}", "makes no sense"),
+        (json.dumps({f"c{number}": {"ok": True} for number in range(1000)}).encode(), "has 1000 components"),
+        (b'{"database": {"ok": true, "message": "\xff"}}', "makes no sense"),
+    ],
+    ids=["brackets", "nested", "many", "no Unicode"],
+)
+def test_an_odd_answer(
+    agent: Agent, classic: ExistingController, monkeypatch: pytest.MonkeyPatch, answer: bytes, words: str
+) -> None:
+    monkeypatch.setattr(classic, "answer", lambda *_: (200, answer))
+    done = agent("preflight", variables=classic.variables())
+    assert done.status == 4, done
+    assert words in done.output
+    assert "unexpected" not in done.output + done.errors
+
+
+def test_too_many_host_keys(agent: Agent, classic: ExistingController, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"salts": SALTS, "usernames": [], "host_keys": ["ssh-ed25519 AAAA"] * 10_000}
+    monkeypatch.setattr(classic, "answer", lambda *_: (200, told))
+    done = agent("register", variables=classic.variables())
+    assert done.status == 4, done
+    assert "the controller's answer to the registration of TEST lacks something" in done.errors
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_controller_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    pem, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate(pem, timedelta(days=-1), timedelta(days=1), ("127.0.0.1",), key)
+    both = tmp_path / "both.pem"
+    both.write_bytes(pem.read_bytes() + key.read_bytes())
+    with dripping(HEADS[head], both) as port:
+        variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_PORT": str(port), "SSH_HTTPS_CERT": str(pem)}
+        asking = client.ControllerClient(load(tmp_path, variables), read_seconds=0.4)
+        begun = time.monotonic()
+        with pytest.raises(ControllerError, match=r"not there after 0\.5 s"):
+            asking.version("1")
+        assert time.monotonic() - begun < 4

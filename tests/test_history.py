@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.history import KEPT_DAYS, Ended, History
+from gros_agent.masking import shown
 from gros_agent.report import Outcome
 
 DAY = 86400.0
@@ -68,7 +69,7 @@ def totals(history: History) -> Counter[tuple[str, str, str]]:
 
 
 def encodable(text: str) -> str:
-    return text.encode(errors="replace").decode()
+    return shown(text).encode(errors="replace").decode()
 
 
 def test_nothing_yet(history: History) -> None:

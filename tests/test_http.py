@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gros_agent import limits
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.http.client import WebClient, is_same_place
@@ -22,6 +23,7 @@ from gros_agent.http.traffic import Traffic, asked_wait, exhausted_wait
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern
 from support.certificates import certificate
+from support.drip import HEADS, dripping
 from support.servers import free_port
 from support.web import Answer, Web, json_answer, silent, web
 
@@ -298,3 +300,49 @@ def test_blocked_is_never_asked(server: Web) -> None:
     with pytest.raises(SourceError, match=r"is blocked by 127\.0\.0\.1:\*"):
         client(blocked=("127.0.0.1:*",)).get(f"{server.url}/x", dict[str, int])
     assert not server.asked
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("head", HEADS)
+def test_slow_drip_ends(head: str, secure: bool, tmp_path: Path) -> None:
+    """An answer has a time for all of it, however often something of it comes."""
+    pem, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate(pem, timedelta(days=-1), timedelta(days=1), ("127.0.0.1",), key)
+    pem.write_bytes(pem.read_bytes() + key.read_bytes())
+    with dripping(HEADS[head], pem if secure else None) as port:
+        begun = time.monotonic()
+        asking = WebClient(silence=5, longest_answer=0.5, authorities=pem if secure else None)
+        with pytest.raises(SourceError, match=r"not there after 0\.5 s") as raised:
+            asking.get(f"http{'s' if secure else ''}://127.0.0.1:{port}/", dict)
+        assert time.monotonic() - begun < 4
+        assert "ANSWER_MAX_SECONDS" in raised.value.hint
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_time_of_a_source_ends_a_slow_drip(head: str) -> None:
+    with dripping(HEADS[head]) as port, limits.within(0.5, "SOURCE_MAX_SECONDS"):
+        begun = time.monotonic()
+        with pytest.raises(limits.TimeUpError):
+            WebClient(silence=5).get(f"http://127.0.0.1:{port}/", dict)
+        assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 400, "99999999999", "Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 1 Jan 99999 00:00:00 GMT"]
+)
+def test_a_wait_without_end_is_refused(text: str) -> None:
+    answer: Answer = (503, {"Retry-After": text}, b"")
+    with web(lambda _: answer) as server:
+        begun = time.monotonic()
+        with pytest.raises(SourceError):
+            WebClient(silence=1, tries=1).get(server.url, dict)
+        assert time.monotonic() - begun < 4
+
+
+def test_waits_count_against_the_time_of_a_source() -> None:
+    answer: Answer = (503, {"Retry-After": "30"}, b"")
+    with web(lambda _: answer) as server, limits.within(0.5, "SOURCE_MAX_SECONDS"):
+        begun = time.monotonic()
+        with pytest.raises(limits.TimeUpError):
+            WebClient(silence=1).get(server.url, dict)
+        assert time.monotonic() - begun < 4

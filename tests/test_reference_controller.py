@@ -7,11 +7,12 @@ import os
 import shutil
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -649,3 +650,22 @@ class TestClassicScp:
         assert self.scp(running, key, tmp_path / "x", f"{host}:~/export/NONE/").returncode == 1
         with pytest.raises(paramiko.SSHException), running.sftp(key):
             pass
+
+
+def test_half_requests_keep_nobody_out(shared: Controller, key: Path, project: str) -> None:
+    """Over HTTPS as over SSH: an agent gets through, and its files do, too."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with ExitStack() as stack:
+        for number in range(300):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", shared.https), timeout=20))
+            with suppress(OSError):
+                half = stack.enter_context(context.wrap_socket(plain))
+                half.sendall(b"POST /auth/agent.py HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+            if not number % 50:
+                assert shared.get("version", version="1").status_code in {200, 400}
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", shared.ssh), timeout=20))
+        assert shared.register(key, project, project).status_code == 200
+        with shared.sftp(key, f"agent-{project}") as session:
+            assert session.listdir("export") == [project]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gros_agent.entries import is_path, parse
 from gros_agent.errors import ConfigurationError, SourceError
-from gros_agent.logs import Redactor
+from gros_agent.masking import Redactor
 from gros_agent.urls import at_host, host_of, split, take_credentials, without_password
 
 WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/@:#?[]\\%"), min_size=1)

@@ -1,6 +1,7 @@
 """The web interface, asked over real connections, with an agent behind it that says what it was told."""
 
 import asyncio
+import contextlib
 import re
 import socket
 import sqlite3
@@ -22,6 +23,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 
+from gros_agent import patience
 from gros_agent.container import words
 from gros_agent.container.duty import Access, Attention, Kept
 from gros_agent.container.guard import is_host
@@ -751,3 +753,60 @@ def test_chart(rows: list[int]) -> None:
     assert chart.rows == sum(rows)
     assert all(0 <= bar.height <= chart.height and (bar.height > 0) == (bar.rows > 0) for bar in chart.bars)
     assert all(bar.left + chart.bar <= chart.width for bar in chart.bars)
+
+
+HALVES = {
+    "nothing": b"",
+    "head": b"GET / HTTP/1.1\r\nHost: evil\r\nX: ",
+    "body": b"POST /scrape HTTP/1.1\r\nHost: evil\r\nContent-Length: 1000000\r\n\r\n{",
+    "second head": b"GET /healthz HTTP/1.1\r\nHost: evil\r\n\r\nGET / HTTP/1.1\r\nX: ",
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_health_under_half_requests(running: Running, half: str) -> None:
+    """Five hundred of them keep nobody out."""
+    with contextlib.ExitStack() as stack:
+        for number in range(500):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=10))
+            with contextlib.suppress(OSError):  # room was made for the next ones
+                one.sendall(HALVES[half])
+            if not number % 50:
+                assert requests.get(f"{running.url}/healthz", timeout=10).status_code == 200
+        for _ in range(20):
+            assert requests.get(f"{running.url}/healthz", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("half", [one for one in HALVES if one != "nothing"])
+def test_half_requests_are_closed(running: Running, monkeypatch: pytest.MonkeyPatch, half: str) -> None:
+    """Also where something more comes again and again."""
+    for name in ("HEAD_SECONDS", "BODY_SECONDS", "TAKE_SECONDS"):
+        monkeypatch.setattr(patience, name, 1.0)
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as one:
+        one.sendall(HALVES[half])
+        begun = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - begun < 15:
+                one.sendall(b"x")
+                time.sleep(0.1)
+        assert time.monotonic() - begun < 10
+
+
+def test_an_answer_that_is_not_taken(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks on and on and reads nothing is closed, however much of the answers the sockets hold."""
+    monkeypatch.setattr(patience, "TAKE_SECONDS", 1.0)
+    with socket.create_connection(("127.0.0.1", running.port), timeout=15) as one:
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - begun < 60:
+                one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        assert time.monotonic() - begun < 30
+
+
+def test_a_connection_that_is_used_stays(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_SECONDS", "BODY_SECONDS", "TAKE_SECONDS"):
+        monkeypatch.setattr(patience, name, 2.0)
+    with requests.Session() as session:
+        for _ in range(8):
+            assert session.get(f"{running.url}/healthz", timeout=10).status_code == 200
+            time.sleep(0.5)

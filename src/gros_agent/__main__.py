@@ -1,5 +1,6 @@
 """``python -m gros_agent``, the same as the ``gros-agent`` command."""
 
+import signal
 import sys
 
 from gros_agent.cli import run
@@ -7,7 +8,10 @@ from gros_agent.cli import run
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
-    sys.exit(run())
+    status = run()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # all is over, and the status is known
+    sys.exit(status)
 
 
 if __name__ == "__main__":

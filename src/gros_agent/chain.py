@@ -9,19 +9,22 @@ chain is preflight and scrape.
 """
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gros_agent import contact, delivery, entries, outbox, preflight
+from gros_agent import contact, delivery, entries, limits, outbox, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
 from gros_agent.errors import (
     AgentError,
     DeliveryError,
     ExitStatus,
+    Own,
     PreflightError,
     worst,
 )
@@ -32,7 +35,7 @@ from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
 from gros_agent.scrape import keep_what_waits, project_log, scrape
 from gros_agent.settings import secrets
-from gros_agent.settings.environment import SOURCE_KEYS
+from gros_agent.settings.environment import RUN_MAX, SOURCE_KEYS
 from gros_agent.settings.files import kept
 from gros_agent.settings.home import Home
 from gros_agent.settings.load import Overrides, files_of
@@ -111,14 +114,23 @@ def run_projects(
     ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
     if another run is going on.
     """
-    home = load(None, {}).home
+    settings = load(None, {})
+    home = settings.home
     statuses = []
     make_private(home.state)
     stuck: dict[str, AgentError] = {}
-    with exclusive(home.run_lock, "another run of this agent"):
+    with (
+        exclusive(home.run_lock, "another run of this agent"),
+        limits.within(settings.environment.run_max, RUN_MAX) as limit,
+        limits.hard(limit, _end_run),
+    ):
         for folder in (home.state, home.root / "secrets", home.root / ".ssh"):
             clear_leftovers(folder)
         for project in projects:
+            if limit.is_up:
+                log.error("project %s: nothing was done, the time of this run is up: %s", project, limit.error().hint)
+                statuses.append(ExitStatus.PARTLY)
+                continue
             note = _Note(History(home.history), project, trigger, watcher)
             chain = _Chain(load, project, checks, options, note, watcher, stuck)
             ended = chain.run()
@@ -130,6 +142,12 @@ def run_projects(
             watcher.ended(project, ended)
             statuses.append(ended.status)
     return worst(statuses)
+
+
+def _end_run() -> None:
+    """End a run that goes on long after its time is up, as whoever stops the agent does: another one can begin then."""
+    log.error("the time of this run is up, and it does not end by itself: it is interrupted; %s allows more", RUN_MAX)
+    os.kill(os.getpid(), signal.SIGTERM)  # the main thread gets it
 
 
 class _Note:
@@ -288,7 +306,7 @@ class _Chain:
             return
         self._has_registered = True
         self._turn.registered()
-        log.info("project %s: registered as %s; host key %s", self._project, done.user, done.pinned)
+        log.info("project %s: registered as %s; host key %s", self._project, Own(done.user), done.pinned)
         self._publish_key(settings)
         if waits:
             self._waits = self._turn.deliver_what_waits(settings)
@@ -343,7 +361,7 @@ class _Chain:
         for result in results:
             hint = f"; what to do: {result.hint}" if result.hint and result.status is not preflight.Status.OK else ""
             level = _LEVELS.get(result.status, logging.INFO)
-            log.log(level, "preflight: %s: %s: %s%s", result.name, result.status, result.detail, hint)
+            log.log(level, "preflight: %s: %s: %s", result.logged_name, result.status, f"{result.detail}{hint}")
         self._watcher.checked(results)
         status = preflight.status_of(results)
         if checks.skip:

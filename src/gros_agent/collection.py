@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gros_agent import entries
+from gros_agent import entries, limits, own
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Host, Settings
@@ -89,6 +89,7 @@ def list_sources(
                 "give each a name: --source TYPE:NAME=URL",
             )
     named = entries.distinct(found)
+    own.know(one.name for one in (*found, *named))
     for one, other in zip(found, named, strict=True):
         if warns and one.name != other.name:
             words = "project %s: source %r is called %r: the importer tells names apart without case and blanks"
@@ -101,6 +102,7 @@ def with_configured(settings: Settings, project: str, listed: Sequence[SourceEnt
 
     One that is on the list, too, counts as the settings have it: the list has no credentials.
     """
+    own.know((project, *sources(), *(one.name for one in listed)))
     configured = {entries.same(one.url): one for one in (*definitions(settings, project), *_jenkins(settings, project))}
     names = Counter(folded(one.name) for one in (*listed, *configured.values()))
     known = [entries.same(one.url) for one in listed]
@@ -202,6 +204,7 @@ def source_context(
         folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
         known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
+        longest_answer=settings.environment.answer_max,
         capacity=capacity or Capacity(),
         blocked=settings.environment.url_blacklist,
         team=settings.get("teams", project.lower()),
@@ -272,13 +275,14 @@ def document_names(parts: Sequence[Part]) -> list[str]:
 
 
 def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], None]) -> Collected:
-    """Hand over each block of a collection, and return how it ended."""
+    """Hand over each block of a collection, and return how it ended. Raises :class:`TimeUpError` if its time is up."""
     while True:
         try:
             block = next(collection)
         except StopIteration as end:
             collected: Collected = end.value
             return collected
+        limits.check()
         take(block)
 
 

@@ -3,21 +3,26 @@
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as Styled
 
+from gros_agent.masking import shown, shown_in
 from gros_agent.preflight import Result, Status
 from gros_agent.preview import NOT_AT_ALL, PLAIN, PSEUDONYM, Preview
 from gros_agent.report import Outcome, Report
 from gros_agent.settings.model import Settings, masked
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.style import Style
+
     from gros_agent.delivery import Export
     from gros_agent.demo import Shown
     from gros_agent.outbox import Waiting
@@ -36,6 +41,26 @@ _COLOURS = {
     Status.AWAY: "yellow",
     Status.SKIPPED: "dim",
 }
+
+
+class Text(Styled):
+    """A text of a table or line, which may hold others' words: masked, and with control characters spelt out."""
+
+    def __init__(self, text: str = "", style: str = "") -> None:
+        super().__init__(shown(text), style)
+
+    def append(self, text: "Styled | str", style: "str | Style | None" = None) -> "Text":
+        """Add more of the same."""
+        super().append(shown(text) if isinstance(text, str) else text, style)
+        return self
+
+
+class _Table(Table):
+    """A table whose plain cells are texts, too: what stands in them is no markup."""
+
+    def add_row(self, *cells: "RenderableType | None", **options: Any) -> None:  # noqa: ANN401 (the base class's)
+        """Add a row."""
+        super().add_row(*(Text(one) if isinstance(one, str) else one for one in cells), **options)
 
 
 class _Console(Console):
@@ -77,7 +102,7 @@ class ProgressBars:
             self._bars = Bars(*columns, TimeElapsedColumn(), console=console(stderr=True), transient=True)
             self._bars.start()
         if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
+            self._tasks[what] = self._bars.add_task(escape(shown(what)), total=total)
         self._bars.update(self._tasks[what], completed=done, total=total)
 
     def clear(self) -> None:
@@ -96,8 +121,9 @@ class ProgressBars:
         self.clear()
 
 
-def _table(*headings: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+def _table(*headings: str, title: str | None = None) -> _Table:
+    shown_title = None if title is None else Text(title)
+    table = _Table(title=shown_title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
@@ -121,7 +147,7 @@ def print_report(report: Report) -> None:
             )
         out.print(table)
     else:
-        out.print(f"[bold]Project {report.project}[/bold]")
+        out.print(Text(f"Project {report.project}", style="bold"))
     for note in report.notes:
         out.print(Text(f"note: {note}"))
     if report.error:
@@ -219,9 +245,9 @@ def print_registrations(done: "Sequence[Registered]") -> None:
 def print_published(published: "Sequence[Published]") -> None:
     """Show what became of the public key at the systems that it was given to."""
     for one in published:
-        console().print(f"{one.project}: key {one.key} at {one.host}: {one.error or one.outcome}", markup=False)
+        console().print(Text(f"{one.project}: key {one.key} at {one.host}: {one.error or one.outcome}"))
         if one.hint:
-            console().print(f"  what to do: {one.hint}", markup=False)
+            console().print(Text(f"  what to do: {one.hint}"))
 
 
 def print_export(export: "Export") -> None:
@@ -296,7 +322,7 @@ def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int 
 
 def print_step(name: str, text: str) -> None:
     """Show a step of a demo that was taken."""
-    console().print(Text.assemble((f"{name:<12}", "bold"), text))
+    console().print(Text(f"{name:<12}", style="bold").append(text, style="not bold"))
 
 
 def print_demo(shown: "Shown") -> None:
@@ -342,4 +368,4 @@ def as_json(told: "Sequence[Report | Preview | Export]") -> str:
         | ({"status": int(one.status)} if isinstance(one, Report) else {})
         for one in told
     ]
-    return msgspec.json.format(msgspec.json.encode(content)).decode()
+    return msgspec.json.format(msgspec.json.encode(shown_in(content))).decode()

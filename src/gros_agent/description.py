@@ -7,18 +7,21 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import UNSET
 
 from gros_agent import parallel
+from gros_agent.boundary import around
 from gros_agent.collection import quality_name
 from gros_agent.discovery import Discovered
 from gros_agent.errors import SourceError
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Environment, Located, Part, Versioned
 from gros_agent.tables.schema import Project, SourceId
+from gros_agent.urls import without_user
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ _LONGEST_URL, _LONGEST_IDENTITY = 255 - len("@#"), 500
 """How long the importer's columns are; it puts two characters of its own into an address."""
 
 MakeContext = Callable[[Part], Context]
+Reach = Callable[[Part], AbstractContextManager[Context]]
+"""Reaches for a part, within the boundary around it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,13 @@ def describe(
     settings: Settings, project: str, found: Discovered, parts: Mapping[Part, bool], context: MakeContext
 ) -> Described:
     """Describe a project by its settings, its definitions, and its parts; each part says whether it was collected."""
-    environments = _environments(parts, context)
+
+    @contextmanager
+    def reached(part: Part) -> Iterator[Context]:
+        with around(settings, project, part.entry.name):
+            yield context(part)
+
+    environments = _environments(parts, reached)
     identifiers = [one for _, said in found.definitions for one in said.identifiers] if found.definitions else None
     return Described(_project(settings, project, found, environments), identifiers, environments)
 
@@ -55,10 +66,14 @@ def encoded(environments: Sequence[Environment]) -> bytes:
     An environment is a list where existing agents wrote one, since the importer knows it by that.
     """
     rows = [
-        json.dumps({"type": one.type, "url": one.url, "environment": one.identity, "version": one.version})
+        json.dumps({"type": one.type, "url": _url(one), "environment": one.identity, "version": one.version})
         for one in environments
     ]
     return ("[\n" + ",\n".join(rows) + "\n]\n" if rows else "[]\n").encode()
+
+
+def _url(environment: Environment) -> str | None:
+    return None if environment.url is None else without_user(environment.url)
 
 
 def updates(found: Discovered) -> dict[str, Any]:
@@ -101,19 +116,19 @@ def _collection(environment: Environment) -> Any:  # noqa: ANN401 (a text, or UN
     return (environment.url or "")[begin : begin + len(identity[1] or "")] or UNSET
 
 
-def _environments(parts: Mapping[Part, bool], context: MakeContext) -> Sequence[Environment]:
+def _environments(parts: Mapping[Part, bool], reach: Reach) -> Sequence[Environment]:
     """The environment of each part that lies in one, with the version where the part was collected."""
     found: dict[str, Environment] = {}
     askable: dict[str, Part] = {}
     for part, is_collected in parts.items():
-        for environment in _environment(part, context):
+        for environment in _environment(part, reach):
             key = json.dumps(environment.identity)  # that alone is the importer's key
             found.setdefault(key, environment)
             if is_collected and isinstance(part.source, Versioned):
                 askable.setdefault(key, part)
 
     def version(key: str) -> tuple[str, str]:
-        return key, _version(askable[key], context)
+        return key, _version(askable[key], reach)
 
     for key, told in parallel.mapped(version, askable):
         found[key] = replace(found[key], version=told)
@@ -129,19 +144,22 @@ def _fits(environment: Environment) -> bool:
     return fits
 
 
-def _environment(part: Part, context: MakeContext) -> Iterator[Environment]:
+def _environment(part: Part, reach: Reach) -> Iterator[Environment]:
     if isinstance(part.source, Located):
         try:
-            yield part.source.environment(context(part))
+            with reach(part) as context:
+                found = part.source.environment(context)
+            yield found
         except SourceError as error:  # which is told when it is collected
             log.debug("%s lies in no environment: %s", part.entry.name, error)
 
 
-def _version(part: Part, context: MakeContext) -> str:
+def _version(part: Part, reach: Reach) -> str:
     if not isinstance(part.source, Versioned):
         return ""
     try:
-        return part.source.version(context(part))[:32]
+        with reach(part) as context:
+            return part.source.version(context)[:32]
     except SourceError as error:
         log.info("%s does not tell its version: %s", part.entry.name, error)
         return ""

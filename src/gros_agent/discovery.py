@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent import entries, source_list
+from gros_agent.boundary import around
 from gros_agent.collection import ScrapeOptions, definitions, list_sources, parts_of, source_context
 from gros_agent.errors import ExitStatus, SourceError
 from gros_agent.report import Outcome
@@ -145,8 +146,9 @@ class _Look:
             if part is None or not isinstance(part.source, Definer):
                 continue
             try:
-                context = self._context(part)
-                definition = part.source.definition(context)
+                with around(self._settings, self._project, entry.name):
+                    context = self._context(part)
+                    definition = part.source.definition(context)
             except SourceError as error:
                 self._failure(entry, part, error)
                 continue
@@ -164,12 +166,15 @@ class _Look:
             return
         key = ""
         try:
-            context = self._context(part)
-            key = _finder(part.source.environment(context))
-            if key not in self.found and key not in self._failed:
-                self.found[key] = _allowed(part.source.repositories(context), context)
-                notes = (f"repositories in its environment: {len(self.found[key])}",)
-                self.outcomes.append(Outcome(source=entry.name, kind=part.source.kind, notes=notes))
+            with around(self._settings, self._project, entry.name):
+                context = self._context(part)
+                key = _finder(part.source.environment(context))
+                if key in self.found or key in self._failed:
+                    return
+                found = _allowed(part.source.repositories(context), context)
+            self.found[key] = found
+            notes = (f"repositories in its environment: {len(found)}",)
+            self.outcomes.append(Outcome(source=entry.name, kind=part.source.kind, notes=notes))
         except SourceError as error:
             self._failed.add(key)
             self._failure(entry, part, error)

@@ -16,7 +16,7 @@ from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
 from gros_agent.tables.schema import folded, trimmed
 from gros_agent.tables.values import fitted
-from gros_agent.urls import split, take_credentials, without_credentials
+from gros_agent.urls import split, take_credentials, without_credentials, without_user
 
 FILE = "data_sources.json"
 
@@ -64,8 +64,13 @@ def sent(rows: Iterable[Mapping[str, str]], folder: Path) -> bytes:
 
     What is longer is left out: the repository is imported without its type and address then.
     """
-    fitting = [one for entry in of_rows(rows, folder) if _fits(one := entry.listed())]
+    fitting = [one for entry in of_rows(rows, folder) if _fits(one := _named_by_nobody(entry.listed()))]
     return ("[\n" + ",\n".join(json.dumps(one) for one in fitting) + "\n]\n" if fitting else "[]\n").encode()
+
+
+def _named_by_nobody(listed: Mapping[str, str]) -> dict[str, str]:
+    """An entry without the user in its URL."""
+    return {**listed, "url": without_user(listed["url"])}
 
 
 def too_long(path: Path) -> Sequence[str]:

@@ -65,17 +65,25 @@ def worst(statuses: Iterable[ExitStatus]) -> ExitStatus:
     return max(statuses, key=SEVERITY.index, default=ExitStatus.DONE)
 
 
+class Own(str):
+    """Words of this program alone: nothing in them was written by somebody else, or names anybody."""
+
+    __slots__ = ()
+
+
 class AgentError(Exception):
     """An error that the user is told in one line, and what to do about it in a second.
 
-    ``message`` says what is wrong and where; ``hint`` what to do.
+    ``message`` says what is wrong and where, also in words of a server or with a name in them; ``hint`` what to do.
+    ``own`` says it in words that may be delivered; empty where nothing but the kind of error may be.
     """
 
     status = ExitStatus.UNEXPECTED
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, own: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.own = own or (message if isinstance(message, Own) else "")
         self.hint = hint
         self.away = False
         """Whether the controller is away: it does not answer, or something in between says that it does not."""

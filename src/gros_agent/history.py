@@ -17,6 +17,7 @@ import msgspec
 from gros_agent.database import Database
 from gros_agent.decoding import decoder
 from gros_agent.errors import AgentError, ExitStatus
+from gros_agent.masking import shown
 from gros_agent.report import Outcome
 
 KEPT_DAYS = 400
@@ -301,8 +302,8 @@ class History:
 
 
 def _sayable(text: str) -> str:
-    """A text that can be stored: paths can have what no encoding has."""
-    return text.encode(errors="replace").decode()
+    """A text that can be stored and shown: paths can have what no encoding has, others' words can repeat a secret."""
+    return shown(text).encode(errors="replace").decode()
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -1,52 +1,28 @@
-"""Logging: configured once, to standard error, as text or JSON lines, with every known secret left out."""
+"""Logging: configured once, to standard error, as text or JSON lines, with every known secret left out.
 
+The log that is delivered says less than the one for people here: see :mod:`gros_agent.own`.
+"""
+
+import copy
 import json
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
 
-from gros_agent.settings.values import MASK
-from gros_agent.urls import without_password
+from gros_agent import own
+from gros_agent.masking import redactor, shown
+
+__all__ = ["RETRY", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "counted_retries", "redactor"]
 
 RETRY = {"is_retry": True}
 """What a record that tells of another try carries as its extra attributes, for those who count them."""
 SCRAPE_LOG = "scrape.log"
 """The log of a scrape, beside its tables."""
 LogFormat = Literal["text", "json"]
-_SHORTEST = 4
-"""A secret of fewer characters would mask half of every line."""
-
-
-class Redactor(logging.Filter):
-    """Replaces known secrets, and the credentials in URLs, in every record."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._secrets: tuple[str, ...] = ()
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Leave these texts out from now on."""
-        known = {secret for secret in secrets if len(secret) >= _SHORTEST}
-        self._secrets = tuple(sorted(known.union(self._secrets), key=len, reverse=True))
-
-    def redact(self, text: str) -> str:
-        """A text without the secrets that are known."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return without_password(text)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Redact a record; all of them are logged."""
-        record.msg = self.redact(record.getMessage())
-        record.args = None
-        if record.exc_info:
-            record.exc_text = self.redact(logging.Formatter().formatException(record.exc_info))
-            record.exc_info = None
-        return True
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
@@ -86,6 +62,18 @@ class _Text(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
+    def format(self, record: logging.LogRecord) -> str:
+        """A record whose further lines are indented, so that none can be taken for another record."""
+        lines = shown(super().format(_fresh(record))).split("\n")
+        return "\n    ".join(lines)
+
+
+def _fresh(record: logging.LogRecord) -> logging.LogRecord:
+    """A record without what another handler made of its traceback."""
+    fresh = copy.copy(record)
+    fresh.exc_text = None
+    return fresh
+
 
 class _Json(logging.Formatter):
     converter = staticmethod(time.gmtime)
@@ -98,22 +86,27 @@ class _Json(logging.Formatter):
             "time": self.formatTime(record),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shown(record.getMessage()),
         }
-        if record.exc_text:
-            content["traceback"] = record.exc_text
+        if record.exc_info:
+            content["traceback"] = shown(self.formatException(record.exc_info))
         return json.dumps(content, ensure_ascii=False)
 
 
 class _Project(logging.Formatter):
-    """As the status dashboard of existing installations reads it."""
+    """As the status dashboard of existing installations reads it, in words of ours alone: it is delivered."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s:%(levelname)s:%(message)s")
+    def format(self, record: logging.LogRecord) -> str:
+        """A record, and where its error came from."""
+        lines = [f"{self.formatTime(record)}:{record.levelname}:{delivered(record)}"]
+        if record.exc_info and record.exc_info[1]:
+            lines.append(own.trace(record.exc_info[1]))
+        return "\n".join(lines)
 
 
-redactor = Redactor()
-"""Knows the secrets of this process: there is one, as there is one set of loggers."""
+def delivered(record: logging.LogRecord) -> str:
+    """What a record says to others."""
+    return shown(own.message(record))
 
 
 class ProjectLog:
@@ -123,7 +116,6 @@ class ProjectLog:
         path.write_bytes(b"")
         self._handler = _File(path, encoding="utf-8", errors="backslashreplace")
         self._handler.setFormatter(_Project())
-        self._handler.addFilter(redactor)
         self._logger = logging.getLogger("gros_agent")
         self._logger.addHandler(self._handler)
 
@@ -166,7 +158,6 @@ def configure(level: str, form: LogFormat) -> None:
     """Send the agent's log records of ``level`` and above to standard error; other handlers stay as they are."""
     handler = _StandardError()
     handler.setFormatter(_Json() if form == "json" else _Text())
-    handler.addFilter(redactor)
     logger = logging.getLogger("gros_agent")
     logger.handlers[:] = [handler, *(one for one in logger.handlers if not isinstance(one, _StandardError))]
     logger.setLevel(level)

@@ -1,6 +1,7 @@
 """Does several things at once, in threads, with a limit for those that would burden the same host."""
 
 import contextlib
+import contextvars
 import queue
 import threading
 from collections import Counter, deque
@@ -27,6 +28,15 @@ class _Done(Generic[R]):
 
     number: int
     result: Callable[[], R]
+
+
+def _thread(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
+    """A thread for which the limits of its maker count.
+
+    It is a daemon, so that one which waits for a host's answer does not hold up the program's end.
+    """
+    context = contextvars.copy_context()
+    return threading.Thread(target=context.run, args=(work, *arguments), name=name, daemon=True)
 
 
 def run(
@@ -91,8 +101,7 @@ class _Crew(Generic[T, R]):
                 passed.append(number)
                 continue
             self._in_lane[lane] += 1
-            # a daemon, so that one which waits for a host's answer does not hold up the program's end
-            thread = threading.Thread(target=self._do, args=(number,), name=f"task-{number}", daemon=True)
+            thread = _thread(f"task-{number}", self._do, number)
             self._threads[number] = thread
             thread.start()
         self._waiting.extendleft(reversed(passed))
@@ -141,7 +150,7 @@ def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None,
         put(None)
 
     for number, stream in enumerate(streams):
-        threading.Thread(target=produce, args=(stream,), name=f"stream-{number}", daemon=True).start()
+        _thread(f"stream-{number}", produce, stream).start()
     left = len(streams)
     try:
         while left:
@@ -165,7 +174,7 @@ def mapped(work: Callable[[T], R], items: Iterable[T], at_once: int = 8) -> Gene
     try:
         for item in items:
             if len(threads) < at_once:
-                thread = threading.Thread(target=_serve, args=(tasks, work), name=f"worker-{len(threads)}", daemon=True)
+                thread = _thread(f"worker-{len(threads)}", _serve, tasks, work)
                 threads.append(thread)
                 thread.start()
             window.append(Future())

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import UNSET
 
 from gros_agent import capabilities, positions
+from gros_agent.boundary import around
 from gros_agent.collection import (
     ScrapeOptions,
     all_parts,
@@ -161,7 +162,8 @@ class _Look:
         )
         start = time.monotonic()
         try:
-            collected = drain(source.collect(self._context(part), since), take)
+            with around(self.settings, self.project, entry.name):
+                collected = drain(source.collect(self._context(part), since), take)
         except SourceError as error:
             self.collected[part] = False
             return failed(part, error, time.monotonic() - start)

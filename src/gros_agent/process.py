@@ -5,6 +5,7 @@ A program is started in a process group of its own, so that it can be ended toge
 
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gros_agent.errors import AgentError
+from gros_agent import limits
+from gros_agent.errors import SourceError
 
 MAX_OUTPUT = 64 << 20
 """Bytes of standard output that :func:`run` takes."""
@@ -52,11 +54,15 @@ def start(
     stdin: int = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start a program whose standard output is a pipe. Raises :class:`AgentError` if it is not there."""
+    """Start a program whose standard output is a pipe. Raises :class:`SourceError` if it is not there.
+
+    It is ended when the time of what it was started for is up.
+    """
+    limits.check()
     try:
         with _lock:
             if _refused:
-                raise AgentError(f"{arguments[0]} was not started: all is being ended")
+                raise SourceError(f"{arguments[0]} was not started: all is being ended")
             process = subprocess.Popen(
                 arguments,
                 env=dict(environment),
@@ -66,11 +72,50 @@ def start(
                 process_group=0,
             )
             _started.add(process)
+            _end_in_time(process)
+            _bound(process)
     except FileNotFoundError:
-        raise AgentError(
+        raise SourceError(
             f"the program {arguments[0]} is not there", f"install {arguments[0]}, or put it on the PATH"
         ) from None
     return process
+
+
+def _end_in_time(process: subprocess.Popen[bytes]) -> None:
+    """Have a program ended when the time of what it was started for is up."""
+    limit = limits.current()
+    if limit is None:
+        return
+    reference = weakref.ref(process)
+
+    def end() -> None:
+        running = reference()
+        if running is not None and running.returncode is None:
+            os.killpg(running.pid, signal.SIGKILL)
+
+    key = limit.on_end(end)
+    weakref.finalize(process, limit.forget, key)
+    if limit.is_up:
+        end()
+
+
+def _bound(process: subprocess.Popen[bytes]) -> None:
+    """Have a program, and those that it starts, end when they want more memory than they may have.
+
+    That is what they write to: files that they map to read them, such as the packs of a repository, do not count.
+    """
+    limit = limits.current()
+    if limit is not None and limit.memory is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        memory = limit.memory if most == resource.RLIM_INFINITY else min(limit.memory, most)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or became another user's
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
+
+
+def memory_of_a_program() -> int:
+    """Bytes that one program may use where nothing else is said: half of the machine's, from 1 to 4 GiB."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1 << 30, min(4 << 30, total // 2))
 
 
 @contextlib.contextmanager
@@ -167,7 +212,7 @@ def run(
 
     It is ended when it prints nothing for ``silence`` seconds in which it did not compute either: git checks a history
     of a million commits without a word. ``on_errors`` gets each piece of standard error, which is where programs show
-    their progress. Raises :class:`AgentError` when it prints more than :data:`MAX_OUTPUT`.
+    their progress. Raises :class:`SourceError` when it prints more than :data:`MAX_OUTPUT`.
     """
     process = start(arguments, environment)
     assert process.stdout is not None  # noqa: S101 (for the type checker: start makes pipes)
@@ -198,7 +243,7 @@ def run(
                         if on_errors:
                             on_errors(block)
                     elif len(output) > MAX_OUTPUT:
-                        raise AgentError(f"{arguments[0]} printed more than {MAX_OUTPUT} bytes")
+                        raise SourceError(f"{arguments[0]} printed more than {MAX_OUTPUT} bytes")
         if not stalled:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(silence)

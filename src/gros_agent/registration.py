@@ -153,11 +153,12 @@ def _write_pair(path: Path, name: str) -> None:
 
 
 def public_line(path: Path) -> str:
-    """The one line of a public key, the same bytes each time: as its file has it, without a newline at its end."""
+    """The one line of a public key, the same bytes each time, without a newline at its end.
+
+    It has no comment: that of a key which somebody made names who did, and on which machine.
+    """
     private = read_private_key(path)
-    line = _public(path).read_text(encoding="utf-8").strip() if _public(path).exists() else ""
-    derived = f"{private.get_name()} {private.get_base64()}"
-    return line if line.split()[:2] == derived.split() else derived
+    return f"{private.get_name()} {private.get_base64()}"
 
 
 def _public(path: Path) -> Path:

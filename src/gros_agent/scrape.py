@@ -13,7 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gros_agent import capabilities, entries, outbox, parallel, positions
+from gros_agent import capabilities, entries, outbox, own, parallel, positions
+from gros_agent.boundary import around
 from gros_agent.collection import (
     ScrapeOptions,
     check_key,
@@ -102,6 +103,7 @@ def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
         folder.mkdir(parents=True, exist_ok=True)
         file = ProjectLog(folder / SCRAPE_LOG)
     status = ExitStatus.UNEXPECTED
+    own.know((folder.name,))
 
     def ended(how: ExitStatus) -> None:
         nonlocal status
@@ -310,18 +312,21 @@ class _Scrape:
             folder.mkdir()
         with Writer(folder, source.tables, whole_numbers=self._whole_numbers) as writer:
             try:
-                context = source_context(
-                    *(self._settings, self._project, part, self._options, self._progress, self._capacity),
-                    documents={} if self._options.full else documents,
-                )
-                collected = drain(source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows)))
+                with around(self._settings, self._project, name):
+                    context = source_context(
+                        *(self._settings, self._project, part, self._options, self._progress, self._capacity),
+                        documents={} if self._options.full else documents,
+                    )
+                    collected = drain(
+                        source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows))
+                    )
+                    writer.close()
                 if self._settings.environment.cleanup_repos:
                     shutil.rmtree(context.folder, ignore_errors=True)
             except SourceError as error:
                 log.error("project %s: source %s failed: %s", self._project, name, error)  # noqa: TRY400
                 shutil.rmtree(folder)
                 return _Collected(failed(part, error, time.monotonic() - start))
-            writer.close()
         for note in collected.notes:
             log.info("project %s: source %s: %s", self._project, name, note)
         for missing in collected.missing:
@@ -336,7 +341,7 @@ class _Scrape:
         """Tell a source that its rows are published, which nothing that fails afterwards undoes."""
         try:
             one.published()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 (whatever a source does then)
             words = "project %s: source %s: what it keeps for itself is not up to date: %s"
             log.warning(words, self._project, one.outcome.source, error)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent import registration
+from gros_agent.boundary import around
 from gros_agent.collection import ScrapeOptions, all_parts, list_sources, pinned_hosts, source_context
 from gros_agent.controller.ssh import DEFAULT_PORT, HostKeys, parse_key
 from gros_agent.errors import AgentError, ConfigurationError, SourceError
@@ -57,7 +58,9 @@ def publish(
         try:
             context = source_context(settings, project, part, ScrapeOptions())
             key = context.host.key or key
-            yield Published(project, host, key, _publish(settings, project, part, context, key, dry_run=dry_run))
+            with around(settings, project, host):
+                outcome = _publish(settings, project, part, context, key, dry_run=dry_run)
+            yield Published(project, host, key, outcome)
         except AgentError as error:
             log.warning("project %s: %s did not take the key: %s", project, host, error)
             yield Published(project, host, key, "not published", error.message, error.hint)

@@ -76,6 +76,23 @@ def without_password(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "********@", text)
 
 
+SERVICES = frozenset({"git", "svn", "hg"})
+"""Users of addresses that stand for a service: everybody has the same, and it names nobody."""
+
+
+def without_user(url: str) -> str:
+    """A URL for others: without its password, and without its user unless that is one of :data:`SERVICES`."""
+    taken = without_credentials(url)
+    try:
+        parts = split(taken)
+    except SourceError:
+        return taken
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or user in SERVICES:
+        return taken
+    return f"{host}:{parts.path}" if parts.scheme == SCP else urlunsplit(parts._replace(netloc=host))
+
+
 def host_of(url: str) -> tuple[str, int | None]:
     """The host and the port of a URL, empty and None for a file. Raises :class:`SourceError`."""
     parts = split(url)

@@ -303,14 +303,15 @@ def https(controller: ExistingController, port: int = 0) -> Iterator[int]:
             if answer is None:
                 self.close_connection = True
                 return
-            content = answer[1] if isinstance(answer[1], str) else json.dumps(answer[1])
+            said = answer[1] if isinstance(answer[1], str | bytes) else json.dumps(answer[1])
+            content = said.encode() if isinstance(said, str) else said
             self.send_response(answer[0])
-            self.send_header("Content-Length", str(len(content.encode())))
+            self.send_header("Content-Length", str(len(content)))
             if 300 <= answer[0] < 400:
                 self.send_header("Location", "http://elsewhere.example/")
             self.end_headers()
             with contextlib.suppress(OSError):
-                self.wfile.write(content.encode())
+                self.wfile.write(content)
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_arguments: object) -> None:

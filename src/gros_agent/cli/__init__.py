@@ -7,9 +7,9 @@ import contextlib
 import importlib
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,7 +17,9 @@ from gros_agent import __version__
 from gros_agent.cli import output
 from gros_agent.cli.options import GlobalOptions, global_options
 from gros_agent.errors import AgentError, ExitStatus, Problems
-from gros_agent.logs import redactor
+from gros_agent.masking import shown
+
+E = TypeVar("E", bound=Exception)
 
 COMMANDS = {
     "bigboat": "Send the status of the BigBoat dashboard to the controller.",
@@ -75,31 +77,59 @@ def main() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Every error of ours becomes a message on standard error."""
+    _Interruption.came = False
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
-    output.prepare()
+    status: int = ExitStatus.INTERRUPTED
     try:
-        result: Any = main.main(arguments, prog_name="gros-agent", standalone_mode=False)
-        status = int(result) if isinstance(result, int) else ExitStatus.DONE
-    except (click.exceptions.Abort, KeyboardInterrupt):
+        status = _run(arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:  # which came while something else was being told
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    if _Interruption.came and status != ExitStatus.INTERRUPTED:
+        # some library took the exception for a failure of its own, or dropped it
         status = _say("interrupted", status=ExitStatus.INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        status = ExitStatus.USAGE
-    except AgentError as error:
-        status = _explain(error)
-    except BrokenPipeError:  # whoever read our output has enough
-        output.give_up()
-        status = ExitStatus.UNEXPECTED
-    except Exception as error:  # noqa: BLE001 (the one place that turns a bug into a message)
-        status = _explain_bug(error)
     output.finish()
     return status
 
 
+def _run(arguments: Sequence[str] | None) -> int:
+    output.prepare()
+    try:
+        result: Any = main.main(arguments, prog_name="gros-agent", standalone_mode=False)
+        return int(result) if isinstance(result, int) else ExitStatus.DONE
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return _say("interrupted", status=ExitStatus.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return ExitStatus.USAGE
+    except AgentError as error:
+        return _unless_interrupted(_explain, error)
+    except BrokenPipeError:  # whoever read our output has enough
+        output.give_up()
+        return ExitStatus.UNEXPECTED
+    except Exception as error:  # noqa: BLE001 (the one place that turns a bug into a message)
+        return _unless_interrupted(_explain_bug, error)
+
+
+class _Interruption:
+    """Whether a signal asked for the end: libraries may swallow the exception, and fail in another way."""
+
+    came = False
+
+
+def _unless_interrupted(explain: Callable[[E], int], error: E) -> int:
+    """Explain an error that is no consequence of an interruption."""
+    if _Interruption.came:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return _say("interrupted", status=ExitStatus.INTERRUPTED)
+    return explain(error)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """Interrupt what runs, and again until it has ended: an exception is lost where Python can't pass it on."""
+    _Interruption.came = True
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
     raise KeyboardInterrupt
 
@@ -107,7 +137,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _say(*lines: str, status: ExitStatus) -> int:
     with contextlib.suppress(OSError, ValueError):  # there may be nobody to tell, or a full disk
         for line in lines:
-            click.echo(redactor.redact(line), err=True)
+            click.echo(shown(line), err=True)
     return status
 
 

@@ -4,6 +4,7 @@ import click
 
 from gros_agent.cli.options import EnvironmentOption, current, global_options, json_option, project_option
 from gros_agent.cli.output import telling
+from gros_agent.masking import shown_in
 
 EPILOG = """\b
 Example:
@@ -42,6 +43,6 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
         if as_json:
             import msgspec  # noqa: PLC0415
 
-            click.echo(msgspec.json.format(msgspec.json.encode(poll.statuses)))
+            click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(poll.statuses)))))
         else:
             console.print_dashboard(poll.source, poll.statuses, sent)

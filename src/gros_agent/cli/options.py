@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import click
 
-from gros_agent.logs import configure, redactor
+from gros_agent.logs import configure
+from gros_agent.masking import redactor
 
 if TYPE_CHECKING:
     from gros_agent.settings.model import Settings
@@ -68,7 +69,7 @@ def _log_to_controller(settings: "Settings", project: str) -> None:
             return
         logger.removeHandler(before)
         before.close()
-    handler = ControllerHandler(ControllerClient(settings), project, redactor)
+    handler = ControllerHandler(ControllerClient(settings), project)
     logger.addHandler(handler)
     atexit.register(handler.close)
 

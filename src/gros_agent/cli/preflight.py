@@ -17,6 +17,7 @@ from gros_agent.cli.options import (
     ssh_option,
     timeout_option,
 )
+from gros_agent.masking import shown_in
 
 if TYPE_CHECKING:
     from gros_agent.chain import Checks
@@ -90,7 +91,7 @@ def command(
     if as_json:
         import msgspec  # noqa: PLC0415
 
-        click.echo(msgspec.json.format(msgspec.json.encode(results)))
+        click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(results)))))
     else:
         console.print_checks(results)
     return ExitStatus.DONE if skip else preflight.status_of(results)

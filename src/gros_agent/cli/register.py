@@ -18,6 +18,7 @@ from gros_agent.cli.options import (
     ssh_option,
 )
 from gros_agent.cli.output import telling
+from gros_agent.masking import shown, shown_in
 
 EPILOG = """\b
 Example:
@@ -125,7 +126,7 @@ def command(
             plan = registration.plan(settings, project, key, rotate=rotate)
             click.echo(f"{project}: would send {plan} to https://{host}:{port}/auth/agent.py")
             for one in source_keys.publish(settings, project, where, key, dry_run=True):
-                click.echo(f"{project}: {one.host}: {one.key}: {one.error or one.outcome}")
+                click.echo(shown(f"{project}: {one.host}: {one.key}: {one.error or one.outcome}"))
         return ExitStatus.DONE
     done = [
         registration.register(
@@ -139,7 +140,7 @@ def command(
     with telling():
         if as_json:
             keys = [{"project": one.project, "host": one.host, "key": one.error or one.outcome} for one in published]
-            click.echo(json.dumps([*(one.rows() for one in done), *keys], indent=2))
+            click.echo(json.dumps(shown_in([*(one.rows() for one in done), *keys]), indent=2))
         else:
             console.print_registrations(done)
             console.print_published(published)

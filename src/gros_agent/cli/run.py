@@ -8,6 +8,7 @@ import click
 
 from gros_agent.cli.options import current, global_options, project_option, redact_option, source_option
 from gros_agent.cli.output import telling
+from gros_agent.masking import shown, shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ class _Printer:
         if self._as_json:
             with telling():
                 self._bars.clear()
-                click.echo(msgspec.json.format(msgspec.json.encode(results)))
+                click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(results)))))
 
     def scraped(self, report: "Report") -> None:
         from gros_agent import console  # noqa: PLC0415
@@ -115,6 +116,6 @@ class _Printer:
         with telling():
             self._bars.clear()
             if ended.error:
-                click.echo(f"{project}: error: {ended.error}")
+                click.echo(shown(f"{project}: error: {ended.error}"))
             if ended.hint:
-                click.echo(f"  what to do: {ended.hint}")
+                click.echo(shown(f"  what to do: {ended.hint}"))

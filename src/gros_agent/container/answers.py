@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gros_agent.container.duty import Attention, Kept
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.history import Run, SourceRun
+from gros_agent.masking import shown_in
 
 
 class Answer(Struct, frozen=True):
@@ -134,7 +135,7 @@ class StateAnswer(Struct, frozen=True):
 
 def answer(content: Struct, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """An answer in JSON."""
-    return Response(msgspec.json.encode(content), status, headers, "application/json")
+    return Response(msgspec.json.encode(shown_in(msgspec.to_builtins(content))), status, headers, "application/json")
 
 
 def problem(status: int, message: str, headers: dict[str, str] | None = None) -> Response:

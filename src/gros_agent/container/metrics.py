@@ -10,6 +10,7 @@ from gros_agent.container.answers import sayable
 from gros_agent.container.duty import Duty, Kept
 from gros_agent.errors import AgentError
 from gros_agent.history import Run, Total
+from gros_agent.masking import shown
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,7 +32,7 @@ def metrics(duty: Duty) -> bytes:
     """All metrics, as Prometheus reads them. Waits for the disk."""
     registry = CollectorRegistry()
     registry.register(_Collector(duty))
-    return generate_latest(registry)
+    return shown(generate_latest(registry).decode()).encode()
 
 
 class _Collector(Collector):

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems
-from gros_agent.logs import redactor
+from gros_agent.masking import redactor
 from gros_agent.settings.files import settle
 from gros_agent.settings.home import FROZEN_VARIABLE, Home
 from gros_agent.settings.load import files_of, load

@@ -18,6 +18,7 @@ from gros_agent.container.duty import Duty
 from gros_agent.container.guard import Guard
 from gros_agent.container.pages import Pages
 from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.patience import PatientProtocol
 from gros_agent.serving import EmbeddedServer, bind
 
 PORT = 7070
@@ -59,7 +60,7 @@ class Server:
             uvicorn.Config(
                 self._app,
                 loop="asyncio",
-                http="h11",
+                http=PatientProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -1,7 +1,8 @@
 """Moments, durations and numbers as people read them."""
 
-import unicodedata
 from datetime import UTC, datetime, timedelta
+
+from gros_agent.masking import shown
 
 _LONGEST = 2000
 _NEAR = timedelta(days=180)
@@ -58,9 +59,5 @@ def clip(text: str, longest: int = _LONGEST) -> str:
 
 
 def printable(value: object) -> object:
-    """A value for a page; in a text, what no page can show is replaced."""
-    if type(value) is not str:
-        return value
-    return "".join(
-        "\ufffd" if unicodedata.category(one) in {"Cc", "Cs"} and one not in "\n\t" else one for one in value
-    )
+    """A value for a page: a text without secrets, in which what no page can show is spelt out."""
+    return shown(value) if type(value) is str else value

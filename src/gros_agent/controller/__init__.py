@@ -13,12 +13,13 @@ class ControllerError(AgentError):
         message: str,
         hint: str = "",
         *,
+        own: str = "",
         transient: bool = False,
         answered: int | None = None,
         away: bool = False,
         stranger: bool = False,
     ) -> None:
-        super().__init__(message, hint)
+        super().__init__(message, hint, own=own)
         self.away = away
         self.stranger = stranger
         """Whether the controller does not know this agent, or its key: somebody registered another one, perhaps."""

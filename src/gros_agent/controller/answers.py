@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from gros_agent.settings.secrets import Secrets
 
+MOST = 64
+"""Host keys, capabilities or components that a controller may name: far more than any has."""
+
 
 class Told(msgspec.Struct):
     """What only some controllers add to the secrets of a registration."""
 
-    host_keys: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
+    host_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)] = ()
+    capabilities: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)] = ()
 
 
 class Registration(msgspec.Struct, frozen=True):

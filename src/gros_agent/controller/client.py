@@ -21,11 +21,13 @@ import requests
 
 from gros_agent import capabilities
 from gros_agent.controller import ControllerError
-from gros_agent.controller.answers import BatchState, Component, Registration, Status, Told, VersionAnswer
+from gros_agent.controller.answers import MOST, BatchState, Component, Registration, Status, Told, VersionAnswer
 from gros_agent.controller.tls import PinningAdapter, read_pinned
 from gros_agent.decoding import decoder
 from gros_agent.http.faults import innermost, is_transient
+from gros_agent.http.timed import TooSlowError, answers_within
 from gros_agent.logs import RETRY
+from gros_agent.settings.environment import HOSTNAME
 from gros_agent.settings.model import Settings
 from gros_agent.settings.secrets import Secrets
 from gros_agent.version import version
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
+ANSWER_SECONDS = 300.0
+"""Seconds in which an answer has to be whole; one that may come later has as long for its body."""
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are taken; the largest honest one is an environment file of a few kilobytes."""
 TRIES = 3
@@ -112,7 +116,7 @@ class ControllerClient:
         try:
             secrets = msgspec.json.decode(answer.content, type=Secrets)
             others = msgspec.json.decode(answer.content, type=Told)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ControllerError(
                 f"the controller's answer to the registration of {project} lacks something: {error}",
                 "report it to the controller's operator",
@@ -129,6 +133,10 @@ class ControllerClient:
             if answer.status == HTTPStatus.OK:
                 raise
             raise self._refused("status.py", answer) from None  # something in between answers for it
+        if len(components) > MOST:
+            raise ControllerError(
+                f"the controller's answer to status.py has {len(components)} components", "is it a GROS controller?"
+            )
         last = capabilities.last_registered(self.settings)
         return Status(components, _skew(answer.headers.get("Date")), registered=last in {None, project})
 
@@ -149,7 +157,12 @@ class ControllerClient:
         controller knows a batch that it had before: then the announcement is ``repeatable``.
         """
         key = agent_key(self.settings, project)
-        agent = {"user": user, "key": key, "hostname": hostname, "version": self.user_agent}
+        agent = {
+            "user": user,
+            "key": key,
+            "hostname": announced_name(self.settings, hostname),
+            "version": self.user_agent,
+        }
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
         for attempt in range(TRIES if repeatable else 1):
             if attempt:
@@ -211,7 +224,7 @@ class ControllerClient:
             body = None if form is None else _Body(urlencode(form).encode())
             try:
                 answer = self._once(method, path, query, body, self._limit if once else self.read_seconds)
-            except requests.RequestException as error:
+            except (requests.RequestException, TooSlowError) as error:
                 if once and body is not None and body.sent:
                     raise NoAnswerError(path, str(innermost(error))) from None
                 if attempt == TRIES or not _is_broken(error):
@@ -240,27 +253,33 @@ class ControllerClient:
     ) -> "_Answer":
         host, port = self.host
         name = f"[{host}]" if ":" in host else host
-        with self._session.request(
-            method,
-            f"https://{name}:{port}/auth/{path}",
-            params=query,
-            data=body,
-            headers={"Content-Type": _FORM} if body is not None else None,
-            timeout=(CONNECT_SECONDS, seconds),
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
-            content = b""
+        with (
+            answers_within(max(ANSWER_SECONDS, seconds)),
+            self._session.request(
+                method,
+                f"https://{name}:{port}/auth/{path}",
+                params=query,
+                data=body,
+                headers={"Content-Type": _FORM} if body is not None else None,
+                timeout=(CONNECT_SECONDS, seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
+            content = bytearray()
             for block in answer.iter_content(1 << 16):
                 content += block
                 if len(content) > MAX_ANSWER:
                     raise ControllerError(
                         f"the controller's answer to {path} is larger than {MAX_ANSWER} bytes", "is it a controller?"
                     )
-            return _Answer(answer.status_code, content, answer.headers, path)
+            return _Answer(answer.status_code, bytes(content), answer.headers, path)
 
-    def _unreachable(self, error: requests.RequestException) -> ControllerError:
+    def _unreachable(self, error: requests.RequestException | TooSlowError) -> ControllerError:
         host, port = self.host
+        if isinstance(error, TooSlowError):
+            words = f"{host} port {port}: {error}, though something kept coming"
+            return ControllerError(words, "see what the controller is busy with, and try again later")
         text = str(error)
         if _is_distrust(error):
             reason = text.rpartition("(_ssl")[0].rpartition("] ")[2] or text
@@ -297,7 +316,7 @@ class ControllerClient:
     def _decode(answer: "_Answer", kind: Any) -> Any:  # noqa: ANN401 (the type of the answer is the argument)
         try:
             return decoder(kind).decode(answer.content)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ControllerError(
                 f"the controller's answer to {answer.path} makes no sense: {error}", "is it a GROS controller?"
             ) from None
@@ -327,6 +346,14 @@ def hostname() -> str | None:
     return name if "." in name else None
 
 
+def announced_name(settings: Settings, own: str | None) -> str | None:
+    """The name that the controller is told for this machine: another one, or none, if the settings say so."""
+    told = settings.environment.values.get(HOSTNAME)
+    if told is None or not told.text.strip():
+        return own
+    return told.effective if told.effective and "." in told.effective else None
+
+
 def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)
     return msgspec.json.encode(content).decode()
 
@@ -339,16 +366,16 @@ def _pause(attempt: int) -> None:
 def _skew(date: str | None) -> float | None:
     try:
         return (datetime.now(UTC) - parsedate_to_datetime(date or "")).total_seconds()
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
-def _is_distrust(error: requests.RequestException) -> bool:
+def _is_distrust(error: Exception) -> bool:
     """Whether a certificate was refused: a connection that breaks within TLS is an SSL error as well."""
     return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
 
 
-def _is_broken(error: requests.RequestException) -> bool:
+def _is_broken(error: Exception) -> bool:
     """Whether another try may go better: a connection can also break within TLS or an answer. A time-out is none."""
     broken = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
     return broken and not _is_distrust(error)

@@ -8,9 +8,11 @@ import traceback
 
 import requests
 
+from gros_agent import own
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import ControllerClient
-from gros_agent.logs import Redactor
+from gros_agent.http.timed import TooSlowError
+from gros_agent.logs import delivered
 
 MAX_WAITING = 500
 """Records that wait to be sent; further ones are dropped, as they stand in the local log too."""
@@ -25,21 +27,22 @@ _NAMES = (
 class ControllerHandler(logging.Handler):
     """Sends records to ``log.py`` of the controller of one project."""
 
-    def __init__(self, client: ControllerClient, project: str, redactor: Redactor) -> None:
+    def __init__(self, client: ControllerClient, project: str) -> None:
         super().__init__(logging.WARNING)
         self._client = client
         self.project = project
         self._waiting: queue.Queue[dict[str, str] | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._send, name="controller log", daemon=True)
         self._thread.start()
-        self.addFilter(redactor)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put a record, which was redacted before, into the queue."""
+        """Put what of a record may be delivered into the queue."""
+        said = delivered(record)
         content = {name: str(getattr(record, name)) for name in _NAMES}
-        content |= {"message": record.getMessage(), "asctime": logging.Formatter().formatTime(record)}
-        if record.exc_text:
-            content["exc_text"] = record.exc_text
+        content |= {"pathname": own.place(record), "message": said, "msg": said, "args": "None", "exc_info": "None"}
+        content |= {"asctime": logging.Formatter().formatTime(record), "stack_info": "None"}
+        if record.exc_info and record.exc_info[1]:
+            content["exc_text"] = own.trace(record.exc_info[1])
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(content)
 
@@ -54,6 +57,6 @@ class ControllerHandler(logging.Handler):
         while (content := self._waiting.get()) is not None:
             try:
                 self._client.log(self.project, content)
-            except (ControllerError, requests.RequestException):
+            except (ControllerError, TooSlowError, requests.RequestException):
                 # not a warning: that would come back here
                 logging.getLogger(__name__).debug("a log record was not sent: %s", traceback.format_exc(limit=1))

@@ -5,11 +5,11 @@ The host key is pinned; another one is refused with both fingerprints. Existing 
 """
 
 import base64
-import io
 import logging
 import re
 import socket
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,10 @@ DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 60.0
 """How long an answer about a file may take: a slow line has to bring what is under way first."""
+LARGEST_FETCHED = 64 << 20
+"""Bytes of a file that are fetched: a tracker has a hundred for each source."""
+FETCH_SECONDS = 600.0
+"""Seconds in which such a file has to be here, however slowly it trickles in."""
 _REQUEST = 128 << 10
 """Bytes in one SFTP write; OpenSSH takes messages of up to 256 KiB (SFTP_MAX_MSG_LENGTH)."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -83,7 +87,7 @@ def parse_key(line: str) -> paramiko.PKey:
     try:
         kind, content = line.split()[:2]
         return paramiko.PKey.from_type_string(kind, base64.b64decode(content))
-    except (ValueError, paramiko.SSHException) as error:
+    except Exception as error:  # noqa: BLE001 (what arrives is anybody's: paramiko stumbles over it in many ways)
         raise ControllerError(f"the controller names a host key that is none: {error}", "report it") from None
 
 
@@ -153,15 +157,14 @@ class Connection:
             raise self._broken(error, f"{name} could not be uploaded") from None
 
     def get(self, folder: str, name: str) -> bytes | None:
-        """Download a small file, or return None if there is none."""
+        """Download a file of up to :data:`LARGEST_FETCHED` bytes, or return None if there is none."""
         _check_name(name)
         sftp = self._open_sftp()
         try:
             if sftp is not None:
-                buffer = io.BytesIO()
-                sftp.getfo(f"{folder}/{name}", buffer)
-                return buffer.getvalue()
-            with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary, self._scp() as client:
+                return self._download(sftp, folder, name)
+            fetching = _Fetching(self._place, name)
+            with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary, self._scp(fetching) as client:
                 target = Path(temporary) / name
                 client.get(f"~/{folder}/{name}", str(target))
                 return target.read_bytes()
@@ -169,6 +172,17 @@ class Connection:
             if _is_missing(error):
                 return None
             raise self._broken(error, f"{name} could not be fetched") from None
+
+    def _download(self, sftp: paramiko.SFTPClient, folder: str, name: str) -> bytes:
+        fetching, content = _Fetching(self._place, name), bytearray()
+        with sftp.open(f"{folder}/{name}", "rb") as remote:
+            size = remote.stat().st_size or 0
+            fetching(name, size, 0)
+            remote.prefetch(size)
+            while block := remote.read(_REQUEST):
+                content += block
+                fetching(name, size, len(content))
+        return bytes(content)
 
     def exists(self, folder: str, name: str) -> bool:
         """Whether a file is there. By scp that means to fetch it, so ask for a small one."""
@@ -196,14 +210,37 @@ class Connection:
                     channel.settimeout(SILENCE_SECONDS)
         return self._sftp
 
-    def _scp(self) -> scp.SCPClient:
+    def _scp(self, told: "_Fetching | None" = None) -> scp.SCPClient:
         # the tilde has to arrive unquoted; nothing in the paths that we make needs quotes
-        return scp.SCPClient(self._transport, sanitize=False, socket_timeout=SILENCE_SECONDS)
+        return scp.SCPClient(self._transport, sanitize=False, socket_timeout=SILENCE_SECONDS, progress=told)
 
     def _broken(self, error: BaseException, what: str = "the SSH connection failed") -> ControllerError:
         words = str(error) or type(error).__name__
         hint = "try again; what is to be delivered is kept"
         return ControllerError(f"{self._place}: {what}: {words}", hint, transient=True, away=True)
+
+
+class _Fetching:
+    """Looks at how much of a file comes and for how long, before it is read and while it is."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self._place = place
+        self._name = name
+        self._until = time.monotonic() + FETCH_SECONDS
+
+    def __call__(self, _name: bytes | str, size: int, so_far: int) -> None:
+        """Raise :class:`ControllerError` for too much, and for what takes too long."""
+        if max(size, so_far) > LARGEST_FETCHED:
+            raise ControllerError(
+                f"{self._place}: {self._name} has {max(size, so_far)} bytes, which is more than {LARGEST_FETCHED}",
+                "have the controller's operator look at it: this file should be small",
+            )
+        if time.monotonic() > self._until:
+            raise ControllerError(
+                f"{self._place}: {self._name} was not here after {FETCH_SECONDS:g} s",
+                "try again later; see what slows the controller down",
+                transient=True,
+            )
 
 
 def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:

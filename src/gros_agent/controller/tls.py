@@ -11,12 +11,12 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import crypto
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.trust import trusting
 from gros_agent.errors import ConfigurationError
+from gros_agent.http.timed import TimedAdapter
 
 _END = b"-----END CERTIFICATE-----"
 
@@ -67,7 +67,7 @@ def read_shown(host: str, port: int, seconds: float) -> Certificate:
     return _describe(x509.load_der_x509_certificate(shown))
 
 
-class PinningAdapter(HTTPAdapter):
+class PinningAdapter(TimedAdapter):
     """Makes a session's connections with such a context."""
 
     def __init__(self, trusted: Path | None) -> None:

@@ -1,7 +1,6 @@
 """A client that asks one system: time-outs, retries, bounded answers, addresses that are never asked."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -11,7 +10,6 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import should_bypass_proxies
 from tenacity import (
@@ -25,11 +23,13 @@ from tenacity import (
 from urllib3 import disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from gros_agent import __version__
+from gros_agent import __version__, limits
 from gros_agent.errors import SourceError
 from gros_agent.http import repair
 from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
+from gros_agent.http.timed import TimedAdapter, TooSlowError, answers_within
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
+from gros_agent.masking import redactor
 from gros_agent.settings.values import Secret
 from gros_agent.urls import blocking_pattern, take_credentials, without_password
 
@@ -42,7 +42,7 @@ BACKOFF = 0.5
 LONGEST_WAIT = 60.0
 """Seconds that a server may ask to wait before the next try; one that asks for more is given up for this time."""
 LONGEST_ANSWER = 600.0
-"""Seconds after which an answer that still comes in, drop by drop, is given up."""
+"""Seconds after which an answer that still comes in, drop by drop, is given up, where nothing else is said."""
 MAX_ANSWER = 64 << 20
 """Bytes of an answer that are taken."""
 REDIRECTIONS = 3
@@ -107,7 +107,8 @@ class WebClient:
 
     ``is_safe`` is false where certificates are not to be verified, ``authorities`` the file with the certificates that
     count instead of the usual ones, ``blocked`` the patterns of addresses that are never asked, ``silence`` the seconds
-    after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait.
+    after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait,
+    ``longest_answer`` those in which an answer has to be there, headers and all (:data:`LONGEST_ANSWER` by default).
     ``authentication`` gives headers anew for each request, for tokens that expire. ``traffic`` is shared by all that
     ask the same host. ``login`` answers a server that wants to be convinced within a connection, as NTLM does; such
     a client asks one thing at a time. Redirections are followed on the same host alone (:func:`is_same_place`), and
@@ -122,6 +123,7 @@ class WebClient:
     silence: float = 60.0
     tries: int = TRIES
     longest_wait: float = LONGEST_WAIT
+    longest_answer: float | None = None
     follows: bool = False
     traffic: Traffic = field(default_factory=Traffic)
     tell: Tell = lambda _: None
@@ -135,7 +137,7 @@ class WebClient:
         self._session.headers["User-Agent"] = f"gros_agent/{__version__} requests/{requests.__version__}"
         self._session.headers.update(_carried(self.headers))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
+            self._session.mount(scheme, TimedAdapter(pool_maxsize=AT_ONCE))
         if not self.is_safe:
             disable_warnings(InsecureRequestWarning)  # preflight warns of it, once and in words
 
@@ -157,6 +159,7 @@ class WebClient:
             wait=wait_exponential(multiplier=BACKOFF, max=30) + wait_random(0, BACKOFF),
             retry=retry_if_exception_type(_Again),
             before_sleep=_say_again,
+            sleep=limits.sleep,
             reraise=True,
         )
         try:
@@ -186,6 +189,8 @@ class _Call:
         self._shown = without_password(self._address)
         self._host = urlsplit(self._address).hostname or self._address
         self._auth: AuthBase = client.login or _NoAuthentication()
+        if password:
+            redactor.hide((password,))
         if user is not None:
             self._auth = HTTPBasicAuth(user.encode(), (password or "").encode())
         pattern = blocking_pattern(request.url, client.blocked)
@@ -198,7 +203,18 @@ class _Call:
         client = self._client
         with client.traffic.request(self._request.budget, self._host, client.tell):
             try:
-                answer, content = self._ask(self._address, self._request.query)
+                with answers_within(LONGEST_ANSWER if client.longest_answer is None else client.longest_answer):
+                    answer, content = self._ask(self._address, self._request.query)
+            except TooSlowError as error:
+                words = SourceError(
+                    f"{self._shown}: {error}, though something kept coming",
+                    "see what the system is busy with; ANSWER_MAX_SECONDS allows more",
+                    own=str(error),
+                )
+                if self._request.smaller is None:
+                    raise words from None  # another try would take as long
+                self._ask_for_less()
+                raise _Again(words) from None
             except (requests.RequestException, HTTPError) as error:
                 wrapped = error if isinstance(error, requests.RequestException) else requests.ConnectionError(error)
                 words = unreachable(wrapped, self._shown)
@@ -272,18 +288,23 @@ class _Call:
             return repair.decoded(content, kind)
         except (msgspec.ValidationError, RecursionError) as error:
             raise SourceError(
-                f"the answer of {self._shown} makes no sense: {error}", "check the address and the system's version"
+                f"the answer of {self._shown} makes no sense: {error}",
+                "check the address and the system's version",
+                own="the server's answer makes no sense",
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if content.lstrip()[:1] == b"<":
                 hint = self._client.explain(answer.status_code, answer.headers, "")
                 raise SourceError(
-                    f"{self._shown} answers with a web page", hint or "check the address and the credentials"
+                    f"{self._shown} answers with a web page",
+                    hint or "check the address and the credentials",
+                    own="the server answers with a web page",
                 ) from None
             raise _Again(
                 SourceError(
                     f"the answer of {self._shown} makes no sense: {error}",
                     "try again later; it may have been cut off on its way",
+                    own="the server's answer makes no sense",
                 )
             ) from None
 
@@ -301,6 +322,8 @@ def is_same_place(address: str, location: str) -> bool:
 
 def _carried(headers: Mapping[str, str | Secret]) -> dict[str, str]:
     """Headers that HTTP can carry: values in Latin-1, without line breaks and without spaces around them."""
+    secrets = [value.reveal() for value in headers.values() if isinstance(value, Secret)]
+    redactor.hide((*secrets, *(secret.rpartition(" ")[2] for secret in secrets)))  # a server may repeat them
     carried = {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
     for name, value in carried.items():
         if value != value.strip() or not value.isprintable() or any(ord(character) > _LATIN for character in value):
@@ -322,11 +345,9 @@ def _proxies(named: Mapping[str, str], address: str) -> dict[str, str] | None:
 
 
 def _content(answer: requests.Response, shown: str) -> bytes:
-    content, begun = bytearray(), time.monotonic()
+    content = bytearray()
     for block in answer.iter_content(1 << 16):
         content += block
         if len(content) > MAX_ANSWER:
             raise SourceError(f"the answer of {shown} is larger than {MAX_ANSWER} bytes", "is it the right address?")
-        if time.monotonic() - begun > LONGEST_ANSWER:
-            raise requests.Timeout
     return bytes(content)

@@ -6,8 +6,11 @@ from http import HTTPStatus
 import requests
 
 from gros_agent.errors import SourceError
+from gros_agent.masking import redactor
 from gros_agent.urls import without_credentials, without_password
 
+_LOOKED_AT = 4096
+"""Bytes of a refusal in which secrets are looked for before it is cut: half a secret would not be known."""
 _NO_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -40,7 +43,7 @@ class HttpError(SourceError):
     """An answer with a status of 300 or more, its headers and the beginning of its text."""
 
     def __init__(self, message: str, hint: str, answer: requests.Response, text: str) -> None:
-        super().__init__(message, hint)
+        super().__init__(message, hint, own=f"the server answers with status {answer.status_code}")
         self.code = answer.status_code
         self.headers: Mapping[str, str] = answer.headers
         self.text = text
@@ -52,7 +55,10 @@ Explain = Callable[[int, Mapping[str, str], str], str | None]
 
 def refused(answer: requests.Response, content: bytes, shown: str, explain: Explain) -> HttpError:
     """The error for an answer with a status of 300 or more."""
-    status, text = answer.status_code, " ".join(content[:400].decode(errors="replace").split())[:200]
+    status, text = (
+        answer.status_code,
+        " ".join(redactor.redact(content[:_LOOKED_AT].decode(errors="replace")).split())[:200],
+    )
     known = explain(status, answer.headers, text)
     hint = known or _HINTS.get(status, "try again later; see the system's log")
     if status < HTTPStatus.BAD_REQUEST:
@@ -80,13 +86,18 @@ def unreachable(error: requests.RequestException, shown: str) -> SourceError:
         return SourceError(
             f"the certificate of {shown} is not trusted",
             "if it is its own, name the file with it as cacert of this host; unsafe_hosts does without verification",
+            own="the server's certificate is not trusted",
         )
     if isinstance(error, requests.Timeout):
-        return SourceError(f"{shown} did not answer in time", "try again later")
+        return SourceError(
+            f"{shown} did not answer in time", "try again later", own="the server did not answer in time"
+        )
     if isinstance(error, _NO_ADDRESS):
         return SourceError(f"{shown} is no address", "write http://HOST or https://HOST")
     reason = without_password(innermost(error))
-    return SourceError(f"{shown} can't be reached: {reason}", "check the address and the network")
+    return SourceError(
+        f"{shown} can't be reached: {reason}", "check the address and the network", own="the server can't be reached"
+    )
 
 
 def is_certificate(error: requests.RequestException) -> bool:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from gros_agent import limits
+
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
@@ -63,7 +65,7 @@ class Traffic:
                 log.warning("%s wants us to wait; going on at %s", host, f"{moment:%H:%M:%S}")
                 tell(f"waits for {host} until {moment:%H:%M:%S}")
                 told = resume
-            time.sleep(left)
+            limits.sleep(left)
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
@@ -75,7 +77,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - server_time(headers)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -92,6 +94,6 @@ def server_time(headers: Mapping[str, str]) -> datetime:
     """The moment at which a server answered, by its own clock; by ours if it doesn't tell."""
     try:
         moment = parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return datetime.now(UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

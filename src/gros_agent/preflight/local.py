@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from gros_agent import entries
+from gros_agent.boundary import around
 from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_configured
 from gros_agent.discovery import named_by_definitions, seed_part
 from gros_agent.errors import AgentError, ConfigurationError
@@ -236,11 +237,13 @@ def check_dashboard(scope: Scope) -> Iterator[Result]:
     from gros_agent.sources import bigboat  # noqa: PLC0415 (slow to import)
 
     try:
-        dashboard = bigboat.configured(scope.settings, project, scope.silence)
+        with around(scope.settings, project, name):
+            dashboard = bigboat.configured(scope.settings, project, scope.silence)
+            answers = "" if dashboard is None else dashboard.check()
         if dashboard is None:
             yield Result(name, Status.SKIPPED, "none is configured")
         else:
-            yield Result(name, Status.OK, dashboard.check())
+            yield Result(name, Status.OK, answers)
     except AgentError as error:  # a scrape can do without
         yield Result(name, Status.WARNING, error.message, error.hint)
 
@@ -270,8 +273,10 @@ def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part |
     for part in parts:
         name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
         try:
-            context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
-            yield Result(name, Status.OK, part.source.check(context) if seed is None else _neighbours(part, context))
+            with around(scope.settings, project, entry.name):
+                context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
+                answers = part.source.check(context) if seed is None else _neighbours(part, context)
+            yield Result(name, Status.OK, answers)
         except AgentError as error:
             yield Result(name, Status.FAILED, error.message, error.hint)
 

@@ -16,6 +16,10 @@ from gros_agent.version import version
 if TYPE_CHECKING:
     from gros_agent.controller import answers, client
 
+COMPONENTS = frozenset(
+    {"database", "tracker", "permissions", "lock", "importer", "daemon", "network", "configuration", "total"}
+)
+"""The parts that controllers tell the status of."""
 LARGEST_SKEW = 120.0
 """Seconds between two clocks that the schedule and the order of events can bear."""
 
@@ -77,14 +81,21 @@ def _server_certificate(settings: Settings, address: tuple[str, int], seconds: f
 def _status_results(scope: Scope, project: str, status: "answers.Status") -> Iterator[Result]:
     for name, component in status.components.items():
         detail = component.message or ("is ready" if component.ok else "is not ready")
+        known = name in COMPONENTS
         if component.ok:
-            yield Result(f"{project}: {name}", Status.OK, detail)
+            yield Result(f"{project}: {name}", Status.OK, detail, is_named_here=known)
         elif status.not_due:
-            yield Result(f"{project}: {name}", Status.NOT_DUE, detail)
+            yield Result(f"{project}: {name}", Status.NOT_DUE, detail, is_named_here=known)
         elif status.faults:
-            yield Result(f"{project}: {name}", Status.FAILED, detail, "see the controller's log")
+            yield Result(f"{project}: {name}", Status.FAILED, detail, "see the controller's log", is_named_here=known)
         else:
-            yield Result(f"{project}: {name}", Status.WARNING, detail, "nothing is to be done: this stops no scrape")
+            yield Result(
+                f"{project}: {name}",
+                Status.WARNING,
+                detail,
+                "nothing is to be done: this stops no scrape",
+                is_named_here=known,
+            )
     if status.skew is not None and abs(status.skew) > LARGEST_SKEW:
         detail = f"the controller's clock and ours are {abs(status.skew):.0f} s apart"
         yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")

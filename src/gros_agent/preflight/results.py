@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
+from gros_agent.errors import Own
 from gros_agent.settings.model import Settings
 
 
@@ -26,6 +27,12 @@ class Result:
     status: Status
     detail: str
     hint: str = ""
+    is_named_here: bool = True
+
+    @property
+    def logged_name(self) -> str:
+        """The name for the log: one that a server gave is not among our own words."""
+        return Own(self.name) if self.is_named_here else self.name
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.patience import PatientProtocol
 from gros_agent.reference import certificate, ssh
 from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
@@ -103,14 +104,14 @@ def _server(controller: Controller, files: CertificateFiles) -> EmbeddedServer:
         uvicorn.Config(
             controller.app(),
             loop="asyncio",
-            http="h11",
+            http=PatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             proxy_headers=False,  # a client can't say that it comes from elsewhere
             server_header=False,
-            limit_concurrency=100,
+            limit_concurrency=200,
             timeout_graceful_shutdown=1,
             ssl_certfile=files.certificate,
             ssl_keyfile=files.key,

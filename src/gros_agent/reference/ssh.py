@@ -17,6 +17,10 @@ from gros_agent.storage import replace_file, storage_errors
 _PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\r\n]*)?")
 _MAX_KEY = 16_384
 _LOGIN_SECONDS = 30
+_STRANGERS = 64
+"""Connections of one address that have not logged in yet; with one more the oldest is closed."""
+Strangers = dict[asyncssh.SSHServerConnection, str]
+"""The connections that have not logged in yet, the oldest first, and their addresses."""
 _DEPTH = 3  # export/KEY/FILE
 
 
@@ -53,6 +57,7 @@ def host_key_line(key: asyncssh.SSHKey) -> str:
 
 async def listen(state: State, options: Options, host_key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
     """Start the server. Raises :class:`OSError` where it can't listen."""
+    strangers: Strangers = {}
 
     async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
         process.exit(await _run(process, state, options))
@@ -63,7 +68,7 @@ async def listen(state: State, options: Options, host_key: asyncssh.SSHKey) -> a
     return await asyncssh.listen(
         options.listen,
         options.ssh_port,
-        server_factory=lambda: _Server(state),
+        server_factory=lambda: _Server(state, strangers),
         server_host_keys=[host_key],
         process_factory=handle,
         sftp_factory=files if options.sftp else None,
@@ -97,8 +102,32 @@ def _offered(options: Options) -> bytes:
 class _Server(asyncssh.SSHServer):
     """Lets agents in with the key that they registered, and nobody else."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, strangers: Strangers) -> None:
         self._state = state
+        self._strangers = strangers
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Make room where an address has too many connections without having logged in."""
+        self._connection = conn
+        self._strangers[conn] = (conn.get_extra_info("peername") or ("",))[0]
+        same = [one for one, address in self._strangers.items() if address == self._strangers[conn]]
+        for one in same[:-_STRANGERS]:
+            del self._strangers[one]
+            one.abort()
+
+    def auth_completed(self) -> None:
+        """It is no stranger any more."""
+        self._known()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        del exc
+        self._known()
+
+    def _known(self) -> None:
+        if self._connection is not None:
+            self._strangers.pop(self._connection, None)
 
     def public_key_auth_supported(self) -> bool:
         """Public keys are the one way in."""

@@ -31,6 +31,11 @@ IMPORT_LIMIT = "GROS_AGENT_IMPORT_LIMIT"
 PICK_UP_MAX = "GROS_AGENT_PICK_UP_MAX"
 OUTBOX_MAX_AGE = "OUTBOX_MAX_AGE"
 OUTBOX_MAX_BYTES = "OUTBOX_MAX_BYTES"
+ANSWER_MAX = "ANSWER_MAX_SECONDS"
+SOURCE_MAX = "SOURCE_MAX_SECONDS"
+RUN_MAX = "RUN_MAX_SECONDS"
+PROGRAM_MEMORY = "PROGRAM_MAX_MEMORY"
+HOSTNAME = "GROS_AGENT_HOSTNAME"
 VARIABLES: Mapping[str, str] = {
     "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
     "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
@@ -43,6 +48,11 @@ VARIABLES: Mapping[str, str] = {
     "with `m`, `h` or `d`; `30d` by default",
     OUTBOX_MAX_BYTES: "how large the batches of a project that wait may be together: bytes, or a number with `k`, `M` "
     "or `G`; `10G` by default",
+    ANSWER_MAX: "seconds in which a source's answer has to be there, from its first header on; 600 by default",
+    SOURCE_MAX: "seconds after which a source is given up, whatever it does; 86400 by default",
+    RUN_MAX: "seconds for a run of all projects; what is not collected by then waits for the next; 259200 by default",
+    PROGRAM_MEMORY: "megabytes that a program such as git may use; half of the machine's, 1024 to 4096, by default",
+    HOSTNAME: "name of this machine that is told to the controller; `no` tells none, its own by default",
     "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
     "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
     "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
@@ -87,6 +97,10 @@ class Environment:
     pick_up_max: float = 24 * 3600.0
     outbox_max_age: float = 30 * 86400.0
     outbox_max_bytes: float = 10e9
+    answer_max: float = 600.0
+    source_max: float = 24 * 3600.0
+    run_max: float = 72 * 3600.0
+    program_memory: float | None = None
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
@@ -197,10 +211,13 @@ def _interpret(
 
 
 def _seconds(reader: _Reader) -> Mapping[str, float]:
-    """The times that are set, in seconds, by the name of their field."""
+    """The limits that are set, times in seconds and memory in megabytes, by the name of their field."""
     times = {"wait": WAIT, "import_limit": IMPORT_LIMIT, "pick_up_max": PICK_UP_MAX}
+    times |= {"answer_max": ANSWER_MAX, "source_max": SOURCE_MAX, "run_max": RUN_MAX}
     limits = validate.Range(min=0, max=MAX_SECONDS, error="must be a number of seconds from {min} to {max}")
     read = {field: reader.float(name, default=None, validate=limits) for field, name in times.items()}
+    room = validate.Range(min=64, max=1 << 24, error="must be a number of megabytes from {min} to {max}")
+    read["program_memory"] = reader.float(PROGRAM_MEMORY, default=None, validate=room)
     return {field: value for field, value in read.items() if value is not None}
 
 

@@ -56,6 +56,7 @@ def client(
         silence=context.silence,
         tries=TRIES,
         longest_wait=LONGEST_WAIT,
+        longest_answer=context.longest_answer,
         follows=True,
         traffic=Traffic(at_once=1) if login else context.capacity.traffic(urlsplit(base).netloc),
         tell=lambda words: context.progress(words, 0, None),

@@ -59,7 +59,8 @@ class Context:
     """What a source is given: its entry, what is configured for its host, folders, limits and someone to tell.
 
     ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
-    seconds after which a counterpart that shows no sign of life is given up, ``capacity`` what it shares with the
+    seconds after which a counterpart that shows no sign of life is given up, ``longest_answer`` the number in which an
+    answer has to be whole (None: as usual), ``capacity`` what it shares with the
     sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked, ``proxies`` what
     :func:`named_proxies` found, ``team`` the project's team, ``long_name`` its name in quality
     systems, ``documents`` what the source's further trackers held.
@@ -70,6 +71,7 @@ class Context:
     folder: Path
     known_hosts: Path
     silence: float = 120.0
+    longest_answer: float | None = None
     capacity: Capacity = field(default_factory=Capacity)
     blocked: Sequence[str] = ()
     team: str | None = None

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gros_agent import limits
 from gros_agent.http.traffic import Traffic
 
 
@@ -31,7 +32,9 @@ class Capacity:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Wait for a place, and keep it."""
-        with self._places:
+        while not self._places.acquire(timeout=limits.left()):
+            limits.check()
+        try:
             with self._lock:
                 self._working += 1
             try:
@@ -39,6 +42,8 @@ class Capacity:
             finally:
                 with self._lock:
                     self._working -= 1
+        finally:
+            self._places.release()
 
     def jobs(self) -> int:
         """How many programs a source may have that read at the same time, beside one that answers."""

@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, str]:
         if path.name in UPDATES:
             return msgspec.json.decode(text, type=_Update).versions
         return msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise _damaged(path, error) from None
 
 
@@ -62,7 +62,7 @@ def read_document(path: Path) -> dict[str, Any]:
         return {TEXT: text.strip()}
     try:
         return {} if text is None else msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise _damaged(path, error) from None
 
 

@@ -13,7 +13,7 @@ from gros_agent.errors import SourceError
 from gros_agent.moments import Moments
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.git import access, tags
-from gros_agent.sources.git.clone import Advertised, Clone, Remote, remove
+from gros_agent.sources.git.clone import HEAD, Advertised, Clone, Remote, remove
 from gros_agent.sources.git.history import History
 from gros_agent.tables.schema import ChangePath, Row, Tag, VcsVersion
 
@@ -61,6 +61,7 @@ class GitSource:
         clone.update(advertised, context.progress)
         if clone.is_shallow:
             lacking.touch()
+        mailmap = clone.leave_out_huge_mailmap(HEAD)
         completed = lacking.exists() and not clone.is_shallow
         if completed:
             since = None
@@ -73,7 +74,7 @@ class GitSource:
             chosen = (f"only commits since {context.host.get('from_date')} were collected, as from_date says",)
         if completed:
             chosen = (*chosen, "the repository was shallow, and is whole now: everything was collected again")
-        notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone))
+        notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone), *((mailmap,) if mailmap else ()))
 
         def published() -> None:
             if completed:
@@ -92,6 +93,7 @@ class GitSource:
             try:
                 clone = Clone(folder, remote, contents=False, depth=1)
                 clone.update(advertised, context.progress)
+                clone.leave_out_huge_mailmap(HEAD)
                 yield from tags.rows(clone, context.entry.name, moments)
             finally:
                 remove(folder)

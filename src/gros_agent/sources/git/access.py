@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlunsplit
 
-from gros_agent.errors import AgentError, SourceError
+from gros_agent.errors import SourceError
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
@@ -168,13 +168,13 @@ def _credentials(username: str, password: Secret) -> dict[str, str]:
 
 @cache
 def installed_version() -> tuple[int, ...]:
-    """The version of the git that is there. Raises :class:`AgentError` if there is none."""
+    """The version of the git that is there. Raises :class:`SourceError` if there is none."""
     try:
         answer = subprocess.run(
             ["git", "version"], env=base_environment(), capture_output=True, check=True, timeout=30, text=True
         )
     except (OSError, subprocess.SubprocessError):
-        raise AgentError("git is not there, or does not start", "install git") from None
+        raise SourceError("git is not there, or does not start", "install git") from None
     match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
     return tuple(map(int, match[0].split("."))) if match else (0,)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent import process
-from gros_agent.errors import SourceError
+from gros_agent.errors import Own, SourceError
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
 from gros_agent.storage import storage_errors
@@ -19,6 +19,8 @@ from gros_agent.storage import storage_errors
 HEAD = "refs/gros/head"
 """Where the clone keeps the head of the default branch."""
 
+LARGEST_MAILMAP = 4 << 20
+"""Bytes of a mailmap that is used: Linux' has a hundredth of it."""
 _COMMITS_ONLY = "--filter=tree:0"
 """Leaves files and folders out, where the other side knows how."""
 _FETCHES_INTO = "GROS_FETCHES_INTO"
@@ -103,11 +105,20 @@ class Clone:
         self._contents = contents
         self._is_whole = self.exists and not self._is_partial
         self._depth = depth
+        self.without_mailmap = False
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables for a git that reads the clone: it may not fetch what is missing by itself."""
-        return base_environment() | _MEMORY | {"GIT_NO_LAZY_FETCH": "1", "GIT_DIR": str(self.folder)}
+        base = configured(base_environment(), ("mailmap.blob=",)) if self.without_mailmap else base_environment()
+        return base | _MEMORY | {"GIT_NO_LAZY_FETCH": "1", "GIT_DIR": str(self.folder)}
+
+    def leave_out_huge_mailmap(self, head: str) -> str | None:
+        """Read the clone without its mailmap if that is huge, and say so: git would read all of it for each block."""
+        done = self.git("cat-file", "-s", f"{head}:.mailmap")
+        size = int(done.output) if done.status == 0 and done.output.strip().isdigit() else 0
+        self.without_mailmap = size > LARGEST_MAILMAP
+        return f"its .mailmap has {size} bytes and was left out" if self.without_mailmap else None
 
     def update(self, advertised: Advertised, progress: Progress) -> None:
         """Bring the clone to what its origin advertises. Raises :class:`SourceError`.
@@ -303,11 +314,26 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+OUT_OF_MEMORY = re.compile(
+    r"[Oo]ut of memory|[Cc]annot allocate memory|mmap failed|malloc failed|unable to create thread"
+)
+
+
+def too_much_memory(words: str) -> SourceError:
+    """The error for a git that wanted more memory than it may have."""
+    reason = "git needs more memory for this repository than it may have: something in it is huge"
+    return SourceError(
+        f"{reason} (git: {words})",
+        "look at its largest commit; PROGRAM_MAX_MEMORY allows more, and skip_stats of its host does without files",
+        own=reason,
+    )
+
+
 def explain(done: process.Completed, silence: float) -> SourceError:
     """Turn what git said about a failure into an error for people: the reason first, git's own words after it."""
     if done.stalled or "Operation too slow" in done.errors:  # curl can be the first to notice
         return SourceError(
-            f"the repository's host showed no sign of life for {silence:g} s",
+            Own(f"the repository's host showed no sign of life for {silence:g} s"),
             "check the network, or allow more time with --timeout",
         )
     lines = [line.strip() for line in done.errors.splitlines() if line.strip()]
@@ -315,7 +341,9 @@ def explain(done: process.Completed, silence: float) -> SourceError:
         (line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))),
         lines[-1] if lines else "",
     )
+    if OUT_OF_MEMORY.search(done.errors):
+        return too_much_memory(words)
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, done.errors):
-            return SourceError(f"{reason} (git: {words})", hint)
-    return SourceError(f"git failed: {words or f'status {done.status}'}")
+            return SourceError(f"{reason} (git: {words})", hint, own=reason)
+    return SourceError(f"git failed: {words or f'status {done.status}'}", own=f"git failed with status {done.status}")

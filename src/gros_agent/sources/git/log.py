@@ -24,6 +24,8 @@ BLOCK = 1024
 """Commits for one of several processes: enough that starting one costs little, and few enough to share them evenly."""
 SINGLE_BLOCK = 4096
 """Commits for a process that has no others beside it."""
+LARGEST_BLOCK = 1 << 30
+"""Bytes that git may print for a block of commits: a commit that adds a million files has some 200 million."""
 _ROOM = 32 << 20
 """Bytes of all processes that are read ahead."""
 
@@ -93,17 +95,34 @@ def read(clone: Clone, order: Order, *, with_changes: bool, capacity: Capacity) 
             if not running:
                 return
             stream, hashes, branches = running[0]
-            commits = list(_parse(split(ahead.blocks(stream), b"\0")))
+            commits = list(_parse(split(_bounded(ahead.blocks(stream)), b"\0")))
             commits.reverse()  # git is asked for the newest first: packs store older objects as changes to newer ones
             for commit in commits:
                 if commit.authored is None or commit.committed is None:
                     _read_moments(clone, commit)
+            if len(commits) < len(hashes):
+                running.popleft()[0].finish()  # which tells why git ended, if it says so
             yield from _matched(iter(commits), hashes, branches)
-            running.popleft()[0].finish()
+            if running and running[0][0] is stream:
+                running.popleft()[0].finish()
     finally:
         ahead.close()
         for stream, _, _ in running:
             stream.abandon()
+
+
+def _bounded(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Raise :class:`SourceError` for more than what can be kept: all of a block has to be there before it is used."""
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > LARGEST_BLOCK:
+            raise SourceError(
+                f"up to {SINGLE_BLOCK} commits of the repository change more than {LARGEST_BLOCK} bytes can tell",
+                "look for commits that change millions of files; skip_stats of its host does without files",
+                own="commits of the repository change more files than can be told",
+            )
+        yield block
 
 
 def _read_moments(clone: Clone, commit: Commit) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import selectors
 import subprocess
@@ -13,22 +14,37 @@ from typing import IO, Self
 
 from gros_agent import process
 from gros_agent.errors import SourceError
-from gros_agent.sources.git.clone import Clone
+from gros_agent.sources.git.clone import OUT_OF_MEMORY, Clone, too_much_memory
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 256 << 10
 _PIPE = 1 << 20
 """Bytes that git may print ahead of us: what Linux allows to everybody."""
 
 
+LONGEST_RECORD = 1 << 20
+"""About how many bytes of a record are kept, a message for instance: nobody reads more."""
+
+
 def split(blocks: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
-    """Yield the records that ``separator`` ends; what follows the last one is a record if it is not empty."""
+    """Yield the records that ``separator`` ends; what follows the last one is a record if it is not empty.
+
+    Of one that is longer than :data:`LONGEST_RECORD` the beginning is kept.
+    """
     rest: list[bytes] = []
+    size = 0
     for block in blocks:
         first, *others = block.split(separator)
-        rest.append(first)
+        if size <= LONGEST_RECORD:
+            rest.append(first)
+        size += len(first)
         if others:
+            if size > LONGEST_RECORD:
+                log.warning("a text of %d bytes in a repository was cut off", size)
             yield b"".join(rest)
             rest = [others.pop()]
+            size = len(rest[0])
             yield from others
     if last := b"".join(rest):
         yield last
@@ -88,15 +104,23 @@ class GitStream:
         words = self._errors.read(process.MAX_ERRORS).decode(errors="replace").strip().splitlines()
         self._errors.close()
         if status:
-            raise SourceError(
-                f"git {self._name} failed with status {status}: {words[-1] if words else 'it did not say why'}",
-                "remove the local clone if it is damaged, and run again",
-            )
+            raise failure(self._name, status, words[-1] if words else "it did not say why")
 
     def abandon(self) -> None:
         """End git at once."""
         process.stop(self._process)
         self._errors.close()
+
+
+def failure(name: str, status: int, words: str) -> SourceError:
+    """The error for a git command that failed while it read a clone."""
+    if OUT_OF_MEMORY.search(words):
+        return too_much_memory(words)
+    return SourceError(
+        f"git {name} failed with status {status}: {words}",
+        "remove the local clone if it is damaged, and run again",
+        own=f"git {name} failed with status {status}",
+    )
 
 
 class Readahead:

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from gros_agent.errors import AgentError, SourceError
+from gros_agent.errors import SourceError
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.transport import (
@@ -150,7 +150,7 @@ def private_configuration(access: Access, folder: Path) -> Iterator[tuple[str, .
 
 @cache
 def installed_version() -> tuple[int, ...]:
-    """The version of the Subversion that is there. Raises :class:`AgentError` if there is none."""
+    """The version of the Subversion that is there. Raises :class:`SourceError` if there is none."""
     try:
         for program in ("svnrdump", "svnadmin", "svnserve", "svn"):
             answer = subprocess.run(
@@ -162,17 +162,14 @@ def installed_version() -> tuple[int, ...]:
                 text=True,
             )
     except (OSError, subprocess.SubprocessError):
-        raise AgentError("Subversion is not there, or does not start", "install subversion") from None
+        raise SourceError("Subversion is not there, or does not start", "install subversion") from None
     match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
     return tuple(map(int, match[0].split("."))) if match else (0,)
 
 
 def supported_version() -> str:
     """The version of Subversion as text. Raises :class:`SourceError` if it is missing or too old."""
-    try:
-        version = installed_version()
-    except AgentError as error:
-        raise SourceError(error.message, error.hint) from None
+    version = installed_version()
     text = ".".join(map(str, version))
     if version < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))

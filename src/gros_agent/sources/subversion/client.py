@@ -231,5 +231,9 @@ def explain(errors: str, status: int) -> SourceError:
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, errors):
             kind = MissingError if reason == _MISSING else SourceError
-            return kind(f"{reason} ({words})", hint)
-    return SourceError(f"Subversion failed: {words}", "run again; if it stays, try svn info with this URL")
+            return kind(f"{reason} ({words})", hint, own=reason)
+    return SourceError(
+        f"Subversion failed: {words}",
+        "run again; if it stays, try svn info with this URL",
+        own=f"Subversion failed with status {status}",
+    )
