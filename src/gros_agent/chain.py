@@ -42,8 +42,17 @@ from gros_agent.turns import Turn
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[str | None, Overrides], Settings]
-"""Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it."""
+
+class Load(Protocol):
+    """Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it.
+
+    With ``given`` those variables of the controller count, where nothing else says otherwise.
+    """
+
+    def __call__(self, project: str | None, overrides: Overrides, *, given: bool) -> Settings:
+        """Read them. Raises :class:`ConfigurationError`."""
+        ...
+
 
 _LEVELS = {preflight.Status.FAILED: logging.ERROR, preflight.Status.WARNING: logging.WARNING}
 
@@ -108,7 +117,7 @@ def run_projects(
     ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
     if another run is going on.
     """
-    home = load(None, {}).home
+    home = load(None, {}, given=False).home
     statuses = []
     make_private(home.state)
     stuck: dict[str, AgentError] = {}
@@ -202,7 +211,7 @@ class _Chain:
         return ended
 
     def _steps(self) -> ExitStatus:
-        settings = self._load(self._project, {})
+        settings = self._load(self._project, {}, given=False)  # the controller is asked before what it said last counts
         folder = settings.home.export / self._project
         if settings.controller(self._project) is None:
             with project_log(folder) as ended:
@@ -227,7 +236,7 @@ class _Chain:
         if blocked is not None:
             raise DeliveryError(f"{self._project} was collected, and its batch waits: {blocked.message}", blocked.hint)
         self._note.stage("export")
-        self._turn.export(self._load(self._project, {}))
+        self._turn.export(self._load(self._project, {}, given=False))
         return status
 
     def _register_and_deliver(self, settings: Settings, waits: DeliveryError | None) -> None:
@@ -276,12 +285,12 @@ class _Chain:
         if status is not ExitStatus.DONE:
             return status
         self._note.stage("scrape")
-        settings = self._load(self._project, {})
+        settings = self._load(self._project, {}, given=True)
         return scrape(settings, self._project, self._options, self._scraped, self._note.progress)
 
     def _preflight(self) -> ExitStatus:
         checks = self._checks
-        settings = self._load(self._project, checks.overrides)
+        settings = self._load(self._project, checks.overrides, given=False)
         scope = preflight.Scope(
             settings, (self._project,), checks.secrets, checks.no_secrets, checks.no_ssh, checks.silence
         )
@@ -311,7 +320,7 @@ class _Chain:
     def _send_log(self) -> None:
         """Send the log of a run that failed, if that can be done; nobody waits for it."""
         try:
-            settings = self._load(self._project, {})
+            settings = self._load(self._project, {}, given=False)
             if settings.controller(self._project) is not None:
                 delivery.send_log(settings, self._project)
         except AgentError as error:

@@ -29,6 +29,8 @@ class GlobalOptions:
     quiet: bool = False
     debugging: ClassVar[bool] = False
     """Whether tracebacks are wanted, for the handler of errors, which has no context any more."""
+    own_zone: ClassVar[str | None] = os.environ.get("TZ")
+    """The time zone that the process came with."""
 
     @property
     def root(self) -> Path:
@@ -36,13 +38,24 @@ class GlobalOptions:
         return self.home or Path(os.environ.get("GROS_AGENT_HOME") or Path.cwd())
 
     def load(
-        self, overrides: "Mapping[tuple[str, str], Value] | None" = None, project: str | None = None
+        self,
+        overrides: "Mapping[tuple[str, str], Value] | None" = None,
+        project: str | None = None,
+        *,
+        given: bool = True,
     ) -> "Settings":
-        """Read the settings, and set up the log as they say. Raises :class:`ConfigurationError`."""
+        """Read the settings, and set up the log and the time zone as they say.
+
+        For a ``project`` that includes what its controller gave it, unless that is not ``given`` a chance. Raises
+        :class:`ConfigurationError`.
+        """
         from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
 
         self.set_up_log(self.log or "INFO")
-        settings = load(self.root, os.environ, overrides, project)
+        came_with = {name: text for name, text in os.environ.items() if name != "TZ"}
+        came_with |= {} if self.own_zone is None else {"TZ": self.own_zone}
+        settings = load(self.root, came_with, overrides, project if given else None)
+        _set_zone(settings.environment.time_zone)
         redactor.hide(settings.secrets())
         self.set_up_log(self.log or settings.environment.log_level)
         if settings.environment.agent_logging and settings.controller() and settings.projects:
@@ -53,6 +66,19 @@ class GlobalOptions:
         """Log to standard error from here on."""
         type(self).debugging = level == "DEBUG"
         configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format)
+
+
+def _set_zone(name: str | None) -> None:
+    """Have local times be those of a zone; without one, those that the process came with."""
+    import time  # noqa: PLC0415
+
+    wanted = name or GlobalOptions.own_zone
+    if os.environ.get("TZ") != wanted:
+        if wanted is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = wanted
+        time.tzset()
 
 
 def _log_to_controller(settings: "Settings", project: str) -> None:

@@ -65,11 +65,11 @@ def command(
     from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
     from gros_agent.entries import parse  # noqa: PLC0415
 
-    def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]") -> "Settings":
-        return current(ctx).load(overrides, project)
+    def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
+        return current(ctx).load(overrides, project, given=given)
 
     with chain.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
-        settings = load(None, {})
+        settings = load(None, {}, given=False)
         if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
             projects = settings.environment.projects
         chosen = pipeline.choose_projects(settings, projects)
