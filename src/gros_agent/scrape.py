@@ -33,7 +33,7 @@ from gros_agent.discovery import Discovered, discover, note_options
 from gros_agent.errors import AgentError, DeliveryError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
-from gros_agent.project_secrets import pseudonymiser_of
+from gros_agent.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
@@ -230,7 +230,8 @@ class _Scrape:
             self._folder.publish(staging, rows, updates)
             for one in done:
                 self._tell_published(one)
-        notes = (*_replaced(replaced), *_unlisted(self._folder), *_limits(tables))
+        plain = () if pseudonymiser.encrypts else (PLAIN_NOTE,)
+        notes = (*plain, *_replaced(replaced), *_unlisted(self._folder), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
     def _described(

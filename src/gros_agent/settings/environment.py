@@ -30,6 +30,7 @@ SOURCE_KEYS = "GROS_AGENT_SOURCE_KEYS"
 WAIT = "GROS_AGENT_WAIT"
 IMPORT_LIMIT = "GROS_AGENT_IMPORT_LIMIT"
 PICK_UP_MAX = "GROS_AGENT_PICK_UP_MAX"
+PLAIN = "GROS_AGENT_PLAIN"
 BLOCK_LIST = "GATHERER_URL_BLACKLIST"
 LOG_LEVEL = "logLevel"
 VARIABLES: Mapping[str, Variable] = {
@@ -64,6 +65,11 @@ VARIABLES: Mapping[str, Variable] = {
     "JENKINS_URL": Variable("any value that is not falsy: one scrape of each project, then the end", Right.AGENT),
     "JIRA_KEY": Variable("project key, or several separated by spaces", Right.CONTROLLER),
     "PREFLIGHT_ARGS": Variable("arguments for preflight, such as `--no-secrets --no-ssh`", Right.AGENT),
+    PLAIN: Variable(
+        "`yes`: write names and addresses as they are where a project has no secrets; nothing else but "
+        "`scrape --no-secrets` does",
+        Right.AGENT,
+    ),
     "AGENT_LOGGING": Variable("if set: log records of WARNING and above go to the controller", Right.TAKEN),
     "AGENT_HOST": Variable(
         "host name (and port) that requests to the agent's web API must carry; several separated by spaces",
@@ -119,6 +125,7 @@ class Environment:
     wait: float = 300.0
     import_limit: float = 6 * 3600.0
     pick_up_max: float = 24 * 3600.0
+    plain: bool = False
     controller_mode: Mode = Mode.USUAL
     warnings: tuple[str, ...] = ()
 
@@ -221,6 +228,7 @@ def _interpret(
         )
         or "INFO",
         **_seconds(reader),
+        plain=reader.bool(PLAIN, default=False) or False,
         controller_mode=_controller_mode(reader, values),
         warnings=warnings,
     )

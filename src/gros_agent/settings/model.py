@@ -146,7 +146,7 @@ class Settings:
     @property
     def key(self) -> Path:
         """The agent's own SSH private key."""
-        return self._key_of(self.environment.get("DEFINITIONS_CREDENTIALS_ENV")) or Path("~/.ssh/id_rsa").expanduser()
+        return self._key_of(self.environment.get("DEFINITIONS_CREDENTIALS_ENV")) or self.home.key
 
     def _key_of(self, variable: str | None) -> Path | None:
         path = self.environment.get(variable) if variable else None
@@ -179,11 +179,6 @@ class Settings:
     def _section(self, name: str, port: int | None) -> str:
         wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)
         return next((section for section in wanted if section in self.hosts), "")
-
-    @property
-    def no_secrets(self) -> bool:
-        """Whether PREFLIGHT_ARGS waives pseudonyms for projects that have no secrets."""
-        return "--no-secrets" in self.environment.preflight_args
 
     def secrets(self) -> Iterator[str]:
         """Every secret text of the variables and configuration files, for the log to leave out."""
