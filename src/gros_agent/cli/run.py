@@ -66,7 +66,7 @@ def command(
     from gros_agent.entries import parse  # noqa: PLC0415
 
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
-        return current(ctx).load(overrides, project, given=given)
+        return current(ctx).load(overrides, project, given=given, tell=False)
 
     with chain.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
         settings = load(None, {}, given=False)

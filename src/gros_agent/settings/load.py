@@ -1,10 +1,11 @@
 """Put the settings together: environment, environment files, configuration files, options of the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError, Problems
-from gros_agent.settings import controller_text, envfile, ini
+from gros_agent.settings import controller_text, envfile, ini, oddities
 from gros_agent.settings.environment import merge
 from gros_agent.settings.home import Home
 from gros_agent.settings.model import Settings
@@ -51,7 +52,16 @@ def load(
         credentials_file=credentials_file,
         warnings=environment.warnings,
     )
+    Problems.raise_if(oddities.wrong_values(settings))
+    settings = replace(settings, warnings=(*settings.warnings, *_warnings(settings)))
     return controller_text.kept(settings, project).settings if project else settings
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    """What counts as it is, and was probably meant otherwise."""
+    yield from oddities.misspelt_variables(settings.environment.values, settings.hosts)
+    yield from oddities.unknown_options(settings)
+    yield from oddities.losing_variables(settings)
 
 
 def files_of(root: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
