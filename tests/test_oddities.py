@@ -1,5 +1,6 @@
 """Wrong settings are never silent, and right ones never warned of."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,39 @@ class TestCommands:
             told = done.errors + done.output
             assert told.count("did you mean GROS_AGENT_SOURCE?") == 1, command
             assert told.count("did you mean SSH_HOST?") == 1, command
+
+
+class TestWords:
+    def test_all_sources_failed(self, agent: Agent) -> None:
+        done = agent("run", variables={"JIRA_KEY": "TEST", "GROS_AGENT_SOURCE": "git:x=file:///nonexistent/x"})
+        assert done.status in {3, 4}
+        done = agent.scrape("--source", "git:x=file:///nonexistent/x")
+        assert done.status == 3
+        assert "complete" not in (done.output + done.errors).replace("incomplete", "")
+
+    def test_an_error_is_logged_once(self, agent: Agent) -> None:
+        """In the log it stands once, and once in the results, which another program may read."""
+        agent.export().mkdir(parents=True)
+        (agent.export() / "data_sources.json").write_text("[]")
+        done = agent("run", variables={"JIRA_KEY": "TEST"})
+        assert done.status == 7
+        assert done.errors.count("project TEST has no sources") == 1
+
+    def test_columns(self, agent: Agent) -> None:
+        for columns in (60, 100):
+            lines = agent("preflight", variables={"COLUMNS": str(columns)}).output.splitlines()
+            assert max(map(len, lines)) <= columns
+        assert max(map(len, agent("preflight", variables={"COLUMNS": "x"}).output.splitlines())) > 100
+
+    def test_a_dry_run_after_a_scrape(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        source = ("--source", f"git:x={repository.path.as_uri()}")
+        assert agent.scrape(*source).status == 0
+        assert "--full shows" in " ".join(agent.scrape(*source, "--dry-run").output.split())
+        assert "--full shows" not in " ".join(agent.scrape(*source, "--dry-run", "--full").output.split())
+
+    def test_the_zone_of_a_batch(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        (agent.home / "env").write_text("TZ=Asia/Tokyo\n")
+        assert agent.scrape("--source", f"git:x={repository.path.as_uri()}").status == 0
+        assert json.loads((agent.export() / ".batch.json").read_text())["time_zone"] == "Asia/Tokyo"

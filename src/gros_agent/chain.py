@@ -195,7 +195,8 @@ class _Chain:
             try:
                 ended = self._ended(self._steps())
             except AgentError as error:
-                log.error("project %s: %s", self._project, error)  # noqa: TRY400 (whoever asked is told in words)
+                if not error.is_logged:
+                    log.error("project %s: %s", self._project, error)  # noqa: TRY400 (whoever asked is told in words)
                 ended = self._ended(error.status, error=error.message, hint=error.hint)
             except KeyboardInterrupt:
                 self._note.end(self._ended(ExitStatus.INTERRUPTED, error="was interrupted"))

@@ -39,7 +39,7 @@ class ExitStatus(enum.IntEnum):
 _MEANINGS = {
     ExitStatus.DONE: "done",
     ExitStatus.NOT_DUE: "not due yet, or another process does the same work right now",
-    ExitStatus.PARTLY: "partly done: some sources failed, the others are complete",
+    ExitStatus.PARTLY: "incomplete: at least one source was not collected, or not whole",
     ExitStatus.POSTPONED: "delivery postponed: the data was kept",
     ExitStatus.PREFLIGHT: "preflight not passed",
     ExitStatus.WRONG_INPUT: "configuration or input wrong",
@@ -68,7 +68,7 @@ def worst(statuses: Iterable[ExitStatus]) -> ExitStatus:
 class AgentError(Exception):
     """An error that the user is told in one line, and what to do about it in a second.
 
-    ``message`` says what is wrong and where; ``hint`` what to do.
+    ``message`` says what is wrong and where; ``hint`` what to do. ``is_logged`` is set where the log has it already.
     """
 
     status = ExitStatus.UNEXPECTED
@@ -77,6 +77,7 @@ class AgentError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.is_logged = False
 
 
 class ConfigurationError(AgentError):

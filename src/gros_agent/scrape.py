@@ -103,7 +103,7 @@ def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
         yield ended
     except AgentError as error:
         log.error("%s", error)  # noqa: TRY400 (whoever asked is told in words)
-        status = error.status
+        status, error.is_logged = error.status, True
         raise
     finally:
         file.end(status)

@@ -112,9 +112,11 @@ class _Printer:
             console.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
+        from gros_agent import console  # noqa: PLC0415
+
         with telling():
             self._bars.clear()
-            if ended.error:
+            if ended.error and not console.is_one_terminal():  # there the log has it
                 click.echo(f"{project}: error: {ended.error}")
             if ended.hint:
                 click.echo(f"  what to do: {ended.hint}")
