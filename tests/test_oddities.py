@@ -97,9 +97,11 @@ def test_options_of_the_settings_file(tmp_path: Path, content: str, words: str) 
 
 def test_options_of_the_credentials_file(tmp_path: Path) -> None:
     (tmp_path / "credentials.cfg").write_text("[git.example]\ngitlab_tokne=very-secret\ntype=git\nusername.ssh=x\n")
-    (warning,) = load(tmp_path, {}).warnings
-    assert "did you mean gitlab_token?" in warning
-    assert "very-secret" not in warning
+    (tmp_path / "settings.cfg").write_text("[jenkins]\npasword=other-secret\n[projects]\nABC=name\n")
+    settings = load(tmp_path, {})
+    assert any("did you mean gitlab_token?" in warning for warning in settings.warnings)
+    assert not any("secret" in warning.partition("no option")[2] for warning in settings.warnings)
+    assert {"very-secret", "other-secret"} == set(settings.secrets())  # in no log, and masked where settings are shown
 
 
 def test_files_of_the_web_interface(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_plain_on_demand(
     assert encrypted(agent) == {"0"}
     assert PLAIN in " ".join(done.output.split())
     assert PLAIN in done.errors
+    if command == ("run",):
+        assert "secrets: warning: TEST: has no secrets" in done.errors
     assert not (agent.home / "secrets").exists()
 
 

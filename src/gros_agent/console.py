@@ -136,7 +136,7 @@ def print_report(report: Report) -> None:
         out.print(f"[bold]Project {report.project}[/bold]")
     for note in report.notes:
         out.print(Text(f"note: {note}"))
-    if report.error:
+    if report.error and not (report.is_logged and is_one_terminal()):
         out.print(Text(f"error: {report.error}", style="red"))
     if report.hint:
         out.print(Text(f"  what to do: {report.hint}"))

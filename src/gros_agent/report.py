@@ -42,6 +42,7 @@ class Report:
     error: str = ""
     hint: str = ""
     own_status: ExitStatus = ExitStatus.DONE
+    is_logged: bool = False
 
     @property
     def status(self) -> ExitStatus:

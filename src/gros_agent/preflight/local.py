@@ -153,6 +153,10 @@ def check_secrets(scope: Scope) -> Iterator[Result]:
     else:
         for project in scope.projects:
             found = secrets.find(scope.settings.home.root, project)
+            if found is None and scope.settings.environment.plain:
+                detail = f"{project}: has no secrets, and names and addresses are written as they are"
+                yield Result(name, Status.WARNING, detail, "leave GROS_AGENT_PLAIN out")
+                continue
             if found is None and scope.settings.controller(project) is None:
                 detail = f"{project}: reports to no controller, so its first scrape makes secrets of its own"
                 yield Result(name, Status.OK, detail)

@@ -10,7 +10,6 @@ from gros_agent.settings import authorities
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
 from gros_agent.settings.options import (
-    SECRET_HOST_OPTIONS,
     SECRET_VARIABLES,
     Sections,
     is_secret,
@@ -199,7 +198,7 @@ class Settings:
                 yield section, option, value, is_secret(section, option)
         for section, options in self.hosts.items():
             for option, value in options.items():
-                yield section, option, value, option in SECRET_HOST_OPTIONS
+                yield section, option, value, is_secret_host_option(option)
 
 
 def _split_host(text: str) -> tuple[str, int | None]:

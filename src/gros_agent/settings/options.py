@@ -166,6 +166,8 @@ HOST_OPTIONS: tuple[HostOption, ...] = (
 
 ACCESS_VARIABLE = "AGENT_TOKEN"
 SECRET_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS if option.secret)
+_KNOWN_OPTIONS = frozenset((option.section, option.name) for option in SETTINGS)
+_KNOWN_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS)
 SECRET_OPTIONS = frozenset((option.section, option.name) for option in SETTINGS if option.secret)
 SECRET_VARIABLES = frozenset(
     (
@@ -179,13 +181,17 @@ SECRET_VARIABLES = frozenset(
 
 
 def is_secret(section: str, option: str) -> bool:
-    """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``."""
-    return (section, option.partition(".")[0]) in SECRET_OPTIONS
+    """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``.
+
+    One that nothing knows may be a secret whose name is misspelt.
+    """
+    name = option.partition(".")[0]
+    return (section, name) in SECRET_OPTIONS or (section not in KEYED and (section, name) not in _KNOWN_OPTIONS)
 
 
 def is_secret_host_option(option: str) -> bool:
-    """Whether an option of ``credentials.cfg`` is secret."""
-    return option in SECRET_HOST_OPTIONS
+    """Whether an option of ``credentials.cfg`` is secret, as one that nothing knows may be."""
+    return option in SECRET_HOST_OPTIONS or option not in _KNOWN_HOST_OPTIONS
 
 
 def controller_rights() -> Mapping[str, Right]:
