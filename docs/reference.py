@@ -13,8 +13,10 @@ import click
 
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus
+from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import VARIABLES
 from gros_agent.settings.options import HOST_OPTIONS, KEYED, SECRET_VARIABLES, SETTINGS
+from gros_agent.settings.rights import Mode, Right
 from gros_agent.sources import sources
 from gros_agent.tables.schema import TABLES, json_schema
 
@@ -70,7 +72,20 @@ def option_variables() -> str:
 
 def variables() -> str:
     """The variables that are no template for an option."""
-    return table(("variable", "meaning"), [(f"`{name}`", meaning) for name, meaning in VARIABLES.items()])
+    return table(("variable", "meaning"), [(f"`{name}`", one.meaning) for name, one in VARIABLES.items()])
+
+
+def controller_rights() -> str:
+    """What happens where a controller sets a variable, for each that is declared."""
+    names: dict[Right, list[str]] = {right: [] for right in Right}
+    for name, right in rights().items():
+        names[right].append(f"`{name}`")
+    rows = []
+    for right, listed in names.items():
+        when = {None: "never: it ", Mode.SOURCES: "with `sources` or `all`: it ", Mode.ALL: "with `all`: it "}
+        shown = ", ".join(listed) if right is not Right.UNKNOWN else "*any other*"
+        rows.append((shown, when.get(right.mode, "") + right.meaning))
+    return table(("variable", "what happens where the controller sets it"), rows)
 
 
 def settings() -> str:
@@ -78,7 +93,7 @@ def settings() -> str:
     rows = [
         (f"`[{one.section}]`", f"`{one.name}`", f"`{one.variable}`", "yes" if one.secret else "") for one in SETTINGS
     ]
-    rows += [(f"`[{name}]`", f"*a key of* `{keys}`", f"`{value}`", "") for name, (keys, value) in KEYED.items()]
+    rows += [(f"`[{name}]`", f"*a key of* `{one.keys}`", f"`{one.value}`", "") for name, one in KEYED.items()]
     return table(("section", "option", "variable", "secret"), rows)
 
 

@@ -275,7 +275,7 @@ class TestTime:
         object.__setattr__(settings.environment, "run_max", 0.0)
         watcher = SimpleNamespace()  # nobody is told anything: nothing is begun
         status = chain.run_projects(
-            lambda _project, _overrides: settings, ("ABC",), chain.Checks(), ScrapeOptions(), "test", watcher
+            lambda project, overrides, *, given: settings,  # noqa: ARG005 (the settings are what they are) ("ABC",), chain.Checks(), ScrapeOptions(), "test", watcher
         )
         assert status == ExitStatus.PARTLY
         assert not list((settings.home.export / "ABC").glob("data_vcs*"))

@@ -556,7 +556,7 @@ class TestErrors:
 
     def test_no_secrets(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
-        done = agent.scrape("--source", f"git={repository.path}")
+        done = agent.scrape("--source", f"git={repository.path}", "--no-ssh", variables={"SSH_HOST": "c.example"})
         assert done.status == 7
         assert "has no secrets, so nothing is written" in done.output
         assert not list(agent.export().glob("*.json"))

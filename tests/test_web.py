@@ -342,7 +342,7 @@ def test_runs(running: Running) -> None:
     assert found["status"] == {
         "number": 3,
         "name": "partly",
-        "meaning": "partly done: some sources failed, the others are complete",
+        "meaning": "incomplete: at least one source was not collected, or not whole",
     }
     assert found["started"].endswith("Z")
     assert datetime.fromisoformat(found["ended"]) >= datetime.fromisoformat(found["started"])

@@ -48,8 +48,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[str | None, Overrides], Settings]
-"""Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it."""
+
+class Load(Protocol):
+    """Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it.
+
+    With ``given`` those variables of the controller count, where nothing else says otherwise.
+    """
+
+    def __call__(self, project: str | None, overrides: Overrides, *, given: bool) -> Settings:
+        """Read them. Raises :class:`ConfigurationError`."""
+        ...
+
 
 _LEVELS = {preflight.Status.FAILED: logging.ERROR, preflight.Status.WARNING: logging.WARNING}
 
@@ -114,7 +123,7 @@ def run_projects(
     ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
     if another run is going on.
     """
-    settings = load(None, {})
+    settings = load(None, {}, given=False)
     home = settings.home
     statuses = []
     make_private(home.state)
@@ -213,7 +222,8 @@ class _Chain:
             try:
                 ended = self._ended(self._steps())
             except AgentError as error:
-                log.error("project %s: %s", self._project, error)  # noqa: TRY400 (whoever asked is told in words)
+                if not error.is_logged:
+                    log.error("project %s: %s", self._project, error)  # noqa: TRY400 (whoever asked is told in words)
                 ended = self._ended(error.status, error=error.message, hint=error.hint)
             except KeyboardInterrupt:
                 self._note.end(self._ended(ExitStatus.INTERRUPTED, error="was interrupted"))
@@ -230,7 +240,7 @@ class _Chain:
         return ended
 
     def _steps(self) -> ExitStatus:
-        settings = self._load(self._project, {})
+        settings = self._load(self._project, {}, given=False)  # the controller is asked before what it said last counts
         if settings.controller(self._project) is None:
             with project_log(settings.home.export / self._project) as ended:
                 status = self._work()
@@ -262,7 +272,7 @@ class _Chain:
         if self._obstacle is not None:
             raise self._postponed(settings, self._obstacle)
         self._note.stage("export")
-        self._turn.export(self._load(self._project, {}))
+        self._turn.export(self._load(self._project, {}, given=False))
         return status
 
     def _away(self, settings: Settings) -> AgentError | None:
@@ -345,7 +355,7 @@ class _Chain:
         if status is not ExitStatus.DONE:
             return status
         self._note.stage("scrape")
-        settings = self._load(self._project, {})
+        settings = self._load(self._project, {}, given=True)
         options = self._options
         if self._obstacle is not None and self._obstacle.away:
             options = replace(options, no_ssh=True)
@@ -353,7 +363,7 @@ class _Chain:
 
     def _preflight(self) -> ExitStatus:
         checks = self._checks
-        settings = self._load(self._project, checks.overrides)
+        settings = self._load(self._project, checks.overrides, given=False)
         scope = preflight.Scope(
             settings, (self._project,), checks.secrets, checks.no_secrets, checks.no_ssh, checks.silence
         )
@@ -383,7 +393,7 @@ class _Chain:
     def _send_log(self) -> None:
         """Send the log of a run that failed, if that can be done; nobody waits for it."""
         try:
-            settings = self._load(self._project, {})
+            settings = self._load(self._project, {}, given=False)
             if settings.controller(self._project) is not None:
                 delivery.send_log(settings, self._project)
         except AgentError as error:

@@ -145,6 +145,12 @@ def definitions(settings: Settings, project: str) -> Iterator[SourceEntry]:
             yield entries.make(kind, settings.get(kind, "name", project) or kind, address)
 
 
+def is_of_controller(settings: Settings, project: str, definition: SourceEntry) -> bool:
+    """Whether the address of a quality system is the controller's."""
+    value = settings.value(definition.type, "url", project)
+    return value is not None and value.of_controller
+
+
 def _of_the_web(address: str) -> str:
     """An address as a URL: one without a scheme is a host."""
     return address if "://" in address else f"https://{address}"

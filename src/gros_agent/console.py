@@ -1,5 +1,6 @@
 """What people see: tables on standard output, progress on standard error, and nothing fancy outside a terminal."""
 
+import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from gros_agent.sources.bigboat import BigBoatStatus
 
 WIDTH_WITHOUT_TERMINAL = 160
+_NARROWEST = 20
+"""Columns below which no table can be read."""
 _EXAMPLE_LENGTH = 44
 _COLOURS = {
     Status.OK: "green",
@@ -71,15 +74,26 @@ class _Console(Console):
         raise  # noqa: PLE0704 (called while the error is handled)
 
 
+def _width() -> int:
+    """The width of what no terminal shows."""
+    said = os.environ.get("COLUMNS", "")
+    return max(int(said), _NARROWEST) if said.isascii() and said.isdecimal() else WIDTH_WITHOUT_TERMINAL
+
+
 def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or wide enough to cut nothing off in a file."""
+    """A console as wide as the terminal; in a file or pipe as ``COLUMNS`` says, or wide enough to cut little off."""
     stream = sys.stderr if stderr else sys.stdout
     return _Console(
         stderr=stderr,
-        width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL,
+        width=None if stream.isatty() else _width(),
         highlight=False,
         soft_wrap=False,
     )
+
+
+def is_one_terminal() -> bool:
+    """Whether results and log are read at the same terminal, where nothing has to be said twice."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 class ProgressBars:
@@ -150,7 +164,7 @@ def print_report(report: Report) -> None:
         out.print(Text(f"Project {report.project}", style="bold"))
     for note in report.notes:
         out.print(Text(f"note: {note}"))
-    if report.error:
+    if report.error and not (report.is_logged and is_one_terminal()):
         out.print(Text(f"error: {report.error}", style="red"))
     if report.hint:
         out.print(Text(f"  what to do: {report.hint}"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent.errors import AgentError
-from gros_agent.storage import storage_errors
+from gros_agent.storage import make_missing, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Database:
 
     def _opened(self, writes: bool) -> sqlite3.Connection:
         with storage_errors(self.path.parent):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_missing(self.path.parent)
         try:
             try:
                 return self._begin(writes)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gros_agent import entries, source_list
 from gros_agent.boundary import around
-from gros_agent.collection import ScrapeOptions, definitions, list_sources, parts_of, source_context
+from gros_agent.collection import ScrapeOptions, definitions, is_of_controller, list_sources, parts_of, source_context
 from gros_agent.errors import ExitStatus, SourceError
 from gros_agent.report import Outcome
 from gros_agent.settings.model import Settings
@@ -135,8 +135,15 @@ class _Look:
         self.outcomes: list[Outcome] = []
 
     def definitions(self, remembered: Iterable[str]) -> dict[str, list[SourceEntry]]:
-        """What each definition names, itself among it; nothing for one that is not configured any more."""
-        configured = list(definitions(self._settings, self._project))
+        """What each definition names, itself among it; nothing for one that is not configured any more.
+
+        One whose address the controller set names nothing: where it led to, credentials of the operator's would go.
+        """
+        configured = [
+            one
+            for one in definitions(self._settings, self._project)
+            if not is_of_controller(self._settings, self._project, one)
+        ]
         names = {f"{_DEFINITION}{entry.url}" for entry in configured}
         found: dict[str, list[SourceEntry]] = {
             name: [] for name in remembered if name.startswith(_DEFINITION) and name not in names

@@ -1,8 +1,10 @@
 """Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -18,7 +20,11 @@ from gros_agent.tables.schema import folded, trimmed
 from gros_agent.tables.values import fitted
 from gros_agent.urls import split, take_credentials, without_credentials, without_user
 
+log = logging.getLogger(__name__)
+
 FILE = "data_sources.json"
+_GUESSED = "git"
+"""What a source is taken for whose type was left out: every system that has repositories is one of Git, too."""
 
 SENT = f".{FILE}"
 """The list as it goes to the controller with the batch that lies beside it."""
@@ -115,11 +121,17 @@ def parse(options: Iterable[str], folder: Path) -> tuple[SourceEntry, ...]:
 def _parse_option(option: str, folder: Path) -> SourceEntry:
     head, separator, url = option.partition("=")
     kind, _, name = head.partition(":")
-    if not separator or not url:
+    if _is_address(head, separator):
+        kind, name, url = _GUESSED, "", option
+        log.warning("--source %s has no type: it is taken for %s", without_credentials(option), _GUESSED)
+    if not url:
         raise ConfigurationError(f"--source {option}: this is no source", "write TYPE=URL or TYPE:NAME=URL")
     if kind not in KNOWN_TYPES:
+        near = get_close_matches(kind.lower(), KNOWN_TYPES, 1)
+        question = f": did you mean {near[0]}?" if near else ""
+        shown = f"{head}={without_credentials(url)}"
         raise ConfigurationError(
-            f"--source {option}: there is no type {kind!r}", f"the types are {', '.join(KNOWN_TYPES)}"
+            f"--source {shown}: there is no type {kind!r}{question}", f"the types are {', '.join(KNOWN_TYPES)}"
         )
     entry = _entry(kind, name, url, folder)
     try:
@@ -127,6 +139,12 @@ def _parse_option(option: str, folder: Path) -> SourceEntry:
     except SourceError as error:
         raise ConfigurationError(f"--source {error.message}", error.hint) from None
     return entry
+
+
+def _is_address(head: str, separator: str) -> bool:
+    """Whether an option has no type before its URL: then all of it is an address, or a path that is there."""
+    is_login = "@" in head and head.partition(":")[0] not in KNOWN_TYPES
+    return "://" in head or is_login or (not separator and ("/" in head or head == "."))
 
 
 def make(kind: str, name: str, url: str) -> SourceEntry:

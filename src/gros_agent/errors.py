@@ -39,7 +39,7 @@ class ExitStatus(enum.IntEnum):
 _MEANINGS = {
     ExitStatus.DONE: "done",
     ExitStatus.NOT_DUE: "not due yet, or another process does the same work right now",
-    ExitStatus.PARTLY: "partly done: some sources failed, the others are complete",
+    ExitStatus.PARTLY: "incomplete: at least one source was not collected, or not whole",
     ExitStatus.POSTPONED: "delivery postponed: the data was kept",
     ExitStatus.PREFLIGHT: "preflight not passed",
     ExitStatus.WRONG_INPUT: "configuration or input wrong",
@@ -75,7 +75,8 @@ class AgentError(Exception):
     """An error that the user is told in one line, and what to do about it in a second.
 
     ``message`` says what is wrong and where, also in words of a server or with a name in them; ``hint`` what to do.
-    ``own`` says it in words that may be delivered; empty where nothing but the kind of error may be.
+    ``own`` says it in words that may be delivered; empty where nothing but the kind of error may be. ``is_logged`` is
+    set where the log has it already.
     """
 
     status = ExitStatus.UNEXPECTED
@@ -85,6 +86,7 @@ class AgentError(Exception):
         self.message = message
         self.own = own or (message if isinstance(message, Own) else "")
         self.hint = hint
+        self.is_logged = False
         self.away = False
         """Whether the controller is away: it does not answer, or something in between says that it does not."""
 

@@ -1,11 +1,15 @@
 """Moments as the tables have them: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 UNKNOWN = "0"
 """A moment that nobody knows."""
+
+_SYSTEM_ZONE = Path("/etc/localtime")
 
 FURTHEST_AHEAD = timedelta(hours=14)
 """How far the clocks that are furthest ahead are before UTC (the zone Pacific/Kiritimati)."""
@@ -22,6 +26,19 @@ def local_time(seconds: int) -> tuple[str, bool]:
         return (LAST if seconds > 0 else FIRST), False
     text = moment.isoformat(" ")
     return (text, True) if text >= FIRST else (FIRST, False)
+
+
+def local_zone() -> str:
+    """The name of the local time zone, as ``Europe/Amsterdam``; where it has none, its offset now, as ``UTC+0100``."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    if named:
+        return named
+    try:
+        place = str(_SYSTEM_ZONE.resolve())
+    except OSError:
+        place = ""
+    _, found, name = place.partition("/zoneinfo/")
+    return name if found else f"{datetime.now().astimezone():UTC%z}"
 
 
 @dataclass

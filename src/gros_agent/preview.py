@@ -95,7 +95,10 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
         look = _Look(settings, project, options, known, documents, tables, pseudonymiser, progress, whole_numbers)
         outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
         look.project_itself(discovered)
-    return Preview(project, settings.controller(project), tuple(tables.values()), outcomes, notes)
+        notes = (*notes, *look.nothing_new())
+    return Preview(
+        project, settings.controller(project), tuple(tables.values()), outcomes, (*notes, *look.nothing_new())
+    )
 
 
 def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
@@ -139,6 +142,12 @@ class _Look:
         if rows:
             values = Values(type(rows[0]), whole_numbers=self.whole_numbers)
             _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser, values)
+
+    def nothing_new(self) -> Iterator[str]:
+        """Say how to see examples where all was collected before."""
+        about = {Project.table, SourceId.table}
+        if any(self.positions.values()) and not any(one.rows for name, one in self.tables.items() if name not in about):
+            yield "nothing is new since the last scrape, so there are no examples: --full shows those of everything"
 
     def entry(self, entry: SourceEntry) -> Iterator[Outcome]:
         parts = parts_of(self.settings, entry)

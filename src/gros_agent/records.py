@@ -8,7 +8,7 @@ import msgspec
 from gros_agent.decoding import decoder
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_missing, replace_file, storage_errors
 
 T = TypeVar("T")
 
@@ -29,5 +29,5 @@ def read(path: Path, kind: type[T], what: str, advice: str) -> T | None:
 def write(path: Path, content: Any) -> None:  # noqa: ANN401 (whatever can be JSON)
     """Put a record in place of what was there. Its folder is made for the owner alone. Raises :class:`AgentError`."""
     with storage_errors(path.parent):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_missing(path.parent)
         replace_file(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")

@@ -1,7 +1,8 @@
 """Makes the agent known to the controller: its key pair, its public key over there, a project's secrets back."""
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -14,8 +15,9 @@ from gros_agent.controller.ssh import HostKeys, parse_key, read_private_key, sho
 from gros_agent.delivery import export, finish_open
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings import secrets
+from gros_agent.settings.files import owner
 from gros_agent.settings.model import Settings
-from gros_agent.storage import make_private, replace_file, storage_errors
+from gros_agent.storage import make_missing, make_private, replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -88,13 +90,10 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
             open_deliveries.abandon(settings, one)
     elif options.finish:
         finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
-    made = _make_pair(path, rotate=rotate)
-    used = _next(path) if rotate else path
-    answer = ControllerClient(settings).register(project, public_line(used))
-    if rotate:
-        with storage_errors(path.parent):
-            _public(used).replace(_public(path))
-            used.replace(path)
+    made = _new_pair(settings, options.key, rotate=rotate)
+    answer = ControllerClient(settings).register(project, made.line if made else public_line(path))
+    if made:
+        _store(path, made)  # not before the controller took it: one that is lost here is replaced at the next try
     stored = secrets.candidates(settings.home.root, project)[0]
     if (before := secrets.find(settings.home.root, project)) and secrets.read(before).salts != answer.secrets.salts:
         words = "the controller has other secrets for %s than before: people have other pseudonyms from now on"
@@ -102,7 +101,9 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
     secrets.write(stored, answer.secrets)
     capabilities.keep(settings, project, answer.capabilities)
     pinned = _pin(settings, hosts, answer.host_keys, no_ssh=options.no_ssh)
-    return Registered(project, agent_key(settings, project), agent_user(settings, project), path, made, stored, pinned)
+    return Registered(
+        project, agent_key(settings, project), agent_user(settings, project), path, made is not None, stored, pinned
+    )
 
 
 def _pin(settings: Settings, hosts: HostKeys, told: tuple[str, ...], *, no_ssh: bool) -> str:
@@ -125,31 +126,62 @@ def _pin(settings: Settings, hosts: HostKeys, told: tuple[str, ...], *, no_ssh: 
     return f"as it was shown, {shown.fingerprint}"
 
 
-def _make_pair(path: Path, *, rotate: bool) -> bool:
-    """Make the key pair if it is missing, or another beside it for a rotation. Returns whether one was made."""
-    if rotate:
-        if not path.exists():
+@dataclass(frozen=True)
+class _Pair:
+    """A key pair in memory: the private key as its file has it, and the line of the public one."""
+
+    private: bytes = field(repr=False)
+    line: str
+
+
+def _new_pair(settings: Settings, named: Path | None, *, rotate: bool) -> _Pair | None:
+    """A new key pair, which lies in no file yet; None where the one that is there counts.
+
+    Raises :class:`ConfigurationError` where it could not be stored, or the agent was registered with another key.
+    """
+    path = named or settings.key
+    if path.exists() and not rotate:
+        return None
+    if not path.exists():
+        if rotate:
             raise ConfigurationError(f"{path}: there is no key to replace", "register without --rotate")
-        for leftover in (_next(path), _public(_next(path))):
-            leftover.unlink(missing_ok=True)
-        _write_pair(_next(path), path.name)
-        return True
-    if path.exists():
-        return False
-    _write_pair(path, path.name)
-    return True
-
-
-def _write_pair(path: Path, name: str) -> None:
-    private = rsa.generate_private_key(65537, RSA_BITS) if name == RSA_NAME else ed25519.Ed25519PrivateKey.generate()
+        if named is None:
+            _check_earlier(settings, path)
+    existing = next(one for one in path.absolute().parents if one.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{path}: the agent's key can't be stored: {existing} can't be written (it belongs to {owner(existing)})",
+            f"let user {os.getuid()} write there, or mount it writable",
+        )
+    private = (
+        rsa.generate_private_key(65537, RSA_BITS) if path.name == RSA_NAME else ed25519.Ed25519PrivateKey.generate()
+    )
     content = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
     public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return _Pair(content, public.decode())
+
+
+def _check_earlier(settings: Settings, path: Path) -> None:
+    """Raise :class:`ConfigurationError` where an agent was registered with the user's own key, which counted before."""
+    earlier = Path("~/.ssh/id_rsa").expanduser()
+    is_known = controller_hosts(settings).exists() and any(
+        secrets.find(settings.home.root, project) for project in settings.projects
+    )
+    if path == settings.home.key and path != earlier and is_known and earlier.exists():
+        raise ConfigurationError(
+            f"this agent is registered, there is no key {path}, and {earlier} does not count by itself any more",
+            f"to keep that key: DEFINITIONS_CREDENTIALS_ENV=AGENT_KEY and AGENT_KEY={earlier}; "
+            f"for a key of the agent's own: gros-agent register --path {path}",
+        )
+
+
+def _store(path: Path, pair: _Pair) -> None:
+    make_missing(path.parent)
     with storage_errors(path.parent):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(_public(path), public + b"\n", 0o644)
-        replace_file(path, content, 0o600)  # all at once: half a key would stand in the way of every later run
+        replace_file(_public(path), pair.line.encode() + b"\n", 0o644)
+        replace_file(path, pair.private, 0o600)  # all at once: half a key would stand in the way of every later run
 
 
 def public_line(path: Path) -> str:
@@ -163,7 +195,3 @@ def public_line(path: Path) -> str:
 
 def _public(path: Path) -> Path:
     return path.with_name(f"{path.name}.pub")
-
-
-def _next(path: Path) -> Path:
-    return path.with_name(f"{path.name}.next")

@@ -34,7 +34,7 @@ from gros_agent.discovery import Discovered, discover, note_options
 from gros_agent.errors import AgentError, ExitStatus, SourceError
 from gros_agent.logs import SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
-from gros_agent.project_secrets import pseudonymiser_of
+from gros_agent.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
@@ -113,7 +113,7 @@ def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
         yield ended
     except AgentError as error:
         log.error("%s", error)  # noqa: TRY400 (whoever asked is told in words)
-        status = error.status
+        status, error.is_logged = error.status, True
         raise
     finally:
         file.end(status)
@@ -243,7 +243,8 @@ class _Scrape:
             stays = self._publish(staging, rows, updates)
             for one in done:
                 self._tell_published(one)
-        notes = (*stays, *_unlisted(self._folder), *_limits(tables))
+        plain = () if pseudonymiser.encrypts else (PLAIN_NOTE,)
+        notes = (*plain, *stays, *_unlisted(self._folder), *_limits(tables))
         return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
 
     def _publish(self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]) -> Iterator[str]:

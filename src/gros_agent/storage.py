@@ -103,11 +103,22 @@ def make_private(folder: Path) -> None:
 
     Local clones in it have names and addresses as they are. Raises :class:`AgentError` where it can't be made.
     """
+    make_missing(folder)
     with storage_errors(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
         if found.st_uid == os.geteuid() and found.st_mode & 0o077:
             folder.chmod(0o700)
+
+
+def make_missing(folder: Path) -> None:
+    """Make a folder and those above it, as far as they are missing, for their owner alone whatever the umask says.
+
+    Those that are there stay as they are. Raises :class:`AgentError` where they can't be made.
+    """
+    with storage_errors(folder):
+        for one in reversed((folder, *folder.parents)):
+            if not one.is_dir():
+                one.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager

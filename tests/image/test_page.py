@@ -140,6 +140,25 @@ def test_jenkins_mode_and_preflight_arguments(engine: Engine, named: Callable[..
     assert engine.inspect("data-gathering")["State"]["Running"] is False
 
 
+def test_waived_checks_and_a_source(named: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    """Without any controller or secret: pseudonyms all the same, with secrets of the project's own."""
+    repository, export = tmp_path / "code", tmp_path / "export"
+    identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", "init", "--quiet", repository], check=True)
+    subprocess.run(["git", "-C", repository, *identity, "commit", "--quiet", "--allow-empty", "-m", "one"], check=True)
+    export.mkdir()
+    export.chmod(0o777)
+    given = '-e JENKINS_URL=value -e JIRA_KEY=ABC -e PREFLIGHT_ARGS="--no-secrets --no-ssh"'
+    given += f' -e GROS_AGENT_SOURCE=git:code=/srv/code -v "$PWD/code:/srv/code" -v "$PWD/export:{HOME}/export"'
+    with named(RUN.replace("-v env:/home/agent/env", given), tmp_path) as running:
+        text, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, text
+    assert f"made secrets for project ABC in {HOME}/secrets/ABC.json" in text
+    rows = (export / "ABC" / "data_vcs_versions.json").read_text()
+    assert '"encrypted":"1"' in rows.replace(" ", "")
+    assert not any(name in rows for name in ("Ada", "Lovelace", "ada@example.org"))
+
+
 def test_both_places_of_variables(engine: Engine, named: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     (tmp_path / "env").write_text("SSH_HOST=first.example\nJIRA_KEY=ABC\n")
     (tmp_path / "config").mkdir(mode=0o777)

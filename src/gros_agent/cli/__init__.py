@@ -55,10 +55,13 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command."""
-        del ctx
+        """Load a command. Raises :class:`click.UsageError` with a near name where there is none of that name."""
         if cmd_name not in COMMANDS:
-            return None
+            from difflib import get_close_matches  # noqa: PLC0415 (only for a wrong name)
+
+            near = get_close_matches(cmd_name, COMMANDS, 1)
+            question = f": did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command {cmd_name!r}{question}", ctx)
         command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
         return command
 
@@ -66,6 +69,16 @@ class LazyGroup(click.Group):
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+def option_variables() -> set[str]:
+    """The variables of the options of every command."""
+    found: set[str] = set()
+    for name in COMMANDS:
+        one: click.Command = importlib.import_module(f"{__name__}.{name}").command
+        each = [one, *one.commands.values()] if isinstance(one, click.Group) else [one]
+        found |= {str(parameter.envvar) for command in each for parameter in command.params if parameter.envvar}
+    return found
 
 
 @click.group("gros-agent", cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

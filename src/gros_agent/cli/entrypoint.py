@@ -52,7 +52,7 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     home = Home.of(options.root, os.environ)
     step_down(home)
     give_name(home)
-    settings = options.load()
+    settings = options.load(tell=False)
     read_arguments(ctx, settings, skip=False)  # what is wrong with them is told now, not when they are needed
     entrypoint.prepare(settings)
     mode, reason = modes.mode_of(settings)

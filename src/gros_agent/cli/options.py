@@ -1,7 +1,7 @@
 """The options that every command has, before or after its name, and those that environment files can set."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 F = TypeVar("F", bound=Callable[..., Any])
 _KEY = "gros_agent.global_options"
+_INTERNAL = {"GROS_AGENT_USER", "GROS_AGENT_FROZEN"}
+"""Variables that the image and the agent set for themselves."""
 
 
 @dataclass
@@ -30,6 +32,10 @@ class GlobalOptions:
     quiet: bool = False
     debugging: ClassVar[bool] = False
     """Whether tracebacks are wanted, for the handler of errors, which has no context any more."""
+    told: ClassVar[set[str]] = set()
+    """The warnings that were logged."""
+    own_zone: ClassVar[str | None] = os.environ.get("TZ")
+    """The time zone that the process came with."""
 
     @property
     def root(self) -> Path:
@@ -37,23 +43,81 @@ class GlobalOptions:
         return self.home or Path(os.environ.get("GROS_AGENT_HOME") or Path.cwd())
 
     def load(
-        self, overrides: "Mapping[tuple[str, str], Value] | None" = None, project: str | None = None
+        self,
+        overrides: "Mapping[tuple[str, str], Value] | None" = None,
+        project: str | None = None,
+        *,
+        given: bool = True,
+        tell: bool = True,
     ) -> "Settings":
-        """Read the settings, and set up the log as they say. Raises :class:`ConfigurationError`."""
+        """Read the settings, and set up the log and the time zone as they say.
+
+        For a ``project`` that includes what its controller gave it, unless that is not ``given`` a chance. Whoever
+        shows the settings' warnings leaves out to ``tell`` them here. Raises :class:`ConfigurationError`.
+        """
         from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
 
         self.set_up_log(self.log or "INFO")
-        settings = load(self.root, os.environ, overrides, project)
+        came_with = {name: text for name, text in os.environ.items() if name != "TZ"}
+        came_with |= {} if self.own_zone is None else {"TZ": self.own_zone}
+        settings = load(self.root, came_with, overrides, project if given else None)
+        _set_zone(settings.environment.time_zone)
+        if unknown := _unknown_variables(settings):
+            from dataclasses import replace  # noqa: PLC0415
+
+            settings = replace(settings, warnings=(*settings.warnings, *unknown))
         redactor.hide(settings.secrets())
         self.set_up_log(self.log or settings.environment.log_level)
+        if tell:
+            self._tell(settings.warnings)
         if settings.environment.agent_logging and settings.controller() and settings.projects:
             _log_to_controller(settings, project or settings.projects[0])
         return settings
+
+    def _tell(self, warnings: "Iterable[str]") -> None:
+        """Log warnings, each once however often the settings are read."""
+        import logging  # noqa: PLC0415
+
+        for warning in warnings:
+            if warning not in self.told:
+                self.told.add(warning)
+                logging.getLogger("gros_agent.settings").warning("%s", warning)
 
     def set_up_log(self, level: str) -> None:
         """Log to standard error from here on."""
         type(self).debugging = level == "DEBUG"
         configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format)
+
+
+def _unknown_variables(settings: "Settings") -> list[str]:
+    """The variables that are called as if they were the agent's and are none of an option, or of the settings."""
+    from gros_agent.settings.environment import VARIABLES  # noqa: PLC0415
+
+    ours = {name: value for name, value in settings.environment.values.items() if name.startswith("GROS_AGENT_")}
+    suspect = ours.keys() - VARIABLES.keys() - _INTERNAL
+    if not suspect:
+        return []
+    from gros_agent.cli import option_variables  # noqa: PLC0415 (loads every command, for few)
+    from gros_agent.settings.oddities import meant  # noqa: PLC0415
+
+    known = {*VARIABLES, *option_variables()}
+    return [
+        f"the variable {name} ({ours[name].origin}) is none of the agent's{meant(name, sorted(known))}"
+        for name in sorted(suspect - known)
+    ]
+
+
+def _set_zone(name: str | None) -> None:
+    """Have local times be those of a zone; without one, those that the process came with."""
+    import time  # noqa: PLC0415
+
+    wanted = name or GlobalOptions.own_zone
+    if os.environ.get("TZ") != wanted:
+        if wanted is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = wanted
+        time.tzset()
 
 
 def _log_to_controller(settings: "Settings", project: str) -> None:

@@ -84,7 +84,7 @@ def command(
 
     if secrets and no_secrets:
         raise ConfigurationError("--secrets and --no-secrets contradict each other", "leave one of them out")
-    settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh))
+    settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh), tell=False)
     Problems.raise_if(malformed_keys(projects, "option --project"))
     scope = preflight.Scope(settings, projects or settings.projects, secrets, no_secrets, no_ssh, timeout)
     results = list(preflight.run(scope))

@@ -66,11 +66,11 @@ def command(
     from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
     from gros_agent.entries import parse  # noqa: PLC0415
 
-    def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]") -> "Settings":
-        return current(ctx).load(overrides, project)
+    def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
+        return current(ctx).load(overrides, project, given=given, tell=False)
 
     with chain.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
-        settings = load(None, {})
+        settings = load(None, {}, given=False)
         if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
             projects = settings.environment.projects
         chosen = pipeline.choose_projects(settings, projects)
@@ -113,9 +113,11 @@ class _Printer:
             console.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
+        from gros_agent import console  # noqa: PLC0415
+
         with telling():
             self._bars.clear()
-            if ended.error:
+            if ended.error and not console.is_one_terminal():  # there the log has it
                 click.echo(shown(f"{project}: error: {ended.error}"))
             if ended.hint:
                 click.echo(shown(f"  what to do: {ended.hint}"))

@@ -22,14 +22,14 @@ EPILOG = """\b
 Examples:
   gros-agent scrape --project ABC
   gros-agent scrape --project ABC --dry-run
-  gros-agent scrape --project DEMO --source git=. --make-secrets
+  gros-agent scrape --project DEMO --source git=.
 """
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _flag(name: str, text: str) -> Callable[[F], F]:
-    variable = "GROS_AGENT_" + name.removeprefix("--").upper().replace("-", "_")
+def _flag(name: str, text: str, variable: str = "") -> Callable[[F], F]:
+    variable = variable or "GROS_AGENT_" + name.removeprefix("--").upper().replace("-", "_")
     return click.option(name, is_flag=True, cls=EnvironmentOption, envvar=variable, help=text)
 
 
@@ -37,8 +37,8 @@ def _flag(name: str, text: str) -> Callable[[F], F]:
 @project_option
 @source_option
 @_flag("--full", "Collect everything, not only what is new.")
-@_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.")
-@_flag("--make-secrets", "Make secrets for a project that has none and reports to no controller.")
+@_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.", "GROS_AGENT_PLAIN")
+@_flag("--make-secrets", "Make secrets for a project that has none and reports to no controller, as without it.")
 @_flag("--dry-run", "Write nothing, and show which fields would leave in which form.")
 @_flag("--no-ssh", "Use the local trackers, and leave the controller's alone.")
 @_flag("--discard", "Throw away a batch that was not delivered, and collect again.")
@@ -79,7 +79,10 @@ def command(
     from gros_agent import console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
     from gros_agent.entries import parse  # noqa: PLC0415
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
 
+    if no_secrets and make_secrets:
+        raise ConfigurationError("--make-secrets and --no-secrets contradict each other", "leave one of them out")
     settings = current(ctx).load()
     chosen = pipeline.choose_projects(settings, projects)
     options = ScrapeOptions(

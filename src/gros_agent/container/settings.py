@@ -15,7 +15,7 @@ from gros_agent.settings.files import settle
 from gros_agent.settings.home import FROZEN_VARIABLE, Home
 from gros_agent.settings.load import files_of, load
 from gros_agent.settings.model import Settings
-from gros_agent.storage import storage_errors, write_synced
+from gros_agent.storage import make_missing, storage_errors, write_synced
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class LastGood:
         folder = self._folder / digest[:16]
         if not folder.exists():  # another process may still read what was good before this
             with storage_errors(self._folder.parent):
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_missing(self._folder)
                 writing = Path(tempfile.mkdtemp(dir=self._folder))
                 for name, content in self._contents.items():
                     write_synced(writing / name, content, 0o600)

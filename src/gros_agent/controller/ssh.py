@@ -20,7 +20,7 @@ import scp
 
 from gros_agent.controller import ControllerError
 from gros_agent.errors import ConfigurationError
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_missing, replace_file, storage_errors
 
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
@@ -70,7 +70,7 @@ class HostKeys:
             for kind, key in kinds.items()
         )
         with storage_errors(self.path.parent):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_missing(self.path.parent)
             replace_file(self.path, "".join(lines).encode(), 0o600)
 
 

@@ -85,10 +85,18 @@ def check_export(scope: Scope) -> Iterator[Result]:
         hint = f"let user {os.getuid()} write there, or mount it writable"
         yield Result("export folder", Status.FAILED, f"{existing}: {error.strerror} (owner: {owner(existing)})", hint)
         return
-    state = scope.settings.home.state
-    if state.is_dir() and state.stat().st_mode & 0o077:
-        detail = f"{state} is open to others (mode {stat.S_IMODE(state.stat().st_mode):o}; owner: {owner(state)})"
-        yield Result("state folder", Status.WARNING, detail, f"chmod 700 {state}: local clones hold names as they are")
+    home = scope.settings.home
+    private = {
+        "state folder": (home.state, "local clones hold names as they are"),
+        "outbox": (home.outbox, "batches wait there"),
+        "secrets folder": (secrets.candidates(home.root, "")[0].parent, "whoever has the secrets can test guesses"),
+    }
+    for name, (folder, reason) in private.items():
+        if folder.is_dir() and folder.stat().st_mode & 0o077:
+            detail = (
+                f"{folder} is open to others (mode {stat.S_IMODE(folder.stat().st_mode):o}; owner: {owner(folder)})"
+            )
+            yield Result(name, Status.WARNING, detail, f"chmod 700 {folder}: {reason}")
     detail = f"{export}: writable, {free / (1 << 30):.1f} GiB free"
     if free < NO_SPACE:
         yield Result("export folder", Status.FAILED, detail, "free some space")
@@ -146,6 +154,14 @@ def check_secrets(scope: Scope) -> Iterator[Result]:
     else:
         for project in scope.projects:
             found = secrets.find(scope.settings.home.root, project)
+            if found is None and scope.settings.environment.plain:
+                detail = f"{project}: has no secrets, and names and addresses are written as they are"
+                yield Result(name, Status.WARNING, detail, "leave GROS_AGENT_PLAIN out")
+                continue
+            if found is None and scope.settings.controller(project) is None:
+                detail = f"{project}: reports to no controller, so its first scrape makes secrets of its own"
+                yield Result(name, Status.OK, detail)
+                continue
             wanted = found or secrets.candidates(scope.settings.home.root, project)[0]
             yield _secrets_result(wanted, f"{project}: {wanted}")
 

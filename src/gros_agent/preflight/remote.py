@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from gros_agent import contact, outbox
 from gros_agent.errors import AgentError
 from gros_agent.preflight.results import Result, Scope, Status
-from gros_agent.settings import secrets
-from gros_agent.settings.load import PREFLIGHT_DATE, PREFLIGHT_ENVIRONMENT
+from gros_agent.settings import controller_text, secrets
+from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.version import version
@@ -100,20 +100,34 @@ def _status_results(scope: Scope, project: str, status: "answers.Status") -> Ite
         detail = f"the controller's clock and ours are {abs(status.skew):.0f} s apart"
         yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
     if not status.faults and not status.not_due:
+        yield from _text_results(scope.settings, project, status.contents)
         _note_passed(scope.settings, project, status.contents)
         contact.note_passed(scope.settings, project)
+
+
+def _text_results(settings: Settings, project: str, contents: str | None) -> Iterator[Result]:
+    """Which variables the controller sets for the scrape, and which it may not set."""
+    if contents is None:
+        return
+    name, done = f"{project}: controller's variables", controller_text.applied(settings, project, contents)
+    if done.counts or done.loses:
+        lost = f"; set here, too, which counts: {', '.join(done.loses)}" if done.loses else ""
+        yield Result(name, Status.OK, f"taken: {', '.join(done.counts) or 'none'}{lost}")
+    hint = "set it here if it is wanted; docs/configuration.md has what a controller may set"
+    for warning in done.warnings():
+        yield Result(name, Status.WARNING, warning, hint)
 
 
 def _note_passed(settings: Settings, project: str, contents: str | None) -> None:
     """Keep what the controller says for the scrape, and when; its schedule counts from there.
 
-    Where it says nothing, since an import goes on, what it said before stays.
+    Where it says nothing, since an import goes on, or says too much, what it said before stays.
     """
     folder = settings.home.export / project
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if contents is not None:
-            replace_file(folder / PREFLIGHT_ENVIRONMENT, contents.encode())
+        if contents is not None and controller_text.excess(contents) is None:
+            replace_file(folder / controller_text.FILE, contents.encode(errors="replace"))
         moment = datetime.now().astimezone().isoformat(timespec="microseconds")
         replace_file(folder / PREFLIGHT_DATE, moment.encode())
 

@@ -15,6 +15,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.settings import authorities, envfile
 from gros_agent.settings.files import read_text
 from gros_agent.settings.options import ACCESS_VARIABLE, SECRET_VARIABLES
+from gros_agent.settings.rights import MODE_VARIABLE, MODES, Mode, Right, Variable
 from gros_agent.settings.values import Secret, Value
 
 PERIODS = ("15min", "hourly", "daily", "weekly", "monthly")
@@ -36,43 +37,103 @@ SOURCE_MAX = "SOURCE_MAX_SECONDS"
 RUN_MAX = "RUN_MAX_SECONDS"
 PROGRAM_MEMORY = "PROGRAM_MAX_MEMORY"
 HOSTNAME = "GROS_AGENT_HOSTNAME"
-VARIABLES: Mapping[str, str] = {
-    "GROS_AGENT_HOME": "folder with the agent's files; the working directory by default",
-    "GROS_AGENT_STATE": "folder for what the agent keeps between runs; `state` in the home by default",
-    "GROS_AGENT_ENVIRONMENT": "environment files that are read before those of the home, separated by colons",
-    SOURCE_KEYS: "whether a registration gives the agent's public key to the systems that sources lie on",
-    WAIT: "seconds to wait until the controller took what was announced, and has imported it; 300 by default",
-    IMPORT_LIMIT: "seconds that the answer to an announcement may take: an import goes on till then; 21600 by default",
-    PICK_UP_MAX: "seconds after which a delivery that is stuck stops no registration any more; 86400 by default",
-    OUTBOX_MAX_AGE: "how long a batch may wait for its delivery until nothing more is collected: seconds, or a number "
-    "with `m`, `h` or `d`; `30d` by default",
-    OUTBOX_MAX_BYTES: "how large the batches of a project that wait may be together: bytes, or a number with `k`, `M` "
-    "or `G`; `10G` by default",
-    ANSWER_MAX: "seconds in which a source's answer has to be there, from its first header on; 600 by default",
-    SOURCE_MAX: "seconds after which a source is given up, whatever it does; 86400 by default",
-    RUN_MAX: "seconds for a run of all projects; what is not collected by then waits for the next; 259200 by default",
-    PROGRAM_MEMORY: "megabytes that a program such as git may use; half of the machine's, 1024 to 4096, by default",
-    HOSTNAME: "name of this machine that is told to the controller; `no` tells none, its own by default",
-    "CRON_PERIOD": f"how often to attempt a scrape: {', '.join(PERIODS)}",
-    "BIGBOAT_PERIOD": "how often to send the BigBoat dashboard's status: the same values",
-    "JENKINS_URL": "any value that is not falsy: one scrape of each project, then the end",
-    "JIRA_KEY": "project key, or several separated by spaces",
-    "PREFLIGHT_ARGS": "arguments for preflight, such as `--no-secrets --no-ssh`",
-    "AGENT_LOGGING": "if set: log records of WARNING and above go to the controller",
-    "AGENT_HOST": "host name (and port) that requests to the agent's web API must carry; several separated by spaces",
-    ACCESS_VARIABLE: "token that requests to the agent's web API need; none by default",
-    "TZ": "time zone of the schedule, of the log and of the moments in tables",
-    "DEFINITIONS_CREDENTIALS_ENV": "name of the variable with the path of the agent's SSH private key",
-    "SOURCE_CREDENTIALS_ENV": "name of the variable with the path of the SSH private key for the sources' host",
-    "GATHERER_SETTINGS_FILE": "path of the settings file; `settings.cfg` by default",
-    "GATHERER_CREDENTIALS_FILE": "path of the credentials file; `credentials.cfg` by default",
-    "GATHERER_URL_BLACKLIST": "URL patterns, separated by commas, that are never connected to",
-    **authorities.VARIABLES,
-    "cleanupRepos": "`true`: remove the local clones after a scrape",
-    "skip_dropin": "`0`: what the web UI put on the list of sources stays there, though the project has a definition",
-    "logLevel": f"how much to log: {', '.join(LOG_LEVELS)}",
+PLAIN = "GROS_AGENT_PLAIN"
+BLOCK_LIST = "GATHERER_URL_BLACKLIST"
+LOG_LEVEL = "logLevel"
+VARIABLES: Mapping[str, Variable] = {
+    "GROS_AGENT_HOME": Variable("folder with the agent's files; the working directory by default", Right.FILE),
+    "GROS_AGENT_STATE": Variable(
+        "folder for what the agent keeps between runs; `state` in the home by default", Right.FILE
+    ),
+    "GROS_AGENT_ENVIRONMENT": Variable(
+        "environment files that are read before those of the home, separated by colons", Right.FILE
+    ),
+    MODE_VARIABLE: Variable(
+        f"how much to take of the controller's environment text: {', '.join(MODES)}; see below for what it is where "
+        "this is not set",
+        Right.AGENT,
+    ),
+    SOURCE_KEYS: Variable(
+        "whether a registration gives the agent's public key to the systems that sources lie on", Right.AGENT
+    ),
+    WAIT: Variable(
+        "seconds to wait until the controller took what was announced, and has imported it; 300 by default",
+        Right.AGENT,
+    ),
+    IMPORT_LIMIT: Variable(
+        "seconds that the answer to an announcement may take: an import goes on till then; 21600 by default",
+        Right.AGENT,
+    ),
+    PICK_UP_MAX: Variable(
+        "seconds after which a delivery that is stuck stops no registration any more; 86400 by default", Right.AGENT
+    ),
+    OUTBOX_MAX_AGE: Variable(
+        "how long a batch may wait for its delivery until nothing more is collected: seconds, or a number with `m`, "
+        "`h` or `d`; `30d` by default",
+        Right.AGENT,
+    ),
+    OUTBOX_MAX_BYTES: Variable(
+        "how large the batches of a project that wait may be together: bytes, or a number with `k`, `M` or `G`; `10G` "
+        "by default",
+        Right.AGENT,
+    ),
+    ANSWER_MAX: Variable(
+        "seconds in which a source's answer has to be there, from its first header on; 600 by default", Right.AGENT
+    ),
+    SOURCE_MAX: Variable("seconds after which a source is given up, whatever it does; 86400 by default", Right.AGENT),
+    RUN_MAX: Variable(
+        "seconds for a run of all projects; what is not collected by then waits for the next; 259200 by default",
+        Right.AGENT,
+    ),
+    PROGRAM_MEMORY: Variable(
+        "megabytes that a program such as git may use; half of the machine's, 1024 to 4096, by default", Right.AGENT
+    ),
+    HOSTNAME: Variable(
+        "name of this machine that is told to the controller; `no` tells none, its own by default", Right.AGENT
+    ),
+    "CRON_PERIOD": Variable(f"how often to attempt a scrape: {', '.join(PERIODS)}", Right.AGENT),
+    "BIGBOAT_PERIOD": Variable("how often to send the BigBoat dashboard's status: the same values", Right.AGENT),
+    "JENKINS_URL": Variable("any value that is not falsy: one scrape of each project, then the end", Right.AGENT),
+    "JIRA_KEY": Variable("project key, or several separated by spaces", Right.CONTROLLER),
+    "PREFLIGHT_ARGS": Variable("arguments for preflight, such as `--no-secrets --no-ssh`", Right.AGENT),
+    PLAIN: Variable(
+        "`yes`: write names and addresses as they are where a project has no secrets; nothing else but "
+        "`scrape --no-secrets` does",
+        Right.AGENT,
+    ),
+    "AGENT_LOGGING": Variable("if set: log records of WARNING and above go to the controller", Right.TAKEN),
+    "AGENT_HOST": Variable(
+        "host name (and port) that requests to the agent's web API must carry; several separated by spaces",
+        Right.AGENT,
+    ),
+    ACCESS_VARIABLE: Variable("token that requests to the agent's web API need; none by default", Right.AGENT),
+    "TZ": Variable("time zone of the schedule, of the log and of the moments in tables", Right.TAKEN),
+    "DEFINITIONS_CREDENTIALS_ENV": Variable(
+        "name of the variable with the path of the agent's SSH private key", Right.FILE
+    ),
+    "SOURCE_CREDENTIALS_ENV": Variable(
+        "name of the variable with the path of the SSH private key for the sources' host", Right.FILE
+    ),
+    "SOURCE_HOST": Variable("host that the `SOURCE_` variables are for", Right.NAME),
+    "DEFINITIONS_HOST": Variable("host that the `DEFINITIONS_` variables are for", Right.NAME),
+    "GATHERER_SETTINGS_FILE": Variable("path of the settings file; `settings.cfg` by default", Right.FILE),
+    "GATHERER_CREDENTIALS_FILE": Variable("path of the credentials file; `credentials.cfg` by default", Right.FILE),
+    BLOCK_LIST: Variable("URL patterns, separated by commas, that are never connected to", Right.ADDED),
+    **{name: Variable(meaning, Right.TRUST) for name, meaning in authorities.VARIABLES.items()},
+    "cleanupRepos": Variable("`true`: remove the local clones after a scrape", Right.TAKEN),
+    "skip_dropin": Variable(
+        "`0`: what the web UI put on the list of sources stays there, though the project has a definition", Right.TAKEN
+    ),
+    LOG_LEVEL: Variable(f"how much to log: {', '.join(LOG_LEVELS)}", Right.LEVEL),
 }
 """The variables that are no template for an option of a configuration file."""
+
+PROXIES: Mapping[str, Variable] = {
+    name: Variable("proxy that sources are reached by", Right.PROXY)
+    for small in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    for name in (small, small.upper())
+}
+"""The variables that say by which proxies sources are reached; their values can hold passwords."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +162,8 @@ class Environment:
     source_max: float = 24 * 3600.0
     run_max: float = 72 * 3600.0
     program_memory: float | None = None
+    plain: bool = False
+    controller_mode: Mode = Mode.USUAL
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
@@ -193,21 +256,50 @@ def _interpret(
         agent_hosts=tuple(reader.list("AGENT_HOST", default=[], delimiter=None) or ()),
         agent_token=Secret(token) if (token := reader.str(ACCESS_VARIABLE, default=None)) else None,
         time_zone=reader.str("TZ", default=None, validate=_time_zone),
-        url_blacklist=tuple(reader.list("GATHERER_URL_BLACKLIST", default=[]) or ()),
+        url_blacklist=tuple(reader.list(BLOCK_LIST, default=[]) or ()),
         cleanup_repos=reader.switch("cleanupRepos", default=False),
         log_level=reader.str(
-            "logLevel",
+            LOG_LEVEL,
             default="INFO",
             validate=validate.OneOf(LOG_LEVELS, error="must be one of {choices}"),
         )
         or "INFO",
         **_seconds(reader),
         **_amounts(reader),
+        plain=reader.bool(PLAIN, default=False) or False,
+        controller_mode=_controller_mode(reader, values),
         warnings=warnings,
     )
     problems.extend(_problems_of(reader, values))
     problems.extend(malformed_keys(environment.projects, _origin(values, "JIRA_KEY")))
     return environment
+
+
+def _controller_mode(reader: _Reader, values: Mapping[str, Value]) -> Mode:
+    """How much the controller may set; a falsy text is ``none``, an empty one is as good as a missing one."""
+    said = values.get(MODE_VARIABLE)
+    if said is not None and said.text.strip() and said.effective is None:
+        return Mode.NONE
+    choice = validate.OneOf(tuple(MODES), error="must be one of {choices}")
+    return MODES.get(reader.str(MODE_VARIABLE, default=None, validate=choice) or "", Mode.USUAL)
+
+
+def with_weaker(environment: Environment, variables: Mapping[str, Value]) -> tuple[Environment, list[str]]:
+    """An environment with further variables, each of which counts where nothing else is set.
+
+    Of the block list both count. Returns what was understood and what is wrong with those variables, in words; where
+    anything is, the environment is as it was.
+    """
+    values = {**environment.values}
+    for name, value in variables.items():
+        ours = values.get(name)
+        if ours is None or not ours.text.strip() or (name == BLOCK_LIST and ours.effective is None):
+            values[name] = value
+        elif name == BLOCK_LIST and value.effective is not None:
+            values[name] = Value(f"{ours.text},{value.text}", f"{ours.origin} and {value.origin}")
+    problems: list[ConfigurationError] = []
+    changed = _interpret(values, problems, environment.warnings)
+    return (environment, [problem.message for problem in problems]) if problems else (changed, [])
 
 
 def _seconds(reader: _Reader) -> Mapping[str, float]:

@@ -59,6 +59,16 @@ class Home:
         return self.root / "export"
 
     @property
+    def key(self) -> Path:
+        """The agent's own SSH private key, where no variable names another: never that of the user."""
+        return self.root / ".ssh" / "id_rsa"
+
+    @property
+    def outbox(self) -> Path:
+        """The folder with the batches that wait for their delivery."""
+        return self.state / "outbox"
+
+    @property
     def history(self) -> Path:
         """The file with the history of runs."""
         return self.state / "history.sqlite"

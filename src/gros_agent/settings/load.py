@@ -1,21 +1,19 @@
 """Put the settings together: environment, environment files, configuration files, options of the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError, Problems
-from gros_agent.settings import envfile, ini
+from gros_agent.settings import controller_text, envfile, ini, oddities
 from gros_agent.settings.environment import merge
 from gros_agent.settings.home import Home
 from gros_agent.settings.model import Settings
 from gros_agent.settings.options import Sections, fill_credentials, fill_own, fill_settings
 from gros_agent.settings.values import Value
 
-PREFLIGHT_ENVIRONMENT = "preflight_env"
-"""The file in a project's folder with the variables that its controller gave it."""
-
 PREFLIGHT_DATE = "preflight_date.txt"
-"""The file beside it with the moment when preflight passed; the controller's schedule counts from there."""
+"""The file in a project's folder with the moment when preflight passed; the controller's schedule counts from there."""
 
 Overrides = Mapping[tuple[str, str], Value]
 """Section and option → value from the command line."""
@@ -26,14 +24,13 @@ def load(
 ) -> Settings:
     """Read everything that configures the agent whose home is ``root``.
 
-    For the scrape of a ``project`` that includes the variables that its controller gave it; the agent's own
-    environment files win over those.
+    For the scrape of a ``project`` that includes what its controller's environment text sets, where nothing else does:
+    see :mod:`.controller_text`.
 
     Raises :class:`ConfigurationError`, or :class:`Problems` with all that is wrong in all files and variables.
     """
     home = Home.of(root, environ)
-    given = (home.export / project / PREFLIGHT_ENVIRONMENT,) if project else ()
-    environment, problems = merge(environ, (*given, *home.environment_files))
+    environment, problems = merge(environ, home.environment_files)
     if not root.is_dir():
         problems.append(ConfigurationError(f"{root}: the agent's home is not a folder", "make it, or name another"))
     settings_file, credentials_file = _configuration_files(home, environment.values)
@@ -46,7 +43,7 @@ def load(
         fill_own(sections, environment.values)
     for (section, option), value in (overrides or {}).items():
         sections.setdefault(section, {})[option] = value
-    return Settings(
+    settings = Settings(
         home=home,
         environment=environment,
         sections=sections,
@@ -55,6 +52,16 @@ def load(
         credentials_file=credentials_file,
         warnings=environment.warnings,
     )
+    Problems.raise_if(oddities.wrong_values(settings))
+    settings = replace(settings, warnings=(*settings.warnings, *_warnings(settings)))
+    return controller_text.kept(settings, project).settings if project else settings
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    """What counts as it is, and was probably meant otherwise."""
+    yield from oddities.misspelt_variables(settings.environment.values, settings.hosts)
+    yield from oddities.unknown_options(settings)
+    yield from oddities.losing_variables(settings)
 
 
 def files_of(root: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:

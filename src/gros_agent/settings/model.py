@@ -10,7 +10,6 @@ from gros_agent.settings import authorities
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
 from gros_agent.settings.options import (
-    SECRET_HOST_OPTIONS,
     SECRET_VARIABLES,
     Sections,
     is_secret,
@@ -146,7 +145,7 @@ class Settings:
     @property
     def key(self) -> Path:
         """The agent's own SSH private key."""
-        return self._key_of(self.environment.get("DEFINITIONS_CREDENTIALS_ENV")) or Path("~/.ssh/id_rsa").expanduser()
+        return self._key_of(self.environment.get("DEFINITIONS_CREDENTIALS_ENV")) or self.home.key
 
     def _key_of(self, variable: str | None) -> Path | None:
         path = self.environment.get(variable) if variable else None
@@ -180,11 +179,6 @@ class Settings:
         wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)
         return next((section for section in wanted if section in self.hosts), "")
 
-    @property
-    def no_secrets(self) -> bool:
-        """Whether PREFLIGHT_ARGS waives pseudonyms for projects that have no secrets."""
-        return "--no-secrets" in self.environment.preflight_args
-
     def secrets(self) -> Iterator[str]:
         """Every secret text of the variables and configuration files, for the log to leave out."""
         for _, _, value, secret in self.rows():
@@ -204,7 +198,7 @@ class Settings:
                 yield section, option, value, is_secret(section, option)
         for section, options in self.hosts.items():
             for option, value in options.items():
-                yield section, option, value, option in SECRET_HOST_OPTIONS
+                yield section, option, value, is_secret_host_option(option)
 
 
 def _split_host(text: str) -> tuple[str, int | None]:

@@ -6,37 +6,63 @@ The names of sections, options and variables are those of existing GROS installa
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gros_agent.settings.rights import Right
 from gros_agent.settings.values import Value, is_falsy
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a configuration file and the variable that fills it in a new file."""
+    """One option of a configuration file, the variable that fills it in a new file, and a controller's right to it."""
 
     section: str
     name: str
     variable: str
     secret: bool = False
+    controller: Right = Right.UNUSED
 
 
-def _section(section: str, prefix: str, names: str) -> tuple[Option, ...]:
-    """Declare a section from ``name`` or ``name=SUFFIX`` words; a ``!`` in front marks a secret."""
+def _section(
+    section: str, prefix: str, names: str, rights: Mapping[str, Right] | None = None, others: Right = Right.UNUSED
+) -> tuple[Option, ...]:
+    """Declare a section from ``name`` or ``name=SUFFIX`` words; a ``!`` in front marks a secret.
+
+    ``rights`` are those of a controller, by the options' names; for options that it lacks ``others`` counts.
+    """
     options = []
     for word in names.split():
         name, _, suffix = word.lstrip("!").partition("=")
-        options.append(Option(section, name, prefix + (suffix or name.upper()), secret=word.startswith("!")))
+        right = (rights or {}).get(name, others)
+        options.append(Option(section, name, prefix + (suffix or name.upper()), word.startswith("!"), right))
     return tuple(options)
 
 
+_QUALITY = {"name": Right.NAME, "url": Right.ADDRESS}
+
 SETTINGS: tuple[Option, ...] = (
     *_section("jira", "JIRA_", "server username=USER !password"),
-    *_section("quality-time", "QUALITY_TIME_", "name url"),
-    *_section("sonar", "SONAR_", "name url"),
-    *_section("jenkins", "JENKINS_", "host username !password verify scrape=JOB !token"),
+    *_section("quality-time", "QUALITY_TIME_", "name url", _QUALITY),
+    *_section("sonar", "SONAR_", "name url", _QUALITY),
+    *_section(
+        "jenkins",
+        "JENKINS_",
+        "host username !password verify scrape=JOB !token",
+        {
+            "host": Right.ADDRESS,
+            "username": Right.CREDENTIAL,
+            "password": Right.CREDENTIAL,
+            "verify": Right.TRUST,
+        },
+    ),
     *_section("gitlab", "GITLAB_", "url repo !token user level"),
     *_section("dropins", "DROPINS_", "type=STORE url username=USER !password"),
     *_section("database", "MONETDB_", "username=USER !password host name"),
-    *_section("ssh", "SSH_", "username host cert=HTTPS_CERT port https_port=HTTPS_PORT"),
+    *_section(
+        "ssh",
+        "SSH_",
+        "username host cert=HTTPS_CERT port https_port=HTTPS_PORT",
+        {"cert": Right.TRUST},
+        Right.CONTROLLER,
+    ),
     *_section("importer", "IMPORTER_", "url job branch results artifact"),
     *_section("bigboat", "BIGBOAT_", "host !key"),
     *_section("schedule", "SCHEDULE_", "days drift"),
@@ -49,15 +75,25 @@ SETTINGS: tuple[Option, ...] = (
 )
 """The options of ``settings.cfg``."""
 
-KEYED: Mapping[str, tuple[str, str]] = {
-    "projects": ("JIRA_KEY", "PROJECT_NAME"),
-    "subprojects": ("SUBPROJECT_KEY", "JIRA_KEY"),
-    "teams": ("JIRA_KEY", "TEAM_NAME"),
-    "support": ("JIRA_KEY", "SUPPORT_TEAM"),
-    "network": ("JIRA_KEY", "CONTROLLER_NETWORK"),
-    "access": ("JIRA_KEY", "ACCESS_NETWORK"),
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A section whose options are project keys: the variables with the keys and with their value."""
+
+    keys: str
+    value: str
+    controller: Right = Right.UNUSED
+
+
+KEYED: Mapping[str, Keyed] = {
+    "projects": Keyed("JIRA_KEY", "PROJECT_NAME", Right.NAME),
+    "subprojects": Keyed("SUBPROJECT_KEY", "JIRA_KEY"),
+    "teams": Keyed("JIRA_KEY", "TEAM_NAME", Right.NAME),
+    "support": Keyed("JIRA_KEY", "SUPPORT_TEAM", Right.NAME),
+    "network": Keyed("JIRA_KEY", "CONTROLLER_NETWORK"),
+    "access": Keyed("JIRA_KEY", "ACCESS_NETWORK"),
 }
-"""Sections whose options are project keys: the variables with the keys, and with their value."""
+"""The sections whose options are project keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +110,7 @@ class HostOption:
     definitions: bool = False
     secret: bool = False
     in_template: bool = True
+    controller: Right = Right.UNUSED
 
     def variable(self, prefix: str) -> str:
         """Name the variable that fills this option; ``prefix`` is ``SOURCE_`` or ``DEFINITIONS_``."""
@@ -81,39 +118,56 @@ class HostOption:
 
 
 HOST_OPTIONS: tuple[HostOption, ...] = (
-    HostOption("env", "name of the variable with the path of an SSH private key", "CREDENTIALS_ENV", definitions=True),
-    HostOption("username", "user for HTTP(S) and SSH", definitions=True),
+    HostOption(
+        "env",
+        "name of the variable with the path of an SSH private key",
+        "CREDENTIALS_ENV",
+        definitions=True,
+        controller=Right.FILE,
+    ),
+    HostOption("username", "user for HTTP(S) and SSH", definitions=True, controller=Right.CREDENTIAL),
     HostOption("username.ssh", "user for SSH, where it differs", in_template=False),
     HostOption("username.http", "user for HTTP(S), where it differs", in_template=False),
-    HostOption("password", "password or access token for HTTP(S)", definitions=True, secret=True),
+    HostOption(
+        "password", "password or access token for HTTP(S)", definitions=True, secret=True, controller=Right.CREDENTIAL
+    ),
     HostOption("host", "the host[:port] to connect to instead, with the options of its section", in_template=False),
-    HostOption("port", "another port for this host"),
-    HostOption("protocol", "http or https, for the API where the source has an ssh URL"),
-    HostOption("web_port", "port of the API"),
+    HostOption("port", "another port for this host", controller=Right.CONNECTION),
+    HostOption("protocol", "http or https, for the API where the source has an ssh URL", controller=Right.CONNECTION),
+    HostOption("web_port", "port of the API", controller=Right.CONNECTION),
     HostOption("type", "type of the sources on this host, as the configuration web UI notes it", in_template=False),
-    HostOption("github_api_url", "API of GitHub Enterprise", "GITHUB_API"),
-    HostOption("github_token", "API token", secret=True),
+    HostOption("github_api_url", "API of GitHub Enterprise", "GITHUB_API", controller=Right.CONNECTION),
+    HostOption("github_token", "API token", secret=True, controller=Right.CREDENTIAL),
     HostOption("github_app_id", "id of a GitHub App, in place of a token", in_template=False),
     HostOption("github_app_installation", "id of the app's installation", in_template=False),
     HostOption("github_app_key", "file with the app's private key", in_template=False),
-    HostOption("github_bots", "logins whose comments are left out, separated by commas"),
-    HostOption("gitlab_token", "API token", secret=True),
+    HostOption("github_bots", "logins whose comments are left out, separated by commas", controller=Right.NAME),
+    HostOption("gitlab_token", "API token", secret=True, controller=Right.CREDENTIAL),
     HostOption("has_commit_comments", "GitLab: ask for the comments of each new commit", in_template=False),
-    HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP"),
+    HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP", controller=Right.NAME),
     HostOption("skip_archived", "leave archived repositories out of discovery", in_template=False),
-    HostOption("tfs", "true, or a collection path: the host is Azure DevOps"),
-    HostOption("from_date", "collect only commits since this date in a first collection"),
-    HostOption("tag", "collect only what leads to this tag"),
-    HostOption("strip", "first part of the path that an SSH URL does not have"),
-    HostOption("unsafe_hosts", "do not verify certificates and host keys", "UNSAFE", definitions=True),
-    HostOption("cacert", "file with the authorities' certificates that this host is verified by", definitions=True),
-    HostOption("skip_stats", "leave out line counts, sizes, branches and changed paths"),
+    HostOption("tfs", "true, or a collection path: the host is Azure DevOps", controller=Right.CONNECTION),
+    HostOption("from_date", "collect only commits since this date in a first collection", controller=Right.NAME),
+    HostOption("tag", "collect only what leads to this tag", controller=Right.NAME),
+    HostOption("strip", "first part of the path that an SSH URL does not have", controller=Right.CONNECTION),
+    HostOption(
+        "unsafe_hosts", "do not verify certificates and host keys", "UNSAFE", definitions=True, controller=Right.TRUST
+    ),
+    HostOption(
+        "cacert",
+        "file with the authorities' certificates that this host is verified by",
+        definitions=True,
+        controller=Right.TRUST,
+    ),
+    HostOption("skip_stats", "leave out line counts, sizes, branches and changed paths", controller=Right.NAME),
     HostOption("agile_rest_path", "path of Jira's agile API"),
 )
 """The options of a section of ``credentials.cfg``."""
 
 ACCESS_VARIABLE = "AGENT_TOKEN"
 SECRET_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS if option.secret)
+_KNOWN_OPTIONS = frozenset((option.section, option.name) for option in SETTINGS)
+_KNOWN_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS)
 SECRET_OPTIONS = frozenset((option.section, option.name) for option in SETTINGS if option.secret)
 SECRET_VARIABLES = frozenset(
     (
@@ -127,13 +181,28 @@ SECRET_VARIABLES = frozenset(
 
 
 def is_secret(section: str, option: str) -> bool:
-    """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``."""
-    return (section, option.partition(".")[0]) in SECRET_OPTIONS
+    """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``.
+
+    One that nothing knows may be a secret whose name is misspelt.
+    """
+    name = option.partition(".")[0]
+    return (section, name) in SECRET_OPTIONS or (section not in KEYED and (section, name) not in _KNOWN_OPTIONS)
 
 
 def is_secret_host_option(option: str) -> bool:
-    """Whether an option of ``credentials.cfg`` is secret."""
-    return option in SECRET_HOST_OPTIONS
+    """Whether an option of ``credentials.cfg`` is secret, as one that nothing knows may be."""
+    return option in SECRET_HOST_OPTIONS or option not in _KNOWN_HOST_OPTIONS
+
+
+def controller_rights() -> Mapping[str, Right]:
+    """A controller's right to each variable that fills an option, or that leads to the file with a secret."""
+    rights = {option.variable: option.controller for option in SETTINGS}
+    rights |= {keyed.value: keyed.controller for keyed in KEYED.values()}
+    for option in HOST_OPTIONS:
+        prefixes = ("SOURCE_", "DEFINITIONS_") if option.definitions else ("SOURCE_",)
+        if option.in_template:
+            rights |= {option.variable(prefix): option.controller for prefix in prefixes}
+    return rights | {f"{name}_FILE": Right.FILE for name in SECRET_VARIABLES}
 
 
 Sections = dict[str, dict[str, Value]]
@@ -145,10 +214,10 @@ def fill_settings(environment: Mapping[str, Value]) -> Sections:
     sections: Sections = {}
     for option in SETTINGS:
         sections.setdefault(option.section, {})[option.name] = _variable(environment, option.variable)
-    for section, (keys, value) in KEYED.items():
+    for section, keyed in KEYED.items():
         content = sections.setdefault(section, {})
-        for key in (_variable(environment, keys).effective or "").split():
-            content[key.lower()] = _variable(environment, value)
+        for key in (_variable(environment, keyed.keys).effective or "").split():
+            content[key.lower()] = _variable(environment, keyed.value)
     return sections
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 
 PRIVATE_MODE = 0o600
 TOKEN_BYTES = 32
@@ -80,8 +80,8 @@ def is_private(path: Path) -> bool:
 
 def write(path: Path, secrets: Secrets) -> None:
     """Store secrets atomically, readable by their owner alone."""
+    make_private(path.parent)
     with storage_errors(path.parent):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, msgspec.json.encode(secrets) + b"\n", PRIVATE_MODE)
 
 

@@ -15,10 +15,14 @@ def is_falsy(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The text of one setting and its origin, such as ``settings.cfg line 4`` or ``variable JIRA_KEY``."""
+    """The text of one setting and its origin, such as ``settings.cfg line 4`` or ``variable JIRA_KEY``.
+
+    ``of_controller`` marks what the controller set: the weakest origin, to which no credential of a stronger one goes.
+    """
 
     text: str
     origin: str
+    of_controller: bool = False
 
     @property
     def effective(self) -> str | None:

@@ -13,7 +13,7 @@ from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.settings.files import read_text
 from gros_agent.settings.model import Host
 from gros_agent.sources.base import Context
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_missing, replace_file, storage_errors
 
 _FROM_OUTSIDE = (
     *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH"),
@@ -87,8 +87,7 @@ def ssh_command(context: Context, port: int | None) -> list[str]:
         command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
     else:
         # the first key that a host shows is pinned, another one later is refused
-        with storage_errors(context.known_hosts.parent):
-            context.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+        make_missing(context.known_hosts.parent)
         command += ["-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={_quoted(context.known_hosts)}"]
     if port:
         command.append(f"-oPort={port}")

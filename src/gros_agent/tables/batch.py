@@ -25,6 +25,7 @@ import msgspec
 from msgspec import field
 
 from gros_agent.errors import AgentError
+from gros_agent.moments import local_zone
 from gros_agent.storage import clear_leftovers, exclusive, replace_file, storage_errors, sync_folder, write_synced
 from gros_agent.tables.schema import TABLES, Project, SourceId
 
@@ -45,7 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``identifier`` is the same for every try to deliver it, ``delivered`` when the controller took it. ``tables`` maps a
     file's name to its number of rows. ``trackers`` maps the name of a tracker that the batch brought to the text that
-    it had before (None: there was no such file), so that a batch can be thrown away.
+    it had before (None: there was no such file), so that a batch can be thrown away. ``time_zone`` is that of
+    the moments in its tables (empty: not noted).
     """
 
     kind: Literal["scrape", "discard"] = "scrape"
@@ -55,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tables: Mapping[str, int]
     trackers: Mapping[str, str | None]
     removed: tuple[str, ...] = ()
+    time_zone: str = ""
 
     @property
     def rows(self) -> int:
@@ -113,6 +116,7 @@ class ProjectFolder:
             tables=tables,
             trackers={name: self._text(name) for name in trackers},
             removed=tuple(sorted(set(previous.tables) - set(tables))) if previous else (),
+            time_zone=local_zone(),
         )
         self._publish(staging, manifest, trackers)
         return manifest

@@ -29,8 +29,9 @@ Encrypted = Annotated[str, Meta(pattern="^[01]$", description="Whether the perso
 _DAY = "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 Date = Annotated[str, Meta(pattern=f"^{_DAY}$", description="Local date.")]
-Moment = Annotated[str, Meta(pattern=f"^{_DAY} {_TIME}$", description="Local time.")]
-MomentOrNone = Annotated[str, Meta(pattern=f"^(0|{_DAY} {_TIME})$", description="Local time, or 0 if it is not known.")]
+_LOCAL = "Local time, of the zone that the batch's manifest (.batch.json) names as time_zone"
+Moment = Annotated[str, Meta(pattern=f"^{_DAY} {_TIME}$", description=_LOCAL + ".")]
+MomentOrNone = Annotated[str, Meta(pattern=f"^(0|{_DAY} {_TIME})$", description=_LOCAL + ", or 0 if it is not known.")]
 Integer = Annotated[str, _number("count", "^-?[0-9]+$", "A whole number.")]
 Decimal = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$", description="A number.")]
 Account = Annotated[str, Meta(max_length=64, description="Account name.")]

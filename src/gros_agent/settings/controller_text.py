@@ -1,0 +1,246 @@
+"""A controller's environment text: the weakest origin of a setting, from an allow-list, and never an error of ours.
+
+Which variables it may set stands in their declarations (:class:`.rights.Right`). A credential goes only to a host that
+has the same or a stronger origin: an address of the controller's is refused where a credential of the operator's would
+go there, and a credential of the controller's where a section of the operator's would send it elsewhere.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.settings import envfile
+from gros_agent.settings.environment import PROXIES, VARIABLES, with_weaker
+from gros_agent.settings.files import read_text
+from gros_agent.settings.model import Settings
+from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS, HostOption, Option, Sections, controller_rights
+from gros_agent.settings.rights import LEVELS, MODE_VARIABLE, MODES, Mode, Right
+from gros_agent.settings.values import Value
+
+FILE = "preflight_env"
+"""The file in a project's folder with the text that its controller gave last."""
+MAX_BYTES = 64 << 10
+"""Bytes of a text that are taken; an honest one has a few lines."""
+MAX_LINES = 500
+HTTPS_PORT = 443
+_ORIGIN = Path("the controller's environment text")
+_SHOWN = 20
+"""Refusals that are told one by one: more are counted."""
+_CREDENTIALS = {"username", "password", "token"}
+"""Options that say who somebody is, whether they are secret or not."""
+_PREFIXES = ("SOURCE_", "DEFINITIONS_")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The settings with what a text sets; which variables count, which lose against ours, and what was refused, why."""
+
+    settings: Settings
+    counts: tuple[str, ...] = ()
+    loses: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    def warnings(self) -> Iterator[str]:
+        """What was refused, in words; a long list is cut."""
+        yield from self.refused[:_SHOWN]
+        if len(self.refused) > _SHOWN:
+            yield f"{len(self.refused) - _SHOWN} more lines of {_ORIGIN} were not taken"
+
+
+def rights() -> dict[str, Right]:
+    """A controller's right to every variable that is declared, by its name."""
+    found = {name: one.controller for name, one in (*VARIABLES.items(), *PROXIES.items())}
+    return {**controller_rights(), **found}
+
+
+def right_to(name: str) -> Right:
+    """A controller's right to a variable; those of options of a command are how the agent works."""
+    return rights().get(name) or (Right.AGENT if name.startswith("GROS_AGENT_") else Right.UNKNOWN)
+
+
+def excess(text: str) -> str | None:
+    """Why a text is too much to be kept, or None."""
+    size, lines = len(text.encode(errors="replace")), text.count("\n") + 1
+    if size > MAX_BYTES:
+        return f"{_ORIGIN} has {size} bytes, more than {MAX_BYTES}"
+    if lines > MAX_LINES:
+        return f"{_ORIGIN} has {lines} lines, more than {MAX_LINES}"
+    return None
+
+
+def kept(settings: Settings, project: str) -> Applied:
+    """The settings with the text that is kept for a project; one that can't be read sets nothing."""
+    path = settings.home.export / project / FILE
+    try:
+        text = read_text(path, str(_ORIGIN))
+    except ConfigurationError as error:
+        return Applied(settings, refused=(error.message,))
+    return Applied(settings) if text is None else applied(settings, project, text)
+
+
+def applied(settings: Settings, project: str, text: str) -> Applied:
+    """The settings with what a text sets for a project. Never raises: what can't be taken is refused."""
+    if (reason := excess(text)) is not None:
+        return Applied(settings, refused=(f"{reason}: nothing of it was taken",))
+    content = envfile.parse(text, _ORIGIN)
+    work = _Work(settings, project, refused=[problem.message for problem in content.problems])
+    known = rights()
+    taken = {}
+    for name, value in content.variables.items():
+        right = known.get(name) or right_to(name)
+        if right.mode is None:
+            work.refuse(name, f"it {right.meaning}")
+        elif settings.environment.controller_mode is Mode.NONE:
+            work.refuse(name, f"{MODE_VARIABLE} says that nothing is taken")
+        elif settings.environment.controller_mode < right.mode:
+            said = next(text for text, mode in MODES.items() if mode == right.mode)
+            work.refuse(name, f"it {right.meaning}, which {MODE_VARIABLE}={said} would allow")
+        elif right is Right.LEVEL and value.effective and value.effective not in LEVELS:
+            work.refuse(name, f"{value.text[:40]!a} is none of {', '.join(LEVELS)}")
+        elif value.text:
+            taken[name] = replace(value, of_controller=True)
+    work.take(taken)
+    return Applied(work.settings(), tuple(work.counts), tuple(work.loses), tuple(work.refused))
+
+
+@dataclass
+class _Work:
+    """Puts the variables of one text into the settings of the operator, each where nothing else is."""
+
+    before: Settings
+    project: str
+    refused: list[str]
+    counts: list[str] = field(default_factory=list)
+    loses: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._environment = self.before.environment
+        self._sections: Sections = {name: dict(content) for name, content in self.before.sections.items()}
+        self._hosts: Sections = {name: dict(content) for name, content in self.before.hosts.items()}
+
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return replace(self.before, environment=self._environment, sections=self._sections, hosts=self._hosts)
+
+    def refuse(self, name: str, reason: str) -> None:
+        self.refused.append(f"{name} of the controller was not taken: {reason}")
+
+    def take(self, variables: Mapping[str, Value]) -> None:
+        """Take variables that a controller may set, as far as nothing of the operator's stands against it."""
+        for name in VARIABLES:
+            if name in variables and not name.endswith("_HOST"):
+                self._variable(name, variables[name])
+        for keyed_section, keyed in KEYED.items():
+            if keyed.value in variables and keyed.value not in VARIABLES:
+                self._fill(self._sections, keyed_section, self.project.lower(), keyed.value, variables)
+        for option in SETTINGS:
+            if option.variable in variables and self._is_possible(option, variables):
+                self._fill(self._sections, option.section, option.name, option.variable, variables)
+        for prefix in _PREFIXES:
+            self._host(prefix, variables)
+
+    def _variable(self, name: str, value: Value) -> None:
+        ours = self._environment.values.get(name)
+        if ours is not None and ours.text.strip() and right_to(name) is not Right.ADDED:
+            self.loses.append(name)
+            return
+        changed, problems = with_weaker(self._environment, {name: value})
+        if problems:
+            self.refuse(name, problems[0])
+        else:
+            self._environment = changed
+            self.counts.append(name)
+
+    def _fill(self, where: Sections, section: str, option: str, name: str, variables: Mapping[str, Value]) -> None:
+        """Fill an option that has no value: one that a template left empty is as good as none."""
+        content = where.setdefault(section, {})
+        ours = content.get(option)
+        if ours is not None and ours.text.strip():
+            self.loses.append(name)
+        else:
+            content[option] = variables[name]
+            self.counts.append(name)
+
+    def _is_possible(self, option: Option, variables: Mapping[str, Value]) -> bool:
+        """Whether an option of ``settings.cfg`` may have what the controller says; else that is refused."""
+        ours = self.before.sections.get(option.section, {})
+        if option.controller is Right.ADDRESS and not _is_set(ours, option.name):
+            credentials = [name for name in ours if name.partition(".")[0] in _CREDENTIALS and _is_set(ours, name)]
+            reason = (
+                f"[{option.section}] has {' and '.join(credentials)} of yours, which would go there"
+                if credentials
+                else self._foreign(variables[option.variable].text)
+            )
+            if reason:
+                self.refuse(option.variable, reason)
+                return False
+        if option.controller is Right.CREDENTIAL and any(
+            one.controller is Right.ADDRESS and _is_set(ours, one.name)
+            for one in SETTINGS
+            if one.section == option.section
+        ):
+            self.refuse(option.variable, f"[{option.section}] has an address of yours")
+            return False
+        return True
+
+    def _foreign(self, address: str) -> str:
+        """Why an address can't be one of the controller's: it is none, or a host's credentials would go elsewhere."""
+        try:
+            parts = urlsplit(address if "://" in address else f"https://{address}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port, parts = None, None, urlsplit("")
+        if parts.scheme not in {"http", "https"} or not host:
+            return "it is no address of the web"
+        if not (sections := self._sections_of(host)):
+            return ""
+        own = {self._hosts[section][name].effective for section in sections for name in _ports(self._hosts[section])}
+        named = {section.rpartition(":")[2] for section in sections if ":" in section}
+        if parts.scheme == "https" and (port in {None, HTTPS_PORT} or str(port) in own | named):
+            return ""
+        return f"{host} has a section of yours in the credentials file, and is asked over HTTPS at its own port alone"
+
+    def _sections_of(self, host: str) -> list[str]:
+        return [section for section in self.before.hosts if section.partition(":")[0] == host.lower()]
+
+    def _host(self, prefix: str, variables: Mapping[str, Value]) -> None:
+        """Fill a host's section: one of the controller's own, or what one of the operator's does not say."""
+        named = variables.get(f"{prefix}HOST")
+        ours = self._environment.values.get(f"{prefix}HOST")
+        has_own = ours is not None and ours.effective is not None
+        if named is not None and has_own:
+            self.loses.append(f"{prefix}HOST")
+        host = ((ours if ours is not None and has_own else named) or Value("", "")).text.strip().lower()
+        given = {
+            option.variable(prefix): option
+            for option in HOST_OPTIONS
+            if option.in_template and option.variable(prefix) in variables and (option.definitions or prefix[0] == "S")
+        }
+        if not host:
+            for name in given:
+                self.refuse(name, f"no {prefix}HOST says for which host it is")
+            return
+        is_ours = bool(self._sections_of(host.partition(":")[0]))
+        if named is not None and not has_own:
+            self.counts.append(f"{prefix}HOST")
+        self._hosts.setdefault(host, {})
+        for name, option in given.items():
+            if is_ours and (option.controller is Right.CREDENTIAL or not self._names(host, option)):
+                self.refuse(name, f"{host} has a section of yours in the credentials file")
+            else:
+                self._fill(self._hosts, host, option.name, name, variables)
+
+    def _names(self, host: str, option: HostOption) -> bool:
+        """Whether a section of the operator's for exactly this host may get this option of the controller's."""
+        return host in self.before.hosts and option.controller is Right.NAME
+
+
+def _is_set(content: Mapping[str, Value], option: str) -> bool:
+    """Whether an option has a value, for all projects or for one of them."""
+    return any(value.text.strip() for name, value in content.items() if name == option or name.startswith(f"{option}."))
+
+
+def _ports(section: Mapping[str, Value]) -> Iterator[str]:
+    yield from (name for name in ("port", "web_port") if name in section)

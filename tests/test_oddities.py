@@ -1,0 +1,230 @@
+"""Wrong settings are never silent, and right ones never warned of."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.settings.load import load
+from gros_agent.settings.oddities import is_near
+from support.agent import Agent
+from support.repository import Repository
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "near"),
+    [
+        ("SSH_HOTS", "SSH_HOST", True),
+        ("JIRA_KEYS", "JIRA_KEY", True),
+        ("JIRAKEY", "JIRA_KEY", True),
+        ("ssh_host", "SSH_HOST", True),
+        ("SSH_HOSZ", "SSH_HOST", True),
+        ("JENKINS_HOME", "JENKINS_HOST", False),
+        ("SSH_HSTO", "SSH_HOST", False),
+        ("SSH", "SSH_HOST", False),
+    ],
+)
+def test_near(text: str, other: str, near: bool) -> None:
+    assert is_near(text, other) is is_near(other, text) is near
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SSH_HOTS", "SSH_HOST"),
+        ("JIRA_KEYS", "JIRA_KEY"),
+        ("GATHERER_URL_BLACKLSIT", "GATHERER_URL_BLACKLIST"),
+        ("SOURCE_GITLAB_TOKENS", "SOURCE_GITLAB_TOKEN"),
+        ("PREFLIGHT_ARG", "PREFLIGHT_ARGS"),
+        ("CONTROLLER_ENVIROMENT", "CONTROLLER_ENVIRONMENT"),
+    ],
+)
+@pytest.mark.parametrize("in_file", [True, False])
+def test_misspelt_variables(tmp_path: Path, name: str, meant: str, in_file: bool) -> None:
+    if in_file:
+        (tmp_path / "env").write_text(f"{name}=secret-value\n")
+    (warning,) = load(tmp_path, {} if in_file else {name: "secret-value"}).warnings
+    assert f"did you mean {meant}?" in warning
+    assert "secret-value" not in warning
+    if in_file:
+        assert f"{tmp_path}/env line 1" in warning
+
+
+def test_misspelt_variables_of_a_file_without_a_family(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("loglevel=DEBUG\ncleanuprepos=true\n")
+    assert len(load(tmp_path, {}).warnings) == 2
+
+
+MACHINES = {
+    "shell": "HOME PATH USER LOGNAME SHELL TERM LANG LC_ALL PWD OLDPWD SHLVL EDITOR DISPLAY MAIL HOSTNAME LS_COLORS "
+    "XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS SSH_AUTH_SOCK SSH_AGENT_PID SSH_CLIENT SSH_CONNECTION SSH_TTY "
+    "VIRTUAL_ENV PYENV_ROOT LOG_LEVEL LOGLEVEL ftp_proxy FTP_PROXY rsync_proxy SSL_CERT_DIR CURL_CA_BUNDLE",
+    "Jenkins": "JENKINS_HOME JENKINS_URL JENKINS_SERVER_COOKIE JENKINS_NODE_COOKIE JOB_NAME JOB_URL JOB_BASE_NAME "
+    "BUILD_NUMBER BUILD_ID BUILD_URL BUILD_TAG NODE_NAME NODE_LABELS EXECUTOR_NUMBER WORKSPACE GIT_URL GIT_COMMIT "
+    "GIT_BRANCH RUN_DISPLAY_URL HUDSON_HOME HUDSON_URL STAGE_NAME SONAR_HOST_URL SONAR_TOKEN CHANGE_ID",
+    "Kubernetes": "KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT KUBERNETES_SERVICE_PORT_HTTPS KUBERNETES_PORT "
+    "KUBERNETES_PORT_443_TCP KUBERNETES_PORT_443_TCP_ADDR JENKINS_SERVICE_HOST JENKINS_SERVICE_PORT JENKINS_PORT "
+    "GITLAB_SERVICE_HOST SONAR_SERVICE_HOST SONAR_PORT GITLAB_PORT_443_TCP_PROTO GROS_AGENT_SERVICE_HOST_",
+    "Docker": "HOSTNAME GPG_KEY PYTHON_VERSION PYTHON_SHA256 PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE "
+    "DB_PORT_5432_TCP_ADDR DOCKER_HOST DOCKER_CERT_PATH DOCKER_TLS_VERIFY",
+    "GitLab": "CI CI_JOB_TOKEN CI_PROJECT_URL GITLAB_CI GITLAB_USER_ID GITLAB_USER_NAME GITLAB_USER_LOGIN "
+    "GITLAB_USER_EMAIL GITLAB_FEATURES CI_SERVER_HOST",
+    "GitHub": "GITHUB_TOKEN GITHUB_API_URL GITHUB_ACTOR GITHUB_REF RUNNER_OS AGENT_TOOLSDIRECTORY AGENT_NAME",
+    "Azure": "AGENT_ID AGENT_VERSION AGENT_HOMEDIRECTORY SYSTEM_TEAMPROJECT BUILD_SOURCEVERSION DD_AGENT_HOST",
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_variables_of_machines(tmp_path: Path, machine: str) -> None:
+    assert load(tmp_path, dict.fromkeys(MACHINES[machine].split(), "value")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[shs]\nhost=x\n", "there is no section [shs]: did you mean ssh?"),
+        ("[ssh]\nhots=x\n", "line 2: [ssh] has no option hots: did you mean host?"),
+        ("[bigboat]\nhots.ABC=x\n", "did you mean host?"),
+        ("[ssh]\nentirely=x\n", "[ssh] has no option entirely"),
+    ],
+)
+def test_options_of_the_settings_file(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "settings.cfg").write_text(content)
+    (warning,) = load(tmp_path, {}).warnings
+    assert words in warning
+
+
+def test_options_of_the_credentials_file(tmp_path: Path) -> None:
+    (tmp_path / "credentials.cfg").write_text("[git.example]\ngitlab_tokne=very-secret\ntype=git\nusername.ssh=x\n")
+    (tmp_path / "settings.cfg").write_text("[jenkins]\npasword=other-secret\n[projects]\nABC=name\n")
+    settings = load(tmp_path, {})
+    assert any("did you mean gitlab_token?" in warning for warning in settings.warnings)
+    assert not any("secret" in warning.partition("no option")[2] for warning in settings.warnings)
+    assert {"very-secret", "other-secret"} == set(settings.secrets())  # in no log, and masked where settings are shown
+
+
+def test_files_of_the_web_interface(tmp_path: Path) -> None:
+    (tmp_path / "settings.cfg").write_text(
+        "[projects]\nABC=x\n[teams]\n[ssh]\nhost=x\nhost.ABC=y\n[bigboat]\nkey.ABC=1\n"
+    )
+    (tmp_path / "credentials.cfg").write_text("[h:1]\ntype=git\nenv=SOURCE_0_CREDENTIALS_ENV\n")
+    (tmp_path / "env").write_text('\nJIRA_KEY="ABC"\nSOURCE_0_CREDENTIALS_ENV=/x\nskip_dropin=0')
+    assert load(tmp_path, {}).warnings == ()
+
+
+class TestLosing:
+    def test_against_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.cfg").write_text("[ssh]\nhost=old.example\ncert=\n[jenkins]\npassword=one-secret\n")
+        told = load(tmp_path, {"SSH_HOST": "new.example", "SSH_HTTPS_CERT": "x", "JENKINS_PASSWORD": "two"}).warnings
+        assert len(told) == 3
+        assert "SSH_HOST=new.example (environment) does not count" in told[1]
+        assert f"{tmp_path}/settings.cfg line 2 says old.example" in told[1]
+        assert "says nothing for [ssh] cert" in told[2]
+        assert not any("one-secret" in one or "two" in one for one in told)
+
+    def test_not_where_both_say_the_same(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.cfg").write_text("[ssh]\nhost=x.example\n")
+        assert load(tmp_path, {"SSH_HOST": "x.example", "SSH_PORT": "22"}).warnings == ()
+
+    def test_project_keys_of_the_environment_win(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.cfg").write_text("[projects]\nOLD=x\n")
+        assert load(tmp_path, {"JIRA_KEY": "NEW"}).projects[0] == "NEW"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("settings.cfg", "[ssh]\nport=22x\n"),
+        ("settings.cfg", "[ssh]\nhttps_port=00\n"),
+        ("settings.cfg", "[ssh]\nhost=h:abc\n"),
+        ("settings.cfg", "[jenkins]\nhost=ftp://x.example\n"),
+        ("settings.cfg", "[quality-time]\nurl=https://\n"),
+        ("settings.cfg", "[sonar]\nurl.ABC=https://x.example:99999/\n"),
+        ("credentials.cfg", "[h]\nport=70000\n"),
+        ("credentials.cfg", "[h]\nweb_port=x\n"),
+        ("credentials.cfg", "[h]\nprotocol=ssh\n"),
+        ("env", "SSH_PORT=22x\n"),
+        ("env", "SOURCE_HOST=h\nSOURCE_PORT=-1\n"),
+        ("env", "JENKINS_HOST=two words\n"),
+        ("env", "GROS_AGENT_WAIT=soon\n"),
+        ("env", "CONTROLLER_ENVIRONMENT=some\n"),
+    ],
+)
+def test_wrong_values(tmp_path: Path, file: str, content: str) -> None:
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, {})
+    assert raised.value.hint
+
+
+class TestCommands:
+    @pytest.mark.parametrize(("command", "words"), [("scrap", "did you mean scrape?"), ("xyz", "there are bigboat,")])
+    def test_commands(self, agent: Agent, command: str, words: str) -> None:
+        done = agent(command)
+        assert done.status == 2
+        assert words in done.errors
+
+    def test_types(self, agent: Agent) -> None:
+        done = agent.scrape("--source", "gti:x=https://ada:secret-word@git.example/x")
+        assert done.status == 7
+        assert "did you mean git?" in done.errors
+        assert "secret-word" not in done.errors
+
+    def test_no_type(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", repository.path.as_uri())
+        assert done.status == 0
+        assert "has no type: it is taken for git" in done.errors
+
+    def test_types_of_the_list(self, agent: Agent) -> None:
+        agent.export().mkdir(parents=True)
+        (agent.export() / "data_sources.json").write_text(
+            '[{"type": "gitlba", "name": "x", "url": "https://x.example/"}]'
+        )
+        done = agent.scrape()
+        assert "did you mean gitlab?" in " ".join(done.output.split())
+
+    def test_a_warning_is_told_once(self, agent: Agent) -> None:
+        given = {"GROS_AGENT_SURCE": "git=x", "SSH_HOTS": "x"}
+        for command in (("config", "show"), ("preflight", "--no-secrets"), ("scrape", "--project", "TEST"), ("run",)):
+            done = agent(*command, variables={"COLUMNS": "400", "JIRA_KEY": "TEST", **given})
+            told = done.errors + done.output
+            assert told.count("did you mean GROS_AGENT_SOURCE?") == 1, command
+            assert told.count("did you mean SSH_HOST?") == 1, command
+
+
+class TestWords:
+    def test_all_sources_failed(self, agent: Agent) -> None:
+        done = agent("run", variables={"JIRA_KEY": "TEST", "GROS_AGENT_SOURCE": "git:x=file:///nonexistent/x"})
+        assert done.status in {3, 4}
+        done = agent.scrape("--source", "git:x=file:///nonexistent/x")
+        assert done.status == 3
+        assert "complete" not in (done.output + done.errors).replace("incomplete", "")
+
+    def test_an_error_is_logged_once(self, agent: Agent) -> None:
+        """In the log it stands once, and once in the results, which another program may read."""
+        agent.export().mkdir(parents=True)
+        (agent.export() / "data_sources.json").write_text("[]")
+        done = agent("run", variables={"JIRA_KEY": "TEST"})
+        assert done.status == 7
+        assert done.errors.count("project TEST has no sources") == 1
+
+    def test_columns(self, agent: Agent) -> None:
+        for columns in (60, 100):
+            lines = agent("preflight", variables={"COLUMNS": str(columns)}).output.splitlines()
+            assert max(map(len, lines)) <= columns
+        assert max(map(len, agent("preflight", variables={"COLUMNS": "x"}).output.splitlines())) > 100
+
+    def test_a_dry_run_after_a_scrape(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        source = ("--source", f"git:x={repository.path.as_uri()}")
+        assert agent.scrape(*source).status == 0
+        assert "--full shows" in " ".join(agent.scrape(*source, "--dry-run").output.split())
+        assert "--full shows" not in " ".join(agent.scrape(*source, "--dry-run", "--full").output.split())
+
+    def test_the_zone_of_a_batch(self, agent: Agent, repository: Repository) -> None:
+        repository.commit("one", {"a": "1"})
+        (agent.home / "env").write_text("TZ=Asia/Tokyo\n")
+        assert agent.scrape("--source", f"git:x={repository.path.as_uri()}").status == 0
+        assert json.loads((agent.export() / ".batch.json").read_text())["time_zone"] == "Asia/Tokyo"
