@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from gros_agent.errors import AgentError, ConfigurationError, ExitStatus, Source
 from gros_agent.preview import preview
 from gros_agent.report import Outcome, Report
 from gros_agent.scrape import scrape
-from gros_agent.settings.load import load
+from gros_agent.settings.load import Overrides, load
 from gros_agent.settings.model import Settings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
@@ -273,10 +274,12 @@ class TestTime:
 
     def test_projects_that_no_time_is_left_for(self, settings: Settings) -> None:
         object.__setattr__(settings.environment, "run_max", 0.0)
-        watcher = SimpleNamespace()  # nobody is told anything: nothing is begun
-        status = chain.run_projects(
-            lambda project, overrides, *, given: settings,  # noqa: ARG005 (the settings are what they are) ("ABC",), chain.Checks(), ScrapeOptions(), "test", watcher
-        )
+        def unchanged(project: str | None, overrides: Overrides, *, given: bool) -> Settings:
+            del project, overrides, given
+            return settings
+
+        watcher: Any = SimpleNamespace()  # nobody is told anything: nothing is begun
+        status = chain.run_projects(unchanged, ("ABC",), chain.Checks(), ScrapeOptions(), "test", watcher)
         assert status == ExitStatus.PARTLY
         assert not list((settings.home.export / "ABC").glob("data_vcs*"))
 

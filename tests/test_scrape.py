@@ -654,7 +654,11 @@ class TestErrors:
 
     def test_worst_of_several_projects(self, ready: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
-        done = ready("scrape", "--project", "NOSECRETS", "--project", "TEST", "--source", f"git={repository.path}")
+        (ready.home / "settings.cfg").write_text(
+            "[ssh]\nhost.NOSECRETS = controller.example\n"
+        )  # which did not answer yet
+        projects = ("--project", "NOSECRETS", "--project", "TEST")
+        done = ready("scrape", *projects, "--no-ssh", "--source", f"git={repository.path}")
         assert done.status == 7
         assert len(versions(ready)) == 1
 

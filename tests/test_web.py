@@ -603,7 +603,7 @@ def test_status_page(running: Running) -> None:
     page = running.get("/").text
     assert "Needs attention" in page
     assert "mend it" in page
-    assert "partly done: some sources failed" in page
+    assert "incomplete: at least one source" in page
     assert "<svg" in page
     assert "15 rows in 30 days" in page
     running.duty.next_run = datetime.now(UTC) + timedelta(hours=3, minutes=1)

@@ -26,8 +26,8 @@ DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 60.0
 """How long an answer about a file may take: a slow line has to bring what is under way first."""
-LARGEST_FETCHED = 64 << 20
-"""Bytes of a file that are fetched: a tracker has a hundred for each source."""
+LARGEST_FETCHED = 128 << 20
+"""Bytes of a file that are fetched, whatever size it says it has: a tracker has a hundred for each source."""
 FETCH_SECONDS = 600.0
 """Seconds in which such a file has to be here, however slowly it trickles in."""
 _REQUEST = 128 << 10
@@ -176,12 +176,10 @@ class Connection:
     def _download(self, sftp: paramiko.SFTPClient, folder: str, name: str) -> bytes:
         fetching, content = _Fetching(self._place, name), bytearray()
         with sftp.open(f"{folder}/{name}", "rb") as remote:
-            size = remote.stat().st_size or 0
-            fetching(name, size, 0)
-            remote.prefetch(size)
+            remote.prefetch(min(remote.stat().st_size or 0, LARGEST_FETCHED))
             while block := remote.read(_REQUEST):
                 content += block
-                fetching(name, size, len(content))
+                fetching(name, 0, len(content))
         return bytes(content)
 
     def exists(self, folder: str, name: str) -> bool:
@@ -232,7 +230,7 @@ class _Fetching:
         """Raise :class:`ControllerError` for too much, and for what takes too long."""
         if max(size, so_far) > LARGEST_FETCHED:
             raise ControllerError(
-                f"{self._place}: {self._name} has {max(size, so_far)} bytes, which is more than {LARGEST_FETCHED}",
+                f"{self._place}: {self._name} has more than {LARGEST_FETCHED} bytes",
                 "have the controller's operator look at it: this file should be small",
             )
         if time.monotonic() > self._until:

@@ -202,7 +202,7 @@ def controller_rights() -> Mapping[str, Right]:
         prefixes = ("SOURCE_", "DEFINITIONS_") if option.definitions else ("SOURCE_",)
         if option.in_template:
             rights |= {option.variable(prefix): option.controller for prefix in prefixes}
-    return rights | {f"{name}_FILE": Right.FILE for name in SECRET_VARIABLES}
+    return rights | {f"{name}_FILE": Right.FILE for name in sorted(SECRET_VARIABLES)}
 
 
 Sections = dict[str, dict[str, Value]]
