@@ -156,7 +156,7 @@ class TestHttp:
 
     def test_wrong_password(self, ready: Agent, repository: Repository) -> None:
         with git_http(repository.path.parent, "reader", "right") as server:
-            (ready.home / "credentials.cfg").write_text("[127.0.0.1]\nusername=reader\npassword=wrong\n")
+            (ready.home / "credentials.cfg").write_text("[127.0.0.1]\nusername=reader\npassword=another-one\n")
             done = ready.scrape("--source", f"git=http://127.0.0.1:{server.port}/repository")
         assert done.status == 3
         assert "password or key that is missing or wrong" in " ".join(done.output.split())

@@ -68,7 +68,7 @@ class TestPassword:
         server = apache(served, accounts) if scheme == "http" else svnserve(served, accounts)
         with server as port:
             url = f"subversion={scheme}://127.0.0.1:{port}/" + ("svn/r" if scheme == "http" else "r")
-            for text in ("username=reader\npassword=wrong", "username=reader", ""):
+            for text in ("username=reader\npassword=another-one", "username=reader", ""):
                 section(agent, text)
                 done = agent.scrape("--source", url)
                 assert done.status == 3, done

@@ -31,6 +31,7 @@ from gros_agent.container.pages import draw
 from gros_agent.container.web import Server, app
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, ExitStatus, SourceError
 from gros_agent.history import Ended, History
+from gros_agent.masking import visible
 from gros_agent.report import Outcome
 from support.agent import ROOT
 from support.duty import FakeDuty, Running, web
@@ -591,7 +592,7 @@ def test_hostile_texts_are_shown_as_texts(running: Running) -> None:
     assert "{{ 7 * 7 }}" in page.text
     assert len(page.content) < 300_000
     content = running.get("/api/runs").json()
-    assert content["runs"][1]["error"] == HOSTILE
+    assert content["runs"][1]["error"] == visible(HOSTILE)
     samples(running)
 
 

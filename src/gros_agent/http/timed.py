@@ -52,6 +52,11 @@ class _Reader(io.RawIOBase):
         self._until = None if seconds is None else time.monotonic() + seconds
         self._limit = limits.current()
 
+    @property
+    def _sock(self) -> socket.socket:
+        """The connection, where libraries look for it that log in within one, as NTLM does."""
+        return self._connection
+
     def readable(self) -> bool:
         """It is there to be read."""
         return True

@@ -23,7 +23,7 @@ _PIPE = 1 << 20
 """Bytes that git may print ahead of us: what Linux allows to everybody."""
 
 
-LONGEST_RECORD = 1 << 20
+LONGEST_RECORD = 16 << 20
 """About how many bytes of a record are kept, a message for instance: nobody reads more."""
 
 
