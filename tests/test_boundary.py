@@ -274,6 +274,7 @@ class TestTime:
 
     def test_projects_that_no_time_is_left_for(self, settings: Settings) -> None:
         object.__setattr__(settings.environment, "run_max", 0.0)
+
         def unchanged(project: str | None, overrides: Overrides, *, given: bool) -> Settings:
             del project, overrides, given
             return settings

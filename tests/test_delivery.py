@@ -476,7 +476,7 @@ def test_no_secret_in_logs_or_open_files(agent: Agent, controller: ExistingContr
 
 
 def test_a_tracker_that_is_too_big(agent: Agent, controller: ExistingController, repository: Repository) -> None:
-    """It is refused before it is read, by SFTP as by scp: nothing of it is in memory or on the disk."""
+    """It is given up where it is too much, by SFTP as by scp, and nothing of it is left on the disk."""
     repository.commit("one", {"a": "1"})
     chain = Chain(agent, controller, repository)
     assert chain("register").status == 0
@@ -488,10 +488,10 @@ def test_a_tracker_that_is_too_big(agent: Agent, controller: ExistingController,
     done = chain("scrape", *chain.source)
     assert time.monotonic() - begun < 20
     assert done.status == 4, done
-    assert f"latest_vcs_versions.json has {1 << 32} bytes, which is more than" in done.errors
+    assert f"latest_vcs_versions.json has more than {128 << 20} bytes" in done.errors
     assert "Traceback" not in done.errors
     assert not table_exists(agent)
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before < 200 << 10
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before < 250 << 10
 
 
 def table_exists(agent: Agent) -> bool:
