@@ -365,7 +365,13 @@ class _Chain:
         checks = self._checks
         settings = self._load(self._project, checks.overrides, given=False)
         scope = preflight.Scope(
-            settings, (self._project,), checks.secrets, checks.no_secrets, checks.no_ssh, checks.silence
+            settings,
+            (self._project,),
+            checks.secrets,
+            checks.no_secrets,
+            checks.no_ssh,
+            checks.silence,
+            away=self._obstacle if self._obstacle is not None and self._obstacle.away else None,
         )
         results = list(preflight.run(scope))
         for result in results:

@@ -30,6 +30,9 @@ def check_controller(scope: Scope) -> Iterator[Result]:
     if settings.controller() is None:
         yield Result(name, Status.SKIPPED, "no controller is configured")
         return
+    if scope.away is not None:
+        yield from _unanswered(scope, name, scope.away)
+        return
     from gros_agent.controller.client import ControllerClient  # noqa: PLC0415 (slow to import)
 
     try:
@@ -148,6 +151,9 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
     if scope.no_ssh or scope.settings.controller() is None:
         reason = "left out with --no-ssh" if scope.no_ssh else "no controller is configured"
         yield Result(name, Status.SKIPPED, reason)
+        return
+    if scope.away is not None:
+        yield Result(name, Status.SKIPPED, "the controller is away")
         return
     from gros_agent.controller.client import agent_key, agent_user  # noqa: PLC0415 (slow to import)
     from gros_agent.controller.reach import connect  # noqa: PLC0415

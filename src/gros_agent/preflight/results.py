@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-from gros_agent.errors import Own
+from gros_agent.errors import AgentError, Own
 from gros_agent.settings.model import Settings
 
 
@@ -37,7 +37,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Scope:
-    """What to check: the settings and projects, another secrets file, and what is left out."""
+    """What to check: the settings and projects, another secrets file, and what is left out.
+
+    Where the controller is known to be ``away``, it is not asked again: that would take as long as a connection may.
+    """
 
     settings: Settings
     projects: tuple[str, ...] = ()
@@ -45,3 +48,4 @@ class Scope:
     no_secrets: bool = False
     no_ssh: bool = False
     silence: float = 30.0
+    away: AgentError | None = None
