@@ -8,6 +8,7 @@ import base64
 import html
 import json
 import re
+import string
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -33,6 +34,7 @@ class Redactor:
         self._plain: frozenset[str] = frozenset()
         self._coded: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
+        self._coded_pattern: re.Pattern[str] | None = None
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Leave these texts out from now on."""
@@ -42,22 +44,45 @@ class Redactor:
             return
         self._coded = self._coded.union(form for secret in new for form in _coded(secret))
         self._plain = plain
-        self._pattern = re.compile("|".join((*_alternatives(self._coded, _RUN), *_alternatives(plain, ""))))
+        self._pattern = _any_of(plain)
+        self._coded_pattern = _any_of(self._coded)
 
     def redact(self, text: str) -> str:
         """A text without the secrets that are known, and without the credentials in its URLs."""
+        if self._coded_pattern is not None:
+            text = "".join(self._without_coded(text, self._coded_pattern))
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
         return without_password(text)
 
+    @staticmethod
+    def _without_coded(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
+        """The parts of a text, where each run of base64 that holds a secret is masked as a whole.
 
-_RUN = r"[A-Za-z0-9+/_=-]*"
+        Each character is looked at a few times at most, however long a run is: such a text may come from anybody.
+        """
+        done = 0
+        for found in pattern.finditer(text):
+            if found.start() < done:
+                continue
+            begin = found.start()
+            while begin > done and text[begin - 1] in _RUN:
+                begin -= 1
+            yield text[done:begin]
+            yield MASK
+            done = found.end()
+            while done < len(text) and text[done] in _RUN:
+                done += 1
+        yield text[done:]
+
+
+_RUN = frozenset(string.ascii_letters + string.digits + "+/_=-")
 """What surrounds a secret in base64: a user's name before it, for instance."""
 
 
-def _alternatives(forms: Iterable[str], around: str) -> Iterator[str]:
-    for form in sorted(forms, key=len, reverse=True):
-        yield around + re.escape(form) + around
+def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
+    found = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, found))) if found else None
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -73,7 +73,7 @@ def without_credentials(url: str) -> str:
 
 def without_password(text: str) -> str:
     """Mask the credentials of every URL in a text."""
-    return re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "********@", text)
+    return re.sub(r"(?<=://)[^/\s@:]*:[^/\s@]*@", "********@", text)
 
 
 SERVICES = frozenset({"git", "svn", "hg"})
