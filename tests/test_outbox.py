@@ -316,6 +316,7 @@ class TestWithoutController:
         done = work.run("scrape", "--project", "TEST")
         assert done.status == 0
         assert "nothing is new: the batch of" in done.output
+        assert "6 rows in 6 tables" in done.output
         assert table(work.agent, "data_vcs_versions") == before
         assert work.waits() == 1
         work.happen()

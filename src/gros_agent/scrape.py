@@ -240,22 +240,25 @@ class _Scrape:
             note_options(self._settings, self._project, discovered)
             updates = self._trackers(tasks, done) | self._updates(discovered)
             positions.note(self._settings, self._project, self._positions)
-            stays = self._publish(staging, rows, updates)
+            notes, lying = self._publish(staging, rows, updates)
             for one in done:
                 self._tell_published(one)
         plain = () if pseudonymiser.encrypts else (PLAIN_NOTE,)
-        notes = (*plain, *stays, *_unlisted(self._folder), *_limits(tables))
-        return Report(project=self._project, outcomes=outcomes, tables=rows, folder=self._folder.path, notes=notes)
+        notes = (*plain, *notes, *_unlisted(self._folder), *_limits(tables))
+        return Report(project=self._project, outcomes=outcomes, tables=lying, folder=self._folder.path, notes=notes)
 
-    def _publish(self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]) -> Iterator[str]:
-        """Publish the batch; return what is to be said of the one before, which waits."""
+    def _publish(
+        self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]
+    ) -> tuple[Iterable[str], Mapping[str, int]]:
+        """Publish the batch; return what is to be said of the one before, which waits, and the rows that lie there."""
         if outbox.has_news(self._settings, self._project, rows, staging):
             outbox.set_aside(self._settings, self._project)
             self._folder.publish(staging, rows, updates)
-            return _kept(self._settings, self._project)
+            return tuple(_kept(self._settings, self._project)), rows
         stays = self._folder.publish_positions(staging, updates)
         made, count = f"{stays.made:%Y-%m-%d %H:%M:%S}", sum(stays.tables.values())
-        return iter((f"nothing is new: the batch of {made} with {count} rows stays; --full collects all again",))
+        words = f"nothing is new: the batch of {made} with {count} rows stays; --full collects all again"
+        return (words,), stays.tables
 
     def _described(
         self, discovered: Discovered, collected: Mapping[Part, bool], staging: Path, pseudonymiser: Pseudonymiser

@@ -6,6 +6,7 @@
 import contextlib
 import importlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -107,6 +108,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    os.umask(os.umask(0o077) | 0o022)  # nothing that is made may be written by others
     output.prepare()
     try:
         result: Any = main.main(arguments, prog_name="gros-agent", standalone_mode=False)
