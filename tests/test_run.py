@@ -13,7 +13,7 @@ import pytest
 
 from gros_agent.errors import ExitStatus
 from gros_agent.history import History
-from support.agent import Agent, Finished, table
+from support.agent import Agent, Finished
 from support.controller import Controller, controller
 from support.repository import Repository
 
@@ -151,7 +151,6 @@ def test_controller_that_is_away(agent: Agent, tmp_path: Path) -> None:
     assert done.status == 6, done
     assert "the controller is away since" in done.output
     assert "TEST was collected into the outbox, 2 batches wait: " in done.output
-    assert table(agent, "data_vcs_versions")
     with controller(
         tmp_path / "controller", "--https-port", str(running.https), "--ssh-port", str(running.ssh)
     ) as again:
