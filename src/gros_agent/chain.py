@@ -143,12 +143,12 @@ def run_projects(
             note = _Note(History(home.history), project, trigger, watcher)
             chain = _Chain(load, project, checks, options, note, watcher, stuck)
             ended = chain.run()
+            watcher.ended(project, ended)
             log.log(
                 logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
                 "project %s: ended with status %d: %s",
                 *(project, ended.status, ended.status.meaning),
             )
-            watcher.ended(project, ended)
             statuses.append(ended.status)
     return worst(statuses)
 
@@ -337,7 +337,9 @@ class _Chain:
 
             where = source_keys.Where(sources=True, credentials=True)
             for one in source_keys.publish(settings, self._project, where, dry_run=False):
-                if not one.error:
+                if one.error:
+                    log.warning("project %s: %s did not take the key: %s", self._project, one.host, one.error)
+                else:
                     log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
 
     def _is_too_early(self, settings: Settings) -> bool:

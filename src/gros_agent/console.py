@@ -91,11 +91,6 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def is_one_terminal() -> bool:
-    """Whether results and log are read at the same terminal, where nothing has to be said twice."""
-    return sys.stdout.isatty() and sys.stderr.isatty()
-
-
 class ProgressBars:
     """Progress bars on standard error, if that is a terminal and they are wanted.
 
@@ -164,7 +159,7 @@ def print_report(report: Report) -> None:
         out.print(Text(f"Project {report.project}", style="bold"))
     for note in report.notes:
         out.print(Text(f"note: {note}"))
-    if report.error and not (report.is_logged and is_one_terminal()):
+    if report.error:
         out.print(Text(f"error: {report.error}", style="red"))
     if report.hint:
         out.print(Text(f"  what to do: {report.hint}"))

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from gros_agent.cli.options import current, global_options
+from gros_agent.cli.options import VariableOption, current, global_options
 
 EPILOG = """\b
 Example:
@@ -19,6 +19,7 @@ Example:
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_LISTEN",
     help="IP address of the web interface.",
 )
@@ -28,6 +29,7 @@ Example:
     metavar="PORT",
     default=7070,
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_PORT",
     help="Port of the web interface; 0 for a free one.",
 )

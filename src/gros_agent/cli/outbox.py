@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gros_agent.cli.options import current, global_options, json_option, project_option
+from gros_agent.cli.options import VariableOption, current, global_options, json_option, project_option
 from gros_agent.cli.output import telling
 
 if TYPE_CHECKING:
@@ -76,10 +76,13 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
 @command.command("drop")
 @project_option
 @click.argument("numbers", nargs=-1)
-@click.option("--all", "everything", is_flag=True, envvar="GROS_AGENT_ALL", help="Drop all that waits.")
+@click.option(
+    "--all", "everything", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_ALL", help="Drop all that waits."
+)
 @click.option(
     "--fetched",
     is_flag=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_FETCHED",
     help="Somebody has fetched them: the next scrape goes on after them.",
 )
