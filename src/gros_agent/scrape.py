@@ -31,7 +31,7 @@ from gros_agent.collection import (
 )
 from gros_agent.description import TRACKERS, describe, encoded, updates
 from gros_agent.discovery import Discovered, discover, note_options
-from gros_agent.errors import AgentError, ExitStatus, SourceError
+from gros_agent.errors import AgentError, ExitStatus, Own, SourceError
 from gros_agent.logs import IN_RESULTS, SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.project_secrets import PLAIN_NOTE, pseudonymiser_of
@@ -140,7 +140,8 @@ def _make_room(settings: Settings, project: str, folder: ProjectFolder, options:
     batch = folder.batch()
     if options.discard and batch is not None and not batch.delivered:
         outbox.discard(settings, project, folder)
-        log.warning("project %s: threw away the batch of %s with %d rows", project, batch.made, batch.rows)
+        made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
+        log.warning("project %s: threw away the batch of %s with %d rows", project, made, batch.rows)
     if settings.controller(project):
         outbox.set_aside(settings, project)
     outbox.check_room(settings, project)

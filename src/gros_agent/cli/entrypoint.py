@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from gros_agent.cli.options import VariableOption, current, global_options
+from gros_agent.cli.options import VariableOption, current, global_options, unknown_variables
 
 EPILOG = """\b
 Example:
@@ -65,7 +65,7 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     if mode is modes.Mode.JENKINS:
         os.execv(sys.executable, (*agent, "run", "--trigger", "jenkins"))  # noqa: S606 (this very program)
     try:
-        entrypoint.stay(LastGood(options.root, os.environ), agent, listen, port)
+        entrypoint.stay(LastGood(options.root, os.environ, unknown_variables), agent, listen, port)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "gros_agent":
             raise

@@ -65,7 +65,7 @@ class GlobalOptions:
         came_with |= {} if self.own_zone is None else {"TZ": self.own_zone}
         settings = load(self.root, came_with, overrides, project if given else None)
         _set_zone(settings.environment.time_zone)
-        if unknown := _unknown_variables(settings):
+        if unknown := unknown_variables(settings):
             from dataclasses import replace  # noqa: PLC0415
 
             settings = replace(settings, warnings=(*settings.warnings, *unknown))
@@ -93,7 +93,7 @@ class GlobalOptions:
         logs.tell_once(beside=self.results_beside_log)
 
 
-def _unknown_variables(settings: "Settings") -> list[str]:
+def unknown_variables(settings: "Settings") -> list[str]:
     """The variables that are called as if they were the agent's and are none of an option, or of the settings."""
     from gros_agent.settings.environment import VARIABLES  # noqa: PLC0415
 
@@ -105,10 +105,11 @@ def _unknown_variables(settings: "Settings") -> list[str]:
     from gros_agent.settings.oddities import meant  # noqa: PLC0415
 
     known = {*VARIABLES, *option_variables()}
-    return [
+    found = [
         f"the variable {name} ({ours[name].origin}) is none of the agent's{meant(name, sorted(known))}"
         for name in sorted(suspect - known)
     ]
+    return [warning for warning in found if warning not in settings.warnings]
 
 
 def _set_zone(name: str | None) -> None:
