@@ -339,3 +339,24 @@ def test_keys_with_a_comma(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"'ABC,DEF' \(JIRA_KEY, environment\)") as raised:
         load(tmp_path, {"JIRA_KEY": "ABC,DEF"})
     assert "spaces" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            '[{"type": "git", "name": "x", "url": "https://x.example"}, {"type": "git", "name": "x"}]',
+            "entry 2 has no url",
+        ),
+        ('[{"type": "git", "name": 1, "url": "https://x.example"}]', "entry 1: Expected `str`, got `int`"),
+        ("", "it is empty or ends too early"),
+        ("[", "it is empty or ends too early"),
+        ('{"type": "git"}', "Expected `array`, got `object`"),
+    ],
+)
+def test_lists_of_sources(agent: Agent, content: str, words: str) -> None:
+    agent.export().mkdir(parents=True)
+    (agent.export() / "data_sources.json").write_text(content)
+    done = agent("scrape", "--project", "TEST", variables={"COLUMNS": "400"})
+    assert done.status == 7
+    assert f"data_sources.json: the list of sources is damaged: {words}" in done.output
