@@ -9,7 +9,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.settings.load import load
 from gros_agent.settings.oddities import is_near
 from support.agent import Agent
-from support.repository import Repository
+from support.repository import AUTHOR, Repository
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,9 @@ class TestWords:
         source = ("--source", f"git:x={repository.path.as_uri()}")
         assert agent.scrape(*source).status == 0
         assert "--full shows" in " ".join(agent.scrape(*source, "--dry-run").output.split())
-        assert "--full shows" not in " ".join(agent.scrape(*source, "--dry-run", "--full").output.split())
+        whole = " ".join(agent.scrape(*source, "--dry-run", "--full").output.split())
+        assert "--full shows" not in whole
+        assert AUTHOR[0] in whole
 
     def test_the_zone_of_a_batch(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
@@ -360,3 +362,14 @@ def test_lists_of_sources(agent: Agent, content: str, words: str) -> None:
     done = agent("scrape", "--project", "TEST", variables={"COLUMNS": "400"})
     assert done.status == 7
     assert f"data_sources.json: the list of sources is damaged: {words}" in done.output
+
+
+@pytest.mark.parametrize("proxy", ["foo://proxy.example", "://proxy"])
+def test_proxies_that_are_none(agent: Agent, proxy: str) -> None:
+    """What is named is the proxy: the address of the system is fine."""
+    variables = {"https_proxy": proxy, "COLUMNS": "400"}
+    source = ("--source", "quality-time:x=https://127.0.0.1:1/")
+    done = agent("scrape", "--project", "TEST", *source, variables=variables)
+    assert done.status == 3
+    assert "its proxy is no address that can be used" in done.output
+    assert "correct http_proxy, https_proxy or all_proxy" in done.output
