@@ -82,7 +82,7 @@ def test_secrets_count_whatever_is_said(agent: Agent, repository: Repository) ->
 def test_plain_has_to_be_said_clearly(agent: Agent, repository: Repository, said: str) -> None:
     done = agent("run", variables=told(repository) | {"GROS_AGENT_PLAIN": said})
     assert done.status == 7
-    assert "GROS_AGENT_PLAIN" in done.errors
+    assert f"GROS_AGENT_PLAIN (environment): '{said}': this is neither yes nor no" in done.errors
 
 
 @pytest.mark.parametrize(

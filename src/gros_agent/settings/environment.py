@@ -351,7 +351,8 @@ def _problems_of(reader: _Reader, values: Mapping[str, Value]) -> Iterable[Confi
     except environs.EnvValidationError as error:
         found: Any = error.error_messages  # a mapping where several variables were read, as here
         for name, messages in found.items():
-            text = "; ".join(str(message) for message in messages)
+            text = "; ".join(str(message) for message in messages).rstrip(".")
+            text = text.replace("Not a valid boolean", "this is neither yes nor no")
             yield ConfigurationError(
                 f"{name} ({_origin(values, name)}): {values[name].text!r}: {text}", "correct or remove it"
             )
