@@ -1,18 +1,24 @@
 """The command line itself: options before and after, variables, help, versions, logs, exit statuses."""
 
 import contextlib
+import fcntl
+import importlib
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
+from typing import IO
 
 import click
 import pytest
 
 from gros_agent import __version__
 from gros_agent.cli import COMMANDS, main
+from gros_agent.cli.options import VariableOption
 from gros_agent.errors import SEVERITY, ExitStatus, worst
 from support.agent import ROOT, Agent, give_secrets
 from support.repository import Repository, linear_history
@@ -196,3 +202,122 @@ class TestExitStatus:
             ["sh", "-c", script], cwd=agent.home, env=agent.environment(), capture_output=True, check=True
         )
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "words"),
+    [
+        ("GROS_AGENT_PLAIN", "perhaps", "'perhaps': this is neither yes nor no"),
+        ("GROS_AGENT_FULL", "perhaps", "'perhaps': this is neither yes nor no"),
+        ("GROS_AGENT_QUIET", "perhaps", "'perhaps': this is neither yes nor no"),
+        ("GROS_AGENT_TIMEOUT", "soon", "'soon' is not a number of seconds"),
+        ("GROS_AGENT_TIMEOUT", "nan", "'nan': must be more than 0 and at most 2592000 seconds"),
+        ("GROS_AGENT_LOG", "LOUD", "'LOUD' is not one of"),
+        ("GROS_AGENT_LOG_FORMAT", "xml", "'xml' is not one of"),
+        ("GROS_AGENT_REPOS", "/etc/passwd", "is a file"),
+        ("GROS_AGENT_HOME", "/etc/passwd", "is a file"),
+    ],
+)
+def test_a_wrong_variable_is_named(agent: Agent, variable: str, text: str, words: str) -> None:
+    """And not the option that it stands for, which nobody gave."""
+    done = agent("scrape", "--project", "TEST", "--source", f"git=file://{agent.home}", variables={variable: text})
+    assert done.status == 7
+    assert f"error: {variable} (environment)" in done.errors
+    assert words in done.errors
+    assert "--" not in done.errors
+    assert done.output == ""
+
+
+def test_a_wrong_variable_of_a_file_is_named(agent: Agent) -> None:
+    (agent.home / "env").write_text("TZ=UTC\nGROS_AGENT_TIMEOUT=soon\n")
+    done = agent("preflight")
+    assert done.status == 7
+    assert f"GROS_AGENT_TIMEOUT ({agent.home}/env line 2): 'soon' is not a number of seconds" in done.errors
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "0", "1e9", "never"])
+def test_times_that_are_none(agent: Agent, text: str) -> None:
+    done = agent("scrape", "--project", "TEST", f"--timeout={text}", "--source", f"git=file://{agent.home}")
+    assert done.status == 2
+    assert "Invalid value for '--timeout'" in done.errors
+    assert "seconds" in done.errors
+
+
+def test_every_option_with_a_variable_names_it() -> None:
+    groups = [importlib.import_module(f"gros_agent.cli.{name}").command for name in COMMANDS]
+    commands = [each for one in groups for each in (one, *getattr(one, "commands", {}).values())]
+    options = [option for command in commands for option in command.params if option.envvar]
+    assert len(options) > 100
+    assert all(isinstance(option, VariableOption) for option in options)
+
+
+class TestOnePlace:
+    """Where results and log are read together, an error stands there once; where they are apart, in each of them."""
+
+    FAILS = (
+        (("run",), "project TEST has no sources"),
+        (("scrape",), "project TEST has no sources"),
+        (("scrape", "--source", "git:x=file:///nonexistent/x"), "'/nonexistent/x' does not appear"),
+        (("register",), "no controller is configured"),
+        (("export",), "project TEST reports to no controller"),
+        (("bigboat",), "project TEST reports to no controller"),
+    )
+
+    @pytest.fixture
+    def wrong(self, agent: Agent) -> Agent:
+        agent.export().mkdir(parents=True)
+        (agent.export() / "data_sources.json").write_text("[]")
+        return agent
+
+    def start(self, agent: Agent, arguments: tuple[str, ...], **streams: int | IO[bytes]) -> None:
+        variables = {"JIRA_KEY": "TEST", "COLUMNS": "400"}
+        done = subprocess.run(
+            [sys.executable, "-m", "gros_agent", *arguments],
+            cwd=agent.home,
+            env=agent.environment(variables),
+            stdin=subprocess.DEVNULL,
+            check=False,
+            **streams,  # type: ignore[call-overload]
+        )
+        assert done.returncode in {3, 4, 7}
+
+    @pytest.mark.parametrize(("arguments", "words"), FAILS)
+    @pytest.mark.parametrize("place", ["pipe", "file", "terminal"])
+    def test_together(self, wrong: Agent, arguments: tuple[str, ...], words: str, place: str) -> None:
+        if place == "pipe":
+            reader, writer = os.pipe()
+        elif place == "terminal":
+            reader, writer = pty.openpty()
+        else:
+            writer = os.open(wrong.home / "out", os.O_WRONLY | os.O_CREAT)
+            reader = os.open(wrong.home / "out", os.O_RDONLY)
+        if place == "terminal":
+            fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 400, 0, 0))
+        self.start(wrong, arguments, stdout=writer, stderr=writer)
+        shown = os.read(reader, 1 << 16).decode()
+        os.close(reader)
+        os.close(writer)
+        assert shown.count(words) == 1, shown
+        if arguments[0] in {"run", "scrape"}:  # whose log for others has the error, too
+            assert "ERROR:" in (wrong.export() / "scrape.log").read_text()
+
+    @pytest.mark.parametrize(("arguments", "words"), FAILS[:3])
+    def test_apart(self, wrong: Agent, arguments: tuple[str, ...], words: str) -> None:
+        done = wrong(*arguments, variables={"JIRA_KEY": "TEST", "COLUMNS": "400"})
+        assert (done.output.count(words), done.errors.count(words)) == (1, 1)
+
+    def test_what_the_agent_starts_itself(self, wrong: Agent) -> None:
+        """Both streams of a container end in its one log."""
+        done = wrong("run", "--trigger", "schedule", variables={"JIRA_KEY": "TEST"})
+        assert (done.output + done.errors).count("project TEST has no sources") == 1
+
+    def test_a_log_for_programs_is_whole(self, wrong: Agent) -> None:
+        with (wrong.home / "out").open("wb") as out:
+            self.start(wrong, ("--log-format", "json", "run"), stdout=out, stderr=out)
+        lines = (wrong.home / "out").read_text().splitlines()
+        assert any(json.loads(line)["level"] == "ERROR" for line in lines if line.startswith("{"))
+
+    def test_a_log_that_leaves_errors_out(self, wrong: Agent) -> None:
+        with (wrong.home / "out").open("wb") as out:
+            self.start(wrong, ("--log", "CRITICAL", "run"), stdout=out, stderr=out)
+        assert (wrong.home / "out").read_text().count("project TEST has no sources") == 1

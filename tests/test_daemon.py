@@ -317,3 +317,20 @@ class TestHealth:
             process.terminate()
             process.communicate(timeout=10)
         assert process.returncode == 130
+
+
+def test_what_is_odd_is_on_the_page(agent: Agent, stay: Callable[..., Running]) -> None:
+    """Misspelt variables, also of options of the command line alone, and what the controller may not set."""
+    agent.export().mkdir(parents=True)
+    (agent.export() / "preflight_env").write_text("GROS_AGENT_PLAIN=yes\nSSH_HOST=other.example\n")
+    one = stay(GROS_AGENT_TIMOUT="5", GROS_AGENT_WIAT="5", SSH_HOST="127.0.0.1:1", GATHERER_URL_BLACKLSIT="x")
+    told = one.ask("/").text
+    assert "did you mean GROS_AGENT_TIMEOUT?" in told
+    assert "did you mean GROS_AGENT_WAIT?" in told
+    assert "did you mean GATHERER_URL_BLACKLIST?" in told
+    assert "TEST: GROS_AGENT_PLAIN of the controller was not taken" in told
+    assert "TEST: SSH_HOST of the controller was not taken" in told
+    # also when the settings are read again
+    (agent.home / "env").write_text("GROS_AGENT_RPEOS=x\n")
+    wait_until(lambda: "did you mean GROS_AGENT_REPOS?" in one.ask("/").text)
+    assert one.ask("/").text.count("did you mean GROS_AGENT_WAIT?") == 1

@@ -9,7 +9,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.settings.load import load
 from gros_agent.settings.oddities import is_near
 from support.agent import Agent
-from support.repository import Repository
+from support.repository import AUTHOR, Repository
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,155 @@ class TestWords:
         source = ("--source", f"git:x={repository.path.as_uri()}")
         assert agent.scrape(*source).status == 0
         assert "--full shows" in " ".join(agent.scrape(*source, "--dry-run").output.split())
-        assert "--full shows" not in " ".join(agent.scrape(*source, "--dry-run", "--full").output.split())
+        whole = " ".join(agent.scrape(*source, "--dry-run", "--full").output.split())
+        assert "--full shows" not in whole
+        assert AUTHOR[0] in whole
 
     def test_the_zone_of_a_batch(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         (agent.home / "env").write_text("TZ=Asia/Tokyo\n")
         assert agent.scrape("--source", f"git:x={repository.path.as_uri()}").status == 0
         assert json.loads((agent.export() / ".batch.json").read_text())["time_zone"] == "Asia/Tokyo"
+
+
+def warnings(home: Path, variables: dict[str, str]) -> list[str]:
+    return list(load(home, variables).warnings)
+
+
+class TestLosingNames:
+    def test_a_name(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.cfg").write_text("[projects]\nABC=of the file\n")
+        variables = {"JIRA_KEY": "ABC", "PROJECT_NAME": "of the variable"}
+        (told,) = warnings(tmp_path, variables)
+        assert "PROJECT_NAME=of the variable (environment) does not count" in told
+        assert f"{tmp_path}/settings.cfg line 2 says of the file for [projects] ABC" in told
+        assert not warnings(tmp_path, variables | {"PROJECT_NAME": "of the file"})
+
+    def test_a_key_that_the_file_lacks(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.cfg").write_text("[projects]\nOLD=x\n")
+        (told,) = warnings(tmp_path, {"JIRA_KEY": "ABC", "PROJECT_NAME": "x"})
+        assert f"{tmp_path}/settings.cfg has no ABC in [projects]" in told
+
+
+class TestLosingCredentials:
+    @pytest.mark.parametrize("prefix", ["SOURCE_", "DEFINITIONS_"])
+    def test_against_a_file(self, tmp_path: Path, prefix: str) -> None:
+        (tmp_path / "credentials.cfg").write_text("[git.example]\nusername=ada\npassword=one-secret\n")
+        names = {"HOST": "git.example", "USERNAME": "carl", "PASSWORD": "two-secret", "UNSAFE": "1"}
+        told = warnings(tmp_path, {prefix + name: text for name, text in names.items()})
+        assert len(told) == 3
+        assert f"{prefix}USERNAME=carl (environment) does not count" in told[0]
+        assert f"{tmp_path}/credentials.cfg line 2 says ada for [git.example] username" in told[0]
+        assert f"{tmp_path}/credentials.cfg line 3 says ******** for [git.example] password" in told[1]
+        assert f"{tmp_path}/credentials.cfg has no unsafe_hosts in [git.example]" in told[2]
+        assert "secret" not in "".join(told)
+
+    def test_not_where_both_say_the_same(self, tmp_path: Path) -> None:
+        (tmp_path / "credentials.cfg").write_text("[git.example]\nusername=ada\n")
+        assert not warnings(tmp_path, {"SOURCE_HOST": "Git.Example", "SOURCE_USERNAME": "ada", "SOURCE_PORT": ""})
+
+    def test_without_a_host(self, tmp_path: Path) -> None:
+        (told,) = warnings(tmp_path, {"SOURCE_PASSWORD": "a-secret", "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY"})
+        assert told == "SOURCE_PASSWORD (environment) counts for nothing, since SOURCE_HOST says no host that it is for"
+
+
+def test_quotes_are_part_of_a_value(tmp_path: Path) -> None:
+    (tmp_path / "settings.cfg").write_text('[projects]\nABC="my project"\n[teams]\nABC=the "A" team\n')
+    (told,) = warnings(tmp_path, {})
+    assert (
+        told == f"{tmp_path}/settings.cfg line 2: [projects] abc stands in quotes, which are part of it: leave them out"
+    )
+
+
+@pytest.mark.parametrize("name", ["SETTINGS", "CREDENTIALS"])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    variable, usual = f"GATHERER_{name}_FILE", f"{name.lower()}.cfg"
+    (told,) = warnings(tmp_path, {variable: "conf.cfg"})
+    assert f"{variable} (environment): there is no file {tmp_path}/conf.cfg" in told
+    assert warnings(tmp_path, {variable: f"missing/{usual}"})
+    assert not warnings(tmp_path, {variable: usual})  # which is made where it is missing
+
+
+@pytest.mark.parametrize(
+    ("host", "fine"),
+    [
+        ("controller.example", True),
+        ("controller.example:8443", True),
+        ("192.0.2.1", True),
+        ("[2001:db8::1]:443", True),
+        ("the_controller", True),
+        ("https://controller.example/", False),
+        ("controller.example/x", False),
+        ("controller.example d", False),
+        ("ada:a-secret@controller.example", False),
+        ('"controller.example"', False),
+        ("controller.example:x", False),
+    ],
+)
+def test_names_of_controllers(tmp_path: Path, host: str, *, fine: bool) -> None:
+    if fine:
+        assert load(tmp_path, {"SSH_HOST": host}).controller() == host
+        return
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, {"SSH_HOST": host})
+    assert "variable SSH_HOST (environment)" in raised.value.message
+    assert "HOST:PORT" in raised.value.hint
+    assert "a-secret" not in raised.value.message
+
+
+@pytest.mark.parametrize("name", ["settings.cfg", "credentials.cfg"])
+def test_a_folder_in_place_of_a_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigurationError, match="it is a folder") as raised:
+        load(tmp_path, {})
+    assert raised.value.hint
+
+
+class TestFilesInTheWay:
+    @pytest.mark.parametrize("name", ["export", "state", "secrets"])
+    def test_of_a_folder(self, agent: Agent, repository: Repository, name: str) -> None:
+        repository.commit("one", {"a": "1"})
+        (agent.home / name).write_text("x")
+        done = agent("scrape", "--project", "TEST", "--source", f"git:x={repository.path.as_uri()}")
+        assert done.status == 7
+        assert "a file stands where a folder has to be" in " ".join(done.output.split())
+        assert "move it away" in done.output
+        assert (agent.home / name).read_text() == "x"
+
+
+def test_keys_with_a_comma(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"'ABC,DEF' \(JIRA_KEY, environment\)") as raised:
+        load(tmp_path, {"JIRA_KEY": "ABC,DEF"})
+    assert "spaces" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            '[{"type": "git", "name": "x", "url": "https://x.example"}, {"type": "git", "name": "x"}]',
+            "entry 2 has no url",
+        ),
+        ('[{"type": "git", "name": 1, "url": "https://x.example"}]', "entry 1: Expected `str`, got `int`"),
+        ("", "it is empty or ends too early"),
+        ("[", "it is empty or ends too early"),
+        ('{"type": "git"}', "Expected `array`, got `object`"),
+    ],
+)
+def test_lists_of_sources(agent: Agent, content: str, words: str) -> None:
+    agent.export().mkdir(parents=True)
+    (agent.export() / "data_sources.json").write_text(content)
+    done = agent("scrape", "--project", "TEST", variables={"COLUMNS": "400"})
+    assert done.status == 7
+    assert f"data_sources.json: the list of sources is damaged: {words}" in done.output
+
+
+@pytest.mark.parametrize("proxy", ["foo://proxy.example", "://proxy"])
+def test_proxies_that_are_none(agent: Agent, proxy: str) -> None:
+    """What is named is the proxy: the address of the system is fine."""
+    variables = {"https_proxy": proxy, "COLUMNS": "400"}
+    source = ("--source", "quality-time:x=https://127.0.0.1:1/")
+    done = agent("scrape", "--project", "TEST", *source, variables=variables)
+    assert done.status == 3
+    assert "its proxy is no address that can be used" in done.output
+    assert "correct http_proxy, https_proxy or all_proxy" in done.output

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.history import History
 from support.agent import Agent, give_secrets, table
+from support.duty import FakeDuty, serving
 from support.existing import ExistingController, existing_controller
 from support.repository import Repository
 
@@ -80,7 +82,7 @@ def test_secrets_count_whatever_is_said(agent: Agent, repository: Repository) ->
 def test_plain_has_to_be_said_clearly(agent: Agent, repository: Repository, said: str) -> None:
     done = agent("run", variables=told(repository) | {"GROS_AGENT_PLAIN": said})
     assert done.status == 7
-    assert "GROS_AGENT_PLAIN" in done.errors
+    assert f"GROS_AGENT_PLAIN (environment): '{said}': this is neither yes nor no" in done.errors
 
 
 @pytest.mark.parametrize(
@@ -186,3 +188,15 @@ class TestKey:
         assert len(set(classic.keys)) == 1
         assert agent("register", "--path", agent.home / ".ssh" / "id_rsa", variables=variables).status == 0
         assert agent("register", variables=variables).status == 0
+
+
+def test_plain_values_are_told_wherever_a_run_is_shown(agent: Agent, repository: Repository) -> None:
+    """In the table, the log, the history, and by it in the API and on the page."""
+    done = agent("run", variables=told(repository) | {"GROS_AGENT_PLAIN": "yes"})
+    assert PLAIN in " ".join(done.output.split())
+    assert PLAIN in done.errors
+    history = History(agent.home / "state" / "history.sqlite")
+    assert any(PLAIN in note for note in history.runs(1)[0].notes)
+    with serving(FakeDuty(history, projects=("TEST",))) as one:
+        assert PLAIN in one.get("/api/runs").text
+        assert PLAIN in one.get("/").text

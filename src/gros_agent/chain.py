@@ -60,7 +60,11 @@ class Load(Protocol):
         ...
 
 
-_LEVELS = {preflight.Status.FAILED: logging.ERROR, preflight.Status.WARNING: logging.WARNING}
+_LEVELS = {
+    preflight.Status.FAILED: logging.ERROR,
+    preflight.Status.WARNING: logging.WARNING,
+    preflight.Status.AWAY: logging.WARNING,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,12 +147,12 @@ def run_projects(
             note = _Note(History(home.history), project, trigger, watcher)
             chain = _Chain(load, project, checks, options, note, watcher, stuck)
             ended = chain.run()
+            watcher.ended(project, ended)
             log.log(
                 logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
                 "project %s: ended with status %d: %s",
                 *(project, ended.status, ended.status.meaning),
             )
-            watcher.ended(project, ended)
             statuses.append(ended.status)
     return worst(statuses)
 
@@ -263,8 +267,7 @@ class _Chain:
             if self._obstacle is None and not self._has_registered:
                 self._register_and_deliver(settings, None)
             if self._obstacle is not None:
-                self._turn.check_registered(settings, self._obstacle)
-                log.warning("project %s: not registered in this run: %s", self._project, self._obstacle)
+                self._go_on_without(settings, self._obstacle)
             status = self._work()
             ended(status)
         if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
@@ -275,6 +278,14 @@ class _Chain:
         self._turn.export(self._load(self._project, {}, given=False))
         return status
 
+    def _go_on_without(self, settings: Settings, obstacle: AgentError) -> None:
+        """Do without a registration, where that can be. Raises the obstacle otherwise."""
+        self._turn.check_registered(settings, obstacle)
+        if obstacle.away:
+            log.info("project %s: goes on without the controller: what is collected waits", self._project)
+        else:
+            log.warning("project %s: not registered in this run: %s", self._project, obstacle)
+
     def _away(self, settings: Settings) -> AgentError | None:
         """Why the controller is away, if it is; what it says of its schedule is noted."""
         if secrets.find(settings.home.root, self._project) is None:
@@ -284,7 +295,8 @@ class _Chain:
         except AgentError as error:
             if error.away:
                 since = contact.note_away(settings, self._project).away
-                log.warning("project %s: the controller is away since %s: %s", self._project, since, error)
+                when = Own(f"{since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now")
+                log.warning("project %s: the controller is away since %s: %s", self._project, when, error)
                 return error
             log.debug("the controller did not say whether it is time: %s", error)
             return None
@@ -301,7 +313,8 @@ class _Chain:
         since = contact.read(settings, self._project).away
         when = f" since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else ""
         words = f"the controller is away{when}: {self._project} was collected into the outbox, {kept}: {reason.message}"
-        return DeliveryError(words, f"{reason.hint}; a later run delivers them in order")
+        later = "a later run delivers it" if count == 1 else "a later run delivers them in order"
+        return DeliveryError(words, f"{reason.hint}; {later}")
 
     def _register_and_deliver(self, settings: Settings, waits: AgentError | None) -> None:
         """Register, and deliver what could not be before. What stops either is kept as an obstacle."""
@@ -337,7 +350,9 @@ class _Chain:
 
             where = source_keys.Where(sources=True, credentials=True)
             for one in source_keys.publish(settings, self._project, where, dry_run=False):
-                if not one.error:
+                if one.error:
+                    log.warning("project %s: %s did not take the key: %s", self._project, one.host, one.error)
+                else:
                     log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
 
     def _is_too_early(self, settings: Settings) -> bool:

@@ -91,11 +91,6 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def is_one_terminal() -> bool:
-    """Whether results and log are read at the same terminal, where nothing has to be said twice."""
-    return sys.stdout.isatty() and sys.stderr.isatty()
-
-
 class ProgressBars:
     """Progress bars on standard error, if that is a terminal and they are wanted.
 
@@ -164,7 +159,7 @@ def print_report(report: Report) -> None:
         out.print(Text(f"Project {report.project}", style="bold"))
     for note in report.notes:
         out.print(Text(f"note: {note}"))
-    if report.error and not (report.is_logged and is_one_terminal()):
+    if report.error:
         out.print(Text(f"error: {report.error}", style="red"))
     if report.hint:
         out.print(Text(f"  what to do: {report.hint}"))
@@ -279,7 +274,7 @@ def print_export(export: "Export") -> None:
         out.print(Text(f"  what to do: {export.hint}"))
 
 
-def _files(title: str, files: "Sequence[File]") -> Table:
+def _files(title: str | None, files: "Sequence[File]") -> Table:
     table = _table("file", "announced as", "rows", "bytes", "SHA-256", title=title)
     table.columns[2].justify = table.columns[3].justify = "right"
     for one in files:
@@ -302,7 +297,7 @@ def print_outbox(project: str, kept: "Sequence[Waiting]") -> None:
     if not kept:
         out.print(Text(f"{project}: nothing waits"))
         return
-    table = _table("number", "made", "rows", "bytes", "batch", title=f"{project}: waits for its delivery")
+    table = _table("number", "made", "rows", "bytes", "batch", title=f"{project}: {_waits(len(kept))}")
     for column in (0, 2, 3):
         table.columns[column].justify = "right"
     for one in kept:
@@ -312,10 +307,15 @@ def print_outbox(project: str, kept: "Sequence[Waiting]") -> None:
     out.print(table)
 
 
+def _waits(count: int) -> str:
+    return "1 batch waits for its delivery" if count == 1 else f"{count} batches wait for their delivery"
+
+
 def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
     """Show what a batch that waits consists of, and where it lies."""
     out = console()
-    out.print(_files(f"{one.project}: {one.title}, batch {one.manifest.identifier}", files))
+    out.print(Text(f"{one.project}: {one.title}, identifier {one.manifest.identifier}", style="bold"))
+    out.print(_files(None, files))
     out.print(Text(f"in {one.folder}"))
 
 

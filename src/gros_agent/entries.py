@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -57,12 +58,26 @@ def read(path: Path) -> tuple[SourceEntry, ...] | None:
             listed = _decode(path)
     except msgspec.MsgspecError as error:
         raise ConfigurationError(
-            f"{path}: the list of sources is damaged: {error}",
+            f"{path}: the list of sources is damaged: {_in_words(error)}",
             "it is a JSON list of objects with type, name and url; correct it, or save it again in the web interface",
         ) from None
     if listed is None:
         return None
     return tuple(_entry(one.type, one.name, one.url, path.parent) for one in listed if one.origin != OPTION)
+
+
+def _in_words(error: msgspec.MsgspecError) -> str:
+    """What is wrong with the list, for people who know nothing of the library that read it."""
+    text = str(error)
+    if text == "Input data was truncated":
+        return "it is empty or ends too early"
+    what, _, place = text.partition(" - at ")
+    lacks = re.fullmatch(r"Object missing required field `(.+)`", what)
+    entry = re.search(r"\$\[(\d+)\]", place)
+    where = f"entry {int(entry[1]) + 1}" if entry else "it"
+    if lacks:
+        return f"{where} has no {lacks[1]}"
+    return f"{where}: {what}" if entry else what
 
 
 def sent(rows: Iterable[Mapping[str, str]], folder: Path) -> bytes:

@@ -6,6 +6,7 @@ The log that is delivered says less than the one for people here: see :mod:`gros
 import copy
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -16,17 +17,24 @@ from typing import Literal, TextIO
 from gros_agent import own
 from gros_agent.masking import redactor, shown
 
-__all__ = ["RETRY", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "counted_retries", "redactor"]
+__all__ = ["IN_RESULTS", "RETRY", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "counted_retries", "redactor"]
 
 RETRY = {"is_retry": True}
 """What a record that tells of another try carries as its extra attributes, for those who count them."""
+IN_RESULTS = {"is_in_results": True}
+"""What a record that tells of something which results show, too, carries as its extra attributes."""
 SCRAPE_LOG = "scrape.log"
 """The log of a scrape, beside its tables."""
 LogFormat = Literal["text", "json"]
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to whatever standard error is at the moment: progress bars put something else in its place."""
+    """Writes to whatever standard error is at the moment: progress bars put something else in its place.
+
+    ``beside`` says whether results are read at the same place.
+    """
+
+    beside = False
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -162,3 +170,34 @@ def configure(level: str, form: LogFormat) -> None:
     logger.handlers[:] = [handler, *(one for one in logger.handlers if not isinstance(one, _StandardError))]
     logger.setLevel(level)
     logger.propagate = False
+
+
+def tell_once(*, beside: bool) -> None:
+    """Leave out of standard error what results show, where both are read at one place.
+
+    That is so where both lead to the same terminal, file or pipe, and ``beside`` wherever they lead. A log of JSON
+    lines is for a program, which reads no results.
+    """
+    for handler in logging.getLogger("gros_agent").handlers:
+        if isinstance(handler, _StandardError) and not isinstance(handler.formatter, _Json):
+            handler.beside = beside or is_one_place()
+            if handler.beside:
+                handler.addFilter(lambda record: not getattr(record, "is_in_results", False))
+
+
+def shows_errors_beside_results() -> bool:
+    """Whether whoever reads the results has read the errors of the log before."""
+    logger = logging.getLogger("gros_agent")
+    shown_here = any(isinstance(one, _StandardError) and one.beside for one in logger.handlers)
+    return shown_here and logger.isEnabledFor(logging.ERROR)
+
+
+def is_one_place() -> bool:
+    """Whether standard output and standard error lead to the same terminal, file or pipe."""
+    try:
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            return True
+        one, other = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

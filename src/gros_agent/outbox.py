@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gros_agent import entries, open_deliveries
-from gros_agent.errors import AgentError, ConfigurationError, DeliveryError
+from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, Own
 from gros_agent.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
@@ -143,7 +143,8 @@ def set_aside(settings: Settings, project: str) -> None:
         number = max((number for number, _ in numbered), default=0) + 1
         copy.rename(outbox / f"{number:06d}")
         sync_folder(outbox)
-    log.info("project %s: the batch of %s waits in the outbox as number %d", project, batch.made, number)
+    made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
+    log.info("project %s: the batch of %s waits in the outbox as number %d", project, made, number)
 
 
 def discard(settings: Settings, project: str, folder: ProjectFolder) -> None:

@@ -42,15 +42,7 @@ def scrape_projects(
         try:
             statuses.append(scrape(settings_of(project), project, options, tell, progress))
         except AgentError as error:
-            tell(
-                Report(
-                    project=project,
-                    error=error.message,
-                    hint=error.hint,
-                    own_status=error.status,
-                    is_logged=error.is_logged,
-                )
-            )
+            tell(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
             statuses.append(error.status)
     return worst(statuses)
 

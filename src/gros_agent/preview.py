@@ -147,7 +147,8 @@ class _Look:
         """Say how to see examples where all was collected before."""
         about = {Project.table, SourceId.table}
         if any(self.positions.values()) and not any(one.rows for name, one in self.tables.items() if name not in about):
-            yield "nothing is new since the last scrape, so there are no examples: --full shows those of everything"
+            reason = "nothing is new since the last scrape, so there is nothing to show as an example"
+            yield f"{reason}: the same command with --full shows examples of everything"
 
     def entry(self, entry: SourceEntry) -> Iterator[Outcome]:
         parts = parts_of(self.settings, entry)

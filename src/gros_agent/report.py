@@ -42,7 +42,6 @@ class Report:
     error: str = ""
     hint: str = ""
     own_status: ExitStatus = ExitStatus.DONE
-    is_logged: bool = False
 
     @property
     def status(self) -> ExitStatus:

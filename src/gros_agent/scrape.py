@@ -31,8 +31,8 @@ from gros_agent.collection import (
 )
 from gros_agent.description import TRACKERS, describe, encoded, updates
 from gros_agent.discovery import Discovered, discover, note_options
-from gros_agent.errors import AgentError, ExitStatus, SourceError
-from gros_agent.logs import SCRAPE_LOG, ProjectLog
+from gros_agent.errors import AgentError, ExitStatus, Own, SourceError
+from gros_agent.logs import IN_RESULTS, SCRAPE_LOG, ProjectLog
 from gros_agent.privacy import Pseudonymiser
 from gros_agent.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.report import Outcome, Report, collected_outcome, failed, unavailable
@@ -93,12 +93,15 @@ def keep_what_waits(settings: Settings, project: str) -> None:
 
 
 def _logged(folder: ProjectFolder, options: ScrapeOptions) -> AbstractContextManager[Callable[[ExitStatus], None]]:
-    return nullcontext(lambda _: None) if options.is_logged else project_log(folder.path)
+    return nullcontext(lambda _: None) if options.is_logged else project_log(folder.path, in_results=True)
 
 
 @contextmanager
-def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
-    """Keep the log of a scrape beside its tables; to be told how the scrape ended, if no error says it."""
+def project_log(folder: Path, *, in_results: bool = False) -> Iterator[Callable[[ExitStatus], None]]:
+    """Keep the log of a scrape beside its tables; to be told how the scrape ended, if no error says it.
+
+    ``in_results`` says whether the caller shows an error as a result, too.
+    """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = ProjectLog(folder / SCRAPE_LOG)
@@ -112,7 +115,7 @@ def project_log(folder: Path) -> Iterator[Callable[[ExitStatus], None]]:
     try:
         yield ended
     except AgentError as error:
-        log.error("%s", error)  # noqa: TRY400 (whoever asked is told in words)
+        log.error("%s", error, extra=IN_RESULTS if in_results else None)  # noqa: TRY400 (in words)
         status, error.is_logged = error.status, True
         raise
     finally:
@@ -137,7 +140,8 @@ def _make_room(settings: Settings, project: str, folder: ProjectFolder, options:
     batch = folder.batch()
     if options.discard and batch is not None and not batch.delivered:
         outbox.discard(settings, project, folder)
-        log.warning("project %s: threw away the batch of %s with %d rows", project, batch.made, batch.rows)
+        made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
+        log.warning("project %s: threw away the batch of %s with %d rows", project, made, batch.rows)
     if settings.controller(project):
         outbox.set_aside(settings, project)
     outbox.check_room(settings, project)
@@ -328,13 +332,15 @@ class _Scrape:
                 if self._settings.environment.cleanup_repos:
                     shutil.rmtree(context.folder, ignore_errors=True)
             except SourceError as error:
-                log.error("project %s: source %s failed: %s", self._project, name, error)  # noqa: TRY400
+                log.error(  # noqa: TRY400 (whoever asked is told in words)
+                    "project %s: source %s failed: %s", *(self._project, name, error), extra=IN_RESULTS
+                )
                 shutil.rmtree(folder)
                 return _Collected(failed(part, error, time.monotonic() - start))
         for note in collected.notes:
             log.info("project %s: source %s: %s", self._project, name, note)
         for missing in collected.missing:
-            log.error("project %s: source %s: not collected: %s", self._project, name, missing)
+            log.error("project %s: source %s: not collected: %s", self._project, name, missing, extra=IN_RESULTS)
         counts = {table: file.count for table, file in writer.tables.items()}
         outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
         words = "project %s: source %s: %d new items, %d rows in %.1f s"

@@ -62,7 +62,6 @@ def publish(
                 outcome = _publish(settings, project, part, context, key, dry_run=dry_run)
             yield Published(project, host, key, outcome)
         except AgentError as error:
-            log.warning("project %s: %s did not take the key: %s", project, host, error)
             yield Published(project, host, key, "not published", error.message, error.hint)
 
 

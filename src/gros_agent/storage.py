@@ -35,7 +35,12 @@ def storage_errors(folder: Path) -> Iterator[None]:
                 f"{place} can't be written: {os.strerror(error.errno)} (it belongs to {owner(folder)})",
                 f"let user {os.getuid()} write there, or mount it writable",
             ) from error
-        raise AgentError(f"{place}: {os.strerror(error.errno or errno.EIO)}") from error
+        is_in_the_way = error.errno == errno.EEXIST and Path(place) in {folder, *folder.parents}
+        if is_in_the_way or error.errno == errno.ENOTDIR:
+            raise ConfigurationError(
+                f"{place}: a file stands where a folder has to be", "move it away, or name another folder"
+            ) from error
+        raise AgentError(f"{place}: {os.strerror(error.errno or errno.EIO)}", "check the path and the disk") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from gros_agent.cli.options import current, global_options, json_option
+from gros_agent.cli.options import VariableOption, current, global_options, json_option
 
 EPILOG = """\b
 Example:
@@ -19,7 +19,14 @@ def command() -> None:
 
 
 @command.command("show", epilog=EPILOG)
-@click.option("--all", "empty", is_flag=True, envvar="GROS_AGENT_ALL", help="Show options without a value too.")
+@click.option(
+    "--all",
+    "empty",
+    is_flag=True,
+    cls=VariableOption,
+    envvar="GROS_AGENT_ALL",
+    help="Show options without a value too.",
+)
 @json_option
 @global_options
 @click.pass_context

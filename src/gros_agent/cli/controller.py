@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gros_agent.cli.options import current, global_options
+from gros_agent.cli.options import VariableOption, current, global_options
 
 EPILOG = """\b
 Example:
@@ -27,6 +27,7 @@ def command() -> None:
     type=_FOLDER,
     metavar="DIR",
     required=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_FOLDER",
     help="Where everything is kept; made if it is not there.",
 )
@@ -35,6 +36,7 @@ def command() -> None:
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_LISTEN",
     help="IP address to listen at.",
 )
@@ -42,6 +44,7 @@ def command() -> None:
     *("--name", "names"),
     metavar="HOSTNAME",
     multiple=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_NAME",
     help="Another name that the certificate is for, when it is made; may be given several times.",
 )
@@ -51,6 +54,7 @@ def command() -> None:
     metavar="PORT",
     default=8443,
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_HTTPS_PORT",
     help="Port of the HTTPS API; 0 for a free one.",
 )
@@ -60,15 +64,21 @@ def command() -> None:
     metavar="PORT",
     default=8022,
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_SSH_PORT",
     help="Port of the SSH server; 0 for a free one.",
 )
-@click.option("--no-sftp", is_flag=True, envvar="GROS_AGENT_CONTROLLER_NO_SFTP", help="Refuse SFTP.")
-@click.option("--no-scp", is_flag=True, envvar="GROS_AGENT_CONTROLLER_NO_SCP", help="Refuse classic scp.")
+@click.option(
+    "--no-sftp", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_CONTROLLER_NO_SFTP", help="Refuse SFTP."
+)
+@click.option(
+    "--no-scp", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_CONTROLLER_NO_SCP", help="Refuse classic scp."
+)
 @click.option(
     *("--project", "projects"),
     metavar="KEY",
     multiple=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_PROJECT",
     help="A project that agents may register for; may be given several times. Any key by default.",
 )
@@ -76,6 +86,7 @@ def command() -> None:
     "--days",
     type=click.IntRange(min=0, max=36500),
     metavar="N",
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_DAYS",
     help="Days between two scrapes of a project; no schedule by default.",
 )
@@ -85,6 +96,7 @@ def command() -> None:
     metavar="MINUTES",
     default=0,
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_DRIFT",
     help="How much earlier than that a scrape may start.",
 )
@@ -92,6 +104,7 @@ def command() -> None:
     *("--network", "networks"),
     metavar="KEY=CIDR",
     multiple=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_NETWORK",
     help="A network that a project's agents are in; may be given several times. Any by default.",
 )
@@ -99,6 +112,7 @@ def command() -> None:
     "--publish",
     type=_FOLDER,
     metavar="DIR",
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_PUBLISH",
     help="Where to put a copy of the certificate for agents, called wwwgros.crt as the configuration web UI has it.",
 )
@@ -106,6 +120,7 @@ def command() -> None:
     "--environment",
     type=_FILE,
     metavar="FILE",
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_ENVIRONMENT",
     help="Environment file that agents get for a scrape.",
 )
@@ -113,6 +128,7 @@ def command() -> None:
     "--usernames",
     type=_FILE,
     metavar="FILE",
+    cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_USERNAMES",
     help="JSON list of username patterns that agents get.",
 )

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from gros_agent.cli.options import current, global_options, json_option
+from gros_agent.cli.options import VariableOption, current, global_options, json_option
 
 EPILOG = """\b
 Example:
@@ -16,6 +16,7 @@ Example:
 @click.option(
     "--repo",
     metavar="URL-or-path",
+    cls=VariableOption,
     envvar="GROS_AGENT_REPO",
     help="Repository to collect; the one you stand in by default, or a small one that is made.",
 )

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from gros_agent.cli.options import current, global_options
+from gros_agent.cli.options import VariableOption, current, global_options, unknown_variables
 
 EPILOG = """\b
 Example:
@@ -19,6 +19,7 @@ Example:
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_LISTEN",
     help="IP address of the web interface.",
 )
@@ -28,6 +29,7 @@ Example:
     metavar="PORT",
     default=7070,
     show_default=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_PORT",
     help="Port of the web interface; 0 for a free one.",
 )
@@ -63,7 +65,7 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     if mode is modes.Mode.JENKINS:
         os.execv(sys.executable, (*agent, "run", "--trigger", "jenkins"))  # noqa: S606 (this very program)
     try:
-        entrypoint.stay(LastGood(options.root, os.environ), agent, listen, port)
+        entrypoint.stay(LastGood(options.root, os.environ, unknown_variables), agent, listen, port)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "gros_agent":
             raise

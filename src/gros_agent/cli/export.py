@@ -6,6 +6,7 @@ import click
 
 from gros_agent.cli.options import (
     EnvironmentOption,
+    Seconds,
     current,
     global_options,
     json_option,
@@ -40,7 +41,7 @@ Example:
 @click.option(
     "--wait",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Seconds(zero=True),
     cls=EnvironmentOption,
     envvar="GROS_AGENT_WAIT",
     help="How long to wait until the controller took what was announced, and imported it.  [default: 300]",

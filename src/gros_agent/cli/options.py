@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import click
 
+from gros_agent import logs
 from gros_agent.logs import configure
 from gros_agent.masking import redactor
 
@@ -30,6 +31,8 @@ class GlobalOptions:
     log: str | None = None
     log_format: Literal["text", "json"] = "text"
     quiet: bool = False
+    results_beside_log: ClassVar[bool] = False
+    """Whether results are read where the log is, wherever they go: the agent itself started this command."""
     debugging: ClassVar[bool] = False
     """Whether tracebacks are wanted, for the handler of errors, which has no context any more."""
     told: ClassVar[set[str]] = set()
@@ -62,7 +65,7 @@ class GlobalOptions:
         came_with |= {} if self.own_zone is None else {"TZ": self.own_zone}
         settings = load(self.root, came_with, overrides, project if given else None)
         _set_zone(settings.environment.time_zone)
-        if unknown := _unknown_variables(settings):
+        if unknown := unknown_variables(settings):
             from dataclasses import replace  # noqa: PLC0415
 
             settings = replace(settings, warnings=(*settings.warnings, *unknown))
@@ -87,9 +90,10 @@ class GlobalOptions:
         """Log to standard error from here on."""
         type(self).debugging = level == "DEBUG"
         configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format)
+        logs.tell_once(beside=self.results_beside_log)
 
 
-def _unknown_variables(settings: "Settings") -> list[str]:
+def unknown_variables(settings: "Settings") -> list[str]:
     """The variables that are called as if they were the agent's and are none of an option, or of the settings."""
     from gros_agent.settings.environment import VARIABLES  # noqa: PLC0415
 
@@ -101,10 +105,11 @@ def _unknown_variables(settings: "Settings") -> list[str]:
     from gros_agent.settings.oddities import meant  # noqa: PLC0415
 
     known = {*VARIABLES, *option_variables()}
-    return [
+    found = [
         f"the variable {name} ({ours[name].origin}) is none of the agent's{meant(name, sorted(known))}"
         for name in sorted(suspect - known)
     ]
+    return [warning for warning in found if warning not in settings.warnings]
 
 
 def _set_zone(name: str | None) -> None:
@@ -144,19 +149,75 @@ def current(ctx: click.Context) -> GlobalOptions:
     return options
 
 
-class EnvironmentOption(click.Option):
+class VariableOption(click.Option):
+    """An option with a variable, which is what an error names where the value came from there."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: "Mapping[str, Any]", args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Take the option's value. Raises :class:`ConfigurationError` for a variable that can't be understood."""
+        from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+
+        try:
+            return super().handle_parse_result(ctx, opts, args)
+        except click.BadParameter as error:
+            words = error.message.replace("is not a valid integer range", "is not a whole number").rstrip(".")
+            source = ctx.get_parameter_source(self.name or "")
+            if source is not click.core.ParameterSource.ENVIRONMENT or not isinstance(self.envvar, str):
+                raise click.BadParameter(words, error.ctx, error.param, error.param_hint) from None
+            where = f"{self.envvar} ({self.origin(ctx)})"
+            if isinstance(self.type, click.types.BoolParamType):
+                text = self.resolve_envvar_value(ctx)
+                raise ConfigurationError(f"{where}: {text!r}: this is neither yes nor no", "write yes or no") from None
+            raise ConfigurationError(f"{where}: {words}", "correct or remove it") from None
+
+    def origin(self, ctx: click.Context) -> str:
+        """Where the variable is set."""
+        del ctx
+        return "environment"
+
+
+class EnvironmentOption(VariableOption):
     """An option whose variable may stand in an environment file of the home as well."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The variable's text, or None where it is not set or switched off."""
+        value = self._value(ctx)
+        return value.text if value and value.effective else None
+
+    def origin(self, ctx: click.Context) -> str:
+        """Where the variable is set: the environment, or a line of a file."""
+        value = self._value(ctx)
+        return value.origin if value else super().origin(ctx)
+
+    def _value(self, ctx: click.Context) -> "Value | None":
         from gros_agent.settings.envfile import merge  # noqa: PLC0415 (click asks only where no option was given)
         from gros_agent.settings.home import Home  # noqa: PLC0415
 
         if not isinstance(self.envvar, str):
             return None
         home = Home.of(current(ctx).root, os.environ)
-        value = merge(os.environ, home.environment_files).variables.get(self.envvar)
-        return value.text if value and value.effective else None
+        return merge(os.environ, home.environment_files).variables.get(self.envvar)
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds, of at most thirty days; ``zero`` says whether there may be none."""
+
+    def __init__(self, *, zero: bool) -> None:
+        super().__init__(min=0, min_open=not zero)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """The seconds as a number."""
+        from gros_agent.settings.environment import MAX_SECONDS  # noqa: PLC0415
+
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        if not 0 <= seconds <= MAX_SECONDS or (seconds == 0 and self.min_open):  # which nothing is to NaN
+            least = "more than 0" if self.min_open else "at least 0"
+            self.fail(f"{value!r}: must be {least} and at most {MAX_SECONDS} seconds", param, ctx)
+        return seconds
 
 
 def _store(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 (click's signature)
@@ -172,6 +233,7 @@ def global_options(function: F) -> F:
     options = (
         click.option(
             *("--home", "home"),
+            cls=VariableOption,
             metavar="DIR",
             envvar="GROS_AGENT_HOME",
             type=click.Path(path_type=Path, file_okay=False),
@@ -180,6 +242,7 @@ def global_options(function: F) -> F:
         ),
         click.option(
             "--log",
+            cls=VariableOption,
             type=click.Choice(LEVELS, case_sensitive=False),
             metavar="LEVEL",
             envvar="GROS_AGENT_LOG",
@@ -187,12 +250,19 @@ def global_options(function: F) -> F:
         ),
         click.option(
             "--log-format",
+            cls=VariableOption,
             type=click.Choice(["text", "json"]),
             default="text",
             envvar="GROS_AGENT_LOG_FORMAT",
             help="How to log.",
         ),
-        click.option("--quiet", is_flag=True, envvar="GROS_AGENT_QUIET", help="Log errors alone, and no progress."),
+        click.option(
+            "--quiet",
+            is_flag=True,
+            cls=VariableOption,
+            envvar="GROS_AGENT_QUIET",
+            help="Log errors alone, and no progress.",
+        ),
     )
     for option in reversed(options):
         function = _with(option, function)
@@ -207,7 +277,9 @@ def _with(option: Callable[[Any], Any], function: F) -> F:
     return decorated
 
 
-json_option = click.option("--json", "as_json", is_flag=True, envvar="GROS_AGENT_JSON", help="Print JSON.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_JSON", help="Print JSON."
+)
 
 project_option = click.option(
     *("--project", "projects"),
@@ -232,7 +304,7 @@ source_option = click.option(
 timeout_option = click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(zero=False),
     default=120.0,
     show_default=True,
     cls=EnvironmentOption,

@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gros_agent.cli.options import current, global_options, json_option, project_option
+from gros_agent.cli.options import VariableOption, current, global_options, json_option, project_option
 from gros_agent.cli.output import telling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gros_agent.errors import ConfigurationError
     from gros_agent.outbox import Waiting
 
 EPILOG = """\b
@@ -56,15 +59,13 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
 def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json: bool) -> None:
     """Show the files of a batch that waits: its NUMBER in the list, or "newest"."""
     from gros_agent import console, outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
-    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
 
     settings = current(ctx).load()
     project = _only(ctx, projects)
     kept = outbox.waiting(settings, project)
     found = next((one for one in kept if _name(one) == number), None)
     if found is None:
-        known = ", ".join(map(_name, kept)) or "none"
-        raise ConfigurationError(f"project {project}: no batch {number} waits", f"those that wait: {known}")
+        raise _unknown(project, number, map(_name, kept))
     files = receipts.files_of(found.folder, found.manifest)
     with telling():
         if as_json:
@@ -76,10 +77,13 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
 @command.command("drop")
 @project_option
 @click.argument("numbers", nargs=-1)
-@click.option("--all", "everything", is_flag=True, envvar="GROS_AGENT_ALL", help="Drop all that waits.")
+@click.option(
+    "--all", "everything", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_ALL", help="Drop all that waits."
+)
 @click.option(
     "--fetched",
     is_flag=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_FETCHED",
     help="Somebody has fetched them: the next scrape goes on after them.",
 )
@@ -106,8 +110,7 @@ def drop(
         by_name = {_name(one): one.number for one in kept}
         unknown = [number for number in numbers if number not in by_name]
         if unknown:
-            known = ", ".join(by_name) or "none"
-            raise ConfigurationError(f"project {project}: no batch {unknown[0]} waits", f"those that wait: {known}")
+            raise _unknown(project, unknown[0], by_name)
         outbox.check_at_home(settings, project, [one for one in kept if everything or _name(one) in numbers])
         dropped = outbox.drop(
             settings, project, [by_name[name] for name in (by_name if everything else numbers)], fetched=fetched
@@ -115,6 +118,14 @@ def drop(
     for one in dropped:
         with telling():
             click.echo(f"{project}: dropped {one.title} with {one.rows} rows")
+
+
+def _unknown(project: str, number: str, waiting: "Iterable[str]") -> "ConfigurationError":
+    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+
+    known = ", ".join(waiting)
+    hint = f"name one of {known}" if known else "there is nothing to be done: none waits"
+    return ConfigurationError(f"project {project}: no batch {number} waits", hint)
 
 
 def _only(ctx: click.Context, projects: tuple[str, ...]) -> str:

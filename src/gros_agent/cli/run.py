@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gros_agent.cli.options import current, global_options, project_option, redact_option, source_option
+from gros_agent.cli.options import (
+    GlobalOptions,
+    VariableOption,
+    current,
+    global_options,
+    project_option,
+    redact_option,
+    source_option,
+)
 from gros_agent.cli.output import telling
 from gros_agent.masking import shown, shown_in
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from gros_agent.settings.model import Settings
     from gros_agent.settings.values import Value
 
+_BY_HAND = "command"
 EPILOG = """\b
 Example:
   gros-agent run --project ABC
@@ -34,13 +43,15 @@ Example:
 @click.option(
     "--skip-preflight",
     is_flag=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_SKIP_PREFLIGHT",
     help="Go on whatever preflight finds, also before its time.",
 )
 @click.option(
     "--trigger",
     metavar="WORD",
-    default="command",
+    default=_BY_HAND,
+    cls=VariableOption,
     envvar="GROS_AGENT_TRIGGER",
     hidden=True,
     help="What made it run, for the history.",
@@ -65,6 +76,8 @@ def command(
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
     from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
     from gros_agent.entries import parse  # noqa: PLC0415
+
+    GlobalOptions.results_beside_log = trigger != _BY_HAND
 
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
         return current(ctx).load(overrides, project, given=given, tell=False)
@@ -113,11 +126,11 @@ class _Printer:
             console.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
-        from gros_agent import console  # noqa: PLC0415
+        from gros_agent.logs import shows_errors_beside_results  # noqa: PLC0415
 
         with telling():
             self._bars.clear()
-            if ended.error and not console.is_one_terminal():  # there the log has it
+            if ended.error and not shows_errors_beside_results():
                 click.echo(shown(f"{project}: error: {ended.error}"))
             if ended.hint:
                 click.echo(shown(f"  what to do: {ended.hint}"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gros_agent import __version__
-from gros_agent.cli.options import current, global_options, json_option
+from gros_agent.cli.options import VariableOption, current, global_options, json_option
 
 EPILOG = """\b
 Example:
@@ -18,10 +18,17 @@ Example:
 @click.option(
     "--stamp",
     is_flag=True,
+    cls=VariableOption,
     envvar="GROS_AGENT_STAMP",
     help="Print what belongs in VERSION for this checkout.",
 )
-@click.option("--check", is_flag=True, envvar="GROS_AGENT_CHECK", help="Ask the controller whether it is up to date.")
+@click.option(
+    "--check",
+    is_flag=True,
+    cls=VariableOption,
+    envvar="GROS_AGENT_CHECK",
+    help="Ask the controller whether it is up to date.",
+)
 @json_option
 @global_options
 @click.pass_context

@@ -20,6 +20,7 @@ from gros_agent.container.settings import LastGood
 from gros_agent.controller.trust import refusal
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, SourceError
 from gros_agent.history import History
+from gros_agent.settings.controller_text import kept
 from gros_agent.settings.model import Settings
 from gros_agent.storage import is_held
 from gros_agent.version import STAMPED, version
@@ -116,6 +117,9 @@ class Daemon:
     def warnings(self) -> list[Attention]:
         """What its operator should know."""
         found = [Attention(text) for text in self.settings.warnings]
+        for project in self.projects if self.controller else ():
+            hint = "set it here if it is wanted; docs/configuration.md has what a controller may set"
+            found += [Attention(f"{project}: {text}", hint) for text in kept(self.settings, project).warnings()]
         if not self.controller:
             found.append(Attention("no controller is configured: what is collected stays here", "set SSH_HOST"))
         match = STAMPED.fullmatch(self.version)

@@ -4,7 +4,8 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,13 +25,20 @@ class LastGood:
     """Reads the settings again when their files changed, and keeps the last ones that could be read.
 
     ``problems`` are what is wrong with the files now. A process that works gets the files as they were when they were
-    good: see :meth:`variables`. Raises :class:`ConfigurationError` where they are wrong from the start.
+    good: see :meth:`variables`. ``odd`` finds further warnings, which the command line alone can tell. Raises
+    :class:`ConfigurationError` where the files are wrong from the start.
     """
 
-    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        odd: Callable[[Settings], Iterable[str]] = lambda _: (),
+    ) -> None:
         self._root = root
         self._environ = dict(environ)
-        self.settings = load(root, environ)
+        self._odd = odd
+        self.settings = self._load()
         self.problems: tuple[ConfigurationError, ...] = ()
         self._seen, self._contents = _look(self.settings)
         redactor.hide(self.settings.secrets())
@@ -42,7 +50,7 @@ class LastGood:
             return False
         self._seen = seen
         try:
-            settings = load(self._root, self._environ)
+            settings = self._load()
         except ConfigurationError as error:
             self.problems = error.problems if isinstance(error, Problems) else (error,)
             for problem in self.problems:
@@ -53,6 +61,10 @@ class LastGood:
         self.problems, self.settings, self._contents = (), settings, contents
         redactor.hide(settings.secrets())
         return True
+
+    def _load(self) -> Settings:
+        settings = load(self._root, self._environ)
+        return replace(settings, warnings=(*settings.warnings, *self._odd(settings)))
 
     def settle(self) -> None:
         """Wait until nobody writes the files."""

@@ -229,7 +229,7 @@ class ControllerClient:
                     raise NoAnswerError(path, str(innermost(error))) from None
                 if attempt == TRIES or not _is_broken(error):
                     raise self._unreachable(error) from None
-                reason = "the connection broke"
+                reason = str(self._unreachable(error))
             else:
                 busy = is_transient(answer.status) and not once
                 if answer.status in allowed:
@@ -239,7 +239,7 @@ class ControllerClient:
                 if not busy or attempt == TRIES:
                     raise self._refused(path, answer)
                 reason = f"the controller is busy (status {answer.status})"
-            log.warning("%s: %s; trying again", path, reason, extra=RETRY)
+            log.warning("asking for %s: %s; trying again", path, reason, extra=RETRY)
             _pause(attempt)
         raise AssertionError("the last try returns or raises")
 
@@ -283,6 +283,11 @@ class ControllerClient:
         text = str(error)
         if _is_distrust(error):
             reason = text.rpartition("(_ssl")[0].rpartition("] ")[2] or text
+            if self.settings.certificate is None:
+                return ControllerError(
+                    f"the certificate of {host} port {port} is not trusted, and none is pinned: {reason.strip()}",
+                    "ask the controller's operator for its certificate, and name the file in SSH_HTTPS_CERT",
+                )
             return ControllerError(
                 f"the certificate of {host} port {port} is not the pinned one, or not for this host: {reason.strip()}",
                 "compare it with the certificate file; ask the controller's operator for the right one",

@@ -78,8 +78,11 @@ def read_private_key(path: Path) -> paramiko.PKey:
     """Read an SSH private key. Raises :class:`ConfigurationError`."""
     try:
         return paramiko.PKey.from_path(path)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: there is no such SSH key", "gros-agent register makes it") from None
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
-        raise ConfigurationError(f"{path}: the SSH key can't be read: {error}", "see preflight") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{path}: the SSH key can't be read: {reason}", "see preflight") from None
 
 
 def parse_key(line: str) -> paramiko.PKey:
@@ -213,7 +216,7 @@ class Connection:
         return scp.SCPClient(self._transport, sanitize=False, socket_timeout=SILENCE_SECONDS, progress=told)
 
     def _broken(self, error: BaseException, what: str = "the SSH connection failed") -> ControllerError:
-        words = str(error) or type(error).__name__
+        words = str(getattr(error, "strerror", None) or error) or type(error).__name__
         hint = "try again; what is to be delivered is kept"
         return ControllerError(f"{self._place}: {what}: {words}", hint, transient=True, away=True)
 

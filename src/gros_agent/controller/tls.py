@@ -59,9 +59,9 @@ def read_shown(host: str, port: int, seconds: float) -> Certificate:
         ):
             shown = wrapped.getpeercert(binary_form=True)
     except OSError as error:
-        raise ControllerError(
-            f"no TLS connection to {host} port {port}: {error}", "check the host, the port and the network", away=True
-        ) from None
+        reason = error.strerror or error
+        hint = "check the host, the port and the network"
+        raise ControllerError(f"no TLS connection to {host} port {port}: {reason}", hint, away=True) from None
     if not shown:
         raise ControllerError(f"{host} port {port} shows no certificate", "check the host and the port")
     return _describe(x509.load_der_x509_certificate(shown))

@@ -92,6 +92,12 @@ def unreachable(error: requests.RequestException, shown: str) -> SourceError:
         return SourceError(
             f"{shown} did not answer in time", "try again later", own="the server did not answer in time"
         )
+    if isinstance(error, requests.exceptions.InvalidURL) and "proxy url" in str(error).lower():
+        return SourceError(
+            f"{shown} can't be asked: its proxy is no address that can be used",
+            "correct http_proxy, https_proxy or all_proxy: write http://HOST:PORT",
+            own="the proxy is no address that can be used",
+        )
     if isinstance(error, _NO_ADDRESS):
         return SourceError(f"{shown} is no address", "write http://HOST or https://HOST")
     reason = without_password(innermost(error))

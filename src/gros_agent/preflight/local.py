@@ -15,6 +15,7 @@ from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_
 from gros_agent.discovery import named_by_definitions, seed_part
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
+from gros_agent.report import unavailable
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.files import owner, read_text
@@ -275,7 +276,8 @@ def check_sources(scope: Scope) -> Iterator[Result]:
             yield Result(f"{project}: sources", Status.FAILED, error.message, error.hint)
             continue
         if not found:
-            yield Result(f"{project}: sources", Status.SKIPPED, f"there is no list of sources at {path}")
+            lack = "there is no list of sources at" if found is None else "nothing is on the list of sources"
+            yield Result(f"{project}: sources", Status.SKIPPED, f"{lack} {path}")
         for entry in with_configured(scope.settings, project, found or ()):
             yield from _source_results(scope, project, entry, seed_part(scope.settings, entry, named))
 
@@ -283,9 +285,7 @@ def check_sources(scope: Scope) -> Iterator[Result]:
 def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part | None) -> Iterator[Result]:
     parts = parts_of(scope.settings, entry) if seed is None else (seed,)
     if not parts:
-        yield Result(
-            f"{project}: {entry.name}", Status.WARNING, f"this version collects no sources of type {entry.type}"
-        )
+        yield Result(f"{project}: {entry.name}", Status.WARNING, unavailable(entry).error)
     for part in parts:
         name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
         try:

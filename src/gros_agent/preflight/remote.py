@@ -20,13 +20,14 @@ COMPONENTS = frozenset(
     {"database", "tracker", "permissions", "lock", "importer", "daemon", "network", "configuration", "total"}
 )
 """The parts that controllers tell the status of."""
+_CONTROLLER = "controller"
 LARGEST_SKEW = 120.0
 """Seconds between two clocks that the schedule and the order of events can bear."""
 
 
 def check_controller(scope: Scope) -> Iterator[Result]:
     """The controller shows the pinned certificate, is ready for each project, and has our clock and version."""
-    name, settings = "controller", scope.settings
+    name, settings = _CONTROLLER, scope.settings
     if settings.controller() is None:
         yield Result(name, Status.SKIPPED, "no controller is configured")
         return
@@ -59,9 +60,11 @@ def _unanswered(scope: Scope, name: str, error: AgentError) -> Iterator[Result]:
     for project in projects:
         since = contact.note_away(settings, project).away
         count = len(outbox.waiting(settings, project))
-        kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
+        kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}" if count else "nothing waits yet"
         when = f"since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now"
         detail = f"the controller is away {when}: collecting into the outbox, {kept}: {error.message}"
+        if name != _CONTROLLER:  # which the check before has said
+            detail = f"the controller is away: {error.message}"
         yield Result(f"{project}: {name}", Status.AWAY, detail, error.hint)
         _note_passed(settings, project, None)
 

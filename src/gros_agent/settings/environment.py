@@ -271,7 +271,7 @@ def _interpret(
         warnings=warnings,
     )
     problems.extend(_problems_of(reader, values))
-    problems.extend(malformed_keys(environment.projects, _origin(values, "JIRA_KEY")))
+    problems.extend(malformed_keys(environment.projects, f"JIRA_KEY, {_origin(values, 'JIRA_KEY')}"))
     return environment
 
 
@@ -351,7 +351,8 @@ def _problems_of(reader: _Reader, values: Mapping[str, Value]) -> Iterable[Confi
     except environs.EnvValidationError as error:
         found: Any = error.error_messages  # a mapping where several variables were read, as here
         for name, messages in found.items():
-            text = "; ".join(str(message) for message in messages)
+            text = "; ".join(str(message) for message in messages).rstrip(".")
+            text = text.replace("Not a valid boolean", "this is neither yes nor no")
             yield ConfigurationError(
                 f"{name} ({_origin(values, name)}): {values[name].text!r}: {text}", "correct or remove it"
             )
@@ -368,4 +369,6 @@ def malformed_keys(keys: Iterable[str], origin: str) -> Iterable[ConfigurationEr
             hint = f"a project key is 1 to {MAX_KEY_LENGTH} capital letters"
             if re.fullmatch("[A-Z]{1,20}", key.upper()):
                 hint += f"; was {key.upper()} meant?"
+            elif re.fullmatch(r"[A-Za-z]+([,;][A-Za-z]+)+", key):
+                hint += "; several stand apart by spaces in JIRA_KEY, and each behind a --project of its own"
             yield ConfigurationError(f"{key!r} ({origin}) is not a project key", hint)

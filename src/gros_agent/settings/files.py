@@ -39,8 +39,12 @@ def read_text(path: Path, what: str) -> str | None:
             f"{path}: {what} can't be read: it belongs to {owner(path)}",
             f"give it to the agent: chown {os.getuid()} {path}",
         ) from None
+    except IsADirectoryError:
+        hint = "put the file there; a mount of a file that is missing makes a folder of its name"
+        raise ConfigurationError(f"{path}: {what} can't be read: it is a folder", hint) from None
     except OSError as error:
-        raise ConfigurationError(f"{path}: {what} can't be read: {error.strerror}") from None
+        hint = "check the path and the disk"
+        raise ConfigurationError(f"{path}: {what} can't be read: {error.strerror}", hint) from None
     if len(content) > MAX_BYTES:
         raise ConfigurationError(f"{path}: {what} is larger than {MAX_BYTES} bytes", "is it the right file?")
     try:
@@ -48,7 +52,7 @@ def read_text(path: Path, what: str) -> str | None:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(
-            f"{path}:{line}: {what} is not UTF-8 text", "save it with the UTF-8 encoding"
+            f"{path}:{line}: {what} is not UTF-8 text", "save it with the UTF-8 encoding, if it is the right file"
         ) from None
 
 

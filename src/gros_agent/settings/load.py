@@ -62,6 +62,9 @@ def _warnings(settings: Settings) -> Iterator[str]:
     yield from oddities.misspelt_variables(settings.environment.values, settings.hosts)
     yield from oddities.unknown_options(settings)
     yield from oddities.losing_variables(settings)
+    yield from oddities.variables_without_host(settings)
+    yield from oddities.quoted_values(settings)
+    yield from oddities.missing_files(settings)
 
 
 def files_of(root: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:

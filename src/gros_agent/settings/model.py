@@ -106,8 +106,10 @@ class Settings:
         parts = urlsplit(f"//{configured}")
         try:
             own_port = parts.port
-        except ValueError as error:
-            raise ConfigurationError(f"[ssh] host = {configured}: {error}", "write HOST or HOST:PORT") from None
+        except ValueError:
+            value = self.value("ssh", "host")
+            message = f"[ssh] host = {configured} ({value.origin if value else 'default'}): its port can't be read"
+            raise ConfigurationError(message, "write HOST or HOST:PORT, with a port from 1 to 65535") from None
         return parts.hostname or configured, self.port("https_port") or own_port or HTTPS_PORT
 
     def port(self, option: str) -> int | None:

@@ -1,6 +1,8 @@
 """What was probably meant otherwise: names that nothing knows, variables that lose, values that can't work."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
@@ -13,6 +15,8 @@ from gros_agent.settings.values import Value
 _SHORTEST = 6
 """Letters that a variable's name needs to be taken for a misspelt one."""
 _LARGEST_PORT = 65535
+_HOST = re.compile(r"[\w.-]+(:\w*)?|\[[0-9A-Fa-f:.%\w]+\](:\w*)?")
+"""A host as it may be, with what may be a port: which is looked at by itself."""
 
 
 def is_near(text: str, other: str) -> bool:
@@ -83,21 +87,101 @@ def misspelt_variables(variables: Mapping[str, Value], hosts: Sections) -> Itera
 
 def losing_variables(settings: Settings) -> Iterator[str]:
     """Variables of options that a file has otherwise: the file is the authority once it is there."""
-    if not settings.settings_file.exists():
+    if settings.settings_file.exists():
+        yield from _losing_options(settings)
+        yield from _losing_names(settings)
+    if settings.credentials_file.exists():
+        yield from _losing_credentials(settings)
+
+
+def _losing_names(settings: Settings) -> Iterator[str]:
+    """Variables with the name of a project, or of its team."""
+    for section, keyed in KEYED.items():
+        variable = settings.environment.values.get(keyed.value)
+        if variable is None or variable.effective is None or keyed.controller is Right.UNUSED:
+            continue
+        for key in settings.environment.projects:
+            ours = settings.sections.get(section, {}).get(key.lower())
+            yield from _otherwise(settings.settings_file, (section, key), ours, (keyed.value, variable), secret=False)
+
+
+def _losing_credentials(settings: Settings) -> Iterator[str]:
+    """Variables with what is needed to reach a host."""
+    variables = settings.environment.values
+    for prefix in ("DEFINITIONS_", "SOURCE_"):
+        host = variables.get(f"{prefix}HOST")
+        if host is None or host.effective is None:
+            continue
+        section = host.text.strip().lower()
+        for option in HOST_OPTIONS:
+            name = option.variable(prefix)
+            variable = variables.get(name) if option.in_template else None
+            if variable is None or variable.effective is None or (prefix == "DEFINITIONS_" and not option.definitions):
+                continue
+            ours = settings.hosts.get(section, {}).get(option.name)
+            place = (section, option.name)
+            yield from _otherwise(settings.credentials_file, place, ours, (name, variable), secret=option.secret)
+
+
+def variables_without_host(settings: Settings) -> Iterator[str]:
+    """Variables with what is needed to reach a host that no variable names."""
+    variables = settings.environment.values
+    for prefix in ("DEFINITIONS_", "SOURCE_"):
+        host = variables.get(f"{prefix}HOST")
+        if host is not None and host.effective is not None:
+            continue
+        for option in HOST_OPTIONS:
+            name = option.variable(prefix)
+            variable = variables.get(name)
+            is_ours = option.in_template and option.name != "env" and (option.definitions or prefix == "SOURCE_")
+            if is_ours and variable is not None and variable.effective is not None:
+                yield f"{name} ({variable.origin}) counts for nothing, since {prefix}HOST says no host that it is for"
+
+
+def _otherwise(
+    file: Path, place: tuple[str, str], ours: Value | None, theirs: tuple[str, Value], *, secret: bool
+) -> Iterator[str]:
+    """Say that a variable loses, if the file has something else."""
+    (section, option), (name, variable) = place, theirs
+    if ours is None:
+        where = f"{file} has no {option} in [{section}]"
+    elif ours.text.strip() == variable.text.strip():
         return
+    else:
+        where = f"{ours.origin} says {masked(ours, secret=secret) or 'nothing'} for [{section}] {option}"
+    yield _loses(name, masked(variable, secret=secret), variable, where)
+
+
+def quoted_values(settings: Settings) -> Iterator[str]:
+    """Values of the files that stand in quotes, as a shell would take off."""
+    for section, content in (*settings.sections.items(), *settings.hosts.items()):
+        for name, value in content.items():
+            text = value.text.strip()
+            is_of_file = " line " in value.origin and not value.origin.startswith("variable ")
+            if is_of_file and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+                yield f"{value.origin}: [{section}] {name} stands in quotes, which are part of it: leave them out"
+
+
+def missing_files(settings: Settings) -> Iterator[str]:
+    """Files that a variable names, and that are not there; one of the usual name is made where it is missing."""
+    named = {"GATHERER_SETTINGS_FILE": settings.settings_file, "GATHERER_CREDENTIALS_FILE": settings.credentials_file}
+    for name, path in named.items():
+        variable = settings.environment.values.get(name)
+        if variable is None or variable.effective is None or path.exists() or settings.home.frozen is not None:
+            continue
+        if not path.parent.is_dir() or path.name not in {"settings.cfg", "credentials.cfg"}:
+            yield f"{name} ({variable.origin}): there is no file {path}: variables and defaults count in its place"
+
+
+def _losing_options(settings: Settings) -> Iterator[str]:
     for option in SETTINGS:
         variable = settings.environment.values.get(option.variable)
         if variable is None or variable.effective is None or option.controller is Right.UNUSED:
             continue
         ours = settings.sections.get(option.section, {}).get(option.name)
-        if ours is None or ours.origin.startswith(("variable ", "option ")):
-            if ours is None:
-                where = f"{settings.settings_file} has no {option.name} in [{option.section}]"
-                yield _loses(option.variable, masked(variable, secret=option.secret), variable, where)
-        elif ours.text.strip() != variable.text.strip():
-            said = masked(ours, secret=option.secret) or "nothing"
-            where = f"{ours.origin} says {said} for [{option.section}] {option.name}"
-            yield _loses(option.variable, masked(variable, secret=option.secret), variable, where)
+        if ours is None or not ours.origin.startswith(("variable ", "option ")):
+            place, theirs = (option.section, option.name), (option.variable, variable)
+            yield from _otherwise(settings.settings_file, place, ours, theirs, secret=option.secret)
 
 
 def _loses(name: str, text: str, value: Value, where: str) -> str:
@@ -112,15 +196,27 @@ def wrong_values(settings: Settings) -> Iterator[ConfigurationError]:
             yield from _wrong_port("ssh", option, value)
     for section, content in settings.hosts.items():
         yield from _wrong_host(section, content)
+    yield from _wrong_controller(settings)
+    for one in SETTINGS:
+        for name, value in settings.sections.get(one.section, {}).items():
+            if one.controller is Right.ADDRESS and name.partition(".")[0] == one.name and value.effective:
+                yield from _wrong_address(one.section, name, value)
+
+
+def _wrong_controller(settings: Settings) -> Iterator[ConfigurationError]:
+    hosts = [(name, value) for name, value in settings.sections.get("ssh", {}).items() if name.split(".")[0] == "host"]
+    wrong = [(name, value) for name, value in hosts if value.effective and not _HOST.fullmatch(value.effective)]
+    for name, value in wrong:
+        shown = "the address" if "@" in value.text else value.text
+        message = f"[ssh] {name} = {shown} ({value.origin}): this is no name of a host"
+        yield ConfigurationError(message, "write HOST or HOST:PORT")
+    if wrong:
+        return
     try:
         settings.controller_address()
     except ConfigurationError as error:
         if "this is no port" not in error.message:
             yield error
-    for one in SETTINGS:
-        for name, value in settings.sections.get(one.section, {}).items():
-            if one.controller is Right.ADDRESS and name.partition(".")[0] == one.name and value.effective:
-                yield from _wrong_address(one.section, name, value)
 
 
 def _wrong_host(section: str, content: Mapping[str, Value]) -> Iterator[ConfigurationError]:

@@ -7,12 +7,13 @@ file, so that a clone tells nobody where it comes from.
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gros_agent import process
 from gros_agent.errors import Own, SourceError
 from gros_agent.sources.base import Progress, no_progress
+from gros_agent.sources.git import vacant
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
 from gros_agent.storage import storage_errors
 
@@ -67,14 +68,23 @@ class Remote:
                     "the default branch of the repository has no commits, and there are several others",
                     "let HEAD of the repository point to one of its branches",
                 )
+            elif not refs and vacant.can_be_mistaken(self.access):
+                self._check_vacant()
         return Advertised(head, refs, notes)
 
+    def _check_vacant(self) -> None:
+        """Make sure that it is a repository which lists nothing. Raises :class:`SourceError`."""
+        done = self._ask(vacant.traced(self.access), "HEAD")
+        if done.status or done.stalled:
+            raise explain(replace(done, errors=vacant.without_trace(done.errors)), self.silence)
+        vacant.check(done.errors)
+
+    def _ask(self, environment: Mapping[str, str], *patterns: str) -> process.Completed:
+        arguments = ["git", "ls-remote", "--quiet", "--", self.access.url, *patterns]
+        return process.run(arguments, environment, silence=self.silence)
+
     def _list(self, *patterns: str) -> dict[str, str]:
-        done = process.run(
-            ["git", "ls-remote", "--quiet", "--", self.access.url, *patterns],
-            self.access.environment,
-            silence=self.silence,
-        )
+        done = self._ask(self.access.environment, *patterns)
         if done.status or done.stalled:
             raise explain(done, self.silence)
         lines = (line.split("\t", 1) for line in done.output.decode(errors="surrogateescape").splitlines())
@@ -287,6 +297,11 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         r"[Hh]ost key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host shows another SSH key than the one that was pinned",
         "find out why; if the change is legitimate, remove the host's line from the known hosts file",
+    ),
+    (
+        r"/info/refs not valid|protocol error: bad line length|invalid server response",
+        "the server answers with something that is no repository, such as a web page",
+        "is it the right address, or does it want a log-in?",
     ),
     (
         r"certificate|SSL",

@@ -1,0 +1,42 @@
+"""Tells an empty repository from a server that knows nothing of git and answers all the same.
+
+Over HTTP, git takes any text without a line break for a repository without branches: the page of a log-in portal, say.
+A second look has git trace what the server says. One that speaks git's protocol sends packets; a plain web server has
+at least the file ``HEAD``, which names a branch (gitrepository-layout(5)).
+"""
+
+import re
+from collections.abc import Mapping
+
+from gros_agent.errors import Own, SourceError
+from gros_agent.sources.git.access import Access, configured
+
+_TRACE_LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d+ .*(?:\n|$)", re.MULTILINE)
+_PACKET = re.compile(r"^\S+ .* packet: +git< ", re.MULTILINE)
+_BRANCH = re.compile(r"^\S+ .*<= Recv data: ref: ?refs/", re.MULTILINE)
+
+
+def can_be_mistaken(access: Access) -> bool:
+    """Whether something else than a repository can look like an empty one there."""
+    return access.url.lower().startswith(("http://", "https://"))
+
+
+def traced(access: Access) -> Mapping[str, str]:
+    """The variables for a git that traces what it hears; credentials are left out of that."""
+    readable = configured(access.environment, ("http.extraHeader=Accept-Encoding: identity",))
+    return {**readable, "GIT_TRACE_PACKET": "1", "GIT_TRACE_CURL": "1", "GIT_TRACE_REDACT": "1"}
+
+
+def without_trace(errors: str) -> str:
+    """What git said beside its trace."""
+    return _TRACE_LINE.sub("", errors)
+
+
+def check(trace: str) -> None:
+    """Raise :class:`SourceError` unless a repository answered, as the trace has it."""
+    if _PACKET.search(trace) or _BRANCH.search(trace):
+        return
+    raise SourceError(
+        Own("the server answers with something that is no repository, such as a web page"),
+        "is it the right address, or does it want a log-in?",
+    )
