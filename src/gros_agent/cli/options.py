@@ -171,6 +171,11 @@ class VariableOption(click.Option):
                 raise ConfigurationError(f"{where}: {text!r}: this is neither yes nor no", "write yes or no") from None
             raise ConfigurationError(f"{where}: {words}", "correct or remove it") from None
 
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable's text as it is: an older Click takes any text of a flag's for yes."""
+        del ctx
+        return os.environ.get(self.envvar) or None if isinstance(self.envvar, str) else None
+
     def origin(self, ctx: click.Context) -> str:
         """Where the variable is set."""
         del ctx
