@@ -110,7 +110,7 @@ def test_jenkins_style_by_compose(compose: Compose, repository: Repository) -> N
     compose(*options, "agent", "gros-agent", "scrape", "--no-ssh")
     done = compose(*options, "agent", ok=False)
     assert done.returncode == 6, done
-    assert "ABC was not delivered" in done.stdout
+    assert "ABC was collected into the outbox, 1 batch waits" in done.stdout
     assert "data_vcs_versions.json" in compose(*options, "agent", "ls", "export/ABC").stdout
 
     compose("up", "--detach", "--no-build", "--wait", "controller")
@@ -220,17 +220,17 @@ def test_daemon_runs_three_times(
     second = controller()
     agent.exec("sh", "-c", "echo +34m > /clock/now")
     until(lambda: len(runs()) == 3, 60)
-    assert [one["status"]["number"] for one in runs()] == [0, 4, 0], agent.logs()
+    assert [one["status"]["number"] for one in runs()] == [0, 6, 0], agent.logs()
     assert [one["trigger"] for one in runs()] == ["schedule", "schedule", "start"]
     found = Counter(second.exec("python", "-c", ARRIVED).split())
     assert found == dict.fromkeys(repository.commits(), 1)
 
     page = agent.ask("/")[1]
-    assert "preflight not passed" in page
+    assert "delivery postponed" in page
     assert "can&#39;t be reached" in page or "can't be reached" in page
     metrics = agent.ask("/metrics")[1]
     assert re.search(r'^gros_agent_runs_total{project="ABC",status="done"} 2\.0$', metrics, re.MULTILINE), metrics
-    assert re.search(r'^gros_agent_runs_total{project="ABC",status="preflight"} 1\.0$', metrics, re.MULTILINE), metrics
+    assert re.search(r'^gros_agent_runs_total{project="ABC",status="postponed"} 1\.0$', metrics, re.MULTILINE), metrics
     status, took = agent.stop()
     assert status == 0
     assert took < 10
@@ -286,7 +286,7 @@ def test_two_containers_on_one_volume(run: Run, network: str, volume: Callable[[
         *("-e", "PREFLIGHT_ARGS=--no-secrets", "-e", "GROS_AGENT_SOURCE=git:code=git://silent/x"),
     )
     first = run(*options)
-    first.until("HAS NO SECRETS")
+    first.until("made secrets for project ABC")
     second = run(*options)
     assert second.wait() == 5
     assert "another run of this agent is running (process" in second.logs()

@@ -4,6 +4,7 @@ What the page says is a promise: each of its commands is run here as it is writt
 """
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -18,7 +19,7 @@ import pytest
 
 from gros_agent import __version__
 from support.agent import ROOT
-from support.containers import HOME, Engine
+from support.containers import HOME, Container, Engine
 
 PAGE = Path(__file__).parent.parent / "recordings" / "page" / "docker.md"
 STAMP = (
@@ -29,6 +30,8 @@ STAMP = (
 BUILD = "docker build -t gros/data-gathering ."
 RUN = "docker run --name data-gathering -v env:/home/agent/env gros/data-gathering"
 ENTER = "docker exec -it data-gathering /home/agent/scraper/agent/env.sh"
+ADA = "-c user.name='Ada Lovelace' -c user.email=ada@example.org"
+NAMES = ("Ada", "Lovelace", "ada@example.org")
 LINKS = ("installation.md", "configuration.md", "overview.md")
 
 
@@ -140,23 +143,62 @@ def test_jenkins_mode_and_preflight_arguments(engine: Engine, named: Callable[..
     assert engine.inspect("data-gathering")["State"]["Running"] is False
 
 
-def test_waived_checks_and_a_source(named: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    """Without any controller or secret: pseudonyms all the same, with secrets of the project's own."""
-    repository, export = tmp_path / "code", tmp_path / "export"
-    identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
-    subprocess.run(["git", "init", "--quiet", repository], check=True)
-    subprocess.run(["git", "-C", repository, *identity, "commit", "--quiet", "--allow-empty", "-m", "one"], check=True)
-    export.mkdir()
-    export.chmod(0o777)
-    given = '-e JENKINS_URL=value -e JIRA_KEY=ABC -e PREFLIGHT_ARGS="--no-secrets --no-ssh"'
-    given += f' -e GROS_AGENT_SOURCE=git:code=/srv/code -v "$PWD/code:/srv/code" -v "$PWD/export:{HOME}/export"'
-    with named(RUN.replace("-v env:/home/agent/env", given), tmp_path) as running:
-        text, _ = running.communicate(timeout=60)
-    assert running.returncode == 0, text
-    assert f"made secrets for project ABC in {HOME}/secrets/ABC.json" in text
-    rows = (export / "ABC" / "data_vcs_versions.json").read_text()
-    assert '"encrypted":"1"' in rows.replace(" ", "")
-    assert not any(name in rows for name in ("Ada", "Lovelace", "ada@example.org"))
+def test_waived_checks_and_a_source(
+    engine: Engine,
+    run: Callable[..., Container],
+    named: Callable[..., subprocess.Popen[str]],
+    volume: Callable[[], str],
+) -> None:
+    """Without any controller or secret: pseudonyms all the same, with secrets of the project's own, which stay."""
+    places = {name: volume() for name in ("code", "export", "config", "secrets")}
+    mounts = [f"-v {places['code']}:/srv/code"]
+    mounts += [f"-v {places[name]}:{HOME}/{name}" for name in ("export", "config", "secrets")]
+
+    def look(script: str, *options: str) -> str:
+        one = run(*" ".join(mounts).split(), *options, command=("sh", "-c", script))
+        assert one.wait() == 0, one.logs()
+        return one.logs()
+
+    def scrape() -> tuple[int, str]:
+        given = '-e JENKINS_URL=value -e JIRA_KEY=ABC -e PREFLIGHT_ARGS="--no-secrets --no-ssh"'
+        given += f" -e GROS_AGENT_SOURCE=git:code=/srv/code {' '.join(mounts)}"
+        with named(RUN.replace("-v env:/home/agent/env", given)) as running:
+            text, _ = running.communicate(timeout=60)
+        engine("rm", "--force", "--volumes", "data-gathering")
+        assert not any(name in text for name in NAMES), text
+        assert "open to others" not in text
+        return running.returncode, text
+
+    commit = f"git -C /srv/code {ADA} commit --quiet --allow-empty -m"
+    look(f"git init --quiet /srv/code && {commit} one", "--user", "0")
+    status, text = scrape()
+    assert status == 3, text
+    assert "git refuses to read a repository that belongs to another user" in text
+    assert "--user NUMBER" in text
+
+    look("chown -R 1000 /srv/code", "--user", "0")
+    status, text = scrape()
+    assert status == 0, text
+    made = f"made secrets for project ABC in {HOME}/secrets/ABC.json"
+    assert made not in text, "the run before made them"
+    first = look("cat export/ABC/data_vcs_versions.json")
+
+    look(f"{commit} two")
+    status, text = scrape()
+    assert status == 0, text
+    rows = look("cat export/ABC/data_vcs_versions.json")
+    assert rows != first
+    for name in ("developer", "developer_username", "developer_email"):
+        found = [json.loads(text)[0][name] for text in (first, rows)]
+        assert re.fullmatch("[0-9a-f]{64}", found[0]), found
+        assert found[0] == found[1]
+    assert [row["encrypted"] for row in json.loads(first) + json.loads(rows)] == ["1", "1"]
+    tables = look("cat export/ABC/*.json config/state/outbox/ABC/*/*.json")
+    assert first in tables, "what was not delivered waits"
+    assert not any(name in tables for name in NAMES)
+    folders = ("secrets", "config/state", "config/state/outbox", "config/state/outbox/ABC", "config/state/repos")
+    assert set(look(f"stat -c '%a %u' {' '.join(folders)} .ssh").splitlines()) == {"700 1000"}
+    assert look("stat -c %a secrets/ABC.json") == "600\n"
 
 
 def test_both_places_of_variables(engine: Engine, named: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

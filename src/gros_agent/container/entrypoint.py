@@ -9,20 +9,26 @@ from pathlib import Path
 
 from gros_agent.container.settings import LastGood
 from gros_agent.errors import AgentError
-from gros_agent.settings import ini
+from gros_agent.settings import ini, secrets
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.storage import make_private, replace_file, storage_errors
 from gros_agent.version import version
 
 log = logging.getLogger(__name__)
 
 
 def prepare(settings: Settings) -> None:
-    """Make what is missing: folders, configuration files from their templates, and the version for others to read.
+    """Make what is missing: configuration files from their templates, and the version for others to read.
+
+    The folders of secrets and keys, which the image has open to its group for users without a name, are closed where
+    they belong to this one.
 
     A place that can't be written is a warning: what is there counts, and preflight says what is needed.
     """
     home = settings.home
+    for folder in (secrets.candidates(home.root, "")[0].parent, home.root / ".ssh"):
+        if folder.is_dir():
+            _or_warn(partial(make_private, folder))
     for path, what, sections in (
         (settings.settings_file, "the settings file", settings.sections),
         (settings.credentials_file, "the credentials file", settings.hosts),

@@ -93,11 +93,14 @@ def check_export(scope: Scope) -> Iterator[Result]:
         "secrets folder": (secrets.candidates(home.root, "")[0].parent, "whoever has the secrets can test guesses"),
     }
     for name, (folder, reason) in private.items():
-        if folder.is_dir() and folder.stat().st_mode & 0o077:
-            detail = (
-                f"{folder} is open to others (mode {stat.S_IMODE(folder.stat().st_mode):o}; owner: {owner(folder)})"
-            )
-            yield Result(name, Status.WARNING, detail, f"chmod 700 {folder}: {reason}")
+        if not folder.is_dir():
+            continue
+        found = folder.stat()
+        # whoever is not the owner comes in by the group
+        others, remedy = (0o077, "700") if found.st_uid == os.geteuid() else (0o007, "o-rwx")
+        if found.st_mode & others:
+            detail = f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):o}; owner: {owner(folder)})"
+            yield Result(name, Status.WARNING, detail, f"chmod {remedy} {folder}: {reason}")
     detail = f"{export}: writable, {free / (1 << 30):.1f} GiB free"
     if free < NO_SPACE:
         yield Result("export folder", Status.FAILED, detail, "free some space")

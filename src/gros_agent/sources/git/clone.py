@@ -311,7 +311,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         r"dubious ownership",
         "git refuses to read a repository that belongs to another user",
-        "run the agent as the repository's owner, or read it over another transport",
+        "run the agent as the repository's owner (in a container: --user NUMBER), or read it over another transport",
     ),
     (
         r"not found|does not appear to be a git repository|does not exist|No such file|not a git repository",
