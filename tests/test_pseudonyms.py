@@ -122,7 +122,7 @@ def test_folders_are_private(
     finally:
         os.umask(before)
     made = [agent.home / "state", *(agent.home / "state").iterdir(), agent.home / "secrets"]
-    for folder in (one for one in made if one.is_dir() and one.name != "repos"):
+    for folder in (one for one in made if one.is_dir()):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     assert not [path for path in agent.home.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
 

@@ -67,8 +67,8 @@ class TestContents:
         one = run("-e", "JIRA_KEY=ABC", command=("sleep", "60"))
         script = f"{HOME}/{place}"
         assert one.exec(script, "gros-agent", "version").strip() == __version__
-        one.exec("sh", "-c", "echo SSH_HOST='of the file' > config/env")
-        assert one.exec(script, "sh", "-c", 'echo "$JIRA_KEY $SSH_HOST"') == "ABC of the file\n"
+        one.exec("sh", "-c", "echo QUALITY_TIME_NAME='of the file' > config/env")
+        assert one.exec(script, "sh", "-c", 'echo "$JIRA_KEY $QUALITY_TIME_NAME"') == "ABC of the file\n"
         assert one.exec(script, "gros-agent", "config", "show").count("of the file") > 0
         shell = one.engine.call("exec", "-i", one.identifier, script, stdin="echo $JIRA_KEY; exit 3\n", ok=False)
         assert "ABC" in shell.stdout

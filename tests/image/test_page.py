@@ -197,7 +197,7 @@ def test_waived_checks_and_a_source(
     assert first in tables, "what was not delivered waits"
     assert not any(name in tables for name in NAMES)
     folders = ("secrets", "config/state", "config/state/outbox", "config/state/outbox/ABC", "config/state/repos")
-    assert set(look(f"stat -c '%a %u' {' '.join(folders)} .ssh").splitlines()) == {"700 1000"}
+    assert set(look(f"stat -c '%a %u' {' '.join(folders)}").splitlines()) == {"700 1000"}
     assert look("stat -c %a secrets/ABC.json") == "600\n"
 
 
