@@ -63,8 +63,8 @@ def scrape(
 ) -> ExitStatus:
     """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
     check_key(settings, project, options)
-    for folder in (settings.home.state, settings.home.state / "repos"):
-        make_private(folder)
+    for private in (settings.home.state, settings.home.state / "repos"):
+        make_private(private)
     reports = settings.controller(project) is not None and not options.no_ssh
     folder = ProjectFolder(settings.home.export / project)
     with folder.locked():
