@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import zoneinfo
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,13 @@ class TestModes:
     def test_unknown_time_zone(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"TZ .*there is no such time zone"):
             load(tmp_path, {"TZ": "Europe/Nowhere"})
+
+    def test_time_zone_that_the_system_does_not_know(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Python may know it from a package; the moments in the tables would silently be those of UTC."""
+        monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path),))
+        with pytest.raises(ConfigurationError, match=r"TZ .*install tzdata, or write UTC"):
+            load(tmp_path, {"TZ": "Europe/Amsterdam"})
+        assert load(tmp_path, {"TZ": "UTC"}).environment.get("TZ") == "UTC"
 
 
 class TestLastGood:

@@ -10,6 +10,7 @@ from gros_agent.settings.load import load
 from gros_agent.settings.oddities import is_near
 from support.agent import Agent
 from support.repository import AUTHOR, Repository
+from support.zones import needs_time_zones
 
 
 @pytest.mark.parametrize(
@@ -225,6 +226,7 @@ class TestWords:
         assert "--full shows" not in whole
         assert AUTHOR[0] in whole
 
+    @needs_time_zones
     def test_the_zone_of_a_batch(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         (agent.home / "env").write_text("TZ=Asia/Tokyo\n")

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from support.jenkins import Jenkins
 from support.replay import serving
 from support.repository import Repository
 from support.sample import Sample
+from support.zones import needs_time_zones
 
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 CALLS = ("agent.py", "status.py", "export.py", "version.py", "log.py")
 
 
@@ -203,6 +206,24 @@ class TestAway:
         assert "the controller is away since" in found[0]["detail"]
         assert "collecting into the outbox, 1 batch waits" in found[0]["detail"]
         assert not [one for one in json.loads(done.output) if one["status"] == "failed"]
+
+    @needs_time_zones
+    def test_moments_are_those_of_our_clock(self, work: Work, tmp_path: Path) -> None:
+        with controller(tmp_path / "controller") as running:
+            work.variables = running.variables(work.agent.home) | {"TZ": "Asia/Tokyo"}
+            work.happen()
+            assert work.run().status == 0
+        begun = datetime.now(timezone(timedelta(hours=9))).replace(microsecond=0, tzinfo=None)
+        for _ in range(2):
+            work.happen()
+            done = work.run()
+            assert done.status == 6
+        listed = work.run("outbox", "list", "--project", "TEST").output
+        words = rf"away since ({MOMENT}): |the batch of ({MOMENT}) waits|^ *(?:\d+|newest) .*?({MOMENT})"
+        found = re.findall(words, done.output + done.errors + listed, re.MULTILINE)
+        assert all(any(one[place] for one in found) for place in range(3)), (found, done, listed)
+        for moment in (datetime.strptime("".join(one), "%Y-%m-%d %H:%M:%S") for one in found):  # noqa: DTZ007
+            assert begun <= moment < begun + timedelta(minutes=10)
 
 
 class AtReference:

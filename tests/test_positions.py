@@ -13,6 +13,7 @@ from gros_agent.settings.load import load
 from support.agent import Agent, give_secrets
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
 from support.replay import serving
+from support.zones import needs_time_zones
 
 TRACKER = "gitlab_update.json"
 WRITTEN = "2024-01-01 12:00:00"
@@ -63,6 +64,7 @@ def test_a_damaged_note(tmp_path: Path) -> None:
         positions.in_utc(load(tmp_path, {}), "ABC", {TRACKER: {"one": WRITTEN}})
 
 
+@needs_time_zones
 @pytest.mark.parametrize(("first", "second"), [("Europe/Amsterdam", "UTC"), ("America/New_York", "Asia/Tokyo")])
 def test_an_agent_that_moves(agent: Agent, first: str, second: str) -> None:
     """What changed a minute after the first scrape's newest is collected by the second, wherever that is."""

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.container.entrypoint import prepare
 from gros_agent.history import History
+from gros_agent.preflight.local import check_export
+from gros_agent.preflight.results import Scope
+from gros_agent.settings.load import load
 from support.agent import Agent, give_secrets, table
 from support.duty import FakeDuty, serving
 from support.existing import ExistingController, existing_controller
@@ -135,6 +139,27 @@ def test_preflight_warns_of_open_folders(agent: Agent, name: str) -> None:
     assert any(
         one["status"] == "warning" and f"{name} is open to others" in one["detail"] for one in json.loads(done.output)
     )
+
+
+def test_whoever_comes_in_by_the_group_is_not_told_to_close_it(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user without a name is no owner of the image's folders, and would be shut out."""
+    folder = agent.home / "secrets"
+    folder.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    scope = Scope(load(agent.home, {}), ())
+    folder.chmod(0o770)
+    assert [one.name for one in check_export(scope)] == ["export folder"]
+    folder.chmod(0o775)
+    (warned,) = (one for one in check_export(scope) if one.name == "secrets folder")
+    assert warned.hint.startswith(f"chmod o-rwx {folder}")
+
+
+@pytest.mark.parametrize("name", ["secrets", ".ssh"])
+def test_a_container_closes_its_own(agent: Agent, name: str) -> None:
+    (agent.home / name).mkdir()
+    (agent.home / name).chmod(0o770)
+    prepare(load(agent.home, {}))
+    assert stat.S_IMODE((agent.home / name).stat().st_mode) == 0o700
 
 
 class TestKey:

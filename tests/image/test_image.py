@@ -131,6 +131,10 @@ class TestUsers:
         for folder in ("config", "export", ".ssh", "secrets"):
             one.exec("touch", f"{HOME}/{folder}/written")
         assert "settings.cfg" in one.exec("ls", "config")
+        one.until("the scrape ended")
+        assert "open to others" not in one.logs(), "nobody but this user and those of its own group"
+        closed = "700" if one.exec("id", "-u").strip() == "1000" else "770"
+        assert one.exec("stat", "-c", "%a", "secrets", ".ssh").split() == [closed, closed]
         processes = one.exec("sh", "-c", "for p in /proc/[0-9]*; do stat -c %u $p; done; true").split()
         assert "0" not in processes
 

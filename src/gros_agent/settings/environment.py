@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from gros_agent.settings.rights import MODE_VARIABLE, MODES, Mode, Right, Variab
 from gros_agent.settings.values import Secret, Value
 
 PERIODS = ("15min", "hourly", "daily", "weekly", "monthly")
+_UTC = frozenset({"UTC", "Etc/UTC"})
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_KEY_LENGTH = 20
 """The column that holds a project key in the importer's database."""
@@ -188,10 +190,14 @@ class _Reader(environs.Env):
 
 
 def _time_zone(name: str) -> None:
+    key = name.removeprefix(":")
     try:
-        ZoneInfo(name.removeprefix(":"))
+        ZoneInfo(key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise environs.ValidationError("there is no such time zone; write one such as Europe/Amsterdam") from None
+    # a package of Python's may have what the C library does not, which takes a name that it does not know for UTC
+    if key not in _UTC and not any((Path(folder) / key).is_file() for folder in zoneinfo.TZPATH):
+        raise environs.ValidationError("this system does not know this time zone: install tzdata, or write UTC")
 
 
 def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 (environs hands the default over as it is)
