@@ -304,7 +304,7 @@ class TestKept:
             missing.write_text("after")
             assert files.read_text(there, "it") == "before"
             assert files.read_text(missing, "it") is None
-            with pytest.raises(ConfigurationError, match="Is a directory"):
+            with pytest.raises(ConfigurationError, match="it is a folder"):
                 files.read_text(folder, "it")
         assert files.read_text(there, "it") == files.read_text(missing, "it") == "after"
 
