@@ -16,7 +16,7 @@ import pytest
 import requests
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
-from gros_agent import imports, open_deliveries
+from gros_agent import delivery, imports, open_deliveries
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import ControllerClient, hostname
 from gros_agent.controller.tls import PinningAdapter
@@ -24,48 +24,9 @@ from gros_agent.history import History
 from gros_agent.imports import Import
 from gros_agent.open_deliveries import Signs
 from gros_agent.settings.load import load
-from support.agent import Agent, Finished, table
+from support.agent import Agent, table
 from support.existing import Answer, ExistingController, existing_controller
-from support.repository import Repository
-
-SOON = 60.0
-"""How long to wait for what comes at once, on a machine that has much to do."""
-QUICK = {"GROS_AGENT_WAIT": "1.5", "GROS_AGENT_IMPORT_LIMIT": "1"}
-"""Limits that an import which waits to be released passes."""
-
-
-class Installation:
-    """An agent for two projects, each with a repository, at a controller."""
-
-    def __init__(self, agent: Agent, controller: ExistingController, folder: Path, keys: str = "TEST OTHER") -> None:
-        self.agent = agent
-        self.controller = controller
-        self.keys = keys.split()
-        self.variables = controller.variables(JIRA_KEY=keys, GROS_AGENT_WAIT="5")
-        self.repositories = {key: Repository.make(folder / f"repository-{key}") for key in self.keys}
-        self.made: dict[str, list[str]] = {key: [] for key in self.keys}
-        for key, repository in self.repositories.items():
-            agent.export(key).mkdir(parents=True)
-            source = {"type": "git", "name": "code", "url": repository.url}
-            (agent.export(key) / "data_sources.json").write_text(json.dumps([source]))
-
-    def commit(self, *keys: str) -> None:
-        for key in keys or self.keys:
-            number = str(len(self.made[key]))
-            self.made[key].append(self.repositories[key].commit(number, {"a": number}))
-
-    def run(self, **variables: str) -> Finished:
-        return self.agent("run", variables=self.variables | variables)
-
-    def imported(self, key: str) -> Counter[str]:
-        return Counter(row["version_id"] for row in self.controller.rows("data_vcs_versions.json", key))
-
-    def check_all_once(self) -> None:
-        for key in self.keys:
-            assert self.imported(key) == Counter(self.made[key]), key
-
-    def announced(self, key: str) -> int:
-        return sum(one["project"] == key for one in self.controller.announced)
+from support.installation import QUICK, SOON, Installation
 
 
 @pytest.fixture
@@ -484,10 +445,8 @@ def test_a_record_of_before(tmp_path: Path) -> None:
     path = tmp_path / "state" / "deliveries" / "ABC.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"batch": "b", "stage": "announced"}')
-    assert open_deliveries.give_up(settings, "ABC")
-    record = open_deliveries.read(settings, "ABC")
-    assert record is not None
-    assert record.stage == "uploading"
+    assert delivery.give_up(settings, "ABC")
+    assert open_deliveries.read(settings, "ABC") is None
 
 
 def test_a_silent_connection_is_kept_alive() -> None:

@@ -19,7 +19,7 @@ import requests
 from gros_agent import contact, outbox
 from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings
-from gros_agent.tables.batch import ProjectFolder
+from gros_agent.tables.batch import Manifest, ProjectFolder, write_manifest
 from support.agent import Agent, Finished, give_secrets, table
 from support.controller import Controller, client_key, controller, start
 from support.existing import existing_controller
@@ -298,8 +298,9 @@ class TestSchedule:
     def test_is_due(self, work: Work, interval: float | None, message: str, period: str, ago: float, due: bool) -> None:
         work.variables = {"SSH_HOST": "127.0.0.1", "JIRA_KEY": "TEST", "CRON_PERIOD": period}
         settings = work.settings()
-        passed = datetime.now(UTC) - timedelta(seconds=ago)
-        (work.agent.export() / "preflight_date.txt").write_text(passed.isoformat(timespec="microseconds"))
+        made = datetime.now(UTC) - timedelta(seconds=ago)
+        batch = Manifest(identifier="b", made=made, delivered=made, tables={}, trackers={})
+        write_manifest(work.agent.export() / ".batch.json", batch)
         contact.note_answer(settings, "TEST", interval, message)
         assert contact.is_due(settings, "TEST") is due
 
@@ -415,7 +416,7 @@ def test_too_old(work: Work, tmp_path: Path) -> None:
         work.happen()
         done = work.run("scrape", "--project", "TEST", OUTBOX_MAX_AGE="0.001")
         assert done.status == 6
-        assert "waits for 0 days: nothing more is collected" in done.output
+        assert "waits for 0.0 hours: nothing more is collected" in done.output
         assert work.run().status == 0
         check_in_order(running.inbox("TEST"), work.made)
 

@@ -412,6 +412,7 @@ def test_state(running: Running) -> None:
         "bytes": 70,
         "oldest": "2026-01-02T03:04:05Z",
         "away": "2026-01-02T03:04:05Z",
+        "problem": "",
     }
     assert running.get("/api/state").json()["outbox"] == [told]
     page = " ".join(running.get("/").text.split())

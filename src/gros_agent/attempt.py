@@ -5,6 +5,7 @@ it leaves for the agent tells how the import ends (:mod:`.imports`): files that 
 registration removes them as well.
 """
 
+import hashlib
 import logging
 import random
 import time
@@ -67,7 +68,7 @@ class Attempt:
             self._announce(one)
         except ControllerError as error:
             if not self._is_taken(one, 0):
-                self._note(one, "uploading")  # refused, and nothing was done
+                self._note(one, "uploading", refused=True)  # and nothing was done
                 raise
             log.warning("project %s: the batch was taken all the same: %s", self._project, error)
         else:
@@ -83,12 +84,15 @@ class Attempt:
         """
         receipt = receipts.read(self._settings, self._project, before.batch)
         if before.stage == "presumed":
-            return self._ended(before.batch, receipt, self._after_registration(before, receipt))
+            found = self._after_registration(before, receipt)
+            if found is Import.FAILED and not self._imports_nothing():  # it may be this one that goes on
+                raise BusyError(*open_deliveries.still_importing(self._project))
+            return self._ended(before.batch, receipt, found)
         self._progress(f"{self._project}: waits for the import of the batch before", 0, None)
         found = self._look(receipt, before.signs)
         if found is Import.UNDER_WAY:
             raise BusyError(*open_deliveries.still_importing(self._project))
-        if found in {Import.WIPED, Import.HIDDEN} and not self._imports_nothing():
+        if found in {Import.WIPED, Import.HIDDEN, Import.FAILED} and not self._imports_nothing():
             raise BusyError(*open_deliveries.still_importing(self._project))
         if found is Import.WIPED or (found in {Import.ENDED, Import.HIDDEN} and receipt and _handed(receipt)):
             open_deliveries.note(self._settings, self._project, before.batch, "presumed", before.signs)
@@ -101,9 +105,37 @@ class Attempt:
         is_newer = known is not None and before.noted is not None and known.registered > before.noted
         if not is_newer or capabilities.last_registered(self._settings) != self._project:
             raise DeliveryError(*_only_a_registration_tells(self._project))
+        changed = self._changed(before, receipt)
         with connect(self._settings, self._project, self._known_hosts) as connection:
-            trackers = _trackers(receipt.files if receipt else ())
-            return imports.after_registration(connection, self._project, trackers, before.telling)
+            return Import.IMPORTED if imports.is_in_database(connection, self._project, changed) else Import.FAILED
+
+    def _changed(self, before: Delivery, receipt: Receipt | None) -> dict[str, str]:
+        """The trackers that a registration brings and the batch changed, with their SHA-256."""
+        for one in outbox.waiting(self._settings, self._project):
+            if one.manifest.identifier == before.batch:
+                found = _trackers(files_of(one.folder, one.manifest))
+                return {
+                    name: digest
+                    for name, digest in found.items()
+                    if name in imports.HANDED_BACK and digest != _digest(one.manifest.trackers.get(name))
+                }
+        known = _trackers(receipt.files if receipt else ())  # of an agent that kept no batches
+        names = {before.telling} if before.telling in known else imports.HANDED_BACK.intersection(known)
+        return {name: known[name] for name in names}
+
+    def give_up(self, one: Waiting, before: Delivery) -> None:
+        """Begin the delivery of an announced batch anew, unless the controller has it, or nobody can tell."""
+        self._files = files_of(one.folder, one.manifest)
+        try:
+            taken = self._is_taken(one, 0)
+        except ControllerError as error:
+            log.info("project %s: whether the controller has the batch can't be seen: %s", self._project, error)
+            taken = not self.knows_batches  # one that knows batches takes none twice
+        if not taken:
+            log.warning("project %s: its batch was not taken: it is delivered again", self._project)
+            self._note(one, "uploading", refused=True)
+        elif not self.knows_batches:
+            self._note(one, "presumed", before.signs)
 
     def _imports_nothing(self) -> bool:
         """Whether the controller says that no import goes on at all."""
@@ -112,7 +144,7 @@ class Attempt:
         except ControllerError as error:
             log.info("project %s: whether an import goes on is not known: %s", self._project, error)
             return False
-        return importer is not None and importer.ok
+        return importer is None or importer.ok
 
     def _was_taken(self, one: Waiting, before: Delivery) -> bool:
         """Whether an earlier announcement was carried out; soon after it that may be about to happen."""
@@ -143,7 +175,7 @@ class Attempt:
             time.sleep(min(pause, left))
             pause = min(pause * 2, _POLL_SECONDS * 8)
         if found.state == "refused":
-            self._note(one, "uploading")
+            self._note(one, "uploading", refused=True)
             raise ControllerError(
                 f"the controller refused the batch: {found.reason or 'without a reason'}",
                 "the next export uploads it again; see the controller's log",
@@ -156,7 +188,7 @@ class Attempt:
             return
         if ControllerClient(self._settings).batch(self._project, one.manifest.identifier).state == "announced":
             raise ControllerError(*_not_taken(self._seconds))
-        self._note(one, "uploading")  # it does not know of any: a registration stops nothing
+        self._note(one, "uploading", refused=True)  # it does not know of any: a registration stops nothing
 
     def _check_folder(self) -> None:
         last = capabilities.last_registered(self._settings)
@@ -246,6 +278,8 @@ class Attempt:
         if found in {Import.UNDER_WAY, Import.HIDDEN, Import.WIPED} or (found is Import.ENDED and _handed(receipt)):
             log.info("project %s: it does not show yet how the import has ended: the next batch waits", self._project)
             return receipt
+        if found is Import.FAILED and not self._imports_nothing():  # a registration may have emptied the folder
+            return receipt
         return self._ended(receipt.batch, receipt, found) or receipt
 
     def _look(self, receipt: Receipt | None, signs: Signs) -> Import:
@@ -278,8 +312,8 @@ class Attempt:
             outbox.forget(self._settings, self._project, batch)
         open_deliveries.forget(self._settings, self._project)
 
-    def _note(self, one: Waiting, stage: Stage, signs: Signs = NO_SIGNS) -> None:
-        open_deliveries.note(self._settings, self._project, one.manifest.identifier, stage, signs)
+    def _note(self, one: Waiting, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False) -> None:
+        open_deliveries.note(self._settings, self._project, one.manifest.identifier, stage, signs, refused=refused)
 
 
 def _not_taken(seconds: float) -> tuple[str, str]:
@@ -294,6 +328,10 @@ def _only_a_registration_tells(project: str) -> tuple[str, str]:
         f"nothing at the controller tells whether it imported the last batch of {project}",
         "register the project, as a run does: what the database has tells",
     )
+
+
+def _digest(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _handed(receipt: Receipt) -> bool:

@@ -4,6 +4,7 @@ The file ``state/controllers/KEY.json`` holds it. Existing controllers name noth
 assumed. This module imports nothing that is slow: a scrape asks it before it writes.
 """
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,10 @@ from typing import Final
 import msgspec
 
 from gros_agent import records
+from gros_agent.errors import ConfigurationError
 from gros_agent.settings.model import Settings
+
+log = logging.getLogger(__name__)
 
 BATCH: Final = "batch"
 """The controller knows a batch by its identifier: it takes one that is announced twice once."""
@@ -55,9 +59,18 @@ def last_registered(settings: Settings) -> str | None:
     A registration clears what the controller keeps for the agent: it has folders for this project alone.
     """
     folder = settings.home.state / "controllers"
-    found = {path.stem: registration(settings, path.stem) for path in folder.glob("*.json")}
+    found = {path.stem: _of_any(settings, path.stem) for path in folder.glob("*.json")}
     known = {project: one.registered for project, one in found.items() if one is not None}
     return max(known, key=lambda project: known[project], default=None)
+
+
+def _of_any(settings: Settings, project: str) -> Known | None:
+    """The last registration of any project, or None where that can't be read: it is none of this one's business."""
+    try:
+        return registration(settings, project)
+    except ConfigurationError as error:
+        log.warning("project %s: %s", project, error)
+        return None
 
 
 def keep(settings: Settings, project: str, named: tuple[str, ...]) -> None:

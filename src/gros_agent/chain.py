@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gros_agent import contact, delivery, entries, limits, outbox, preflight
+from gros_agent import capabilities, contact, delivery, entries, limits, open_deliveries, outbox, preflight
 from gros_agent.collection import ScrapeOptions
 from gros_agent.controller.client import ControllerClient
 from gros_agent.errors import (
@@ -33,7 +33,7 @@ from gros_agent.logs import counted_retries
 from gros_agent.receipts import Receipt
 from gros_agent.registration import Options, Registered, register
 from gros_agent.report import Report
-from gros_agent.scrape import keep_what_waits, project_log, scrape
+from gros_agent.scrape import project_log, scrape
 from gros_agent.settings import secrets
 from gros_agent.settings.environment import RUN_MAX, SOURCE_KEYS
 from gros_agent.settings.files import kept
@@ -139,7 +139,7 @@ def run_projects(
     ):
         for folder in (home.state, home.root / "secrets", home.root / ".ssh"):
             clear_leftovers(folder)
-        for project in projects:
+        for project in _in_turn(settings, projects):
             if limit.is_up:
                 log.error("project %s: nothing was done, the time of this run is up: %s", project, limit.error().hint)
                 statuses.append(ExitStatus.PARTLY)
@@ -155,6 +155,18 @@ def run_projects(
             )
             statuses.append(ended.status)
     return worst(statuses)
+
+
+def _in_turn(settings: Settings, projects: Sequence[str]) -> Sequence[str]:
+    """The projects in their order, unless the controller works on a batch of one of them.
+
+    That stops the registrations of the others. Those that had none for longest come first then, lest the first of them
+    is the only one that ever has its turn.
+    """
+    if not any(open_deliveries.is_with_the_controller(settings, project) for project in projects):
+        return projects
+    known = {project: capabilities.registration(settings, project) for project in projects}
+    return sorted(projects, key=lambda project: one.registered.timestamp() if (one := known[project]) else 0.0)
 
 
 def _end_run() -> None:
@@ -245,13 +257,13 @@ class _Chain:
 
     def _steps(self) -> ExitStatus:
         settings = self._load(self._project, {}, given=False)  # the controller is asked before what it said last counts
+        outbox.keep(settings, self._project)
         if settings.controller(self._project) is None:
             with project_log(settings.home.export / self._project) as ended:
                 status = self._work()
                 ended(status)
             return status
         self._note.stage("deliver")
-        keep_what_waits(settings, self._project)
         self._obstacle = self._away(settings) or self._turn.finish_others(settings)
         waits = None
         if self._obstacle is None or not self._obstacle.away:
@@ -260,8 +272,9 @@ class _Chain:
         if waits is not None and self._obstacle is None:
             self._register_and_deliver(settings, waits)
         if not self._checks.skip and self._is_too_early(settings):
-            if self._waits is not None:
-                raise self._waits
+            left = self._waits if self._has_registered else waits
+            if isinstance(left, DeliveryError):
+                raise left
             return ExitStatus.NOT_DUE
         with project_log(settings.home.export / self._project) as ended:
             if self._obstacle is None and not self._has_registered:
@@ -401,7 +414,10 @@ class _Chain:
             failed = [result for result in results if result.status is preflight.Status.FAILED]
             names = ", ".join(result.name for result in failed)
             raise PreflightError(f"{len(failed)} of {len(results)} checks failed: {names}", failed[0].hint)
-        return ExitStatus.DONE if status is ExitStatus.POSTPONED else status
+        if status is ExitStatus.POSTPONED:  # the controller is away: collecting goes on, and this is its moment
+            preflight.note_moment(settings, self._project)
+            return ExitStatus.DONE
+        return status
 
     def _scraped(self, report: Report) -> None:
         self._reports.append(report)

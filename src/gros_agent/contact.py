@@ -4,6 +4,7 @@
 slow: a scrape asks it before it begins.
 """
 
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,11 @@ from pathlib import Path
 import msgspec
 
 from gros_agent import records
-from gros_agent.settings.load import PREFLIGHT_DATE
+from gros_agent.errors import ConfigurationError
 from gros_agent.settings.model import Settings
+from gros_agent.tables.batch import ProjectFolder
+
+log = logging.getLogger(__name__)
 
 LEAST_SECONDS = 3600.0
 """How long to wait at least between two scrapes of a schedule that is not known."""
@@ -35,8 +39,12 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(settings: Settings, project: str) -> Contact:
-    """What is known. Raises :class:`ConfigurationError` for a damaged record."""
-    found = records.read(_file(settings, project), Contact, "what is known of the controller's schedule", "remove it")
+    """What is known: nothing, where the record is damaged, since it is found out anew."""
+    try:
+        found = records.read(_file(settings, project), Contact, "what is known of the controller's schedule", "")
+    except ConfigurationError as error:
+        log.warning("project %s: %s; it is found out anew", project, error)
+        found = None
     address = _address(settings)
     return found if found is not None and found.controller == address else Contact(controller=address)
 
@@ -78,7 +86,7 @@ def is_due(settings: Settings, project: str) -> bool:
     Its last known schedule counts; else ``CRON_PERIOD``, but at most once an hour. Where neither is known, whoever
     starts a run decides.
     """
-    last = last_passed(settings, project)
+    last = last_collected(settings, project)
     if last is None:
         return True
     seconds = read(settings, project).interval
@@ -92,19 +100,15 @@ _EARLY = 120.0
 """Seconds that a run may come before a period is over: runs are up to a minute late, each by chance."""
 
 
-def last_passed(settings: Settings, project: str) -> datetime | None:
-    """The moment of the last scrape that the controller's schedule counts from, or None."""
-    try:
-        text = (settings.home.export / project / PREFLIGHT_DATE).read_text(encoding="utf-8")
-        moment = datetime.fromisoformat(text.strip())
-    except (OSError, ValueError):
-        return None
-    return moment.astimezone(UTC)
+def last_collected(settings: Settings, project: str) -> datetime | None:
+    """When the project was collected last, or None. Every preflight writes its own moment: that is none of a scrape."""
+    batch = ProjectFolder(settings.home.export / project).batch()
+    return batch.made.astimezone(UTC) if batch is not None else None
 
 
 def _interval(settings: Settings, project: str, message: str) -> float | None:
     """The interval of a schedule that says how long it is until the next scrape."""
-    match, last = _IN.search(message), last_passed(settings, project)
+    match, last = _IN.search(message), last_collected(settings, project)
     if match is None or last is None:
         return None
     left = timedelta(

@@ -18,7 +18,7 @@ from gros_agent.attempt import Attempt
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import agent_user
 from gros_agent.controller.reach import connect, ssh_address
-from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, ExitStatus, worst
+from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError, ExitStatus, worst
 from gros_agent.logs import SCRAPE_LOG
 from gros_agent.receipts import File, Receipt, files_of, last_receipt
 from gros_agent.settings.model import Settings
@@ -116,25 +116,77 @@ def send_log(settings: Settings, project: str) -> bool:
     return True
 
 
+def abandon(settings: Settings, project: str, known_hosts: Path | None = None) -> None:
+    """Let an open delivery stop nothing any more. Its batch stays, and is delivered again unless the controller has it.
+
+    The controller is asked first, or its folder looked at. What it may be importing stays open until the trackers that
+    the next registration brings tell. Raises :class:`BusyError` where another process works on the project.
+    """
+    with ProjectFolder(settings.home.export / project).locked():
+        before = open_deliveries.read(settings, project)
+        if before is None or before.stage in {"uploading", "presumed"}:
+            return
+        one = next((one for one in outbox.waiting(settings, project) if one.manifest.identifier == before.batch), None)
+        if before.stage == "importing":
+            log.warning("project %s: the import of its last batch was not seen to end: no longer waiting", project)
+            open_deliveries.note(settings, project, before.batch, "presumed", before.signs)
+        elif one is None:
+            open_deliveries.forget(settings, project)
+        else:
+            Attempt(settings, project, known_hosts, 0, no_progress).give_up(one, before)
+
+
+def give_up(settings: Settings, project: str) -> bool:
+    """Abandon an open delivery that is too old, and return whether it was. Raises :class:`BusyError` as that does."""
+    if not open_deliveries.is_too_old(settings, project):
+        return False
+    abandon(settings, project)
+    return not open_deliveries.is_with_the_controller(settings, project)
+
+
+def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str], object]) -> dict[str, AgentError]:
+    """Finish the open deliveries of projects with ``finish``; return why the others stop a registration now."""
+    found: dict[str, AgentError] = {}
+    for project in projects:
+        problem: AgentError = BusyError(*open_deliveries.still_importing(project))
+        try:
+            if not open_deliveries.stops_registrations(settings, project):
+                continue
+            log.warning("project %s: finishing the open delivery first", project)
+            try:
+                finish(project)
+            except AgentError as error:
+                problem = error
+            if open_deliveries.stops_registrations(settings, project) and not give_up(settings, project):
+                found[project] = problem
+        except AgentError as error:  # where it stands can't be read
+            found[project] = error
+    return found
+
+
 def finish_open(settings: Settings, projects: Sequence[str], finish: Callable[[str], object]) -> None:
     """Finish every open delivery of these projects with ``finish``.
 
-    Raises the first :class:`DeliveryError` or :class:`BusyError` of one that can't be, unless it has been for too long.
+    Raises the first error of one that can't be, unless it has been for too long.
     """
-    for problem in open_deliveries.obstacles(settings, projects, finish).values():
+    for problem in obstacles(settings, projects, finish).values():
         raise problem
 
 
 def controllers_trackers_count(settings: Settings, project: str) -> bool:
     """Whether the controller's trackers are the ones to go on from, and not ours.
 
-    Ours are while a batch waits or its import may go on, and where another project's registration cleared the folder.
+    Ours are while a batch waits or its import may go on, where another project's registration cleared the folder, and
+    where positions were put back since the last registration.
     Neither are after a failed import: it removed the controller's, and ours cover what it lost. Raises
     :class:`DeliveryError` then, until a registration has brought those of the database.
     """
     if outbox.waiting(settings, project) or open_deliveries.read(settings, project) is not None:
         return False
     receipt, known = last_receipt(settings, project), capabilities.registration(settings, project)
+    put_back = outbox.put_back(settings, project)
+    if put_back is not None and (known is None or known.registered < put_back):
+        return False
     if receipt is not None and receipt.imported is False and (known is None or known.registered < receipt.delivered):
         raise DeliveryError(
             f"the controller could not import the last batch of {project}: where to go on is not known",
@@ -156,7 +208,7 @@ class ExportOptions:
     """How to export: only show it, and with another file of host keys.
 
     ``wait`` is how many seconds to wait for the controller, in place of what the settings say. With ``abandon`` what
-    was begun and has not ended is given up first, and its batch delivered again, unless the controller has it.
+    was begun and has not ended is given up first (:func:`abandon`).
     """
 
     dry_run: bool = False
@@ -175,16 +227,12 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """What became of the delivery of a project: receipts, what would be sent in a dry run, or an error.
-
-    ``waits`` is how many batches wait afterwards.
-    """
+    """What became of the delivery of a project: receipts, what would be sent in a dry run, or an error."""
 
     project: str
     receipts: tuple[Receipt, ...] = ()
     planned: tuple[Planned, ...] = ()
     destination: str = ""
-    waits: int = 0
     error: str = ""
     hint: str = ""
     status: ExitStatus = ExitStatus.DONE
@@ -203,8 +251,7 @@ def deliver_projects(
         try:
             told = _export(settings, project, options, progress)
         except AgentError as error:
-            waits = len(outbox.waiting(settings, project))
-            told = Export(project=project, error=error.message, hint=error.hint, status=error.status, waits=waits)
+            told = Export(project=project, error=error.message, hint=error.hint, status=error.status)
         tell(told)
         statuses.append(told.status)
     return worst(statuses)
@@ -221,7 +268,7 @@ def _export(settings: Settings, project: str, options: ExportOptions, progress: 
         )
         return Export(project=project, planned=planned, destination=f"{agent_user(settings, project)}@{host}:{port}")
     if options.abandon:
-        open_deliveries.abandon(settings, project)
+        abandon(settings, project, options.known_hosts)
     receipts: list[Receipt] = []
     error: AgentError | None
     try:
@@ -236,7 +283,7 @@ def _export(settings: Settings, project: str, options: ExportOptions, progress: 
         error = problem_of(settings, project, receipts)
     except AgentError as problem:
         error = problem
-    told = Export(project=project, receipts=tuple(receipts), waits=len(outbox.waiting(settings, project)))
+    told = Export(project=project, receipts=tuple(receipts))
     if error is None:
         return told
     return replace(told, error=error.message, hint=error.hint, status=error.status)

@@ -103,16 +103,14 @@ def look(connection: Connection, project: str, trackers: Mapping[str, str], sign
     return Import.FAILED if names else Import.ENDED
 
 
-def after_registration(connection: Connection, project: str, trackers: Mapping[str, str], changed: str) -> Import:
+def is_in_database(connection: Connection, project: str, changed: Mapping[str, str]) -> bool:
     """Whether a batch was imported, as the trackers tell that a registration brought from the database.
 
-    ``changed`` names a tracker that the batch changed, or is empty. Raises :class:`ControllerError`.
+    ``changed`` maps the names of the trackers that the batch changed to their SHA-256. A batch that changed none has no
+    rows that a second delivery would double. Raises :class:`ControllerError`.
     """
-    names = [changed] if changed else _handed_back(trackers)
-    if not names:
-        return Import.ENDED
     folder = f"update/{project}"
-    return Import.IMPORTED if any(_is_ours(connection, folder, name, trackers) for name in names) else Import.FAILED
+    return bool(changed) and all(_is_ours(connection, folder, name, changed) for name in changed)
 
 
 def _handed_back(trackers: Mapping[str, str]) -> list[str]:

@@ -5,9 +5,7 @@ delivery has something at the controller that a registration would clear, so it 
 until it ends, or for as long as the settings say.
 """
 
-import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +14,7 @@ from typing import Literal
 import msgspec
 
 from gros_agent import capabilities, records
-from gros_agent.errors import AgentError, BusyError, DeliveryError
 from gros_agent.settings.model import Settings
-
-log = logging.getLogger(__name__)
 
 Stage = Literal["uploading", "announcing", "announced", "importing", "presumed"]
 
@@ -45,13 +40,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     ``announcing`` is noted before the announcement is sent, ``importing`` when the controller has taken the files, and
     ``presumed`` when nothing there tells any more what became of them: the next registration brings what the database
-    has. ``marked``, ``telling`` and ``marker`` are the signs by which the end of the import will show (:class:`Signs`).
+    has. ``announced`` is when the controller was told of the batch first, and did not refuse. ``marked``, ``telling``
+    and ``marker`` are the signs by which the end of the import will show (:class:`Signs`).
     """
 
     batch: str
     stage: Stage
     since: datetime | None = None
     noted: datetime | None = None
+    announced: datetime | None = None
     marked: bool = False
     telling: str = ""
     marker: str = ""
@@ -67,13 +64,27 @@ def read(settings: Settings, project: str) -> Delivery | None:
     return records.read(_record(settings, project), Delivery, "the record of a delivery", "remove it")
 
 
-def note(settings: Settings, project: str, batch: str, stage: Stage, signs: Signs = NO_SIGNS) -> None:
-    """Keep how far the delivery of a batch is. It is open since it was noted first; its import, since it was taken."""
+def note(
+    settings: Settings, project: str, batch: str, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False
+) -> None:
+    """Keep how far the delivery of a batch is. It is open since it was noted first; its import, since it was taken.
+
+    An announcement that was ``refused`` is as good as none.
+    """
     before = read(settings, project)
-    goes_on = before is not None and before.batch == batch and (stage != "importing" or before.stage == stage)
-    since = before.since if before is not None and goes_on else None
+    if before is not None and before.batch != batch:
+        before = None
+    goes_on = before is not None and (stage != "importing" or before.stage == stage)
     now = datetime.now(UTC)
-    delivery = Delivery(batch=batch, stage=stage, since=since or now, noted=now, **asdict(signs))
+    announced = before.announced if before is not None and not refused else None
+    delivery = Delivery(
+        batch=batch,
+        stage=stage,
+        since=(before.since if before is not None and goes_on else None) or now,
+        noted=now,
+        announced=announced or (now if stage == "announcing" else None),
+        **asdict(signs),
+    )
     records.write(_record(settings, project), delivery)
 
 
@@ -83,8 +94,12 @@ def forget(settings: Settings, project: str) -> None:
 
 
 def age(delivery: Delivery) -> timedelta:
-    """How long a delivery has been open. One of an agent that did not keep that is as old as can be."""
-    return datetime.now(UTC) - delivery.since if delivery.since else timedelta.max
+    """How long a delivery has been open, from its announcement on, or its import from when it was taken.
+
+    One of an agent that did not keep that is as old as can be.
+    """
+    begun = delivery.since if delivery.stage == "importing" else delivery.announced or delivery.since
+    return datetime.now(UTC) - begun if begun else timedelta.max
 
 
 def seconds_so_far(delivery: Delivery) -> float:
@@ -92,48 +107,10 @@ def seconds_so_far(delivery: Delivery) -> float:
     return max((datetime.now(UTC) - delivery.noted).total_seconds(), 0) if delivery.noted else math.inf
 
 
-def give_up(settings: Settings, project: str) -> bool:
-    """Let a delivery that is too old stop nothing any more, and return whether it is."""
+def is_too_old(settings: Settings, project: str) -> bool:
+    """Whether a delivery has been open for so long that it is to stop nothing any more."""
     delivery = read(settings, project)
-    if delivery is None or age(delivery) < timedelta(seconds=settings.environment.pick_up_max):
-        return False
-    abandon(settings, project)
-    return True
-
-
-def abandon(settings: Settings, project: str) -> Delivery | None:
-    """Let a delivery stop nothing any more, and return it, or None where none is open. Its batch stays.
-
-    One that the controller did not take is delivered again from the start. Of one that it took it shows after the next
-    registration whether it was imported.
-    """
-    delivery = read(settings, project)
-    if delivery is None or delivery.stage in {"uploading", "presumed"}:
-        return delivery
-    if delivery.stage == "importing":
-        log.warning("project %s: the import of its last batch was not seen to end: no longer waiting for it", project)
-        note(settings, project, delivery.batch, "presumed", delivery.signs)
-    else:
-        log.warning("project %s: its batch was not taken: it is delivered again, and stops nothing any more", project)
-        note(settings, project, delivery.batch, "uploading")
-    return delivery
-
-
-def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str], object]) -> Mapping[str, AgentError]:
-    """Finish the open deliveries of projects with ``finish``; return why the others stop a registration now."""
-    found: dict[str, AgentError] = {}
-    for project in projects:
-        if not stops_registrations(settings, project):
-            continue
-        log.warning("project %s: finishing the open delivery first", project)
-        try:
-            finish(project)
-            problem: AgentError = BusyError(*still_importing(project))
-        except (DeliveryError, BusyError) as error:
-            problem = error
-        if stops_registrations(settings, project) and not give_up(settings, project):
-            found[project] = problem
-    return found
+    return delivery is not None and age(delivery) >= timedelta(seconds=settings.environment.pick_up_max)
 
 
 def still_importing(project: str) -> tuple[str, str]:

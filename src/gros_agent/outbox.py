@@ -22,13 +22,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gros_agent import entries, open_deliveries
-from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, Own
+from gros_agent import entries, open_deliveries, records
+from gros_agent.errors import AgentError, DeliveryError, Own
 from gros_agent.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.storage import make_private, replace_file, storage_errors, sync_folder
-from gros_agent.tables.batch import DESCRIPTION, SNAPSHOTS, Manifest, ProjectFolder, read_manifest, write_manifest
+from gros_agent.tables.batch import (
+    DESCRIPTION,
+    SNAPSHOTS,
+    Manifest,
+    ProjectFolder,
+    check_table,
+    read_manifest,
+    write_manifest,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +76,11 @@ class Waiting:
 def waiting(settings: Settings, project: str) -> tuple[Waiting, ...]:
     """The batches of a project that wait, the oldest first. Raises :class:`AgentError` for a damaged manifest."""
     newest = ProjectFolder(settings.home.export / project).batch()
+    gone = newest.identifier if newest is not None and newest.delivered else ""
     found = [
         Waiting(project, number, folder, manifest)
         for number, folder in _numbered(_folder(settings, project))
-        if (manifest := read_manifest(folder / _MANIFEST)) is not None
-        and not (newest is not None and newest.delivered and newest.identifier == manifest.identifier)
+        if (manifest := _manifest(folder)) is not None and manifest.identifier != gone
     ]
     known = {one.manifest.identifier for one in found}
     if newest is not None and _waits(settings, project, newest) and newest.identifier not in known:
@@ -113,10 +121,24 @@ def _is_same(one: Path, other: Path) -> bool:
     return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
+def keep(settings: Settings, project: str) -> None:
+    """Finish what a killed scrape left, and set aside what waits, before a run changes anything.
+
+    Raises :class:`BusyError` where another process works on the project.
+    """
+    make_private(settings.home.state)
+    folder = ProjectFolder(settings.home.export / project)
+    with folder.locked():
+        folder.recover()
+        folder.acknowledge()
+        tidy(settings, project)
+        set_aside(settings, project)
+
+
 def set_aside(settings: Settings, project: str) -> None:
     """Copy the batch in ``export/KEY`` to the outbox if it waits, before anything of it changes.
 
-    To be called with the project's folder locked.
+    To be called with the project's folder locked. Raises :class:`AgentError` where a table of it is missing.
     """
     folder = ProjectFolder(settings.home.export / project)
     batch = folder.batch()
@@ -124,15 +146,19 @@ def set_aside(settings: Settings, project: str) -> None:
         return
     outbox = _folder(settings, project)
     numbered = list(_numbered(outbox))
-    if any(manifest.identifier == batch.identifier for _, one in numbered if (manifest := _manifest_of(one))):
+    if any(manifest.identifier == batch.identifier for _, one in numbered if (manifest := _readable(one))):
         return
     make_private(settings.home.state)
     with storage_errors(outbox):
         outbox.parent.mkdir(mode=0o700, exist_ok=True)
         outbox.mkdir(mode=0o700, exist_ok=True)
         copy = Path(tempfile.mkdtemp(prefix=".new-", dir=outbox))
-        for name in (*batch.tables, *batch.trackers):
+        for name in batch.tables:
+            check_table(folder.path / name)
             _link(folder.path / name, copy / name)
+        for name in batch.trackers:
+            if (folder.path / name).exists():  # one is removed to have a source collected again
+                _link(folder.path / name, copy / name)
         for name in _CHANGES_IN_PLACE:
             if (folder.path / name).exists():
                 shutil.copyfile(folder.path / name, copy / name)
@@ -147,11 +173,30 @@ def set_aside(settings: Settings, project: str) -> None:
     log.info("project %s: the batch of %s waits in the outbox as number %d", project, made, number)
 
 
+def take_back(settings: Settings, project: str, identifier: str) -> None:
+    """Have a batch in ``export/KEY`` alone, where it stays. To be called with the project's folder locked."""
+    _remove(settings, project, identifier)
+
+
 def discard(settings: Settings, project: str, folder: ProjectFolder) -> None:
     """Throw away the batch in ``export/KEY``, and put back the positions of before it. With the folder locked."""
+    _note_put_back(settings, project)
     batch = folder.discard()
     if batch is not None:
         _remove(settings, project, batch.identifier)
+
+
+def put_back(settings: Settings, project: str) -> datetime | None:
+    """When positions of a project were put back last, or None: until the next registration they count, not others."""
+    return records.read(_put_back_record(settings, project), datetime, "the note on positions put back", "remove it")
+
+
+def _note_put_back(settings: Settings, project: str) -> None:
+    records.write(_put_back_record(settings, project), datetime.now(UTC))
+
+
+def _put_back_record(settings: Settings, project: str) -> Path:
+    return settings.home.state / "outbox" / f"{project}.json"
 
 
 def forget(settings: Settings, project: str, identifier: str) -> None:
@@ -189,52 +234,42 @@ def check_room(settings: Settings, project: str) -> None:
     if settings.controller(project) and kept:
         age = datetime.now(UTC) - kept[0].manifest.made
         if age >= timedelta(seconds=environment.outbox_max_age):
-            words = f"{kept[0].title} of {project} waits for {age.days} days: nothing more is collected"
+            long = f"{age.days} days" if age.days else f"{age.total_seconds() / 3600:.1f} hours"
+            words = f"{kept[0].title} of {project} waits for {long}: nothing more is collected"
             raise DeliveryError(words, hint.format("AGE"))
     existing = next(path for path in (settings.home.state, *settings.home.state.parents) if path.exists())
-    if kept and shutil.disk_usage(existing).free < LEAST_SPACE:
+    if shutil.disk_usage(existing).free < LEAST_SPACE:
         raise DeliveryError(
             f"{existing} has less than {LEAST_SPACE >> 20} MiB of free space: nothing more is collected",
-            f"free some space; {len(kept)} batches of {project} are kept",
+            f"free some space; what waits is kept: {len(kept)} of {project}",
         )
 
 
-def check_at_home(settings: Settings, project: str, batches: Sequence[Waiting]) -> None:
-    """Raise :class:`DeliveryError` for a batch that the controller may be working on."""
+def check_at_home(settings: Settings, project: str, *identifiers: str) -> None:
+    """Raise :class:`DeliveryError` if the controller may be working on one of these batches, or may have it."""
     delivery = open_deliveries.read(settings, project)
-    if delivery is None or not open_deliveries.is_with_the_controller(settings, project):
-        return
-    for one in batches:
-        if one.manifest.identifier == delivery.batch:
-            raise DeliveryError(
-                f"{one.title} of {project} is announced: the controller may have it",
-                f"gros-agent export --project {project} goes on with it; --abandon gives that up",
-            )
+    if delivery is not None and delivery.stage != "uploading" and delivery.batch in identifiers:
+        raise DeliveryError(
+            f"batch {delivery.batch} of {project} was announced: the controller may have it",
+            f"gros-agent run --project {project} goes on with it",
+        )
 
 
-def drop(settings: Settings, project: str, numbers: Sequence[int | None], *, fetched: bool = False) -> list[Waiting]:
-    """Let batches go that wait (None: the one in ``export/KEY``), and return them.
+def drop(settings: Settings, project: str, batches: Sequence[Waiting], *, fetched: bool = False) -> None:
+    """Let batches go that wait. To be called with the project's folder locked.
 
     Unless somebody has ``fetched`` them, the positions of before are put back where nothing newer waits, so that the
-    next scrape collects again what they had. To be called with the project's folder locked. Raises
-    :class:`ConfigurationError` for a number that there is not.
+    next scrape collects again what they had.
     """
-    kept = waiting(settings, project)
-    unknown = [number for number in numbers if number not in {one.number for one in kept}]
-    if unknown:
-        known = ", ".join("newest" if one.number is None else str(one.number) for one in kept) or "none"
-        raise ConfigurationError(f"project {project}: no batch {unknown[0]} waits", f"those that wait: {known}")
-    dropped = []
-    newest = True
-    for one in reversed(kept):
-        if one.number not in numbers:
-            newest = False
+    dropped = {one.manifest.identifier for one in batches}
+    is_newest = True
+    for one in reversed(waiting(settings, project)):
+        if one.manifest.identifier not in dropped:
+            is_newest = False
             continue
-        if newest and not fetched:
+        if is_newest and not fetched:
             _put_back(settings, one)
         forget(settings, project, one.manifest.identifier)
-        dropped.append(one)
-    return dropped[::-1]
 
 
 def _put_back(settings: Settings, one: Waiting) -> None:
@@ -244,6 +279,7 @@ def _put_back(settings: Settings, one: Waiting) -> None:
     if batch is not None and batch.identifier == one.manifest.identifier:
         discard(settings, one.project, folder)
         return
+    _note_put_back(settings, one.project)
     with storage_errors(folder.path):
         for name, text in one.manifest.trackers.items():
             if text is None:
@@ -255,7 +291,7 @@ def _put_back(settings: Settings, one: Waiting) -> None:
 def _remove(settings: Settings, project: str, identifier: str) -> None:
     outbox = _folder(settings, project)
     for _, folder in _numbered(outbox):
-        manifest = _manifest_of(folder)
+        manifest = _readable(folder)
         if manifest is not None and manifest.identifier == identifier:
             with storage_errors(outbox):
                 gone = folder.rename(outbox / f".gone-{folder.name}")
@@ -263,15 +299,38 @@ def _remove(settings: Settings, project: str, identifier: str) -> None:
                 shutil.rmtree(gone, ignore_errors=True)
 
 
-def _manifest_of(folder: Path) -> Manifest | None:
+def _manifest(folder: Path) -> Manifest | None:
+    """The manifest of a batch in the outbox, or None where it has gone. Raises :class:`AgentError`."""
+    manifest = read_manifest(folder / _MANIFEST)
+    if manifest is None and folder.is_dir():
+        raise AgentError(
+            f"{folder}: the manifest of a batch that waits is missing",
+            f"restore it from a backup; or move {folder} away, and collect its rows again: scrape --full",
+        )
+    return manifest
+
+
+def _readable(folder: Path) -> Manifest | None:
     try:
         return read_manifest(folder / _MANIFEST)
     except AgentError:
         return None
 
 
+def projects_with(settings: Settings) -> tuple[str, ...]:
+    """The keys of the projects that have something in the outbox, also of those that are configured no longer."""
+    folder = settings.home.state / "outbox"
+    return tuple(sorted(path.name for path in folder.glob("*/") if any(_numbered(path))))
+
+
 def _numbered(outbox: Path) -> Iterator[tuple[int, Path]]:
-    names = sorted(path.name for path in outbox.iterdir()) if outbox.is_dir() else []
+    try:
+        names = sorted(path.name for path in outbox.iterdir())
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        hint = f"give it to the agent: chown -R {os.getuid()} {outbox}"
+        raise AgentError(f"{outbox} can't be read: {error.strerror}", hint) from None
     yield from ((int(name), outbox / name) for name in names if _NUMBERED.fullmatch(name))
 
 

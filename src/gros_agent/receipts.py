@@ -11,7 +11,7 @@ from gros_agent import entries, records
 from gros_agent.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
-from gros_agent.tables.batch import Manifest, ProjectFolder
+from gros_agent.tables.batch import Manifest, ProjectFolder, check_table
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +48,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 def files_of(folder: Path, batch: Manifest) -> tuple[File, ...]:
     """What a delivery of a batch in a folder consists of: its tables, trackers, list of sources, and log."""
+    for name in batch.tables:
+        check_table(folder / name)
     listed = [_file(folder / name, "export", rows) for name, rows in sorted(batch.tables.items())]
     if local(folder, entries.FILE).exists():
         listed.append(_file(local(folder, entries.FILE), "export", None, entries.FILE))

@@ -8,16 +8,16 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from gros_agent import capabilities, open_deliveries
+from gros_agent import capabilities
 from gros_agent.controller.client import ControllerClient, agent_key, agent_user
 from gros_agent.controller.reach import controller_hosts, ssh_address
 from gros_agent.controller.ssh import HostKeys, parse_key, read_private_key, shown_host_key
-from gros_agent.delivery import export, finish_open
+from gros_agent.delivery import abandon, export, finish_open
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings import secrets
 from gros_agent.settings.files import owner
 from gros_agent.settings.model import Settings
-from gros_agent.storage import make_missing, make_private, replace_file, storage_errors
+from gros_agent.storage import exclusive, make_missing, make_private, replace_file, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class Registered:
 class Options:
     """How to register: another key or file of host keys, with a new key pair, without any SSH connection.
 
-    Without ``finish`` somebody has seen to the open deliveries. With ``force`` they are given up, and their batches are
-    delivered again, unless the controller has them.
+    Without ``finish`` somebody has seen to the open deliveries. With ``force`` they are given up
+    (:func:`~gros_agent.delivery.abandon`), while no run of this agent goes on.
     """
 
     key: Path | None = None
@@ -82,14 +82,20 @@ def register(settings: Settings, project: str, options: Options) -> Registered:
     key pair replaces the old one as soon as the controller took it.
     """
     make_private(settings.home.state)
-    path, rotate = options.key or settings.key, options.rotate
     hosts = HostKeys(options.known_hosts or controller_hosts(settings))
     everyone = tuple(dict.fromkeys((*settings.projects, project)))
     if options.force:
-        for one in everyone:
-            open_deliveries.abandon(settings, one)
-    elif options.finish:
+        with exclusive(settings.home.run_lock, "a run of this agent"):
+            for one in everyone:
+                abandon(settings, one, options.known_hosts)
+            return _register(settings, project, options, hosts)
+    if options.finish:
         finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
+    return _register(settings, project, options, hosts)
+
+
+def _register(settings: Settings, project: str, options: Options, hosts: HostKeys) -> Registered:
+    path, rotate = options.key or settings.key, options.rotate
     made = _new_pair(settings, options.key, rotate=rotate)
     answer = ControllerClient(settings).register(project, made.line if made else public_line(path))
     if made:

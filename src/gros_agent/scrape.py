@@ -82,17 +82,6 @@ def scrape(
     return report.status
 
 
-def keep_what_waits(settings: Settings, project: str) -> None:
-    """Keep a batch that waits where the next run does not write. Raises :class:`AgentError`."""
-    make_private(settings.home.state)
-    folder = ProjectFolder(settings.home.export / project)
-    with folder.locked():
-        folder.recover()
-        folder.acknowledge()
-        outbox.tidy(settings, project)
-        outbox.set_aside(settings, project)
-
-
 def _logged(folder: ProjectFolder, options: ScrapeOptions) -> AbstractContextManager[Callable[[ExitStatus], None]]:
     return nullcontext(lambda _: None) if options.is_logged else project_log(folder.path, in_results=True)
 
@@ -140,11 +129,11 @@ def _make_room(settings: Settings, project: str, folder: ProjectFolder, options:
     """
     batch = folder.batch()
     if options.discard and batch is not None and not batch.delivered:
+        outbox.check_at_home(settings, project, batch.identifier)
         outbox.discard(settings, project, folder)
         made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
         log.warning("project %s: threw away the batch of %s with %d rows", project, made, batch.rows)
-    if settings.controller(project):
-        outbox.set_aside(settings, project)
+    outbox.set_aside(settings, project)
     outbox.check_room(settings, project)
 
 
@@ -257,10 +246,10 @@ class _Scrape:
     ) -> tuple[Iterable[str], Mapping[str, int]]:
         """Publish the batch; return what is to be said of the one before, which waits, and the rows that lie there."""
         if outbox.has_news(self._settings, self._project, rows, staging):
-            outbox.set_aside(self._settings, self._project)
             self._folder.publish(staging, rows, updates)
             return tuple(_kept(self._settings, self._project)), rows
-        stays = self._folder.publish_positions(staging, updates)
+        stays = self._folder.publish_positions(staging, rows, updates)
+        outbox.take_back(self._settings, self._project, stays.identifier)
         made, count = f"{stays.made:%Y-%m-%d %H:%M:%S}", sum(stays.tables.values())
         words = f"nothing is new: the batch of {made} with {count} rows stays; --full collects all again"
         return (words,), stays.tables

@@ -31,7 +31,7 @@ class Turn:
     def finish_others(self, settings: Settings) -> AgentError | None:
         """Finish the open deliveries of other projects. Returns why nothing may be registered now, if so."""
         others = [one for one in settings.projects if one != self._project]
-        obstacles = open_deliveries.obstacles(settings, others, lambda one: self._deliver(settings, one))
+        obstacles = delivery.obstacles(settings, others, lambda one: self._deliver(settings, one))
         return next(iter(obstacles.values()), None)
 
     def deliver_what_waits(self, settings: Settings) -> AgentError | None:
@@ -42,12 +42,14 @@ class Turn:
         try:
             self.export(settings)
         except DeliveryError as error:
-            open_deliveries.give_up(settings, self._project)
+            log.warning("project %s: %s", self._project, error)
+            delivery.give_up(settings, self._project)
             return error
         except BusyError as error:
-            if not open_deliveries.is_with_the_controller(settings, self._project):
+            record = open_deliveries.read(settings, self._project)
+            if record is None or record.stage == "uploading":
                 raise  # another process works on the project
-            open_deliveries.give_up(settings, self._project)
+            delivery.give_up(settings, self._project)
             return error
         except ConfigurationError as error:
             if settings.key.exists():
@@ -65,21 +67,22 @@ class Turn:
     def _unfinished(self, settings: Settings) -> AgentError | None:
         if not open_deliveries.is_with_the_controller(settings, self._project):
             return None
-        if open_deliveries.give_up(settings, self._project):
+        if delivery.give_up(settings, self._project):
             return None
         return BusyError(*open_deliveries.still_importing(self._project))
 
     def check_registered(self, settings: Settings, reason: AgentError) -> None:
         """Raise the reason why there is no registration now, unless a scrape does without one."""
-        known = secrets.find(settings.home.root, self._project) is not None and settings.key.exists()
-        if not known:
-            raise reason
+        is_known = secrets.find(settings.home.root, self._project) is not None and settings.key.exists()
         kept = outbox.waiting(settings, self._project)
-        if reason.away:
-            if not contact.may_collect(settings, self._project):
-                raise reason
-        elif not kept and not delivery.our_trackers_count(settings, self._project):
-            raise reason
+        if is_known and reason.away and contact.may_collect(settings, self._project):
+            return
+        if is_known and not reason.away and (kept or delivery.our_trackers_count(settings, self._project)):
+            return
+        waits = f", {len(kept)} {'batch waits' if len(kept) == 1 else 'batches wait'}" if kept else ""
+        if kept or isinstance(reason, BusyError):
+            raise DeliveryError(f"{self._project} was not collected{waits}: {reason.message}", reason.hint)
+        raise reason
 
     def registered(self) -> None:
         """Note that the project was registered: what was stuck before may go now."""

@@ -26,8 +26,8 @@ Examples:
 def command() -> None:
     """Show the batches that wait for their delivery, or throw some away.
 
-    The newest batch of a project lies in export/KEY, those before it in state/outbox/KEY. Nothing but a delivery and
-    `drop` removes one.
+    The newest batch of a project lies in export/KEY, those before it in state/outbox/KEY. Nothing but a delivery,
+    `drop` and `scrape --discard` removes one.
     """
 
 
@@ -37,11 +37,13 @@ def command() -> None:
 @global_options
 @click.pass_context
 def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool) -> None:
-    """List the batches that wait, the oldest first."""
+    """List the batches that wait, the oldest first, also those of projects that are configured no longer."""
     from gros_agent import console, outbox, pipeline  # noqa: PLC0415 (commands load what they need when they run)
 
     settings = current(ctx).load()
     chosen = pipeline.choose_projects(settings, projects)
+    if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
+        chosen = tuple(dict.fromkeys((*chosen, *outbox.projects_with(settings))))
     kept = {project: outbox.waiting(settings, project) for project in chosen}
     with telling():
         if as_json:
@@ -103,19 +105,26 @@ def drop(
 
     settings = current(ctx).load()
     project = _only(ctx, projects)
+    if fetched and settings.controller(project):
+        raise ConfigurationError(
+            f"--fetched is for projects that report to no controller, and {project} does",
+            "its positions are the controller's: gros-agent export delivers what waits",
+        )
     if bool(numbers) == everything:
         raise ConfigurationError("which batches?", "name their numbers, as gros-agent outbox list shows them, or --all")
-    with ProjectFolder(settings.home.export / project).locked():
+    folder = ProjectFolder(settings.home.export / project)
+    with folder.locked():
+        folder.recover()
+        folder.acknowledge()
         kept = outbox.waiting(settings, project)
-        by_name = {_name(one): one.number for one in kept}
+        by_name = [_name(one) for one in kept]
         unknown = [number for number in numbers if number not in by_name]
         if unknown:
             raise _unknown(project, unknown[0], by_name)
-        outbox.check_at_home(settings, project, [one for one in kept if everything or _name(one) in numbers])
-        dropped = outbox.drop(
-            settings, project, [by_name[name] for name in (by_name if everything else numbers)], fetched=fetched
-        )
-    for one in dropped:
+        chosen = [one for one in kept if everything or _name(one) in numbers]
+        outbox.check_at_home(settings, project, *(one.manifest.identifier for one in chosen))
+        outbox.drop(settings, project, chosen, fetched=fetched)
+    for one in chosen:
         with telling():
             click.echo(f"{project}: dropped {one.title} with {one.rows} rows")
 

@@ -112,6 +112,7 @@ class KeptAnswer(Struct, frozen=True):
     bytes: int
     oldest: Annotated[datetime | None, Meta(description="When the oldest of them was made.")]
     away: Annotated[datetime | None, Meta(description="Since when the controller does not answer.")]
+    problem: Annotated[str, Meta(description="Why it can't be read what waits; empty where it can.")]
 
 
 class StateAnswer(Struct, frozen=True):
@@ -167,6 +168,7 @@ def kept_answer(one: Kept) -> KeptAnswer:
         bytes=one.size,
         oldest=moment(one.oldest),
         away=moment(one.away),
+        problem=sayable(one.problem),
     )
 
 

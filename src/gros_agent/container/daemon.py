@@ -43,9 +43,8 @@ def _kept(settings: Settings, project: str) -> Kept:
     try:
         waiting = outbox.waiting(settings, project)
         away = contact.read(settings, project).away if settings.controller(project) else None
-    except AgentError as error:  # which the next run tells
-        log.warning("what waits for %s is not known: %s", project, error)
-        return Kept(project=project, batches=0, size=0)
+    except AgentError as error:
+        return Kept(project=project, batches=0, size=0, problem=error.message)
     oldest = waiting[0].manifest.made if waiting else None
     return Kept(project=project, batches=len(waiting), size=sum(one.size for one in waiting), oldest=oldest, away=away)
 

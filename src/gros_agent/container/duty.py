@@ -20,7 +20,8 @@ class Attention:
 class Kept:
     """What waits for the delivery of a project: how many batches, how many bytes, and since when the oldest does.
 
-    ``away`` says since when the controller does not answer, as far as the last run found out.
+    ``away`` says since when the controller does not answer, as far as the last run found out. Where what waits can't be
+    read, ``problem`` says why, and the numbers say nothing.
     """
 
     project: str
@@ -28,6 +29,7 @@ class Kept:
     size: int
     oldest: datetime | None = None
     away: datetime | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,17 +69,18 @@ class _Collector(Collector):
 
 
 def _kept(found: Sequence[Kept]) -> Iterator[Metric]:
+    readable = [one for one in found if not one.problem]
     yield _gauge(
         "outbox_batches",
         "Batches that wait for their delivery.",
-        [((one.project,), one.batches) for one in found],
+        [((one.project,), one.batches) for one in readable],
         "project",
     )
-    yield _gauge("outbox_bytes", "Bytes of their tables.", [((one.project,), one.size) for one in found], "project")
+    yield _gauge("outbox_bytes", "Bytes of their tables.", [((one.project,), one.size) for one in readable], "project")
     yield _gauge(
         "outbox_oldest_timestamp_seconds",
         "When the oldest of them was made; missing where none waits.",
-        [((one.project,), one.oldest.timestamp()) for one in found if one.oldest],
+        [((one.project,), one.oldest.timestamp()) for one in readable if one.oldest],
         "project",
     )
     yield _gauge(

@@ -42,7 +42,7 @@ def state(duty: Duty) -> StateAnswer:
         next_run=moment(duty.next_run),
         current=current,
         last_run=last_run,
-        outbox=tuple(kept_answer(one) for one in duty.outbox() if one.batches or one.away),
+        outbox=tuple(kept_answer(one) for one in duty.outbox() if one.batches or one.away or one.problem),
         obstacles=tuple(map(notice, duty.obstacles())),
         failures=failures,
         warnings=tuple(map(notice, duty.warnings())),

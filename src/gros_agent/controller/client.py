@@ -314,7 +314,9 @@ class ControllerClient:
             f"the controller refused {path} with status {answer.status}: {text or 'without a reason'}",
             "see the controller's log; a status of 503 says try again later",
             answered=answer.status,
-            away=answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            # while a registration goes on, or a batch is taken, a controller says 503 to another one
+            away=answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            and (path, answer.status) != ("agent.py", HTTPStatus.SERVICE_UNAVAILABLE),
         )
 
     @staticmethod

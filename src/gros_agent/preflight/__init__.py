@@ -18,10 +18,10 @@ from gros_agent.preflight.local import (
     check_sources,
     check_version,
 )
-from gros_agent.preflight.remote import check_controller, check_log_in
+from gros_agent.preflight.remote import check_controller, check_log_in, note_moment
 from gros_agent.preflight.results import Result, Scope, Status
 
-__all__ = ["CHECKS", "Check", "Result", "Scope", "Status", "run", "status_of"]
+__all__ = ["CHECKS", "Check", "Result", "Scope", "Status", "note_moment", "run", "status_of"]
 
 Check = Callable[[Scope], Iterator[Result]]
 

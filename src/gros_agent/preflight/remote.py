@@ -1,16 +1,18 @@
 """The checks that ask the controller."""
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gros_agent import contact, outbox
-from gros_agent.errors import AgentError
+from gros_agent.errors import AgentError, BusyError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.settings import controller_text, secrets
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.storage import replace_file, storage_errors
+from gros_agent.tables.batch import ProjectFolder
 from gros_agent.version import version
 
 if TYPE_CHECKING:
@@ -66,7 +68,6 @@ def _unanswered(scope: Scope, name: str, error: AgentError) -> Iterator[Result]:
         if name != _CONTROLLER:  # which the check before has said
             detail = f"the controller is away: {error.message}"
         yield Result(f"{project}: {name}", Status.AWAY, detail, error.hint)
-        _note_passed(settings, project, None)
 
 
 def _server_certificate(settings: Settings, address: tuple[str, int], seconds: float) -> Result:
@@ -134,8 +135,18 @@ def _note_passed(settings: Settings, project: str, contents: str | None) -> None
         folder.mkdir(parents=True, exist_ok=True)
         if contents is not None and controller_text.excess(contents) is None:
             replace_file(folder / controller_text.FILE, contents.encode(errors="replace"))
+    note_moment(settings, project)
+
+
+def note_moment(settings: Settings, project: str) -> None:
+    """Write the moment of a preflight, for the batch that is collected after it. One that waits keeps its own."""
+    folder = ProjectFolder(settings.home.export / project)
+    with contextlib.suppress(BusyError), folder.locked():  # whoever is in there has kept it
+        if folder.recover() is None:
+            outbox.set_aside(settings, project)
+    with storage_errors(folder.path):
         moment = datetime.now().astimezone().isoformat(timespec="microseconds")
-        replace_file(folder / PREFLIGHT_DATE, moment.encode())
+        replace_file(folder.path / PREFLIGHT_DATE, moment.encode())
 
 
 def _version_result(client: "client.ControllerClient") -> Result:

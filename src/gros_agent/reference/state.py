@@ -10,6 +10,7 @@
 """
 
 import fcntl
+import glob
 import json
 import os
 import re
@@ -32,6 +33,8 @@ KEY = re.compile(r"[A-Z]{1,64}")
 
 USER = re.compile(r"agent-[A-Z]{1,64}")
 """What the account of an agent looks like."""
+
+_BATCH_FOLDER = re.compile(r"(\d{6,18})-(.+)")
 
 MOST_RECORDS = 10_000
 """How many log records and statuses are kept of each kind; the oldest go."""
@@ -112,7 +115,8 @@ class State:
 
     def _go_on_counting(self, connection: sqlite3.Connection) -> None:
         """Number announcements from after what lies in the inbox: a database that was lost knows nothing of that."""
-        numbers = [int(path.name.partition("-")[0]) for path in (self.folder / "inbox").glob("*/[0-9]*-*")]
+        folders = (self.folder / "inbox").glob("*/*")
+        numbers = [int(match[1]) for path in folders if (match := _BATCH_FOLDER.fullmatch(path.name))]
         counted = "SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'announcement'"
         (last,) = connection.execute(counted).fetchone()
         if max(numbers, default=0) > last:
@@ -255,12 +259,12 @@ class State:
         return bool(self._rows(query, project, batch)) or self._is_in_inbox(project, batch)
 
     def _is_in_inbox(self, project: str, batch: str) -> bool:
-        folders = (self.folder / "inbox" / project).glob("[0-9]*-*")
+        folders = (self.folder / "inbox" / project).glob(f"*-{glob.escape(batch)}")
         waits = "SELECT 1 FROM announcement WHERE (sequence, project, batch, state) = (?, ?, ?, 'announced')"
         for folder in folders:
-            number, _, name = folder.name.partition("-")
+            match = _BATCH_FOLDER.fullmatch(folder.name)
             # one that was copied by an attempt that was killed is still to be finished
-            if name == batch and not self._rows(waits, int(number), project, batch):
+            if match and match[2] == batch and not self._rows(waits, int(match[1]), project, batch):
                 return True
         return False
 

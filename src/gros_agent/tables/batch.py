@@ -121,15 +121,16 @@ class ProjectFolder:
         self._publish(staging, manifest, trackers)
         return manifest
 
-    def publish_positions(self, staging: Path, trackers: Mapping[str, bytes]) -> Manifest:
-        """Publish new positions, and those tables in ``staging`` that say what the project is; the batch here stays."""
+    def publish_positions(self, staging: Path, tables: Mapping[str, int], trackers: Mapping[str, bytes]) -> Manifest:
+        """Publish new positions, and those ``tables`` in ``staging`` that say what the project is; the batch stays."""
         batch = self.batch()
         if batch is None:
             raise ValueError("there is no batch to stay")
         for name in set(batch.tables) - DESCRIPTION:
             (staging / name).unlink(missing_ok=True)
         before = {name: self._text(name) for name in trackers} | dict(batch.trackers)
-        manifest = msgspec.structs.replace(batch, trackers=before, removed=())
+        described = {name: rows for name, rows in tables.items() if name in DESCRIPTION}
+        manifest = msgspec.structs.replace(batch, tables={**batch.tables, **described}, trackers=before, removed=())
         self._publish(staging, manifest, trackers)
         return manifest
 
@@ -202,6 +203,15 @@ def _encoded(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
 
 
+def check_table(path: Path) -> None:
+    """Raise :class:`AgentError` where a table of a batch is missing."""
+    if not path.exists():
+        raise AgentError(
+            f"{path} is missing, which is a table of a batch that waits",
+            "restore it; or let the batch go, and collect it again: gros-agent outbox drop",
+        )
+
+
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest of a batch to a place where none is."""
     write_synced(path, _encoded(manifest))
@@ -213,7 +223,12 @@ def read_manifest(path: Path) -> Manifest | None:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AgentError(
-            f"{path}: the manifest of a batch is damaged: {error}", "remove it, and scrape again"
+            f"{path}: the manifest of a batch is damaged: {error}",
+            f"restore it from a backup; or move {path.parent} away, and collect its rows again: scrape --full",
+        ) from None
+    except OSError as error:
+        raise AgentError(
+            f"{path}: the manifest of a batch can't be read: {error.strerror}", f"give it to the agent: chown {path}"
         ) from None
