@@ -774,3 +774,22 @@ def names(azure: AzureDevOps) -> set[str]:
 
     look(azure.data)
     return found | {"Johnnie McLeod", "Jamal Hartnett", "fabrikamfiber2@hotmail.com", "fabrikamfiber4@hotmail.com"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Ada <ada@h.example>", ("Ada", "ada@h.example")),
+        (" Ada  Lovelace\n<HOST\\ada> ", ("Ada  Lovelace", "HOST\\ada")),
+        ("<ada>", ("", "ada")),
+        ("A <b> <c>", ("A <b>", "c")),
+        ("Ada <ada> x", ("Ada <ada> x", "")),
+        ("Ada <a>b>", ("Ada <a>b>", "")),
+        ("Ada", ("Ada", "")),
+    ],
+)
+def test_names_with_accounts(value: str, expected: tuple[str, str]) -> None:
+    assert fields._split(value) == expected
+    begun = time.process_time()
+    fields._split("<" * 200_000 + " " * 200_000)
+    assert time.process_time() - begun < 1

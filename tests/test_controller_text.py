@@ -1,5 +1,6 @@
 """What a controller may set by its environment text, variable by variable."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -271,3 +272,39 @@ def test_time_zone_of_the_controller(agent: Agent, repository: Repository) -> No
         for project in ("TEST", "OTHER")
     ]
     assert moments[0] != moments[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "taken"),
+    [
+        ("host.other = https://jenkins.example\nusername = operators\npassword = operators\n", False),
+        ("host.other = https://jenkins.example\n", True),
+        ("host.abc = https://jenkins.example\nusername = operators\npassword = operators\n", False),
+    ],
+)
+def test_an_address_for_another_project_is_none_for_this(tmp_path: Path, content: str, taken: bool) -> None:
+    """What the operator set for another project lets no address of the controller's get the operator's credentials."""
+    (tmp_path / "settings.cfg").write_text(f"[jenkins]\n{content}")
+    done = applied(operator(tmp_path, Mode.SOURCES), "ABC", "JENKINS_HOST=https://theirs.example\n")
+    host = done.settings.get("jenkins", "host", "ABC")
+    assert (host == "https://theirs.example") is taken
+    if ".abc" in content:
+        assert host == "https://jenkins.example"
+        assert done.loses == ("JENKINS_HOST",)
+
+
+def test_a_port_of_theirs_makes_no_section_that_wins(tmp_path: Path) -> None:
+    (tmp_path / "credentials.cfg").write_text(CREDENTIALS)
+    text = "SOURCE_HOST=git.example:8443\nSOURCE_GITLAB_GROUP=theirs\n"
+    done = applied(operator(tmp_path, Mode.SOURCES), "ABC", text)
+    token = done.settings.host("git.example", 8443).secret("gitlab_token")
+    assert token is not None
+    assert token.reveal() == "operators-token"
+
+
+def test_a_long_line_is_read_at_once(tmp_path: Path) -> None:
+    """A status page reads the text each time."""
+    begun = time.process_time()
+    for line in ("A=" + " " * 60_000 + "x", 'A="' + "\\" * 60_000, "A=" + " \t" * 30_000 + "'"):
+        applied(operator(tmp_path), "ABC", line)
+    assert time.process_time() - begun < 2

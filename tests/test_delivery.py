@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from gros_agent.controller import ControllerError, client
+from gros_agent.controller import ControllerError, client, ssh
 from gros_agent.settings.load import load
 from support.agent import Agent, Finished, table
 from support.certificates import certificate
 from support.drip import HEADS, dripping
 from support.existing import SALTS, Answer, ExistingController, existing_controller, https, make_certificate
+from support.proxy import Fault, proxy
 from support.repository import Repository, linear_history
 from support.sample import Sample
 from support.servers import make_key, ssh_server
@@ -540,3 +541,24 @@ def test_a_controller_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(ControllerError, match=r"not there after 0\.5 s"):
             asking.version("1")
         assert time.monotonic() - begun < 4
+
+
+def test_a_file_that_trickles_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is never a silence, by SFTP within one answer: the connection is closed from outside."""
+    monkeypatch.setattr(ssh, "FETCH_SECONDS", 1.0)
+    subsystem = "Subsystem sftp internal-sftp\n"
+    with (
+        ssh_server(tmp_path / "ssh", options=subsystem) as server,
+        proxy(server.port) as between,
+    ):
+        (tmp_path / "update").mkdir()
+        (tmp_path / "update" / "tracker.json").write_bytes(os.urandom(200_000))
+        pinned = ssh.HostKeys(tmp_path / "known")
+        pinned.pin("127.0.0.1", between.port, [ssh.shown_host_key("127.0.0.1", server.port)])
+        between.set(Fault("drip", at=30_000, towards="client"))
+        with ssh.Connection("127.0.0.1", between.port, server.user, server.key, pinned) as connection:
+            begun = time.monotonic()
+            with pytest.raises(ControllerError, match=r"was not here after 1 s"):
+                connection.get(str(tmp_path / "update"), "tracker.json")
+            assert time.monotonic() - begun < 10
+        assert between.struck

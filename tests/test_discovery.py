@@ -243,3 +243,13 @@ def test_an_option_that_gets_another_name_is_no_seed(tmp_path: Path) -> None:
     assert [one.name for one in found.extra] == ["foo-gitlab"]
     assert found.extra[0] in found.entries
     assert not found.outcomes
+
+
+@pytest.mark.parametrize("address", ["file:///etc", "/etc", "ext::sh -c true", "ftp://h.example/x"])
+def test_what_is_no_address_of_a_server_is_not_taken(site: Site, address: str) -> None:
+    """A server that names a path has the agent read no folder of this machine."""
+    site.github.repositories.append({"name": "third", "url": address, "isArchived": False})
+    done = site.scrape()
+    assert done.status == 0, done
+    assert "repositories in its environment: 2" in done.output
+    assert "third" not in [one["name"] for one in site.listed()]

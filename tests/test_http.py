@@ -93,6 +93,13 @@ def test_redirections(server: Web) -> None:
         client(follows=True).get(f"{server.url}/old", dict[str, int])
 
 
+def test_a_redirection_to_what_is_blocked(server: Web) -> None:
+    server.answer = lambda _: (301, {"Location": "/secret/x"}, b"")
+    with pytest.raises(SourceError, match="is blocked by"):
+        client(follows=True, blocked=(f"127.0.0.1:{server.port}/secret/*",)).get(f"{server.url}/old", dict[str, int])
+    assert [path for path, _ in server.asked] == ["/old"]
+
+
 @pytest.mark.parametrize(
     ("address", "location", "same"),
     [

@@ -375,3 +375,48 @@ def test_proxies_that_are_none(agent: Agent, proxy: str) -> None:
     assert done.status == 3
     assert "its proxy is no address that can be used" in done.output
     assert "correct http_proxy, https_proxy or all_proxy" in done.output
+
+
+@pytest.mark.parametrize("section", ["https://git.example", "git.example/", "git.example:22x", "git example", "a,b"])
+def test_a_section_that_is_no_host(tmp_path: Path, section: str) -> None:
+    (tmp_path / "credentials.cfg").write_text(f"[{section}]\nusername=ada\n")
+    (told,) = warnings(tmp_path, {})
+    assert told == f"{tmp_path}/credentials.cfg: [{section}] is no host: write [HOST] or [HOST:PORT]"
+
+
+@pytest.mark.parametrize("section", ["git.example", "git.example:8443", "10.0.0.1", "[::1]:22", "localhost"])
+def test_a_section_that_is_a_host(tmp_path: Path, section: str) -> None:
+    (tmp_path / "credentials.cfg").write_text(f"[{section}]\nusername=ada\n")
+    assert not warnings(tmp_path, {})
+
+
+@pytest.mark.parametrize("name", ["SOURCE_MAX_SECONDS", "OUTBOX_MAX_BYTES", "PROGRAM_MAX_MEMORY"])
+def test_a_limit_of_nothing(tmp_path: Path, name: str) -> None:
+    (told,) = warnings(tmp_path, {name: "0"})
+    assert told == f"{name}=0 (environment) is as good as none: its default counts; write a number above 0"
+
+
+def test_a_name_without_a_dot(tmp_path: Path) -> None:
+    (told,) = warnings(tmp_path, {"GROS_AGENT_HOSTNAME": "machine"})
+    assert "has no dot: it is not told to the controller" in told
+    assert not warnings(tmp_path, {"GROS_AGENT_HOSTNAME": "no"})
+
+
+def test_services_beside_a_container(tmp_path: Path) -> None:
+    """Kubernetes makes such variables for each Service of the namespace, also for one that has a name of ours."""
+    made: dict[str, str] = {}
+    for name, port in (("SSH", "22"), ("GROS_AGENT", "7070"), ("JENKINS", "8080")):
+        made |= {
+            f"{name}_SERVICE_HOST": "10.0.0.1",
+            f"{name}_SERVICE_PORT": port,
+            f"{name}_SERVICE_PORT_WEB": port,
+            f"{name}_PORT": f"tcp://10.0.0.1:{port}",
+            f"{name}_PORT_{port}_TCP": f"tcp://10.0.0.1:{port}",
+            f"{name}_PORT_{port}_TCP_PROTO": "tcp",
+            f"{name}_PORT_{port}_TCP_PORT": port,
+            f"{name}_PORT_{port}_TCP_ADDR": "10.0.0.1",
+        }
+    settings = load(tmp_path, {**made, "SSH_HOST": "controller.example", "SOURCE_PORT": "22"})
+    assert not settings.warnings[1:]
+    assert settings.port("port") is None
+    assert set(settings.environment.values) == {"SSH_HOST", "SOURCE_PORT"}

@@ -304,6 +304,12 @@ class TestSchedule:
         contact.note_answer(settings, "TEST", interval, message)
         assert contact.is_due(settings, "TEST") is due
 
+    @pytest.mark.parametrize("interval", [float("nan"), float("inf"), -1.0, 1e300])
+    def test_a_schedule_that_is_none(self, work: Work, interval: float) -> None:
+        work.variables = {"SSH_HOST": "127.0.0.1", "JIRA_KEY": "TEST"}
+        contact.note_answer(work.settings(), "TEST", interval, f"in {'9' * 5000} days, 1:00:00")
+        assert contact.read(work.settings(), "TEST").interval is None
+
     def test_the_last_known_one_is_followed(self, work: Work, tmp_path: Path) -> None:
         with controller(tmp_path / "controller", "--days", "1") as running:
             work.variables = running.variables(work.agent.home)

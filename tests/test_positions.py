@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gros_agent import positions
 from gros_agent.errors import AgentError
 from gros_agent.settings.load import load
+from gros_agent.tables import trackers
 from support.agent import Agent, give_secrets
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
 from support.replay import serving
@@ -84,3 +85,19 @@ def test_an_agent_that_moves(agent: Agent, first: str, second: str) -> None:
     rows = json.loads((agent.export() / "data_merge_request.json").read_text())
     assert [row["id"] for row in rows] == [str(later["id"])], tracker
     assert json.loads((agent.export() / TRACKER).read_text()) != tracker
+
+
+def test_of_thousands_of_sources(tmp_path: Path) -> None:
+    """A note or tracker that grows with the sources is read whatever its size: 4,000 take 5 MB."""
+    settings = load(tmp_path, {})
+    names = [f"a-repository-with-a-long-name-{number}" for number in range(4000)]
+    path = tmp_path / "state" / "positions" / "ABC.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({TRACKER: {name: [WRITTEN] * 50 for name in names}}))
+    assert path.stat().st_size > 4 << 20
+    read = {TRACKER: dict.fromkeys(names, WRITTEN)}
+    assert positions.in_utc(settings, "ABC", read) == read
+    tracker = tmp_path / TRACKER
+    tracker.write_bytes(trackers.encode(TRACKER, {f"{name}{'x' * 300}": WRITTEN for name in names}))
+    assert tracker.stat().st_size > 1 << 20
+    assert len(trackers.read(tracker)) == len(names)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,24 @@ def test_forgotten_ones_are_ended() -> None:
     finally:
         for one in started:
             process.stop(one)
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/\n", {"memory.max": "536870912\n"}, 512 << 20),
+        ("0::/a/b\n", {"a/memory.max": "1073741824\n", "a/b/memory.max": "max\n"}, 1 << 30),
+        ("0::/a/b\n", {"a/memory.max": "2147483648\n", "a/b/memory.max": "1073741824\n"}, 1 << 30),
+        ("5:memory:/x\n0::/\n", {"memory/x/memory.limit_in_bytes": "1073741824\n"}, 1 << 30),
+        ("5:memory:/x\n", {"memory/memory.limit_in_bytes": "1073741824\n"}, 1 << 30),
+        ("0::/\n", {"memory.max": "max\n"}, None),
+        ("", {}, None),
+    ],
+)
+def test_memory_of_a_container(tmp_path: Path, groups: str, files: dict[str, str], expected: int | None) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "groups").write_text(groups)
+    whole = process._memory(tmp_path, tmp_path / "none")
+    assert process._memory(tmp_path, tmp_path / "groups") == min(whole, expected or whole)

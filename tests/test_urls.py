@@ -1,5 +1,6 @@
 """URLs of sources: taken apart as git does it, and never with a password left in them."""
 
+import re
 import time
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gros_agent import entries, masking, urls
 from gros_agent.entries import is_path, parse
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.masking import Redactor
-from gros_agent.urls import at_host, host_of, split, take_credentials, without_password
+from gros_agent.settings.load import load
+from gros_agent.settings.values import MASK
+from gros_agent.urls import at_host, blocking_pattern, host_of, split, take_credentials, without_password
 
 WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/@:#?[]\\%"), min_size=1)
 
@@ -120,3 +124,38 @@ def test_redactor() -> None:
     redactor = Redactor()
     redactor.hide(["long-secret", "abc", "long-secret-tail"])
     assert redactor.redact("a long-secret-tail, long-secret and abc") == "a ********, ******** and abc"
+
+
+@given(st.text("ab*", max_size=8), st.text("abA\n", max_size=8))
+def test_patterns_of_the_block_list(pattern: str, text: str) -> None:
+    expected = ".*".join(map(re.escape, pattern.split("*")))
+    assert urls._matches(pattern, text) is (re.fullmatch(expected, text.lower(), re.DOTALL) is not None)
+
+
+def test_patterns_take_no_square_of_a_text() -> None:
+    begun = time.process_time()
+    assert blocking_pattern("https://h.example/" + "a" * 60_000, ("h.example/" + "*a" * 30_000 + "b",)) is None
+    assert time.process_time() - begun < 1
+
+
+def test_what_no_option_knows_is_hidden_nowhere_but_in_settings(tmp_path: Path) -> None:
+    """It may be any word: in every line of a log it would hide that."""
+    (tmp_path / "settings.cfg").write_text("[jenkins]\npasswrod = name\npassword = a-secret\n")
+    (tmp_path / "credentials.cfg").write_text("[h.example]\ncolour = scrape\ngithub_token = another-secret\n")
+    assert set(load(tmp_path, {}).secrets()) == {"a-secret", "another-secret"}
+
+
+def test_names_of_fields_are_never_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "redactor", Redactor())
+    masking.redactor.hide(["status", "message"])
+    assert masking.shown_in({"status": "status", "a status": {"last_message": "message"}}) == {
+        "status": MASK,
+        f"a {MASK}": {"last_message": MASK},
+    }
+
+
+def test_a_password_in_the_address_of_a_source_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Redactor()
+    monkeypatch.setattr(entries, "redactor", known)
+    parse(["git=https://reader:a%20pass-word@h.example/x"], Path("/"))
+    assert known.redact("you said a pass-word") == f"you said {MASK}"

@@ -141,7 +141,7 @@ def definitions(settings: Settings, project: str) -> Iterator[SourceEntry]:
     for kind in ("quality-time", "sonar") if long_name else ():
         url = settings.get(kind, "url", project)
         if url and long_name:
-            address = _of_the_web(url.replace("{}", quote(long_name)))
+            address = _of_the_web(url.replace("{}", quote(long_name, safe="")))
             yield entries.make(kind, settings.get(kind, "name", project) or kind, address)
 
 

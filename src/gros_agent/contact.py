@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 LEAST_SECONDS = 3600.0
 """How long to wait at least between two scrapes of a schedule that is not known."""
 _PERIODS = {"15min": 900.0, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0, "monthly": 28 * 86400.0}
-_IN = re.compile(r"in (?:(?P<days>\d+) days?, )?(?P<hours>\d{1,2}):(?P<minutes>\d\d):(?P<seconds>\d\d)")
+_LONGEST = 10 * 366 * 86400.0
+"""Seconds of a schedule that may be meant."""
+_IN = re.compile(r"in (?:(?P<days>\d{1,5}) days?, )?(?P<hours>\d{1,2}):(?P<minutes>\d\d):(?P<seconds>\d\d)")
 """How an existing controller says when it is time again (``gatherer_daemon.py``: Python's text of a ``timedelta``)."""
 
 
@@ -58,6 +60,9 @@ def note_passed(settings: Settings, project: str) -> None:
 def note_answer(settings: Settings, project: str, interval: float | None, message: str) -> None:
     """Note that the controller answered, and what it said of its schedule: the interval, or when it is time again."""
     known = read(settings, project)
+    if interval is not None and not 0 <= interval <= _LONGEST:  # nor what is no number
+        log.warning("project %s: the controller's schedule of %s seconds is none", project, interval)
+        interval = None
     told = interval if interval is not None else _interval(settings, project, message)
     answered = msgspec.structs.replace(known, away=None, interval=known.interval if told is None else told)
     if answered != known:

@@ -35,11 +35,12 @@ from gros_agent.sources.base import (
     no_progress,
 )
 from gros_agent.storage import replace_file, storage_errors
-from gros_agent.urls import blocking_pattern, split
+from gros_agent.urls import SCP, blocking_pattern, split
 
 log = logging.getLogger(__name__)
 
 _OWN_GROUP = re.compile(r"(?:.*/)?([^/]+)/\1")
+_REMOTE = frozenset({"http", "https", "ssh", SCP, "git", "svn", "svn+ssh"})
 _DEFINITION = "definition "
 """How the names begin under which definitions find sources; those of seeds are the identities of environments."""
 
@@ -249,5 +250,16 @@ def _main(settings: Settings, entry: SourceEntry) -> Part | None:
 
 
 def _allowed(found: Iterable[SourceEntry], context: Context) -> list[SourceEntry]:
-    """What was found, but for what is never asked."""
-    return [one for one in found if blocking_pattern(one.url, context.blocked) is None]
+    """What was found, but for what is never asked, and for what is no address of a server: a path here is none."""
+    remote = [one for one in found if _is_remote(one)]
+    return [one for one in remote if blocking_pattern(one.url, context.blocked) is None]
+
+
+def _is_remote(entry: SourceEntry) -> bool:
+    try:
+        fits = split(entry.url).scheme in _REMOTE
+    except SourceError:
+        fits = False
+    if not fits:
+        log.warning("%s was found and left out: %s is no address of a server", entry.name, entry.url)
+    return fits

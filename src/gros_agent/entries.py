@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems, SourceError
-from gros_agent.settings.files import read_text, settle
+from gros_agent.masking import redactor
+from gros_agent.settings.files import MAX_OWN_BYTES, read_text, settle
 from gros_agent.settings.values import Secret
 from gros_agent.sources import KNOWN_TYPES
 from gros_agent.sources.base import SourceEntry
@@ -113,7 +114,7 @@ def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntr
 
 
 def _decode(path: Path) -> list[_Listed] | None:
-    text = read_text(path, "the list of sources")
+    text = read_text(path, "the list of sources", MAX_OWN_BYTES)
     return None if text is None else msgspec.json.decode(text, type=list[_Listed])
 
 
@@ -171,6 +172,8 @@ def _entry(kind: str, name: str, url: str, folder: Path) -> SourceEntry:
     if is_path(url):
         url = (folder / Path(url).expanduser()).resolve().as_uri()
     url, username, password = take_credentials(url)
+    if password:
+        redactor.hide((password,))
     return SourceEntry(kind, name or _name(url), url, username, Secret(password) if password else None)
 
 

@@ -9,6 +9,7 @@ import html
 import json
 import re
 import string
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -35,17 +36,19 @@ class Redactor:
         self._coded: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
         self._coded_pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Leave these texts out from now on."""
         new = {secret for secret in secrets if len(secret) >= _SHORTEST}
-        plain = self._plain.union(form for secret in new for form in _forms(secret))
-        if plain == self._plain:
-            return
-        self._coded = self._coded.union(form for secret in new for form in _coded(secret))
-        self._plain = plain
-        self._pattern = _any_of(plain)
-        self._coded_pattern = _any_of(self._coded)
+        forms = {form for secret in new for form in _forms(secret)}
+        with self._lock:  # threads of several sources do this
+            if forms <= self._plain:
+                return
+            self._plain |= forms
+            self._coded = self._coded.union(form for secret in new for form in _coded(secret))
+            self._pattern = _any_of(self._plain)
+            self._coded_pattern = _any_of(self._coded)
 
     def redact(self, text: str) -> str:
         """A text without the secrets that are known, and without the credentials in its URLs."""
@@ -129,11 +132,18 @@ def shown(text: str) -> str:
 
 
 def shown_in(content: Any) -> Any:  # noqa: ANN401 (whatever can be JSON)
-    """The same for every text in what becomes JSON, keys too."""
+    """The same for every text in what becomes JSON, keys too but for names such as our fields have."""
     if isinstance(content, str):
         return shown(content)
     if isinstance(content, dict):
-        return {shown_in(key): shown_in(value) for key, value in content.items()}
+        return {_shown_key(key): shown_in(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [shown_in(value) for value in content]
     return content
+
+
+_FIELD = re.compile(r"[a-z]+(?:_[a-z]+)*")
+
+
+def _shown_key(key: Any) -> Any:  # noqa: ANN401 (whatever can be JSON)
+    return key if isinstance(key, str) and _FIELD.fullmatch(key) else shown_in(key)

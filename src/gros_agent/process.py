@@ -113,9 +113,37 @@ def _bound(process: subprocess.Popen[bytes]) -> None:
 
 
 def memory_of_a_program() -> int:
-    """Bytes that one program may use where nothing else is said: half of the machine's, from 1 to 4 GiB."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1 << 30, min(4 << 30, total // 2))
+    """Bytes that one program may use where nothing else is said: half of the machine's, from 512 MiB to 4 GiB.
+
+    In a container its memory is the machine's.
+    """
+    return max(512 << 20, min(4 << 30, _memory() // 2))
+
+
+def _memory(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes of memory that there are for this process, as far as its control groups (versions 1 and 2) limit them.
+
+    The kernel's documentation has the files: admin-guide/cgroup-v2 (``memory.max``, a number or ``max``) and
+    admin-guide/cgroup-v1/memory (``memory.limit_in_bytes``).
+    """
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, place = rest.partition(":")
+        if controllers not in {"", "memory"}:
+            continue
+        folder, name = (root, "memory.max") if not controllers else (root / "memory", "memory.limit_in_bytes")
+        inner = folder / place.strip("/")
+        for one in (inner, *inner.parents):
+            with contextlib.suppress(OSError, ValueError):  # none there, or no limit
+                found.append(int((one / name).read_text()))
+            if one == folder:
+                break
+    return min(found)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import msgspec
 
 from gros_agent.decoding import decoder
 from gros_agent.errors import ConfigurationError
-from gros_agent.settings.files import read_text
+from gros_agent.settings.files import MAX_OWN_BYTES, read_text
 from gros_agent.storage import make_missing, replace_file, storage_errors
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ def read(path: Path, kind: type[T], what: str, advice: str) -> T | None:
     ``what`` names it in messages, ``advice`` says what to do with one that is damaged. Raises
     :class:`ConfigurationError` for that, and for one that can't be read.
     """
-    text = read_text(path, what)
+    text = read_text(path, what, MAX_OWN_BYTES)
     try:
         return None if text is None else decoder(kind).decode(text)
     except msgspec.MsgspecError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from gros_agent import entries, records
-from gros_agent.settings.files import read_text
+from gros_agent.settings.files import MAX_OWN_BYTES, read_text
 from gros_agent.sources.base import SourceEntry
 from gros_agent.storage import replace_file, storage_errors
 from gros_agent.tables.schema import folded
@@ -95,7 +95,7 @@ def _stands_for_others(listed: Listed) -> bool:
 
 def load(path: Path, memory: Path) -> SourceList:
     """Read the list, which must be whole, and what is remembered of it. Raises :class:`ConfigurationError`."""
-    rows: list[Listed] = msgspec.json.decode(read_text(path, "the list of sources") or "[]")
+    rows: list[Listed] = msgspec.json.decode(read_text(path, "the list of sources", MAX_OWN_BYTES) or "[]")
     once = [one for one in rows if one.get(entries.ORIGIN) == entries.OPTION]
     return SourceList([one for one in rows if one not in once], remembered(memory), once)
 

@@ -118,5 +118,18 @@ def blocking_pattern(url: str, patterns: Sequence[str]) -> str | None:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    expression = ".*".join(re.escape(part) for part in pattern.lower().split("*"))
-    return re.fullmatch(expression, text.lower()) is not None
+    """Whether a pattern matches a text: each part between its ``*`` where it comes first, which is linear."""
+    text = text.lower()
+    first, *others = pattern.lower().split("*")
+    if not others:
+        return text == first
+    *inner, last = others
+    place = len(first)
+    if not text.startswith(first):
+        return False
+    for part in inner:
+        found = text.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return len(text) - len(last) >= place and text.endswith(last)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["cut", "delay", "garble", "duplicate", "refuse", "stall"]
+Kind = Literal["cut", "delay", "garble", "duplicate", "refuse", "stall", "drip"]
 Side = Literal["server", "client"]
 DELAY_SECONDS = 0.4
 _BLOCK = 1 << 14
@@ -18,9 +18,9 @@ _BLOCK = 1 << 14
 class Fault:
     """What happens to the byte number ``at`` that goes towards a side.
 
-    ``cut`` closes both sides before it, ``delay`` holds it and what follows for a moment, ``stall`` for ever,
-    ``garble`` flips its bits, ``duplicate`` sends the block that it begins twice; ``refuse`` takes the connection
-    and closes it. ``connection`` counts from 1; None is each.
+    ``cut`` closes both sides before it, ``delay`` holds it and what follows for a moment, ``stall`` for ever. ``drip``
+    hands on one byte at a time from there, ``garble`` flips its bits, ``duplicate`` sends the block that it begins
+    twice; ``refuse`` takes the connection and closes it. ``connection`` counts from 1; None is each.
     """
 
     kind: Kind
@@ -164,6 +164,12 @@ class _Pair:
             case "stall":
                 self._ended.wait()
                 return False
+            case "drip":
+                for byte in rest:
+                    if self._ended.wait(0.05):
+                        return False
+                    sink.sendall(bytes([byte]))
+                return True
             case "garble":
                 rest = bytes([rest[0] ^ 0xFF]) + rest[1:]
             case "duplicate":

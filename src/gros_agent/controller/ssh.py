@@ -9,6 +9,7 @@ import logging
 import re
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -163,21 +164,24 @@ class Connection:
         """Download a file of up to :data:`LARGEST_FETCHED` bytes, or return None if there is none."""
         _check_name(name)
         sftp = self._open_sftp()
+        fetching = _Fetching(self._place, name, self._transport)
         try:
-            if sftp is not None:
-                return self._download(sftp, folder, name)
-            fetching = _Fetching(self._place, name)
-            with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary, self._scp(fetching) as client:
-                target = Path(temporary) / name
-                client.get(f"~/{folder}/{name}", str(target))
-                return target.read_bytes()
+            with fetching:
+                if sftp is not None:
+                    return self._download(sftp, folder, name, fetching)
+                with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary, self._scp(fetching) as client:
+                    target = Path(temporary) / name
+                    client.get(f"~/{folder}/{name}", str(target))
+                    return target.read_bytes()
         except _SSH_ERRORS as error:
             if _is_missing(error):
                 return None
+            fetching.check()
             raise self._broken(error, f"{name} could not be fetched") from None
 
-    def _download(self, sftp: paramiko.SFTPClient, folder: str, name: str) -> bytes:
-        fetching, content = _Fetching(self._place, name), bytearray()
+    @staticmethod
+    def _download(sftp: paramiko.SFTPClient, folder: str, name: str, fetching: "_Fetching") -> bytes:
+        content = bytearray()
         with sftp.open(f"{folder}/{name}", "rb") as remote:
             remote.prefetch(min(remote.stat().st_size or 0, LARGEST_FETCHED))
             while block := remote.read(_REQUEST):
@@ -222,12 +226,23 @@ class Connection:
 
 
 class _Fetching:
-    """Looks at how much of a file comes and for how long, before it is read and while it is."""
+    """Looks at how much of a file comes and for how long, before it is read and while it is.
 
-    def __init__(self, place: str, name: str) -> None:
+    An answer that trickles in is never a silence, so the connection is closed from outside when the time is up.
+    """
+
+    def __init__(self, place: str, name: str, transport: paramiko.Transport) -> None:
         self._place = place
         self._name = name
         self._until = time.monotonic() + FETCH_SECONDS
+        self._timer = threading.Timer(FETCH_SECONDS, transport.close)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
 
     def __call__(self, _name: bytes | str, size: int, so_far: int) -> None:
         """Raise :class:`ControllerError` for too much, and for what takes too long."""
@@ -236,7 +251,11 @@ class _Fetching:
                 f"{self._place}: {self._name} has more than {LARGEST_FETCHED} bytes",
                 "have the controller's operator look at it: this file should be small",
             )
-        if time.monotonic() > self._until:
+        self.check()
+
+    def check(self) -> None:
+        """Raise :class:`ControllerError` if the time is up."""
+        if time.monotonic() >= self._until:
             raise ControllerError(
                 f"{self._place}: {self._name} was not here after {FETCH_SECONDS:g} s",
                 "try again later; see what slows the controller down",

@@ -193,10 +193,13 @@ class _Call:
             redactor.hide((password,))
         if user is not None:
             self._auth = HTTPBasicAuth(user.encode(), (password or "").encode())
-        pattern = blocking_pattern(request.url, client.blocked)
+        self._check_allowed(request.url)
+
+    def _check_allowed(self, url: str) -> None:
+        pattern = blocking_pattern(url, self._client.blocked)
         if pattern is not None:
             hint = "GATHERER_URL_BLACKLIST lists what is never asked"
-            raise SourceError(f"{self._shown} is blocked by {pattern}", hint)
+            raise SourceError(f"{without_password(url)} is blocked by {pattern}", hint)
 
     def send(self, kind: type[T]) -> Answer[T]:
         """Try once. Raises :class:`SourceError`, or what leads to another try."""
@@ -255,6 +258,7 @@ class _Call:
             location = urljoin(address, answer.headers.get("Location", ""))
             if not (client.follows and answer.is_redirect and is_same_place(address, location)):
                 break
+            self._check_allowed(location)
             address, query = location, None
         return answer, content
 

@@ -156,18 +156,21 @@ class _Work:
     def _fill(self, where: Sections, section: str, option: str, name: str, variables: Mapping[str, Value]) -> None:
         """Fill an option that has no value: one that a template left empty is as good as none."""
         content = where.setdefault(section, {})
-        ours = content.get(option)
-        if ours is not None and ours.text.strip():
+        if self._is_ours(content, option):
             self.loses.append(name)
         else:
             content[option] = variables[name]
             self.counts.append(name)
 
+    def _is_ours(self, content: Mapping[str, Value], option: str) -> bool:
+        """Whether the operator has set an option for this project: what is set for another one alone does not count."""
+        return _has_text(content, option) or _has_text(content, f"{option}.{self.project.lower()}")
+
     def _is_possible(self, option: Option, variables: Mapping[str, Value]) -> bool:
         """Whether an option of ``settings.cfg`` may have what the controller says; else that is refused."""
         ours = self.before.sections.get(option.section, {})
-        if option.controller is Right.ADDRESS and not _is_set(ours, option.name):
-            credentials = [name for name in ours if name.partition(".")[0] in _CREDENTIALS and _is_set(ours, name)]
+        if option.controller is Right.ADDRESS and not self._is_ours(ours, option.name):
+            credentials = [name for name in ours if name.partition(".")[0] in _CREDENTIALS and _has_text(ours, name)]
             reason = (
                 f"[{option.section}] has {' and '.join(credentials)} of yours, which would go there"
                 if credentials
@@ -177,7 +180,8 @@ class _Work:
                 self.refuse(option.variable, reason)
                 return False
         if option.controller is Right.CREDENTIAL and any(
-            one.controller is Right.ADDRESS and _is_set(ours, one.name)
+            one.controller is Right.ADDRESS
+            and any(name.partition(".")[0] == one.name and _has_text(ours, name) for name in ours)
             for one in SETTINGS
             if one.section == option.section
         ):
@@ -225,7 +229,8 @@ class _Work:
         is_ours = bool(self._sections_of(host.partition(":")[0]))
         if named is not None and not has_own:
             self.counts.append(f"{prefix}HOST")
-        self._hosts.setdefault(host, {})
+        if not is_ours:
+            self._hosts.setdefault(host, {})
         for name, option in given.items():
             if is_ours and (option.controller is Right.CREDENTIAL or not self._names(host, option)):
                 self.refuse(name, f"{host} has a section of yours in the credentials file")
@@ -237,9 +242,10 @@ class _Work:
         return host in self.before.hosts and option.controller is Right.NAME
 
 
-def _is_set(content: Mapping[str, Value], option: str) -> bool:
-    """Whether an option has a value, for all projects or for one of them."""
-    return any(value.text.strip() for name, value in content.items() if name == option or name.startswith(f"{option}."))
+def _has_text(content: Mapping[str, Value], name: str) -> bool:
+    """Whether an option says anything."""
+    value = content.get(name)
+    return value is not None and bool(value.text.strip())
 
 
 def _ports(section: Mapping[str, Value]) -> Iterator[str]:

@@ -14,17 +14,11 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.settings.files import read_text
 from gros_agent.settings.values import Value
 
-_LINE = re.compile(
-    r"""\s*(?:export\s+)?
-    (?P<name>[A-Za-z_][A-Za-z0-9_]*)=
-    (?:
-        '(?P<single>[^']*)'
-      | "(?P<double>(?:[^"\\]|\\.)*)"
-      | (?P<bare>(?![\s]*['"]).*?)
-    )
-    (?:\s*|\s+\#.*)$""",
-    re.VERBOSE,
-)
+# each of these looks at a character a few times at most: a line may come from anybody
+_NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=")
+_QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)\"""")
+_COMMENT = re.compile(r"\s#")
+_REST = re.compile(r"\s*(?:\s#.*)?", re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\$`])')
 
 
@@ -45,8 +39,9 @@ def parse(text: str, path: Path) -> Variables:
         content = line.removesuffix("\r")
         if not content.strip() or content.lstrip().startswith("#"):
             continue
-        match = _LINE.match(content)
-        if match is None or "\0" in content:
+        name = _NAME.match(content)
+        value = None if name is None or "\0" in content else _value(content[name.end() :])
+        if name is None or value is None:
             problems.append(
                 ConfigurationError(
                     f"{path}:{number}: can't read this line",
@@ -54,17 +49,19 @@ def parse(text: str, path: Path) -> Variables:
                 )
             )
             continue
-        variables[match["name"]] = Value(_value(match), f"{path} line {number}")
+        variables[name[1]] = Value(value, f"{path} line {number}")
     return Variables(variables, tuple(problems))
 
 
-def _value(match: re.Match[str]) -> str:
-    if match["single"] is not None:
-        return match["single"]
-    if match["double"] is not None:
-        return _ESCAPE.sub(r"\1", match["double"])
-    bare: str = match["bare"]
-    return bare.strip()
+def _value(text: str) -> str | None:
+    """What stands behind the equals sign, without its quotes or the comment after it; None for what can't be read."""
+    if text.lstrip()[:1] not in {"'", '"'}:
+        comment = _COMMENT.search(text)
+        return (text[: comment.start()] if comment else text).strip()
+    quoted = _QUOTED.match(text)
+    if quoted is None or not _REST.fullmatch(text, quoted.end()):
+        return None
+    return quoted["single"] if quoted["single"] is not None else _ESCAPE.sub(r"\1", quoted["double"])
 
 
 def read(path: Path) -> Variables:
@@ -93,9 +90,21 @@ def _read_directory(path: Path) -> Variables:
     return Variables({}, warnings=(f"{path} {what}; {advice}",))
 
 
+def _is_link(name: str, text: str) -> bool:
+    """Whether a variable is one that Kubernetes and older Docker make for each service beside a container.
+
+    A service called ``ssh`` or ``gros-agent`` has them in the names of our own variables, such as ``SSH_PORT``.
+    """
+    is_address = name.endswith("_PORT") and text.startswith(("tcp://", "udp://", "sctp://"))
+    return is_address or _LINK.fullmatch(name) is not None
+
+
+_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)")
+
+
 def merge(environ: Mapping[str, str], files: Iterable[Path]) -> Variables:
     """Merge a process's environment with environment files, a later one overriding what came before."""
-    variables = {name: Value(text, "environment") for name, text in environ.items()}
+    variables = {name: Value(text, "environment") for name, text in environ.items() if not _is_link(name, text)}
     problems: list[ConfigurationError] = []
     warnings: list[str] = []
     for path in files:

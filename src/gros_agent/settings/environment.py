@@ -38,6 +38,11 @@ ANSWER_MAX = "ANSWER_MAX_SECONDS"
 SOURCE_MAX = "SOURCE_MAX_SECONDS"
 RUN_MAX = "RUN_MAX_SECONDS"
 PROGRAM_MEMORY = "PROGRAM_MAX_MEMORY"
+LIMITS = (
+    *(WAIT, IMPORT_LIMIT, PICK_UP_MAX, OUTBOX_MAX_AGE, OUTBOX_MAX_BYTES, ANSWER_MAX, SOURCE_MAX, RUN_MAX),
+    PROGRAM_MEMORY,
+)
+"""The variables that say how much or how long."""
 HOSTNAME = "GROS_AGENT_HOSTNAME"
 PLAIN = "GROS_AGENT_PLAIN"
 BLOCK_LIST = "GATHERER_URL_BLACKLIST"
@@ -88,7 +93,8 @@ VARIABLES: Mapping[str, Variable] = {
         Right.AGENT,
     ),
     PROGRAM_MEMORY: Variable(
-        "megabytes that a program such as git may use; half of the machine's, 1024 to 4096, by default", Right.AGENT
+        "megabytes that a program such as git may use; half of the machine's or container's, 512 to 4096, by default",
+        Right.AGENT,
     ),
     HOSTNAME: Variable(
         "name of this machine that is told to the controller; `no` tells none, its own by default", Right.AGENT

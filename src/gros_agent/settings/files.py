@@ -16,6 +16,8 @@ from gros_agent.errors import ConfigurationError
 
 MAX_BYTES = 1 << 20
 """More than any file that configures the agent ever holds."""
+MAX_OWN_BYTES = 128 << 20
+"""More than any file that grows with the number of sources ever holds."""
 QUIET_SECONDS = 0.5
 """A file that changed less than this ago may still be written."""
 PATIENCE_SECONDS = 10.0
@@ -24,14 +26,14 @@ PATIENCE_SECONDS = 10.0
 _kept: ContextVar[Mapping[Path, bytes | OSError] | None] = ContextVar("_kept", default=None)
 
 
-def read_text(path: Path, what: str) -> str | None:
+def read_text(path: Path, what: str, most: int = MAX_BYTES) -> str | None:
     """Return the text of a file, or None if there is no such file.
 
     ``what`` names the file in messages. Raises :class:`ConfigurationError` when the file can't be read, is not UTF-8
-    or is larger than :data:`MAX_BYTES`.
+    or is larger than ``most`` bytes.
     """
     try:
-        content = _content(path)
+        content = _content(path, most)
     except FileNotFoundError:
         return None
     except PermissionError:
@@ -45,8 +47,8 @@ def read_text(path: Path, what: str) -> str | None:
     except OSError as error:
         hint = "check the path and the disk"
         raise ConfigurationError(f"{path}: {what} can't be read: {error.strerror}", hint) from None
-    if len(content) > MAX_BYTES:
-        raise ConfigurationError(f"{path}: {what} is larger than {MAX_BYTES} bytes", "is it the right file?")
+    if len(content) > most:
+        raise ConfigurationError(f"{path}: {what} is larger than {most} bytes", "is it the right file?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -56,14 +58,14 @@ def read_text(path: Path, what: str) -> str | None:
         ) from None
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int) -> bytes:
     known = (_kept.get() or {}).get(path)
     if isinstance(known, OSError):
         raise known
     if known is not None:
         return known
     with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        return stream.read(most + 1)
 
 
 def settle(find: Callable[[], Iterable[Path]]) -> bool:
@@ -118,7 +120,7 @@ def _look(path: Path) -> tuple[int, ...]:
 
 def _read(path: Path) -> bytes | OSError:
     try:
-        return _content(path)
+        return _content(path, MAX_OWN_BYTES)
     except OSError as error:
         return error
 

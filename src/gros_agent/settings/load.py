@@ -65,6 +65,8 @@ def _warnings(settings: Settings) -> Iterator[str]:
     yield from oddities.variables_without_host(settings)
     yield from oddities.quoted_values(settings)
     yield from oddities.missing_files(settings)
+    yield from oddities.switched_off_limits(settings)
+    yield from oddities.short_hostname(settings)
 
 
 def files_of(root: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:

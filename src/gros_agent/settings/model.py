@@ -1,5 +1,6 @@
 """What the rest of the agent sees of the settings: frozen, with every value's origin."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from gros_agent.settings.home import Home
 from gros_agent.settings.options import (
     SECRET_VARIABLES,
     Sections,
+    is_declared_secret,
     is_secret,
     is_secret_host_option,
 )
@@ -182,9 +184,13 @@ class Settings:
         return next((section for section in wanted if section in self.hosts), "")
 
     def secrets(self) -> Iterator[str]:
-        """Every secret text of the variables and configuration files, for the log to leave out."""
-        for _, _, value, secret in self.rows():
-            if secret and value.effective:
+        """Every secret text of the variables and configuration files, for the log to leave out.
+
+        What an option says that nothing knows is not among them, unless its name is such as secrets have: nothing reads
+        it, and it may be any word.
+        """
+        for section, option, value, secret in self.rows():
+            if secret and value.effective and (is_declared_secret(section, option) or _may_be_secret(option, value)):
                 yield value.effective
         for name in SECRET_VARIABLES:
             if secret_text := self.environment.get(name):
@@ -201,6 +207,14 @@ class Settings:
         for section, options in self.hosts.items():
             for option, value in options.items():
                 yield section, option, value, is_secret_host_option(option)
+
+
+_SECRET_NAME = re.compile(r"pass?w|pwd|tok[en]|secret|key|cred|auth")
+_SECRET_LENGTH = 8
+
+
+def _may_be_secret(option: str, value: Value) -> bool:
+    return len(value.text.strip()) >= _SECRET_LENGTH and _SECRET_NAME.search(option) is not None
 
 
 def _split_host(text: str) -> tuple[str, int | None]:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.settings.controller_text import rights
+from gros_agent.settings.environment import HOSTNAME, LIMITS
 from gros_agent.settings.model import Settings, masked
 from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS, Sections
 from gros_agent.settings.rights import Right
@@ -17,6 +18,10 @@ _SHORTEST = 6
 _LARGEST_PORT = 65535
 _HOST = re.compile(r"[\w.-]+(:\w*)?|\[[0-9A-Fa-f:.%\w]+\](:\w*)?")
 """A host as it may be, with what may be a port: which is looked at by itself."""
+
+
+_SECTION = re.compile(r"[\w.*-]+(:\d{1,5})?|\[?[0-9A-Fa-f:.%]+\]?(:\d{1,5})?")
+"""A host as a section of the credentials file names it."""
 
 
 def is_near(text: str, other: str) -> bool:
@@ -58,6 +63,8 @@ def unknown_options(settings: Settings) -> Iterator[str]:
     if settings.credentials_file.exists():
         names = {one.name for one in HOST_OPTIONS}
         for section, content in settings.hosts.items():
+            if not _SECTION.fullmatch(section):
+                yield f"{settings.credentials_file}: [{section}] is no host: write [HOST] or [HOST:PORT]"
             yield from _unknown(section, content, names)
 
 
@@ -83,6 +90,21 @@ def misspelt_variables(variables: Mapping[str, Value], hosts: Sections) -> Itera
         near = [one for one in ours if abs(len(one) - len(name)) <= 1 and is_near(name, one)]
         if near and near[0] not in variables:
             yield f"the variable {name} ({value.origin}) is none of the agent's: did you mean {near[0]}?"
+
+
+def switched_off_limits(settings: Settings) -> Iterator[str]:
+    """Limits that are 0 or the like, which does not switch them off."""
+    for name in LIMITS:
+        value = settings.environment.values.get(name)
+        if value is not None and value.text.strip() and value.effective is None:
+            yield f"{name}={value.text} ({value.origin}) is as good as none: its default counts; write a number above 0"
+
+
+def short_hostname(settings: Settings) -> Iterator[str]:
+    """A name of this machine that no controller takes."""
+    value = settings.environment.values.get(HOSTNAME)
+    if value is not None and value.effective and "." not in value.effective:
+        yield f"{HOSTNAME}={value.text} ({value.origin}) has no dot: it is not told to the controller"
 
 
 def losing_variables(settings: Settings) -> Iterator[str]:

@@ -180,6 +180,12 @@ SECRET_VARIABLES = frozenset(
 """The variables with secrets; each may stand in a file instead, whose path is then in ``NAME_FILE``."""
 
 
+def is_declared_secret(section: str, option: str) -> bool:
+    """Whether an option or variable is known to be secret; every section but those of our own is a host's."""
+    name = option.partition(".")[0]
+    return option in SECRET_VARIABLES or option in SECRET_HOST_OPTIONS or (section, name) in SECRET_OPTIONS
+
+
 def is_secret(section: str, option: str) -> bool:
     """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``.
 

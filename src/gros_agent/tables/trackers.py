@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.settings.files import read_text
+from gros_agent.settings.files import MAX_OWN_BYTES, read_text
 
 UPDATES = frozenset({"measurements_update.json"})
 
@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, str]:
 
     Raises :class:`ConfigurationError` for a damaged one: guessing would lose or repeat rows.
     """
-    text = read_text(path, "the tracker")
+    text = read_text(path, "the tracker", MAX_OWN_BYTES)
     if text is None:
         return {}
     try:
@@ -57,7 +57,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
     Raises :class:`ConfigurationError` for a damaged one.
     """
-    text = read_text(path, "the tracker")
+    text = read_text(path, "the tracker", MAX_OWN_BYTES)
     if text is not None and path.suffix == ".txt":
         return {TEXT: text.strip()}
     try:

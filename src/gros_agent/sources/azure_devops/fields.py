@@ -1,7 +1,6 @@
 """The fields of work items that the tables have a column for, and how their values are written."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,6 @@ from gros_agent.tables.schema import NOBODY
 
 FIRST_YEAR = 1753
 """Servers have no earlier dates; those that seem earlier stand for none."""
-_PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<account>[^<>]*)>\s*", re.DOTALL)
 
 
 def words(value: object) -> str | None:
@@ -77,8 +75,12 @@ def person(value: object) -> tuple[str, str] | None:
 
 
 def _split(value: str) -> tuple[str, str]:
-    match = _PERSON.fullmatch(value)
-    return (match["name"].strip(), match["account"].strip()) if match else (value.strip(), "")
+    """A name and the account in angle brackets at its end; no account where there is none."""
+    name, opened, rest = value.strip().rpartition("<")
+    account = rest.removesuffix(">")
+    if opened and rest.endswith(">") and ">" not in account:
+        return name.strip(), account.strip()
+    return value.strip(), ""
 
 
 def _number(value: object) -> float | None:

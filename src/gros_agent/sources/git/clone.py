@@ -356,7 +356,7 @@ def explain(done: process.Completed, silence: float) -> SourceError:
         (line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))),
         lines[-1] if lines else "",
     )
-    if OUT_OF_MEMORY.search(done.errors):
+    if any(OUT_OF_MEMORY.search(line) for line in lines if not line.startswith("remote:")):
         return too_much_memory(words)
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, done.errors):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gros_agent import limits
 from gros_agent.errors import SourceError
 from gros_agent.sources.capacity import Capacity
 from gros_agent.sources.git.clone import Clone
@@ -26,6 +27,8 @@ SINGLE_BLOCK = 4096
 """Commits for a process that has no others beside it."""
 LARGEST_BLOCK = 1 << 30
 """Bytes that git may print for a block of commits: a commit that adds a million files has some 200 million."""
+_OVERHEAD = 4
+"""Bytes that the agent needs for each of these, measured with changes of short paths."""
 _ROOM = 32 << 20
 """Bytes of all processes that are read ahead."""
 
@@ -113,13 +116,16 @@ def read(clone: Clone, order: Order, *, with_changes: bool, capacity: Capacity) 
 
 def _bounded(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """Raise :class:`SourceError` for more than what can be kept: all of a block has to be there before it is used."""
-    size = 0
+    size, limit = 0, limits.current()
+    memory = None if limit is None else limit.memory
+    most = LARGEST_BLOCK if memory is None else min(LARGEST_BLOCK, memory // _OVERHEAD)
     for block in blocks:
         size += len(block)
-        if size > LARGEST_BLOCK:
+        if size > most:
             raise SourceError(
-                f"up to {SINGLE_BLOCK} commits of the repository change more than {LARGEST_BLOCK} bytes can tell",
-                "look for commits that change millions of files; skip_stats of its host does without files",
+                f"up to {SINGLE_BLOCK} commits of the repository change more than {most} bytes can tell",
+                "look for commits that change millions of files; PROGRAM_MAX_MEMORY allows more, and skip_stats of its "
+                "host does without files",
                 own="commits of the repository change more files than can be told",
             )
         yield block
