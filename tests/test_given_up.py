@@ -332,6 +332,17 @@ class TestWithoutController:
         assert agent("scrape", "--project", "TEST").status == 0
         assert not list((agent.home / "state" / "outbox" / "TEST").glob("0*"))
 
+    def test_tables_that_were_moved_away_were_fetched(self, agent: Agent, sources: Repository) -> None:
+        """Nobody has to say so: what is collected next has what is new since then."""
+        for name in ("data_vcs_versions.json", "data_change_path.json"):
+            (agent.export() / name).rename(agent.home / name)
+        new = sources.commit("2", {"a": "2"})
+        done = agent("scrape", "--project", "TEST")
+        assert done.status == 0, done
+        assert "were taken away: it counts as fetched" in done.errors
+        assert [row["version_id"] for row in table(agent, "data_vcs_versions")] == [new]
+        assert not list((agent.home / "state" / "outbox" / "TEST").glob("0*"))
+
     def test_drop_after_a_kill(self, agent: Agent, sources: Repository) -> None:
         """Whatever the moment of a kill, dropping all leaves nothing, and what it had is collected again."""
         for pause in (0.3, 0.45, 0.6, 0.75, 0.9):

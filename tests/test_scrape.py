@@ -706,8 +706,8 @@ class TestDisk:
     def test_full_for_the_clone(self, ready: Agent, tmp_path: Path) -> None:
         repository = Repository.make(tmp_path / "large")
         repository.commit("one", {"a": random.Random(1).randbytes(2 << 20)})
-        (ready.home / "state").mkdir()
-        script = "mount -t tmpfs -o size=512k none state"
+        (ready.home / "state" / "repos").mkdir(parents=True)
+        script = "mount -t tmpfs -o size=512k none state/repos"
         done = in_namespace(ready, script, "scrape", "--project", "TEST", "--source", f"git={repository.path}")
         assert done.status == 3
         assert "the disk is full" in done.output
@@ -938,7 +938,8 @@ class TestKilledWhileItFetches:
             source = ("--no-secrets", "--source", f"git:code=git://127.0.0.1:{between.port}/large")
             cleaned = {"cleanupRepos": "true"}
             assert agent.scrape(*source, variables=cleaned).status == 0
-            (agent.export() / "data_vcs_versions.json").unlink()
+            for name in ("data_vcs_versions.json", "data_change_path.json", "data_tag.json"):
+                (agent.export() / name).unlink(missing_ok=True)  # somebody fetched them
             between.set(Fault("stall", 1000, "client", connection=2))
             self.kill(agent, between, *source, variables=cleaned)
             assert list((agent.home / "state" / "repos" / "TEST").glob("*.temporary"))

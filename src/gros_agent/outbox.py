@@ -138,7 +138,8 @@ def keep(settings: Settings, project: str) -> None:
 def set_aside(settings: Settings, project: str) -> None:
     """Copy the batch in ``export/KEY`` to the outbox if it waits, before anything of it changes.
 
-    To be called with the project's folder locked. Raises :class:`AgentError` where a table of it is missing.
+    To be called with the project's folder locked. Without a controller a batch whose tables have all gone was fetched:
+    whoever wants them may move them away. Raises :class:`AgentError` where some tables of it are missing.
     """
     folder = ProjectFolder(settings.home.export / project)
     batch = folder.batch()
@@ -147,6 +148,11 @@ def set_aside(settings: Settings, project: str) -> None:
     outbox = _folder(settings, project)
     numbered = list(_numbered(outbox))
     if any(manifest.identifier == batch.identifier for _, one in numbered if (manifest := _readable(one))):
+        return
+    if not settings.controller(project) and not any((folder.path / name).exists() for name in _news(batch)):
+        made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
+        log.warning("project %s: the tables of the batch of %s were taken away: it counts as fetched", project, made)
+        folder.mark_delivered(datetime.now().astimezone())
         return
     make_private(settings.home.state)
     with storage_errors(outbox):
@@ -171,6 +177,11 @@ def set_aside(settings: Settings, project: str) -> None:
         sync_folder(outbox)
     made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
     log.info("project %s: the batch of %s waits in the outbox as number %d", project, made, number)
+
+
+def _news(batch: Manifest) -> list[str]:
+    """The tables of a batch that have more than what the project is."""
+    return [name for name, rows in batch.tables.items() if rows and name not in DESCRIPTION]
 
 
 def take_back(settings: Settings, project: str, identifier: str) -> None:

@@ -208,7 +208,7 @@ def check_table(path: Path) -> None:
     if not path.exists():
         raise AgentError(
             f"{path} is missing, which is a table of a batch that waits",
-            "restore it; or let the batch go, and collect it again: gros-agent outbox drop",
+            "restore it; or let the batch go: gros-agent outbox drop collects it again, and with --fetched it does not",
         )
 
 
