@@ -487,7 +487,7 @@ def test_a_tracker_that_is_too_big(agent: Agent, controller: ExistingController,
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     begun = time.monotonic()
     done = chain("scrape", *chain.source)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     assert done.status == 4, done
     assert f"latest_vcs_versions.json has more than {128 << 20} bytes" in done.errors
     assert "Traceback" not in done.errors
