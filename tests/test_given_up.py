@@ -300,6 +300,19 @@ class TestDamaged:
         path.write_bytes(content)
         assert len(json.loads(agent("outbox", "list", "--project", "TEST", "--json").output)) == 3
 
+    def test_of_the_newest(self, agent: Agent, folder: Path) -> None:
+        """Beside it lie the list of sources and the trackers: the advice leaves them where they are."""
+        del folder
+        path = agent.export() / ".batch.json"
+        path.write_text("{")
+        done = agent("scrape", "--project", "TEST")
+        said = done.output + done.errors
+        assert f"or move {path} away" in said
+        path.rename(agent.home / "away")
+        done = agent("scrape", "--project", "TEST", "--full")
+        assert done.status == 0, done
+        assert len(table(agent, "data_vcs_versions")) == 3
+
     def test_of_another_project(self, agent: Agent, folder: Path) -> None:
         """What waits of a project that is no longer configured is shown still."""
         del folder

@@ -208,7 +208,7 @@ def check_table(path: Path) -> None:
     if not path.exists():
         raise AgentError(
             f"{path} is missing, which is a table of a batch that waits",
-            "restore it; or let the batch go: gros-agent outbox drop collects it again, and with --fetched it does not",
+            "restore it; or let the batch go, and collect its rows again: gros-agent outbox drop",
         )
 
 
@@ -224,9 +224,10 @@ def read_manifest(path: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        alone = path if path.name == _BATCH else path.parent  # beside that of the newest lies what the project needs
         raise AgentError(
             f"{path}: the manifest of a batch is damaged: {error}",
-            f"restore it from a backup; or move {path.parent} away, and collect its rows again: scrape --full",
+            f"restore it from a backup; or move {alone} away, and collect its rows again: scrape --full",
         ) from None
     except OSError as error:
         raise AgentError(
