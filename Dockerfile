@@ -54,6 +54,6 @@ EXPOSE 7070
 USER 1000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-m", "gros_agent.container.health"]
+    CMD ["python", "-m", "gros_agent.service.image.health"]
 ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["gros-agent", "entrypoint"]

@@ -40,7 +40,7 @@ status = run(sys.argv[1:])
 {PEAK}
 sys.exit(status)
 """
-ONE_AT_A_TIME = "import gros_agent.scrape\ngros_agent.scrape.AT_ONCE = 1\n" + OURS
+ONE_AT_A_TIME = "import gros_agent.collect.scrape\ngros_agent.scrape.AT_ONCE = 1\n" + OURS
 OLD = f"""
 import json, sys
 from gatherer.domain.source import Source

@@ -4,8 +4,10 @@
 compare, and fail where something drifted.
 """
 
+import ast
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,14 +15,15 @@ import click
 
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus
+from gros_agent.rows import TABLES, json_schema
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import VARIABLES
 from gros_agent.settings.options import HOST_OPTIONS, KEYED, SECRET_VARIABLES, SETTINGS
 from gros_agent.settings.rights import Mode, Right
 from gros_agent.sources import sources
-from gros_agent.tables.schema import TABLES, json_schema
 
 SCHEMAS = Path(__file__).parent / "schema"
+PACKAGE = Path(__file__).parent.parent / "src" / "gros_agent"
 
 
 def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -127,6 +130,33 @@ def personal_fields() -> str:
         personal = ", ".join(f"`{name}`" for name in row.personal) or "none"
         rows.append((f"`{row.table}`", personal, ", ".join(f"`{name}`" for name in row.free_text) or "none"))
     return table(("table", "pseudonymised", "free text, written as it is"), rows)
+
+
+def rooms(*names: str) -> str:
+    """The tree of the package, the topmost room first: each with the sentence of its ``__init__`` and its modules."""
+    lines = ["src/gros_agent/"]
+    for name in names:
+        folder = PACKAGE / name
+        if folder.is_dir():
+            lines += _indented(f"{name}/", _first_sentence(folder / "__init__.py"))
+            lines += _indented("", ", ".join(_modules(folder)))
+        else:
+            lines += _indented(f"{name}.py", _first_sentence(PACKAGE / f"{name}.py"))
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+def _modules(folder: Path) -> list[str]:
+    packages = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    return sorted(packages | {path.stem for path in folder.glob("*.py")} - {"__init__"})
+
+
+def _indented(heading: str, text: str) -> list[str]:
+    return textwrap.wrap(f"{heading:<13} {text}", 118, initial_indent=" " * 2, subsequent_indent=" " * 16)
+
+
+def _first_sentence(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return " ".join(docstring.partition("\n\n")[0].split()).replace("``", "")
 
 
 def schemas() -> dict[Path, str]:

@@ -24,6 +24,7 @@ settings.register_profile("gros-agent", deadline=None, suppress_health_check=[He
 settings.load_profile("gros-agent")
 
 
+TESTS = Path(__file__).parent
 _BEGUN = pytest.StashKey[float]()
 
 
@@ -46,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "draw" in getattr(item, "fixturenames", ()):
             item.add_marker("soak")
-        if item.path.stem in differing.FILES:
+        if item.path.relative_to(TESTS).with_suffix("").as_posix() in differing.FILES:
             item.add_marker("differs")
 
 

@@ -20,16 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gros_agent
-from gros_agent import own
-from gros_agent.collection import with_configured
 from gros_agent.controller.client import announced_name
 from gros_agent.controller.records import ControllerHandler
-from gros_agent.entries import sent as sent_list
 from gros_agent.errors import Own, SourceError
-from gros_agent.logs import delivered
-from gros_agent.masking import Redactor, shown_in, visible
+from gros_agent.project.configured import with_configured
+from gros_agent.project.entries import sent as sent_list
+from gros_agent.runtime import own
+from gros_agent.runtime.logs import delivered
+from gros_agent.runtime.masking import Redactor, shown_in, visible
+from gros_agent.runtime.urls import without_user
 from gros_agent.settings.load import load
-from gros_agent.urls import without_user
 from support.agent import Agent, give_secrets
 from support.parrot import ESCAPES, LOGIN, PERSON, parrot
 from support.repository import Repository

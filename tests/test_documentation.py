@@ -65,14 +65,5 @@ def test_claims_name_tests_that_there_are() -> None:
         assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), f"{file}::{name}"
 
 
-def test_tree_of_the_architecture_is_the_tree() -> None:
-    named = set(re.findall(r"^      ([a-z_]+(?:\.py|/))", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
-    package = ROOT / "src" / "gros_agent"
-    there = {path.name for path in package.glob("*.py")} | {
-        f"{path.parent.name}/" for path in package.glob("*/__init__.py")
-    }
-    assert named == there - {"__init__.py", "__main__.py", "version.py"}
-
-
 def test_changelog_has_the_version_or_something_to_release() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gros_agent import receipts
+from gros_agent.deliver import receipts
 from gros_agent.tables.batch import ProjectFolder
 from support import schemas
 from support.agent import Agent, Finished, Rows, give_secrets, table

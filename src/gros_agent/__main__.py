@@ -3,12 +3,12 @@
 import signal
 import sys
 
-from gros_agent.cli import run
+from gros_agent.cli import execute
 
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
-    status = run()
+    status = execute()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # all is over, and the status is known
     sys.exit(status)

@@ -10,9 +10,9 @@ from typing import Any
 
 import requests
 
-from gros_agent.container.duty import Access, Attention, Duty, Kept
-from gros_agent.container.web import Server
-from gros_agent.history import History
+from gros_agent.run.history import History
+from gros_agent.service.duty import Access, Attention, Duty, Kept
+from gros_agent.service.web import Server
 
 
 @dataclass

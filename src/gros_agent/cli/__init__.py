@@ -18,7 +18,7 @@ from gros_agent import __version__
 from gros_agent.cli import output
 from gros_agent.cli.options import GlobalOptions, global_options
 from gros_agent.errors import AgentError, ExitStatus, Problems
-from gros_agent.masking import shown
+from gros_agent.runtime.masking import shown
 
 E = TypeVar("E", bound=Exception)
 
@@ -89,7 +89,7 @@ def main() -> None:
     """Collect what software teams leave behind in their tools, with a pseudonym for every person."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def execute(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Every error of ours becomes a message on standard error."""
     _Interruption.came = False
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):

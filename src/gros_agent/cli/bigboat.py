@@ -4,7 +4,7 @@ import click
 
 from gros_agent.cli.options import EnvironmentOption, current, global_options, json_option, project_option
 from gros_agent.cli.output import telling
-from gros_agent.masking import shown_in
+from gros_agent.runtime.masking import shown_in
 
 EPILOG = """\b
 Example:
@@ -30,7 +30,9 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
     With several projects only the first one's is sent. While the controller is away it is kept, the status is 6, and
     the next call sends it.
     """
-    from gros_agent import console, dashboard, pipeline  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.deliver import dashboard  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need)
 
     settings = current(ctx).load()
     project = pipeline.choose_projects(settings, projects)[0]

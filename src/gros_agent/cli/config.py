@@ -35,7 +35,7 @@ def show(ctx: click.Context, *, empty: bool, as_json: bool) -> None:
 
     Secrets are masked. An option of a file comes with the file's line, one that a template filled with its variable.
     """
-    from gros_agent import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
 
     settings = current(ctx).load()
     rows = console.setting_rows(settings, empty=empty)

@@ -29,8 +29,9 @@ def command(ctx: click.Context, *, repo: str | None, as_json: bool) -> int:
     Starts a controller on loopback, registers with it, checks, scrapes and delivers; then shows what the controller
     received, and that no author's name or address is in it outside free text. Leaves nothing behind.
     """
-    from gros_agent import console, demo  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
+    from gros_agent.run import demo  # noqa: PLC0415 (commands load what they need when they run)
 
     options = current(ctx)
     options.set_up_log(options.log or "ERROR")

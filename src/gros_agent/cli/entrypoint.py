@@ -42,12 +42,12 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     period. Else stays up and runs on request. This is what the container image starts.
     """
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415 (commands load what they need)
-    from gros_agent.container import entrypoint, modes  # noqa: PLC0415
-    from gros_agent.container.settings import LastGood  # noqa: PLC0415
-    from gros_agent.container.user import give_name, step_down  # noqa: PLC0415
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.service import entrypoint, modes  # noqa: PLC0415
+    from gros_agent.service.image.user import give_name, step_down  # noqa: PLC0415
+    from gros_agent.service.settings import LastGood  # noqa: PLC0415
     from gros_agent.settings.home import Home  # noqa: PLC0415
-    from gros_agent.version import version  # noqa: PLC0415
+    from gros_agent.settings.version import version  # noqa: PLC0415
 
     options = current(ctx)
     options.set_up_log(options.log or "INFO")

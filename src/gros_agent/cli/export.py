@@ -65,7 +65,9 @@ def command(
     controller took them. What was not announced is not delivered: everything is kept, the status is 6, and the next
     call goes on.
     """
-    from gros_agent import console, delivery, pipeline  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.deliver import delivery  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need)
 
     settings = current(ctx).load()
     chosen = pipeline.choose_projects(settings, projects)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import click
 
-from gros_agent import logs
-from gros_agent.logs import configure
-from gros_agent.masking import redactor
+from gros_agent.runtime import logs
+from gros_agent.runtime.logs import configure
+from gros_agent.runtime.masking import redactor
 
 if TYPE_CHECKING:
     from gros_agent.settings.model import Settings

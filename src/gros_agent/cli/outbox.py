@@ -10,8 +10,8 @@ from gros_agent.cli.output import telling
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gros_agent.deliver.outbox import Waiting
     from gros_agent.errors import ConfigurationError
-    from gros_agent.outbox import Waiting
 
 EPILOG = """\b
 Examples:
@@ -38,7 +38,9 @@ def command() -> None:
 @click.pass_context
 def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool) -> None:
     """List the batches that wait, the oldest first, also those of projects that are configured no longer."""
-    from gros_agent import console, outbox, pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need when they run)
 
     settings = current(ctx).load()
     chosen = pipeline.choose_projects(settings, projects)
@@ -60,7 +62,8 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
 @click.pass_context
 def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json: bool) -> None:
     """Show the files of a batch that waits: its NUMBER in the list, or "newest"."""
-    from gros_agent import console, outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.deliver import outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
 
     settings = current(ctx).load()
     project = _only(ctx, projects)
@@ -99,7 +102,7 @@ def drop(
     Where nothing newer waits, the next scrape collects again what they had, as far as the sources still have it. With
     --fetched it goes on after them.
     """
-    from gros_agent import outbox  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
     from gros_agent.tables.batch import ProjectFolder  # noqa: PLC0415
 
@@ -138,8 +141,8 @@ def _unknown(project: str, number: str, waiting: "Iterable[str]") -> "Configurat
 
 
 def _only(ctx: click.Context, projects: tuple[str, ...]) -> str:
-    from gros_agent import pipeline  # noqa: PLC0415
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.run import pipeline  # noqa: PLC0415
 
     chosen = pipeline.choose_projects(current(ctx).load(), projects)
     if len(chosen) != 1:

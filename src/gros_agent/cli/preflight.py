@@ -17,10 +17,10 @@ from gros_agent.cli.options import (
     ssh_option,
     timeout_option,
 )
-from gros_agent.masking import shown_in
+from gros_agent.runtime.masking import shown_in
 
 if TYPE_CHECKING:
-    from gros_agent.chain import Checks
+    from gros_agent.run.chain import Checks
     from gros_agent.settings.model import Settings
 
 EPILOG = """\b
@@ -78,7 +78,8 @@ def command(
 
     Each check is ok, a warning, failed, not due or skipped, and says what to do. Works without any configuration.
     """
-    from gros_agent import console, preflight  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent import preflight  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError, ExitStatus, Problems  # noqa: PLC0415
     from gros_agent.settings.environment import malformed_keys  # noqa: PLC0415
 
@@ -103,8 +104,8 @@ def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "
     Options that every command has count for the whole run. Raises :class:`ConfigurationError` for arguments that
     preflight does not have, and for those that have no place there.
     """
-    from gros_agent.chain import Checks  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.run.chain import Checks  # noqa: PLC0415 (commands load what they need when they run)
 
     variable = settings.environment.values.get("PREFLIGHT_ARGS")
     where = f"PREFLIGHT_ARGS ({variable.origin})" if variable else "PREFLIGHT_ARGS"

@@ -18,7 +18,7 @@ from gros_agent.cli.options import (
     ssh_option,
 )
 from gros_agent.cli.output import telling
-from gros_agent.masking import shown, shown_in
+from gros_agent.runtime.masking import shown, shown_in
 
 EPILOG = """\b
 Example:
@@ -112,9 +112,11 @@ def command(
     With --source, --gitlab or --credentials the public key goes to systems that sources lie on, too, titled "GROS agent
     for the KEY project"; an old one of that title is replaced. Needs a token that may write keys.
     """
-    from gros_agent import console, pipeline, registration, source_keys  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
     from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
+    from gros_agent.deliver import registration, source_keys  # noqa: PLC0415 (commands load what they need)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
+    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need)
 
     settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh))
     chosen = pipeline.choose_projects(settings, projects)

@@ -16,16 +16,16 @@ from gros_agent.cli.options import (
     source_option,
 )
 from gros_agent.cli.output import telling
-from gros_agent.masking import shown, shown_in
+from gros_agent.runtime.masking import shown, shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gros_agent.console import ProgressBars
-    from gros_agent.history import Ended
+    from gros_agent.cli.console import ProgressBars
+    from gros_agent.deliver.receipts import Receipt
     from gros_agent.preflight import Result
-    from gros_agent.receipts import Receipt
-    from gros_agent.report import Report
+    from gros_agent.project.report import Report
+    from gros_agent.run.history import Ended
     from gros_agent.settings.model import Settings
     from gros_agent.settings.values import Value
 
@@ -72,10 +72,11 @@ def command(
     What was collected before and not delivered comes first. PREFLIGHT_ARGS has arguments for preflight. A project that
     fails does not stop the next, and the status is the worst. Settings that change meanwhile are for the next run.
     """
-    from gros_agent import chain, console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
-    from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
-    from gros_agent.entries import parse  # noqa: PLC0415
+    from gros_agent.project.entries import parse  # noqa: PLC0415
+    from gros_agent.project.scrape_options import ScrapeOptions  # noqa: PLC0415
+    from gros_agent.run import chain, pipeline  # noqa: PLC0415 (commands load what they need when they run)
 
     GlobalOptions.results_beside_log = trigger != _BY_HAND
 
@@ -112,21 +113,21 @@ class _Printer:
                 click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(results)))))
 
     def scraped(self, report: "Report") -> None:
-        from gros_agent import console  # noqa: PLC0415
+        from gros_agent.cli import console  # noqa: PLC0415
 
         with telling():
             self._bars.clear()
             console.print_report(report)
 
     def delivered(self, receipt: "Receipt") -> None:
-        from gros_agent import console  # noqa: PLC0415
+        from gros_agent.cli import console  # noqa: PLC0415
 
         with telling():
             self._bars.clear()
             console.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
-        from gros_agent.logs import shows_errors_beside_results  # noqa: PLC0415
+        from gros_agent.runtime.logs import shows_errors_beside_results  # noqa: PLC0415
 
         with telling():
             self._bars.clear()

@@ -76,10 +76,11 @@ def command(
     The sources of a project are those of its data_sources.json and of --source. What was collected lies in
     export/KEY: all tables and trackers of a scrape together, or none.
     """
-    from gros_agent import console, pipeline  # noqa: PLC0415 (commands load what they need when they run)
-    from gros_agent.collection import ScrapeOptions  # noqa: PLC0415
-    from gros_agent.entries import parse  # noqa: PLC0415
+    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.project.entries import parse  # noqa: PLC0415
+    from gros_agent.project.scrape_options import ScrapeOptions  # noqa: PLC0415
+    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need when they run)
 
     if no_secrets and make_secrets:
         raise ConfigurationError("--make-secrets and --no-secrets contradict each other", "leave one of them out")

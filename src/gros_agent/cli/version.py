@@ -37,7 +37,7 @@ def command(ctx: click.Context, *, stamp: bool, check: bool, as_json: bool) -> N
 
     That is the module version, with the branch and commit behind it where a VERSION file has them.
     """
-    from gros_agent import version  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.settings import version  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.settings.home import Home  # noqa: PLC0415
 
     if stamp:

@@ -1,4 +1,4 @@
-"""Our side of the wire to the controller: :mod:`.client` speaks HTTPS, :mod:`.ssh` moves files, :mod:`.tls` pins."""
+"""Our side of the wire to the controller: HTTPS calls, files over SSH, and what pins both."""
 
 from gros_agent.errors import AgentError, ExitStatus
 

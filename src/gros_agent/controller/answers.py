@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from gros_agent.settings.secrets import Secrets
+from gros_agent.privacy.secrets import Secrets
 
 MOST = 64
 """Host keys, capabilities or components that a controller may name: far more than any has."""
@@ -92,3 +92,16 @@ class VersionAnswer(msgspec.Struct, frozen=True):
 
 _FOLLOW = {"configuration", "total"}
 """Components that are not OK where any other is not."""
+
+
+class BigBoatStatus(msgspec.Struct, frozen=True):
+    """One measurement of a BigBoat dashboard.
+
+    ``checked_time`` is in UTC, ``value`` and ``max`` are None where there is no number.
+    """
+
+    name: str
+    checked_time: str
+    ok: bool
+    value: float | int | None
+    max: float | int | None

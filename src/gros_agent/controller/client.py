@@ -19,21 +19,20 @@ from urllib.parse import urlencode
 import msgspec
 import requests
 
-from gros_agent import capabilities
-from gros_agent.controller import ControllerError
+from gros_agent.controller import ControllerError, capabilities
 from gros_agent.controller.answers import MOST, BatchState, Component, Registration, Status, Told, VersionAnswer
 from gros_agent.controller.tls import PinningAdapter, read_pinned
-from gros_agent.decoding import decoder
 from gros_agent.http.faults import innermost, is_transient
 from gros_agent.http.timed import TooSlowError, answers_within
-from gros_agent.logs import RETRY
+from gros_agent.privacy.secrets import Secrets
+from gros_agent.runtime.decoding import decoder
+from gros_agent.runtime.logs import RETRY
 from gros_agent.settings.environment import HOSTNAME
 from gros_agent.settings.model import Settings
-from gros_agent.settings.secrets import Secrets
-from gros_agent.version import version
+from gros_agent.settings.version import version
 
 if TYPE_CHECKING:
-    from gros_agent.sources.bigboat import BigBoatStatus
+    from gros_agent.controller.answers import BigBoatStatus
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ import traceback
 
 import requests
 
-from gros_agent import own
 from gros_agent.controller import ControllerError
 from gros_agent.controller.client import ControllerClient
 from gros_agent.http.timed import TooSlowError
-from gros_agent.logs import delivered
+from gros_agent.runtime import own
+from gros_agent.runtime.logs import delivered
 
 MAX_WAITING = 500
 """Records that wait to be sent; further ones are dropped, as they stand in the local log too."""

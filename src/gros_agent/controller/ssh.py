@@ -21,7 +21,7 @@ import scp
 
 from gros_agent.controller import ControllerError
 from gros_agent.errors import ConfigurationError
-from gros_agent.storage import make_missing, replace_file, storage_errors
+from gros_agent.runtime.storage import make_missing, replace_file, storage_errors
 
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0

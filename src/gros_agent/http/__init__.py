@@ -1,4 +1,4 @@
-"""HTTP to the systems that are collected from.
+"""HTTP requests to the systems that are collected from.
 
 - :mod:`.client` asks: time-outs, retries, bounded answers, addresses that are never asked,
 - :mod:`.traffic` is what all requests to a host share: how many at once, and how long to wait when the host says so,

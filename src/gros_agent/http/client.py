@@ -23,15 +23,16 @@ from tenacity import (
 from urllib3 import disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from gros_agent import __version__, limits
+from gros_agent import __version__
 from gros_agent.errors import SourceError
 from gros_agent.http import repair
 from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
 from gros_agent.http.timed import TimedAdapter, TooSlowError, answers_within
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
-from gros_agent.masking import redactor
+from gros_agent.runtime import limits
+from gros_agent.runtime.masking import redactor
+from gros_agent.runtime.urls import blocking_pattern, take_credentials, without_password
 from gros_agent.settings.values import Secret
-from gros_agent.urls import blocking_pattern, take_credentials, without_password
 
 log = logging.getLogger(__name__)
 

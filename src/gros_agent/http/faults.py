@@ -6,8 +6,8 @@ from http import HTTPStatus
 import requests
 
 from gros_agent.errors import SourceError
-from gros_agent.masking import redactor
-from gros_agent.urls import without_credentials, without_password
+from gros_agent.runtime.masking import redactor
+from gros_agent.runtime.urls import without_credentials, without_password
 
 _LOOKED_AT = 4096
 """Bytes of a refusal in which secrets are looked for before it is cut: half a secret would not be known."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gros_agent.decoding import decoder
+from gros_agent.runtime.decoding import decoder
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
 
-from gros_agent import limits
+from gros_agent.runtime import limits
 
 _seconds: ContextVar[float | None] = ContextVar("seconds", default=None)
 

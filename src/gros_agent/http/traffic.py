@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from gros_agent import limits
+from gros_agent.runtime import limits
 
 log = logging.getLogger(__name__)
 

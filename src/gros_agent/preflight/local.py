@@ -9,21 +9,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from gros_agent import entries
-from gros_agent.boundary import around
-from gros_agent.collection import ScrapeOptions, parts_of, source_context, with_configured
-from gros_agent.discovery import named_by_definitions, seed_part
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
-from gros_agent.report import unavailable
-from gros_agent.settings import secrets
+from gros_agent.privacy import secrets
+from gros_agent.project import entries
+from gros_agent.project.configured import with_configured
+from gros_agent.project.context import parts_of, source_context
+from gros_agent.project.discovery import named_by_definitions, seed_part
+from gros_agent.project.report import unavailable
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.runtime.files import owner, read_text
 from gros_agent.settings.environment import malformed_keys
-from gros_agent.settings.files import owner, read_text
 from gros_agent.settings.model import Settings
+from gros_agent.settings.version import STAMPED, version
 from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
+from gros_agent.sources.boundary import around
 from gros_agent.sources.git import access as git
 from gros_agent.sources.subversion import access as subversion
-from gros_agent.version import STAMPED, version
 
 EXPIRY_WARNING = timedelta(days=30)
 LITTLE_SPACE = 1 << 30
@@ -254,7 +256,7 @@ def _listed(settings: Settings, project: str) -> Sequence[SourceEntry]:
 def check_dashboard(scope: Scope) -> Iterator[Result]:
     """The BigBoat dashboard answers, where one is configured."""
     name, project = "BigBoat dashboard", scope.projects[0] if scope.projects else ""
-    from gros_agent.sources import bigboat  # noqa: PLC0415 (slow to import)
+    from gros_agent.deliver import bigboat  # noqa: PLC0415 (slow to import)
 
     try:
         with around(scope.settings, project, name):

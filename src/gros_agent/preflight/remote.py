@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gros_agent import contact, outbox
+from gros_agent.deliver import contact, outbox
 from gros_agent.errors import AgentError, BusyError
 from gros_agent.preflight.results import Result, Scope, Status
-from gros_agent.settings import controller_text, secrets
+from gros_agent.privacy import secrets
+from gros_agent.runtime.storage import replace_file, storage_errors
+from gros_agent.settings import controller_text
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.settings.version import version
 from gros_agent.tables.batch import ProjectFolder
-from gros_agent.version import version
 
 if TYPE_CHECKING:
     from gros_agent.controller import answers, client

@@ -17,14 +17,14 @@ from starlette.routing import Route
 from starlette.types import Message, Receive
 
 from gros_agent import __version__
-from gros_agent.capabilities import BATCH, WHOLE_NUMBERS
+from gros_agent.controller.capabilities import BATCH, WHOLE_NUMBERS
 from gros_agent.errors import BusyError
 from gros_agent.reference.intake import NAME
 from gros_agent.reference.options import Options
 from gros_agent.reference.ssh import is_public_key
 from gros_agent.reference.state import KEY, State
 from gros_agent.reference.status import components
-from gros_agent.version import STAMPED
+from gros_agent.settings.version import STAMPED
 
 MAX_BODY = 1 << 20
 """The longest body of a request, in bytes."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.runtime.storage import replace_file, storage_errors
 
 DAYS = 365
 """How long a certificate is valid."""

@@ -19,7 +19,7 @@ import msgspec
 
 from gros_agent.errors import AgentError
 from gros_agent.reference.state import USER, Announcement, State
-from gros_agent.storage import storage_errors, sync_folder, write_synced
+from gros_agent.runtime.storage import storage_errors, sync_folder, write_synced
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a file in a batch, and a batch itself, may be called."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.privacy.secrets import UsernamePattern
 from gros_agent.reference.state import KEY
-from gros_agent.settings.files import read_text
-from gros_agent.settings.secrets import UsernamePattern
+from gros_agent.runtime.files import read_text
 
 Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]
 

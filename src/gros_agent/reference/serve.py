@@ -13,15 +13,15 @@ from typing import Any
 import uvicorn
 
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.patience import PatientProtocol
 from gros_agent.reference import certificate, ssh
 from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
 from gros_agent.reference.options import Options
 from gros_agent.reference.state import State
-from gros_agent.serving import EmbeddedServer, bind
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.runtime.patience import PatientProtocol
+from gros_agent.runtime.serving import EmbeddedServer, bind
+from gros_agent.runtime.storage import replace_file, storage_errors
 
 _RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)

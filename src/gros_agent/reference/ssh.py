@@ -12,7 +12,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.reference import scp
 from gros_agent.reference.options import Options
 from gros_agent.reference.state import USER, State
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.runtime.storage import replace_file, storage_errors
 
 _PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\r\n]*)?")
 _MAX_KEY = 16_384

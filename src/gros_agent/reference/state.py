@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from gros_agent.errors import BusyError, ConfigurationError
-from gros_agent.settings.secrets import TOKEN_BYTES, Salts
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.privacy.secrets import TOKEN_BYTES, Salts
+from gros_agent.runtime.storage import replace_file, storage_errors
 
 KEY = re.compile(r"[A-Z]{1,64}")
 """What a project key and an agent key look like."""

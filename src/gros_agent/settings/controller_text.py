@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.files import read_text
 from gros_agent.settings import envfile
 from gros_agent.settings.environment import PROXIES, VARIABLES, with_weaker
-from gros_agent.settings.files import read_text
 from gros_agent.settings.model import Settings
 from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS, HostOption, Option, Sections, controller_rights
 from gros_agent.settings.rights import LEVELS, MODE_VARIABLE, MODES, Mode, Right

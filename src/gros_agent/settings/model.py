@@ -7,17 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.masking import MASK
 from gros_agent.settings import authorities
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
-from gros_agent.settings.options import (
-    SECRET_VARIABLES,
-    Sections,
-    is_declared_secret,
-    is_secret,
-    is_secret_host_option,
-)
-from gros_agent.settings.values import MASK, Secret, Value
+from gros_agent.settings.options import SECRET_VARIABLES, Sections, is_declared_secret, is_secret, is_secret_host_option
+from gros_agent.settings.values import Secret, Value
 
 HTTPS_PORT = 443
 

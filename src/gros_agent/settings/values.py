@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from gros_agent.runtime.masking import MASK
+
 FALSY = frozenset({"", "0", "-", "no", "off", "false"})
 """Texts that switch a setting off, in files and in the environment alike, in any case."""
-
-MASK = "********"
 
 
 def is_falsy(text: str) -> bool:

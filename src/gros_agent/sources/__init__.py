@@ -1,4 +1,4 @@
-"""The systems that are collected from. A module or package in here with a ``SOURCE`` is one of them."""
+"""The systems that are collected from: each module or package with a ``SOURCE`` is one."""
 
 import importlib
 import pkgutil

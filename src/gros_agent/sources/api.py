@@ -13,12 +13,12 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
 from gros_agent.http.faults import Explain, HttpError
 from gros_agent.http.traffic import Traffic, server_time
-from gros_agent.moments import local_time
+from gros_agent.rows.moments import local_time
+from gros_agent.runtime.urls import split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources import transport
 from gros_agent.sources.base import Context
-from gros_agent.urls import split
 
 TRIES = 5
 LONGEST_WAIT = 3700.0

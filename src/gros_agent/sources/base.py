@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from gros_agent.rows import Row, SourceId
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.capacity import Capacity
-from gros_agent.tables.schema import Row, SourceId
 
 
 @dataclass(frozen=True)

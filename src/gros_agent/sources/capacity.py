@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gros_agent import limits
 from gros_agent.http.traffic import Traffic
+from gros_agent.runtime import limits
 
 
 class Capacity:

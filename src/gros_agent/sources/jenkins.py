@@ -11,8 +11,8 @@ from urllib.parse import quote
 import msgspec
 
 from gros_agent.errors import SourceError
+from gros_agent.rows import Jenkins, Row
 from gros_agent.sources.base import Collected, Context, Environment
-from gros_agent.tables.schema import Jenkins, Row
 
 if TYPE_CHECKING:
     from gros_agent.http.client import WebClient

@@ -7,8 +7,8 @@ import importlib
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
+from gros_agent.rows import Row
 from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
-from gros_agent.tables.schema import Row
 
 
 class LazySource:

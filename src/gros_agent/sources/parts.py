@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from gros_agent.errors import SourceError
+from gros_agent.runtime.urls import split, without_credentials
 from gros_agent.sources.base import SourceEntry
-from gros_agent.urls import split, without_credentials
 
 ORDER = ("github", "gitlab", "tfs", "git", "subversion", "jira", "jenkins", "sonar", "quality-time")
 """Repositories first: where several sources of a part want its name, they get it, and their rows go by it."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote
 
 from gros_agent.errors import ConfigurationError, SourceError
-from gros_agent.settings.files import read_text
+from gros_agent.runtime.files import read_text
+from gros_agent.runtime.storage import make_missing, replace_file, storage_errors
 from gros_agent.settings.model import Host
 from gros_agent.sources.base import Context
-from gros_agent.storage import make_missing, replace_file, storage_errors
 
 _FROM_OUTSIDE = (
     *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH"),

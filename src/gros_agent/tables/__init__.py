@@ -1,6 +1,6 @@
-"""The tables that a scrape writes.
+"""The files of a scrape: tables, trackers, and the batch that has all of them or none.
 
-- :mod:`.schema` declares their rows, :mod:`.writer` streams them into files,
+- :mod:`gros_agent.rows` declares their rows, :mod:`.writer` streams them into files,
 - :mod:`.trackers` remembers up to where each source was collected,
 - :mod:`.batch` publishes all files of a scrape at once, or none.
 """

@@ -25,9 +25,16 @@ import msgspec
 from msgspec import field
 
 from gros_agent.errors import AgentError
-from gros_agent.moments import local_zone
-from gros_agent.storage import clear_leftovers, exclusive, replace_file, storage_errors, sync_folder, write_synced
-from gros_agent.tables.schema import TABLES, Project, SourceId
+from gros_agent.rows import TABLES, Project, SourceId
+from gros_agent.rows.moments import local_zone
+from gros_agent.runtime.storage import (
+    clear_leftovers,
+    exclusive,
+    replace_file,
+    storage_errors,
+    sync_folder,
+    write_synced,
+)
 
 _STAGING = ".staging-"
 _PUBLISHING = ".publishing"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter
 
-from gros_agent.tables.schema import Row, key_of
+from gros_agent.rows import Row, key_of
 
 _BUCKETS = 16
 """How many parts of the hashes are sorted one after another: only a sixteenth of them takes memory as a list then."""

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.settings.files import MAX_OWN_BYTES, read_text
+from gros_agent.runtime.files import MAX_OWN_BYTES, read_text
 
 UPDATES = frozenset({"measurements_update.json"})
 

@@ -4,7 +4,7 @@ Each source has files of its own, so that several can be collected at once, and 
 its files; they are joined at the end.
 
 What is written is what the importer takes, for every table of every source: each block is read back through the row
-type's own decoder before it reaches the file, values are made to fit (:mod:`gros_agent.tables.values`), and of several
+type's own decoder before it reaches the file, values are made to fit (:mod:`gros_agent.rows.values`), and of several
 rows with one key one is written (:mod:`gros_agent.tables.keys`). What was changed is counted.
 """
 
@@ -19,12 +19,12 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from gros_agent.decoding import decoder
-from gros_agent.privacy import Pseudonymised, R
-from gros_agent.storage import replace_file, storage_errors
+from gros_agent.privacy.pseudonyms import Pseudonymised, R
+from gros_agent.rows import Row, key_of
+from gros_agent.rows.values import Changed, Values
+from gros_agent.runtime.decoding import decoder
+from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.tables.keys import Keys
-from gros_agent.tables.schema import Row, key_of
-from gros_agent.tables.values import Changed, Values
 
 log = logging.getLogger(__name__)
 

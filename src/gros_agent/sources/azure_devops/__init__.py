@@ -11,8 +11,7 @@
 The API is described at https://learn.microsoft.com/en-us/rest/api/azure/devops/.
 """
 
-from gros_agent.sources.lazy import LazyReviewSource
-from gros_agent.tables.schema import (
+from gros_agent.rows import (
     CommitComment,
     MergeRequest,
     MergeRequestNote,
@@ -25,6 +24,7 @@ from gros_agent.tables.schema import (
     TfsWorkItem,
     VcsEvent,
 )
+from gros_agent.sources.lazy import LazyReviewSource
 
 
 class AzureDevOpsSource(LazyReviewSource):

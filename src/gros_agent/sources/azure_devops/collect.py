@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from gros_agent import parallel
+from gros_agent.rows import Row
+from gros_agent.runtime import parallel
 from gros_agent.sources.api import Refused, Since, whole
 from gros_agent.sources.azure_devops import access
 from gros_agent.sources.azure_devops.answers import Described, Listed, PullRequest, Push, Thread
 from gros_agent.sources.azure_devops.boards import Boards
 from gros_agent.sources.azure_devops.rows import Rows, activity, written
 from gros_agent.sources.base import Collected, Context
-from gros_agent.tables.schema import Row
 
 AT_ONCE = 6
 """Pull requests whose threads are asked for at the same time."""

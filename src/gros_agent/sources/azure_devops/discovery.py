@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
+from gros_agent.runtime.urls import split
 from gros_agent.sources.azure_devops.access import client_for, negotiated
 from gros_agent.sources.azure_devops.answers import Listed, Neighbour
 from gros_agent.sources.azure_devops.place import place, quoted
 from gros_agent.sources.base import Context, Environment, SourceEntry
-from gros_agent.urls import split
 
 
 def repositories(context: Context) -> Iterator[SourceEntry]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from gros_agent.rows import NOBODY
 from gros_agent.sources.api import text
-from gros_agent.tables.schema import NOBODY
 
 FIRST_YEAR = 1753
 """Servers have no earlier dates; those that seem earlier stand for none."""

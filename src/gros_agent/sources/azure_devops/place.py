@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from gros_agent.errors import SourceError
+from gros_agent.runtime.urls import split
 from gros_agent.sources import api
 from gros_agent.sources.base import Context
-from gros_agent.urls import split
 
 PUBLIC = "https://dev.azure.com"
 _SSH = frozenset({"ssh.dev.azure.com", "vs-ssh.visualstudio.com"})

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gros_agent.errors import SourceError
-from gros_agent.moments import Moments
+from gros_agent.rows import ChangePath, Row, Tag, VcsVersion
+from gros_agent.rows.moments import Moments
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.git import access, tags
 from gros_agent.sources.git.clone import HEAD, Advertised, Clone, Remote, remove
 from gros_agent.sources.git.history import History
-from gros_agent.tables.schema import ChangePath, Row, Tag, VcsVersion
 
 
 class GitSource:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlunsplit
 
 from gros_agent.errors import SourceError
+from gros_agent.runtime.urls import SCP, split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
@@ -28,7 +29,6 @@ from gros_agent.sources.transport import (
     ssh_command,
     with_port,
 )
-from gros_agent.urls import SCP, split
 
 MINIMUM_VERSION = (2, 36)
 """The first git whose ``cat-file --batch-command`` can be told to flush."""

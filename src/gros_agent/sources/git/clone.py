@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gros_agent import process
 from gros_agent.errors import Own, SourceError
+from gros_agent.runtime import process
+from gros_agent.runtime.storage import storage_errors
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git import vacant
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
-from gros_agent.storage import storage_errors
 
 HEAD = "refs/gros/head"
 """Where the clone keeps the head of the default branch."""

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gros_agent.errors import SourceError
-from gros_agent.moments import UNKNOWN, Moments
+from gros_agent.rows import NOBODY, ChangePath, Row, VcsVersion
+from gros_agent.rows.moments import UNKNOWN, Moments
 from gros_agent.sources.base import Progress
 from gros_agent.sources.capacity import Capacity
 from gros_agent.sources.git import log, order
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.sizes import BLOCK, Sizes
-from gros_agent.tables.schema import NOBODY, ChangePath, Row, VcsVersion
 from gros_agent.tables.trackers import is_version
 
 _REVERT = re.compile(r'\ARevert "|^This reverts commit [0-9a-f]{7,}', re.MULTILINE)

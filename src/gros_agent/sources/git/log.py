@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gros_agent import limits
 from gros_agent.errors import SourceError
+from gros_agent.runtime import limits
 from gros_agent.sources.capacity import Capacity
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.order import Order

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, Self
 
-from gros_agent import process
 from gros_agent.errors import SourceError
+from gros_agent.runtime import process
 from gros_agent.sources.git.clone import OUT_OF_MEMORY, Clone, too_much_memory
 
 log = logging.getLogger(__name__)

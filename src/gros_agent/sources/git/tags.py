@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gros_agent.moments import UNKNOWN, Moments
+from gros_agent.rows import NOBODY, Row, Tag
+from gros_agent.rows.moments import UNKNOWN, Moments
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.log import text
 from gros_agent.sources.git.stream import GitStream
-from gros_agent.tables.schema import NOBODY, Row, Tag
 
 _BLOCK = 200
 _PREFIX = "refs/tags/"

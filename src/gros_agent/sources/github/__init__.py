@@ -9,8 +9,7 @@
 The API is described at https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
 """
 
-from gros_agent.sources.lazy import LazyKeyPublisher
-from gros_agent.tables.schema import (
+from gros_agent.rows import (
     CommitComment,
     GitHubIssue,
     GitHubIssueNote,
@@ -20,6 +19,7 @@ from gros_agent.tables.schema import (
     MergeRequestReview,
     Row,
 )
+from gros_agent.sources.lazy import LazyKeyPublisher
 
 
 class GitHubSource(LazyKeyPublisher):

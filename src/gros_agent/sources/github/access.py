@@ -11,14 +11,14 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.http.client import Request, WebClient
-from gros_agent.settings.files import read_text
+from gros_agent.runtime.files import read_text
+from gros_agent.runtime.urls import split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api, keys
 from gros_agent.sources.base import Context
 from gros_agent.sources.github.graphql import GraphQL
 from gros_agent.sources.github.queries import CHECK, Checked
-from gros_agent.urls import split
 
 PUBLIC = "github.com"
 PUBLIC_API = "https://api.github.com"

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from gros_agent import parallel
 from gros_agent.errors import SourceError
+from gros_agent.rows import MergeRequestReview, Row
+from gros_agent.runtime import parallel
 from gros_agent.sources.api import Refused, Since
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.github import access, queries
@@ -12,7 +13,6 @@ from gros_agent.sources.github.comments import CommitComments
 from gros_agent.sources.github.graphql import Data, QueryRefused
 from gros_agent.sources.github.queries import Comment, Connection, First, Issue, LineComment, PullRequest, Review
 from gros_agent.sources.github.rows import Rows, login, moments, submitted
-from gros_agent.tables.schema import MergeRequestReview, Row
 
 _WORDS = {"pullRequests": "pull requests", "issues": "issues"}
 _LOOK = 10

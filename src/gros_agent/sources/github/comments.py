@@ -10,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from gros_agent.decoding import decoder
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request
 from gros_agent.http.paging import by_link, pages, smaller_page
-from gros_agent.settings.files import read_text
+from gros_agent.runtime.decoding import decoder
+from gros_agent.runtime.files import read_text
+from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.sources.github.access import Repository
 from gros_agent.sources.github.queries import Actor
 from gros_agent.sources.github.queries import Comment as Written
-from gros_agent.storage import replace_file, storage_errors
 
 _PAGE = 100
 

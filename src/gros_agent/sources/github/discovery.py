@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gros_agent.errors import SourceError
+from gros_agent.runtime.urls import split
 from gros_agent.sources import api
 from gros_agent.sources.base import Context, Environment, SourceEntry
 from gros_agent.sources.github import access
 from gros_agent.sources.github.graphql import GraphQL
 from gros_agent.sources.github.queries import OWNED, TEAM, Owned, OwnedRepositories, TeamOwned
-from gros_agent.urls import split
 
 
 def owner(context: Context) -> str:

@@ -15,12 +15,12 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from gros_agent.decoding import decoder
 from gros_agent.errors import SourceError
 from gros_agent.http import client as web
 from gros_agent.http import repair
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.traffic import asked_wait, exhausted_wait, server_time
+from gros_agent.runtime.decoding import decoder
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from gros_agent.sources.api import text
-from gros_agent.sources.github.queries import Actor, Comment, Issue, Known, LineComment, PullRequest, Review
-from gros_agent.tables.schema import (
+from gros_agent.rows import (
     NOBODY,
     CommitComment,
     GitHubIssue,
@@ -15,6 +13,8 @@ from gros_agent.tables.schema import (
     MergeRequestNote,
     MergeRequestReview,
 )
+from gros_agent.sources.api import text
+from gros_agent.sources.github.queries import Actor, Comment, Issue, Known, LineComment, PullRequest, Review
 
 GHOST = "ghost"
 """The account that stands for deleted ones; the REST API names it."""

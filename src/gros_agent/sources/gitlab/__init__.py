@@ -8,16 +8,8 @@
 The API is described at https://docs.gitlab.com/api/rest/.
 """
 
+from gros_agent.rows import CommitComment, GitLabRepo, MergeRequest, MergeRequestNote, MergeRequestReview, Row, VcsEvent
 from gros_agent.sources.lazy import LazyKeyPublisher
-from gros_agent.tables.schema import (
-    CommitComment,
-    GitLabRepo,
-    MergeRequest,
-    MergeRequestNote,
-    MergeRequestReview,
-    Row,
-    VcsEvent,
-)
 
 
 class GitLabSource(LazyKeyPublisher):

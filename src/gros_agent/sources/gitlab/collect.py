@@ -2,9 +2,10 @@
 
 from collections.abc import Generator, Iterator, Sequence
 
-from gros_agent import parallel
 from gros_agent.http.client import Request as Ask
 from gros_agent.http.paging import by_link, pages
+from gros_agent.rows import Row
+from gros_agent.runtime import parallel
 from gros_agent.sources import api
 from gros_agent.sources.api import Since
 from gros_agent.sources.base import Collected, Context
@@ -12,17 +13,7 @@ from gros_agent.sources.gitlab import access
 from gros_agent.sources.gitlab.access import PAGE, optional
 from gros_agent.sources.gitlab.events import KEPT, Pushes
 from gros_agent.sources.gitlab.rows import Rows
-from gros_agent.sources.gitlab.shapes import (
-    Approvals,
-    Commit,
-    CommitNote,
-    Discussion,
-    Note,
-    Project,
-    Request,
-    User,
-)
-from gros_agent.tables.schema import Row
+from gros_agent.sources.gitlab.shapes import Approvals, Commit, CommitNote, Discussion, Note, Project, Request, User
 
 Blocks = Iterator[Sequence[Row]]
 APPROVED, UNAPPROVED = "approved this merge request", "unapproved this merge request"

@@ -9,13 +9,13 @@ from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from gros_agent import parallel
 from gros_agent.http.paging import by_link, pages
+from gros_agent.rows import Row
+from gros_agent.runtime import parallel
 from gros_agent.sources.api import Since
 from gros_agent.sources.gitlab.access import PAGE, Reached, optional
 from gros_agent.sources.gitlab.rows import Rows
 from gros_agent.sources.gitlab.shapes import Comparison, Event
-from gros_agent.tables.schema import Row
 
 ACTIONS = frozenset({"pushed to", "pushed new", "deleted"})
 KEPT = "GitLab keeps pushes for three years: older ones are not in the tables"

@@ -1,8 +1,6 @@
 """Makes rows of what the API tells. Identifiers are those that installations have already."""
 
-from gros_agent.sources.api import text
-from gros_agent.sources.gitlab.shapes import CommitNote, Event, Note, Position, Project, Request, User
-from gros_agent.tables.schema import (
+from gros_agent.rows import (
     NOBODY,
     CommitComment,
     GitLabRepo,
@@ -11,6 +9,8 @@ from gros_agent.tables.schema import (
     MergeRequestReview,
     VcsEvent,
 )
+from gros_agent.sources.api import text
+from gros_agent.sources.gitlab.shapes import CommitNote, Event, Note, Position, Project, Request, User
 
 
 class Rows:

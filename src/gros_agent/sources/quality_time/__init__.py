@@ -7,8 +7,8 @@
 The API is that which the server describes under ``/api`` of itself; see https://quality-time.readthedocs.io/.
 """
 
+from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion, Row
 from gros_agent.sources.lazy import LazyQualitySource
-from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion, Row
 
 
 class QualityTimeSource(LazyQualitySource):

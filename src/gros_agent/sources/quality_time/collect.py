@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import UNSET
 
 from gros_agent.http.traffic import server_time
+from gros_agent.rows import Metric, MetricDefault, Row
 from gros_agent.sources.api import exact, text, whole
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.quality import (
@@ -31,7 +32,6 @@ from gros_agent.sources.quality_time import access
 from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import DataModel, Measurement, Measurements, Report
 from gros_agent.sources.quality_time.targets import Versions, direction_of
-from gros_agent.tables.schema import Metric, MetricDefault, Row
 
 UNKNOWN = "unknown"
 """The category of what could not be measured."""

@@ -5,12 +5,12 @@ from typing import Any
 from urllib.parse import quote
 
 from gros_agent.http.traffic import server_time
+from gros_agent.rows import SourceId
 from gros_agent.sources.base import Context, Definition, Environment
 from gros_agent.sources.parts import Parts
 from gros_agent.sources.quality import iso
 from gros_agent.sources.quality_time import access
 from gros_agent.sources.quality_time.shapes import Measurer, Report, Subject
-from gros_agent.tables.schema import SourceId
 
 _TYPES = {
     "azure_devops": "tfs",

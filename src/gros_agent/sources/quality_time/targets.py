@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from gros_agent.rows import NOBODY, MetricTarget, MetricVersion, Row
 from gros_agent.sources.api import text, whole
 from gros_agent.sources.quality import Targets, is_same, iso, kept
 from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import Change, Changelog, DataModel, Defined, Kind, Report
-from gros_agent.tables.schema import NOBODY, MetricTarget, MetricVersion, Row
 
 _LONG = 100
 _LONGEST = 100_000

@@ -7,8 +7,8 @@
 The API is that which a server describes under ``/web_api`` of itself.
 """
 
+from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion, Row
 from gros_agent.sources.lazy import LazyQualitySource
-from gros_agent.tables.schema import Metric, MetricDefault, MetricTarget, MetricVersion, Row
 
 
 class SonarQubeSource(LazyQualitySource):

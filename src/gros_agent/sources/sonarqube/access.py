@@ -11,6 +11,7 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages, smaller_page
+from gros_agent.runtime.urls import split
 from gros_agent.settings.values import Secret
 from gros_agent.sources import api
 from gros_agent.sources.base import Context
@@ -26,7 +27,6 @@ from gros_agent.sources.sonarqube.shapes import (
     Status,
     Validation,
 )
-from gros_agent.urls import split
 
 CLOUD = ("sonarcloud.io", "sonarqube.us")
 """Where there are only organizations."""

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from gros_agent import parallel
-from gros_agent.decoding import decoder
 from gros_agent.errors import SourceError
 from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
+from gros_agent.rows import NOBODY, Metric, MetricDefault, MetricTarget, MetricVersion, Row
+from gros_agent.runtime import parallel
+from gros_agent.runtime.decoding import decoder
 from gros_agent.sources.api import Refused, text, whole
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.quality import (
@@ -40,7 +41,6 @@ from gros_agent.sources.sonarqube.gates import Gates, category
 from gros_agent.sources.sonarqube.history import Analyses, Measured, batches, moment_of
 from gros_agent.sources.sonarqube.metrics import Kind, kinds
 from gros_agent.sources.sonarqube.shapes import Component
-from gros_agent.tables.schema import NOBODY, Metric, MetricDefault, MetricTarget, MetricVersion, Row
 
 _AT_ONCE = 8
 """Projects whose histories are gone through at the same time."""

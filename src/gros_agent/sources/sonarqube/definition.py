@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from gros_agent import parallel
 from gros_agent.http.traffic import server_time
+from gros_agent.runtime import parallel
 from gros_agent.sources.base import Context, Definition, Environment
 from gros_agent.sources.parts import Parts
 from gros_agent.sources.quality import iso

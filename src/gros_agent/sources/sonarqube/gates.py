@@ -13,14 +13,14 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import TypeVar
 
-from gros_agent import parallel
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query
+from gros_agent.rows import MetricTarget
+from gros_agent.runtime import parallel
 from gros_agent.sources.quality import Targets, iso, number
 from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.metrics import Kind
 from gros_agent.sources.sonarqube.shapes import Component, Condition, Conditions, GateOfProject
-from gros_agent.tables.schema import MetricTarget
 
 NO_TARGET, PERFECT, GOOD, BAD = "grey", "perfect", "green", "red"
 """Categories of measurements, as existing installations name them."""

@@ -14,13 +14,13 @@ requests: what is there, the log, the differences, and the list of tags.
 
 from collections.abc import Generator, Iterator, Sequence
 
+from gros_agent.rows import ChangePath, Row, Tag, VcsVersion
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.subversion import tags
 from gros_agent.sources.subversion.client import Client, Info
 from gros_agent.sources.subversion.history import History
 from gros_agent.sources.subversion.mirror import Mirror
 from gros_agent.sources.subversion.server import Server
-from gros_agent.tables.schema import ChangePath, Row, Tag, VcsVersion
 
 
 class SubversionSource:

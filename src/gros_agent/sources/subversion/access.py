@@ -18,6 +18,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from gros_agent.errors import SourceError
+from gros_agent.runtime.storage import storage_errors
+from gros_agent.runtime.urls import SCP, split
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.transport import (
@@ -30,8 +32,6 @@ from gros_agent.sources.transport import (
     ssh_command,
     with_port,
 )
-from gros_agent.storage import storage_errors
-from gros_agent.urls import SCP, split
 
 MINIMUM_VERSION = (1, 14)
 """The oldest Subversion that is still cared for, and has all the options that are used."""

@@ -14,8 +14,8 @@ from typing import IO, cast
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
-from gros_agent import process
 from gros_agent.errors import SourceError
+from gros_agent.runtime import process
 from gros_agent.sources.base import Context
 from gros_agent.sources.subversion.access import Access, private_configuration, resolve, supported_version
 

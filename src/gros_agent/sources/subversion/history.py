@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from gros_agent.moments import UNKNOWN, Moments
+from gros_agent.rows import NOBODY, ChangePath, Row, VcsVersion
+from gros_agent.rows.moments import UNKNOWN, Moments
 from gros_agent.sources.base import Progress
 from gros_agent.sources.subversion import log
 from gros_agent.sources.subversion.changes import Change, Changes, Layout
 from gros_agent.sources.subversion.client import Client, Info
 from gros_agent.sources.subversion.server import Server
-from gros_agent.tables.schema import NOBODY, ChangePath, Row, VcsVersion
 
 BLOCK = 500
 """Rows of a block, or a few more."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gros_agent import process
 from gros_agent.errors import SourceError
+from gros_agent.runtime import process
 from gros_agent.sources.transport import from_outside
 
 

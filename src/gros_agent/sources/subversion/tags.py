@@ -7,9 +7,9 @@ where there is none.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gros_agent.moments import Moments
+from gros_agent.rows import NOBODY, Row, Tag
+from gros_agent.rows.moments import Moments
 from gros_agent.sources.subversion.client import Client, MissingError, seconds
-from gros_agent.tables.schema import NOBODY, Row, Tag
 
 _BLOCK = 200
 

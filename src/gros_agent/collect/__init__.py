@@ -1,0 +1,1 @@
+"""A scrape, and the dry run that shows what a scrape would send."""

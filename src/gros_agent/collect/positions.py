@@ -1,0 +1,96 @@
+"""Positions that are moments, which trackers keep without saying of which time zone.
+
+Existing agents write local time. Whoever reads such a position in another zone passes over hours for good. Ours are in
+UTC, in the same form (``YYYY-MM-DD HH:MM:SS``), and what we wrote is noted in ``state/positions/KEY.json``. A position
+that is not noted there was written by somebody else: it counts as the earliest moment that it can mean, so that some is
+collected again, and nothing is lost. Earlier ones of ours come back after a failed import, or a batch that was thrown
+away.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gros_agent.rows.moments import FURTHEST_AHEAD
+from gros_agent.runtime import records
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import Part
+from gros_agent.tables import trackers
+
+TRACKERS = frozenset({"github_update.json", "gitlab_update.json", "tfs_update.json"})
+"""The trackers whose positions are moments without a time zone."""
+_FORM = "%Y-%m-%d %H:%M:%S"
+_LENGTH = len("YYYY-MM-DD HH:MM:SS")
+_KEPT = 50
+"""Positions of a source that are noted: the newest ones."""
+
+Positions = Mapping[str, Mapping[str, str]]
+"""Tracker → source → position."""
+
+
+def in_utc(settings: Settings, project: str, positions: Positions) -> dict[str, dict[str, str]]:
+    """Positions as trackers have them, with those that are moments in UTC. Raises :class:`ConfigurationError`."""
+    if not TRACKERS & set(positions):
+        return {name: dict(content) for name, content in positions.items()}
+    known = _noted(_file(settings, project))
+    return {
+        name: {source: _meant(one, known.get(name, {}).get(source, ())) for source, one in content.items()}
+        if name in TRACKERS
+        else dict(content)
+        for name, content in positions.items()
+    }
+
+
+def note(settings: Settings, project: str, positions: Positions) -> None:
+    """Note which positions are ours, before they are written. Raises :class:`AgentError`."""
+    if not TRACKERS & set(positions):
+        return
+    path = _file(settings, project)
+    known = _noted(path)
+    for name in TRACKERS & set(positions):
+        noted = known.setdefault(name, {})
+        for source, position in positions[name].items():
+            earlier = [one for one in noted.get(source, ()) if one != position]
+            noted[source] = [*earlier, position][-_KEPT:]
+    records.write(path, known)
+
+
+def _meant(position: str, noted: Sequence[str]) -> str:
+    """A position in UTC: as it is if it is ours, else the earliest moment that it can mean."""
+    if position in noted:
+        return position
+    try:
+        moment = datetime.strptime(position.strip()[:_LENGTH], _FORM)  # noqa: DTZ007 (nobody knows of which zone)
+        return (moment - FURTHEST_AHEAD).isoformat(" ", "seconds")  # strftime lacks the zeros of early years
+    except (ValueError, OverflowError):
+        return position  # which its source refuses, in words
+
+
+def _noted(path: Path) -> dict[str, dict[str, list[str]]]:
+    advice = "remove it: some of what was collected is collected again"
+    return records.read(path, dict[str, dict[str, list[str]]], "the note on positions", advice) or {}
+
+
+def _file(settings: Settings, project: str) -> Path:
+    return settings.home.state / "positions" / f"{project}.json"
+
+
+def read_trackers(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, str]]:
+    """The trackers of these parts: file name → source name → position."""
+    return {name: trackers.read(folder / name) for name in tracker_names(parts)}
+
+
+def read_documents(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, Any]]:
+    """The further trackers of these parts, by file name."""
+    return {name: trackers.read_document(folder / name) for name in document_names(parts)}
+
+
+def tracker_names(parts: Sequence[Part]) -> list[str]:
+    """The files that keep the positions of these parts."""
+    return sorted({part.source.tracker for part in parts if part.source.tracker})
+
+
+def document_names(parts: Sequence[Part]) -> list[str]:
+    """The further trackers of these parts."""
+    return sorted({name for part in parts for name in part.source.documents})

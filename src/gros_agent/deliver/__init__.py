@@ -1,0 +1,1 @@
+"""Registration at the controller, and the delivery of batches that wait in the outbox."""

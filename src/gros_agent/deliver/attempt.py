@@ -1,0 +1,344 @@
+"""One try to deliver one batch: upload, announce, find out whether the controller took it, and how its import ends.
+
+A controller that knows batches is asked for this one. At one that does not, the files go when it takes them, and what
+it leaves for the agent tells how the import ends (:mod:`.imports`): files that are gone are no proof, since a
+registration removes them as well.
+"""
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from gros_agent.controller import ControllerError, capabilities
+from gros_agent.controller.client import TRIES, ControllerClient, agent_user, hostname
+from gros_agent.controller.reach import connect, ssh_address
+from gros_agent.deliver import imports, open_deliveries, outbox, receipts
+from gros_agent.deliver.imports import Import
+from gros_agent.deliver.open_deliveries import NO_SIGNS, Delivery, Signs, Stage
+from gros_agent.deliver.outbox import Waiting
+from gros_agent.deliver.receipts import File, Receipt, files_of
+from gros_agent.errors import BusyError, DeliveryError
+from gros_agent.runtime.logs import RETRY
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import Progress
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+class Attempt:
+    """Tries to deliver batches of a project, one after the other, or to see how the import of the one before ended.
+
+    ``seconds`` is how long to wait for the controller. The project's folder has to be locked.
+    """
+
+    def __init__(
+        self, settings: Settings, project: str, known_hosts: Path | None, seconds: float, progress: Progress
+    ) -> None:
+        self._settings = settings
+        self._project = project
+        self._known_hosts = known_hosts
+        self._seconds = seconds
+        self._progress = progress
+        self._files: tuple[File, ...] = ()
+        self._place = f"export/{project}"
+        self.knows_batches = capabilities.BATCH in capabilities.capabilities(settings, project)
+
+    def deliver(self, one: Waiting, before: Delivery | None) -> Receipt:
+        """Upload a batch and announce it, unless an earlier announcement of it was carried out.
+
+        Raises :class:`ControllerError`, and :class:`BusyError` where the controller was told and is not done.
+        """
+        self._files = files_of(one.folder, one.manifest)
+        if before is not None and before.stage != "uploading":
+            if self._was_taken(one, before):
+                return self._taken(one, "", before.signs)
+            self._check_not_announced(one)
+        self._check_folder()
+        way, signs = self._upload(one)
+        self._note(one, "announcing", signs)
+        try:
+            self._announce(one)
+        except ControllerError as error:
+            if not self._is_taken(one, 0):
+                self._note(one, "uploading", refused=True)  # and nothing was done
+                raise
+            log.warning("project %s: the batch was taken all the same: %s", self._project, error)
+        else:
+            self._note(one, "announced", signs)
+        if not self._is_taken(one, self._seconds):
+            raise ControllerError(*_not_taken(self._seconds))
+        return self._taken(one, way, signs)
+
+    def settle(self, before: Delivery) -> Receipt | None:
+        """Note how the import of an earlier batch ended. Raises :class:`BusyError` while it goes on.
+
+        Raises :class:`DeliveryError` where only what a registration brings can tell.
+        """
+        receipt = receipts.read(self._settings, self._project, before.batch)
+        if before.stage == "presumed":
+            found = self._after_registration(before, receipt)
+            if found is Import.FAILED and not self._imports_nothing():  # it may be this one that goes on
+                raise BusyError(*open_deliveries.still_importing(self._project))
+            return self._ended(before.batch, receipt, found)
+        self._progress(f"{self._project}: waits for the import of the batch before", 0, None)
+        found = self._look(receipt, before.signs)
+        if found is Import.UNDER_WAY:
+            raise BusyError(*open_deliveries.still_importing(self._project))
+        if found in {Import.WIPED, Import.HIDDEN, Import.FAILED} and not self._imports_nothing():
+            raise BusyError(*open_deliveries.still_importing(self._project))
+        if found is Import.WIPED or (found in {Import.ENDED, Import.HIDDEN} and receipt and _handed(receipt)):
+            open_deliveries.note(self._settings, self._project, before.batch, "presumed", before.signs)
+            raise DeliveryError(*_only_a_registration_tells(self._project))
+        return self._ended(before.batch, receipt, found)
+
+    def _after_registration(self, before: Delivery, receipt: Receipt | None) -> Import:
+        """Whether a batch was imported, after a registration brought the trackers of the database."""
+        known = capabilities.registration(self._settings, self._project)
+        is_newer = known is not None and before.noted is not None and known.registered > before.noted
+        if not is_newer or capabilities.last_registered(self._settings) != self._project:
+            raise DeliveryError(*_only_a_registration_tells(self._project))
+        changed = self._changed(before, receipt)
+        with connect(self._settings, self._project, self._known_hosts) as connection:
+            return Import.IMPORTED if imports.is_in_database(connection, self._project, changed) else Import.FAILED
+
+    def _changed(self, before: Delivery, receipt: Receipt | None) -> dict[str, str]:
+        """The trackers that a registration brings and the batch changed, with their SHA-256."""
+        for one in outbox.waiting(self._settings, self._project):
+            if one.manifest.identifier == before.batch:
+                found = _trackers(files_of(one.folder, one.manifest))
+                return {
+                    name: digest
+                    for name, digest in found.items()
+                    if name in imports.HANDED_BACK and digest != _digest(one.manifest.trackers.get(name))
+                }
+        known = _trackers(receipt.files if receipt else ())  # of an agent that kept no batches
+        names = {before.telling} if before.telling in known else imports.HANDED_BACK.intersection(known)
+        return {name: known[name] for name in names}
+
+    def give_up(self, one: Waiting, before: Delivery) -> None:
+        """Begin the delivery of an announced batch anew, unless the controller has it, or nobody can tell."""
+        self._files = files_of(one.folder, one.manifest)
+        try:
+            taken = self._is_taken(one, 0)
+        except ControllerError as error:
+            log.info("project %s: whether the controller has the batch can't be seen: %s", self._project, error)
+            taken = not self.knows_batches  # one that knows batches takes none twice
+        if not taken:
+            log.warning("project %s: its batch was not taken: it is delivered again", self._project)
+            self._note(one, "uploading", refused=True)
+        elif not self.knows_batches:
+            self._note(one, "presumed", before.signs)
+
+    def _imports_nothing(self) -> bool:
+        """Whether the controller says that no import goes on at all."""
+        try:
+            importer = ControllerClient(self._settings).status(self._project).components.get("importer")
+        except ControllerError as error:
+            log.info("project %s: whether an import goes on is not known: %s", self._project, error)
+            return False
+        return importer is None or importer.ok
+
+    def _was_taken(self, one: Waiting, before: Delivery) -> bool:
+        """Whether an earlier announcement was carried out; soon after it that may be about to happen."""
+        left = self._seconds - open_deliveries.seconds_so_far(before)
+        try:
+            return self._is_taken(one, max(left, 0))
+        except ControllerError as error:
+            if error.stranger and not self.knows_batches:
+                self._note(one, "presumed", before.signs)
+                raise DeliveryError(*_only_a_registration_tells(self._project)) from error
+            raise
+
+    def _is_taken(self, one: Waiting, seconds: float) -> bool:
+        """Wait until the controller has taken the announced batch. Returns whether it has.
+
+        Raises :class:`ControllerError` where it has refused it.
+        """
+        return self._answers_taken(one, seconds) if self.knows_batches else not self._wait_for_pick_up(seconds)
+
+    def _answers_taken(self, one: Waiting, seconds: float) -> bool:
+        client = ControllerClient(self._settings)
+        end, pause = time.monotonic() + seconds, _POLL_SECONDS / 4
+        while (found := client.batch(self._project, one.manifest.identifier)).state == "announced":
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            self._progress(f"{self._project}: waits until the controller has taken the batch", 0, None)
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, _POLL_SECONDS * 8)
+        if found.state == "refused":
+            self._note(one, "uploading", refused=True)
+            raise ControllerError(
+                f"the controller refused the batch: {found.reason or 'without a reason'}",
+                "the next export uploads it again; see the controller's log",
+            )
+        return found.state == "taken"
+
+    def _check_not_announced(self, one: Waiting) -> None:
+        """Raise :class:`ControllerError` where the controller still has to take an earlier announcement."""
+        if not self.knows_batches:
+            return
+        if ControllerClient(self._settings).batch(self._project, one.manifest.identifier).state == "announced":
+            raise ControllerError(*_not_taken(self._seconds))
+        self._note(one, "uploading", refused=True)  # it does not know of any: a registration stops nothing
+
+    def _check_folder(self) -> None:
+        last = capabilities.last_registered(self._settings)
+        if last not in {None, self._project}:
+            raise ControllerError(
+                f"the registration of project {last} cleared its folder at the controller",
+                "register this project again; a run does so",
+            )
+
+    def _announce(self, one: Waiting) -> None:
+        names = {
+            heading: [file.name for file in self._files if file.heading == heading]
+            for heading in ("export", "update", "other")
+        }
+        what = "takes the batch" if self.knows_batches else "takes and imports the batch: its answer may take long"
+        self._progress(f"{self._project}: the controller {what}", 0, None)
+        user, batch = agent_user(self._settings, self._project), one.manifest.identifier
+        client = ControllerClient(self._settings)
+        client.announce(self._project, names, user, hostname(), batch, repeatable=self.knows_batches)
+
+    def _upload(self, one: Waiting) -> tuple[str, Signs]:
+        """Upload all files, again from the file where a connection broke.
+
+        Returns the way they went, and by what the end of the import will show.
+        """
+        left = list(self._files)
+        for attempt in range(1, TRIES + 1):
+            try:
+                with connect(self._settings, self._project, self._known_hosts) as connection:
+                    self._note(one, "uploading")  # from here on a registration would clear what is there
+                    while left:
+                        done = len(self._files) - len(left)
+                        self._progress(f"{self._project}: upload", done, len(self._files))
+                        connection.put(receipts.local(one.folder, left[0].name), self._place, left[0].name)
+                        left.pop(0)
+                    if self.knows_batches:
+                        return connection.way, NO_SIGNS
+                    return connection.way, imports.prepare(connection, self._project, _trackers(self._files))
+            except ControllerError as error:
+                if not error.transient or attempt == TRIES:
+                    raise
+                log.warning("project %s: %s; trying again", self._project, error, extra=RETRY)
+                time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
+        raise AssertionError("the last try returns or raises")
+
+    def _wait_for_pick_up(self, seconds: float) -> bool:
+        """Wait until the files are gone. Returns whether any is left."""
+        smallest = sorted(self._files, key=lambda file: file.size)
+        end = time.monotonic() + seconds
+        pause = _POLL_SECONDS / 4
+        with connect(self._settings, self._project, self._known_hosts) as connection:
+            while any(connection.exists(self._place, file.name) for file in smallest):
+                if time.monotonic() >= end:
+                    return True
+                self._progress(f"{self._project}: waits until the controller has taken the batch", 0, None)
+                time.sleep(pause)
+                pause = min(pause * 2, _POLL_SECONDS * 8)
+        return False
+
+    def _taken(self, one: Waiting, way: str, signs: Signs) -> Receipt:
+        """Keep the receipt of a batch that was taken, and then see how its import ends."""
+        host, port = ssh_address(self._settings)
+        receipt = Receipt(
+            project=self._project,
+            batch=one.manifest.identifier,
+            controller=f"{agent_user(self._settings, self._project)}@{host}:{port}",
+            delivered=datetime.now().astimezone(),
+            way=way,
+            files=self._files,
+            known_by="controller" if self.knows_batches else "presumption",
+        )
+        receipts.keep(self._settings, receipt)
+        log.info("project %s: delivered %d rows to %s", self._project, receipt.rows, receipt.controller)
+        if not self.knows_batches:
+            self._note(one, "importing", signs)
+            return self._watch(receipt, signs)
+        self._end(receipt.batch, delivered=True)
+        return receipt
+
+    def _watch(self, receipt: Receipt, signs: Signs) -> Receipt:
+        self._progress(f"{self._project}: waits for the end of the import", 0, None)
+        try:
+            found = self._look(receipt, signs)
+        except ControllerError as error:
+            log.warning("project %s: whether the import has ended can't be seen now: %s", self._project, error)
+            return receipt
+        if found in {Import.UNDER_WAY, Import.HIDDEN, Import.WIPED} or (found is Import.ENDED and _handed(receipt)):
+            log.info("project %s: it does not show yet how the import has ended: the next batch waits", self._project)
+            return receipt
+        if found is Import.FAILED and not self._imports_nothing():  # a registration may have emptied the folder
+            return receipt
+        return self._ended(receipt.batch, receipt, found) or receipt
+
+    def _look(self, receipt: Receipt | None, signs: Signs) -> Import:
+        trackers = _trackers(receipt.files if receipt else ())
+        try:
+            with connect(self._settings, self._project, self._known_hosts) as connection:
+                return imports.wait(connection, self._project, trackers, signs, self._seconds)
+        except ControllerError as error:
+            if error.stranger:
+                return Import.WIPED
+            raise
+
+    def _ended(self, batch: str, receipt: Receipt | None, found: Import) -> Receipt | None:
+        """Keep how an import ended. A batch whose import failed waits again."""
+        imported = {Import.IMPORTED: True, Import.FAILED: False}.get(found)
+        if imported:
+            log.info("project %s: the controller imported the batch", self._project)
+        elif imported is False:
+            log.error("project %s: the controller could not import the batch: see its export.log", self._project)
+        if receipt is not None:
+            known_by = receipt.known_by if imported is None else "import"
+            receipt = msgspec.structs.replace(receipt, imported=imported, known_by=known_by)
+            receipts.keep(self._settings, receipt)
+        self._end(batch, delivered=imported is not False)
+        return receipt
+
+    def _end(self, batch: str, *, delivered: bool) -> None:
+        """Let a batch go that was delivered, and then its open delivery: a kill in between asks once more."""
+        if delivered:
+            outbox.forget(self._settings, self._project, batch)
+        open_deliveries.forget(self._settings, self._project)
+
+    def _note(self, one: Waiting, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False) -> None:
+        open_deliveries.note(self._settings, self._project, one.manifest.identifier, stage, signs, refused=refused)
+
+
+def _not_taken(seconds: float) -> tuple[str, str]:
+    return (
+        f"the controller has not taken the announced batch within {seconds:g} s",
+        "see the controller's log; the next export goes on",
+    )
+
+
+def _only_a_registration_tells(project: str) -> tuple[str, str]:
+    return (
+        f"nothing at the controller tells whether it imported the last batch of {project}",
+        "register the project, as a run does: what the database has tells",
+    )
+
+
+def _digest(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _handed(receipt: Receipt) -> bool:
+    """Whether a registration brings back trackers of this batch."""
+    return bool(imports.HANDED_BACK.intersection(_trackers(receipt.files)))
+
+
+def _trackers(files: Iterable[File]) -> dict[str, str]:
+    """The trackers of a delivery: file name → SHA-256."""
+    return {file.name: file.sha256 for file in files if file.heading == "update"}

@@ -1,0 +1,371 @@
+"""Batches that wait for their delivery: what was collected is never replaced before the controller has it.
+
+The newest batch lies in ``export/KEY``, where others know it. When the next scrape comes, one that waits moves on to
+``state/outbox/KEY``, and they are delivered in order::
+
+    000007/manifest.json   a batch that waits, whole: its tables, trackers, list of sources and log lie beside it
+    .new-*                 being moved there; worth nothing
+    .gone-*                delivered or dropped, and being removed
+
+A batch is moved by a copy, which becomes visible by one rename; the next scrape's publication then replaces the one in
+``export/KEY``. Where a process is killed in between, both are there under one identifier and count as one.
+"""
+
+import filecmp
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gros_agent.deliver import open_deliveries
+from gros_agent.errors import AgentError, DeliveryError, Own
+from gros_agent.project import entries
+from gros_agent.runtime import records
+from gros_agent.runtime.logs import SCRAPE_LOG
+from gros_agent.runtime.storage import make_private, replace_file, storage_errors, sync_folder
+from gros_agent.settings.load import PREFLIGHT_DATE
+from gros_agent.settings.model import Settings
+from gros_agent.tables.batch import (
+    DESCRIPTION,
+    SNAPSHOTS,
+    Manifest,
+    ProjectFolder,
+    check_table,
+    read_manifest,
+    write_manifest,
+)
+
+log = logging.getLogger(__name__)
+
+LEAST_SPACE = 64 << 20
+"""Bytes of free disk below which nothing more is collected."""
+_MANIFEST = "manifest.json"
+_NUMBERED = re.compile(r"\d{6,}")
+_CHANGES_IN_PLACE = (SCRAPE_LOG, PREFLIGHT_DATE, entries.SENT)
+"""Files beside the tables that the next run writes to; everything else is replaced by a rename."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A batch that waits: the folder where its files lie, and its number in the outbox (None: in ``export/KEY``)."""
+
+    project: str
+    number: int | None
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def rows(self) -> int:
+        """All rows of its tables."""
+        return sum(self.manifest.tables.values())
+
+    @property
+    def size(self) -> int:
+        """The bytes of its tables."""
+        return sum(_size(self.folder / name) for name in self.manifest.tables)
+
+    @property
+    def title(self) -> str:
+        """The batch in words."""
+        return f"the batch of {self.manifest.made:%Y-%m-%d %H:%M:%S}"
+
+
+def waiting(settings: Settings, project: str) -> tuple[Waiting, ...]:
+    """The batches of a project that wait, the oldest first. Raises :class:`AgentError` for a damaged manifest."""
+    newest = ProjectFolder(settings.home.export / project).batch()
+    gone = newest.identifier if newest is not None and newest.delivered else ""
+    found = [
+        Waiting(project, number, folder, manifest)
+        for number, folder in _numbered(_folder(settings, project))
+        if (manifest := _manifest(folder)) is not None and manifest.identifier != gone
+    ]
+    known = {one.manifest.identifier for one in found}
+    if newest is not None and _waits(settings, project, newest) and newest.identifier not in known:
+        found.append(Waiting(project, None, settings.home.export / project, newest))
+    return tuple(found)
+
+
+def _waits(settings: Settings, project: str, batch: Manifest) -> bool:
+    return not batch.delivered and is_worth_keeping(settings, project, batch.tables)
+
+
+def is_worth_keeping(settings: Settings, project: str, tables: Mapping[str, int]) -> bool:
+    """Whether tables (file name → rows) are worth keeping.
+
+    With a controller all are, since each run arrives there. Without one, those are that have more than what the project
+    is, which is the same the next time.
+    """
+    kept = tables if settings.controller(project) else set(tables) - DESCRIPTION
+    return any(tables[name] for name in kept)
+
+
+def has_news(settings: Settings, project: str, tables: Mapping[str, int], staging: Path) -> bool:
+    """Whether the tables in ``staging`` have anything that the batch in ``export/KEY``, which waits, does not have.
+
+    With a controller they do, since each run arrives there.
+    """
+    folder = ProjectFolder(settings.home.export / project)
+    batch = folder.batch()
+    if settings.controller(project) or batch is None or not _waits(settings, project, batch):
+        return True
+    return any(
+        rows and name not in DESCRIPTION and not (name in SNAPSHOTS and _is_same(staging / name, folder.path / name))
+        for name, rows in tables.items()
+    )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
+
+
+def keep(settings: Settings, project: str) -> None:
+    """Finish what a killed scrape left, and set aside what waits, before a run changes anything.
+
+    Raises :class:`BusyError` where another process works on the project.
+    """
+    make_private(settings.home.state)
+    folder = ProjectFolder(settings.home.export / project)
+    with folder.locked():
+        folder.recover()
+        folder.acknowledge()
+        tidy(settings, project)
+        set_aside(settings, project)
+
+
+def set_aside(settings: Settings, project: str) -> None:
+    """Copy the batch in ``export/KEY`` to the outbox if it waits, before anything of it changes.
+
+    To be called with the project's folder locked. Without a controller a batch whose tables have all gone was fetched:
+    whoever wants them may move them away. Raises :class:`AgentError` where some tables of it are missing.
+    """
+    folder = ProjectFolder(settings.home.export / project)
+    batch = folder.batch()
+    if batch is None or not _waits(settings, project, batch):
+        return
+    outbox = _folder(settings, project)
+    numbered = list(_numbered(outbox))
+    if any(manifest.identifier == batch.identifier for _, one in numbered if (manifest := _readable(one))):
+        return
+    if not settings.controller(project) and not any((folder.path / name).exists() for name in _news(batch)):
+        made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
+        log.warning("project %s: the tables of the batch of %s were taken away: it counts as fetched", project, made)
+        folder.mark_delivered(datetime.now().astimezone())
+        return
+    make_private(settings.home.state)
+    with storage_errors(outbox):
+        outbox.parent.mkdir(mode=0o700, exist_ok=True)
+        outbox.mkdir(mode=0o700, exist_ok=True)
+        copy = Path(tempfile.mkdtemp(prefix=".new-", dir=outbox))
+        for name in batch.tables:
+            check_table(folder.path / name)
+            _link(folder.path / name, copy / name)
+        for name in batch.trackers:
+            if (folder.path / name).exists():  # one is removed to have a source collected again
+                _link(folder.path / name, copy / name)
+        for name in _CHANGES_IN_PLACE:
+            if (folder.path / name).exists():
+                shutil.copyfile(folder.path / name, copy / name)
+        for path in copy.iterdir():
+            _sync(path)
+        write_manifest(copy / _MANIFEST, batch)
+        sync_folder(copy)
+        number = max((number for number, _ in numbered), default=0) + 1
+        copy.rename(outbox / f"{number:06d}")
+        sync_folder(outbox)
+    made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
+    log.info("project %s: the batch of %s waits in the outbox as number %d", project, made, number)
+
+
+def _news(batch: Manifest) -> list[str]:
+    """The tables of a batch that have more than what the project is."""
+    return [name for name, rows in batch.tables.items() if rows and name not in DESCRIPTION]
+
+
+def take_back(settings: Settings, project: str, identifier: str) -> None:
+    """Have a batch in ``export/KEY`` alone, where it stays. To be called with the project's folder locked."""
+    _remove(settings, project, identifier)
+
+
+def discard(settings: Settings, project: str, folder: ProjectFolder) -> None:
+    """Throw away the batch in ``export/KEY``, and put back the positions of before it. With the folder locked."""
+    _note_put_back(settings, project)
+    batch = folder.discard()
+    if batch is not None:
+        _remove(settings, project, batch.identifier)
+
+
+def put_back(settings: Settings, project: str) -> datetime | None:
+    """When positions of a project were put back last, or None: until the next registration they count, not others."""
+    return records.read(_put_back_record(settings, project), datetime, "the note on positions put back", "remove it")
+
+
+def _note_put_back(settings: Settings, project: str) -> None:
+    records.write(_put_back_record(settings, project), datetime.now(UTC))
+
+
+def _put_back_record(settings: Settings, project: str) -> Path:
+    return settings.home.state / "outbox" / f"{project}.json"
+
+
+def forget(settings: Settings, project: str, identifier: str) -> None:
+    """Let a batch go that was delivered. To be called with the project's folder locked."""
+    folder = ProjectFolder(settings.home.export / project)
+    batch = folder.batch()
+    if batch is not None and batch.identifier == identifier:
+        folder.mark_delivered(datetime.now().astimezone())
+    _remove(settings, project, identifier)
+
+
+def tidy(settings: Settings, project: str) -> None:
+    """Remove what a killed process left. To be called with the project's folder locked."""
+    outbox = _folder(settings, project)
+    if not outbox.is_dir():
+        return
+    with storage_errors(outbox):
+        for pattern in (".new-*", ".gone-*"):
+            for leftover in outbox.glob(pattern):
+                shutil.rmtree(leftover)
+    newest = ProjectFolder(settings.home.export / project).batch()
+    if newest is not None and newest.delivered:
+        _remove(settings, project, newest.identifier)
+
+
+def check_room(settings: Settings, project: str) -> None:
+    """Raise :class:`DeliveryError` where so much waits, or for so long, that nothing more may be collected."""
+    kept = waiting(settings, project)
+    environment = settings.environment
+    hint = "see gros-agent outbox list, and preflight for what keeps it; OUTBOX_MAX_{} sets the limit"
+    size = sum(one.size for one in kept)
+    if size >= environment.outbox_max_bytes:
+        words = f"the outbox of {project} is full: {len(kept)} batches with {size} bytes wait, nothing is collected"
+        raise DeliveryError(words, hint.format("BYTES"))
+    if settings.controller(project) and kept:
+        age = datetime.now(UTC) - kept[0].manifest.made
+        if age >= timedelta(seconds=environment.outbox_max_age):
+            long = f"{age.days} days" if age.days else f"{age.total_seconds() / 3600:.1f} hours"
+            words = f"{kept[0].title} of {project} waits for {long}: nothing more is collected"
+            raise DeliveryError(words, hint.format("AGE"))
+    existing = next(path for path in (settings.home.state, *settings.home.state.parents) if path.exists())
+    if shutil.disk_usage(existing).free < LEAST_SPACE:
+        raise DeliveryError(
+            f"{existing} has less than {LEAST_SPACE >> 20} MiB of free space: nothing more is collected",
+            f"free some space; what waits is kept: {len(kept)} of {project}",
+        )
+
+
+def check_at_home(settings: Settings, project: str, *identifiers: str) -> None:
+    """Raise :class:`DeliveryError` if the controller may be working on one of these batches, or may have it."""
+    delivery = open_deliveries.read(settings, project)
+    if delivery is not None and delivery.stage != "uploading" and delivery.batch in identifiers:
+        raise DeliveryError(
+            f"batch {delivery.batch} of {project} was announced: the controller may have it",
+            f"gros-agent run --project {project} goes on with it",
+        )
+
+
+def drop(settings: Settings, project: str, batches: Sequence[Waiting], *, fetched: bool = False) -> None:
+    """Let batches go that wait. To be called with the project's folder locked.
+
+    Unless somebody has ``fetched`` them, the positions of before are put back where nothing newer waits, so that the
+    next scrape collects again what they had.
+    """
+    dropped = {one.manifest.identifier for one in batches}
+    is_newest = True
+    for one in reversed(waiting(settings, project)):
+        if one.manifest.identifier not in dropped:
+            is_newest = False
+            continue
+        if is_newest and not fetched:
+            _put_back(settings, one)
+        forget(settings, project, one.manifest.identifier)
+
+
+def _put_back(settings: Settings, one: Waiting) -> None:
+    """Put back the positions of before a batch, before it goes: a kill in between collects again, and loses nothing."""
+    folder = ProjectFolder(settings.home.export / one.project)
+    batch = folder.batch()
+    if batch is not None and batch.identifier == one.manifest.identifier:
+        discard(settings, one.project, folder)
+        return
+    _note_put_back(settings, one.project)
+    with storage_errors(folder.path):
+        for name, text in one.manifest.trackers.items():
+            if text is None:
+                (folder.path / name).unlink(missing_ok=True)
+            else:
+                replace_file(folder.path / name, text.encode())
+
+
+def _remove(settings: Settings, project: str, identifier: str) -> None:
+    outbox = _folder(settings, project)
+    for _, folder in _numbered(outbox):
+        manifest = _readable(folder)
+        if manifest is not None and manifest.identifier == identifier:
+            with storage_errors(outbox):
+                gone = folder.rename(outbox / f".gone-{folder.name}")
+                sync_folder(outbox)
+                shutil.rmtree(gone, ignore_errors=True)
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """The manifest of a batch in the outbox, or None where it has gone. Raises :class:`AgentError`."""
+    manifest = read_manifest(folder / _MANIFEST)
+    if manifest is None and folder.is_dir():
+        raise AgentError(
+            f"{folder}: the manifest of a batch that waits is missing",
+            f"restore it from a backup; or move {folder} away, and collect its rows again: scrape --full",
+        )
+    return manifest
+
+
+def _readable(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder / _MANIFEST)
+    except AgentError:
+        return None
+
+
+def projects_with(settings: Settings) -> tuple[str, ...]:
+    """The keys of the projects that have something in the outbox, also of those that are configured no longer."""
+    folder = settings.home.state / "outbox"
+    return tuple(sorted(path.name for path in folder.glob("*/") if any(_numbered(path))))
+
+
+def _numbered(outbox: Path) -> Iterator[tuple[int, Path]]:
+    try:
+        names = sorted(path.name for path in outbox.iterdir())
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        hint = f"give it to the agent: chown -R {os.getuid()} {outbox}"
+        raise AgentError(f"{outbox} can't be read: {error.strerror}", hint) from None
+    yield from ((int(name), outbox / name) for name in names if _NUMBERED.fullmatch(name))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Have a file in a second place; by a copy where the two are on different disks."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _folder(settings: Settings, project: str) -> Path:
+    return settings.home.state / "outbox" / project

@@ -1,0 +1,131 @@
+"""Gives the agent's public key to the systems that sources lie on, so that Git may go over SSH there.
+
+The key of a host is the one that its section in ``credentials.cfg`` leads to, else the agent's own.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gros_agent.controller.ssh import DEFAULT_PORT, HostKeys, parse_key
+from gros_agent.deliver import registration
+from gros_agent.errors import AgentError, ConfigurationError, SourceError
+from gros_agent.project.configured import list_sources
+from gros_agent.project.context import all_parts, pinned_hosts, source_context
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.runtime.urls import host_of
+from gros_agent.settings.model import Settings
+from gros_agent.sources import sources
+from gros_agent.sources.base import Context, KeyPublisher, Part, SourceEntry
+from gros_agent.sources.boundary import around
+
+log = logging.getLogger(__name__)
+
+_TOKENS = ("github_token", "gitlab_token")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which systems get the key: those of the project's sources, further GitLab hosts, all with a key of their own."""
+
+    sources: bool = False
+    gitlab: Sequence[str] = ()
+    credentials: bool = False
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of the key at one system."""
+
+    project: str
+    host: str
+    key: Path
+    outcome: str
+    error: str = ""
+    hint: str = ""
+
+
+def title(project: str) -> str:
+    """The name that the key has there."""
+    return f"GROS agent for the {project} project"
+
+
+def publish(
+    settings: Settings, project: str, where: Where, own_key: Path | None = None, *, dry_run: bool
+) -> Iterator[Published]:
+    """Publish the key, and yield what became of it at each system. A system that refuses stops no other."""
+    for part in _systems(settings, project, where):
+        host, key = host_of(part.entry.url)[0], own_key or settings.key
+        try:
+            context = source_context(settings, project, part, ScrapeOptions())
+            key = context.host.key or key
+            with around(settings, project, host):
+                outcome = _publish(settings, project, part, context, key, dry_run=dry_run)
+            yield Published(project, host, key, outcome)
+        except AgentError as error:
+            yield Published(project, host, key, "not published", error.message, error.hint)
+
+
+def _publish(settings: Settings, project: str, part: Part, context: Context, key: Path, *, dry_run: bool) -> str:
+    publisher = part.source
+    if not isinstance(publisher, KeyPublisher):
+        raise SourceError(f"{part.source.title} takes no public keys through its API", "add the key there by hand")
+    if not key.exists():
+        if dry_run:
+            return "a key would be made and added"
+        raise SourceError(f"{key}: there is no key", "register makes the agent's own")
+    outcome = publisher.publish_key(context, title(project), registration.public_line(key), dry_run=dry_run)
+    if not dry_run:
+        _pin(settings, part.entry, publisher.host_keys(context))
+    return outcome
+
+
+def _pin(settings: Settings, entry: SourceEntry, lines: Sequence[str]) -> None:
+    """Pin the host keys that a system publishes, where none was seen yet."""
+    host = host_of(entry.url)[0]
+    pinned = HostKeys(pinned_hosts(settings))
+    if lines and not pinned.of(host, DEFAULT_PORT):
+        pinned.pin(host, DEFAULT_PORT, [parse_key(line) for line in lines])
+        log.info("pinned the %d SSH host keys that %s publishes", len(lines), host)
+
+
+def _systems(settings: Settings, project: str, where: Where) -> Iterator[Part]:
+    """One part for each host that gets the key."""
+    seen: set[str] = set()
+    for part in _wanted(settings, project, where):
+        host = host_of(part.entry.url)[0].lower()
+        if host and host not in seen:
+            seen.add(host)
+            yield part
+
+
+def _wanted(settings: Settings, project: str, where: Where) -> Iterator[Part]:
+    if where.sources:
+        try:
+            found = list_sources(settings, project, ScrapeOptions())
+        except ConfigurationError as error:
+            log.warning("project %s: %s", project, error)
+            found = ()
+        yield from (part for part in all_parts(settings, found) if _has_token(settings, part))
+    for host in where.gitlab:
+        yield _of_host("gitlab", host)
+    if where.credentials:
+        for section, options in settings.hosts.items():
+            kind = next((name.removesuffix("_token") for name in _TOKENS if name in options), None)
+            name, _, port = section.partition(":")
+            if kind in sources() and settings.host(name, int(port) if port.isdigit() else None).key is not None:
+                yield _of_host(str(kind), section)
+
+
+def _has_token(settings: Settings, part: Part) -> bool:
+    if not isinstance(part.source, KeyPublisher):
+        return False
+    host, port = host_of(part.entry.url)
+    return settings.host(host, port).secret(f"{part.source.kind}_token") is not None
+
+
+def _of_host(kind: str, host: str) -> Part:
+    if kind not in sources():
+        raise ConfigurationError(f"nothing here knows the keys of {kind}", "leave it out")
+    return Part(SourceEntry(kind, host, f"https://{host}/"), sources()[kind])

@@ -1,0 +1,90 @@
+"""A project's encryption tokens: the file ``secrets/KEY.json``, or an older ``secrets.json``."""
+
+import secrets as random
+import stat
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.files import read_text
+from gros_agent.runtime.storage import make_private, replace_file, storage_errors
+
+PRIVATE_MODE = 0o600
+TOKEN_BYTES = 32
+"""Length of a token that the agent makes itself: as much as SHA-256 has to offer."""
+
+Token = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Salts(msgspec.Struct, frozen=True):
+    """What is put before and after a personal value when it is hashed."""
+
+    salt: Token
+    pepper: Token
+
+    def __repr__(self) -> str:
+        return "Salts(********)"
+
+
+class UsernamePattern(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How account names of one kind are made alike before they are hashed.
+
+    ``prefix`` is an SQL LIKE pattern for the start of a name (``%`` any characters, ``_`` one). What ``pattern`` (a
+    regular expression; without one, what the prefix matched) finds is replaced by ``replace``, with ``$1`` for
+    groups; ``mutate`` set to ``lower`` makes the result lower case.
+    """
+
+    prefix: str
+    pattern: str | None = None
+    replace: str | None = None
+    mutate: str | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """The encryption tokens of one project, as the controller sends them."""
+
+    salts: Salts
+    usernames: tuple[UsernamePattern, ...] = ()
+
+
+def candidates(home: Path, key: str) -> tuple[Path, Path]:
+    """The files that may hold a project's secrets, the preferred one first."""
+    return home / "secrets" / f"{key}.json", home / "secrets.json"
+
+
+def find(home: Path, key: str) -> Path | None:
+    """The file that holds a project's secrets, or None."""
+    return next((path for path in candidates(home, key) if path.exists()), None)
+
+
+def read(path: Path) -> Secrets:
+    """Read a secrets file. Raises :class:`ConfigurationError` if it is missing, damaged or incomplete."""
+    text = read_text(path, "the secrets file")
+    hint = "register the project again, or restore the file from a backup"
+    if text is None:
+        raise ConfigurationError(f"{path}: there is no such secrets file", hint)
+    try:
+        return msgspec.json.decode(text, type=Secrets)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: the secrets are incomplete: {error}", hint) from None
+    except msgspec.DecodeError:
+        raise ConfigurationError(f"{path}: the secrets file is damaged: it is not JSON", hint) from None
+
+
+def is_private(path: Path) -> bool:
+    """Whether nobody but the owner may read or write a file."""
+    return not stat.S_IMODE(path.stat().st_mode) & 0o077
+
+
+def write(path: Path, secrets: Secrets) -> None:
+    """Store secrets atomically, readable by their owner alone."""
+    make_private(path.parent)
+    with storage_errors(path.parent):
+        replace_file(path, msgspec.json.encode(secrets) + b"\n", PRIVATE_MODE)
+
+
+def make() -> Secrets:
+    """Make new random secrets, for a project that reports to no controller."""
+    return Secrets(Salts(random.token_hex(TOKEN_BYTES), random.token_hex(TOKEN_BYTES)))

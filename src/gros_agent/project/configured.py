@@ -1,0 +1,128 @@
+"""Which sources a project has: those of its list, the systems that the settings name, and those of options."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+from gros_agent.errors import ConfigurationError
+from gros_agent.project import entries
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.rows import folded
+from gros_agent.runtime import own
+from gros_agent.settings.environment import malformed_keys
+from gros_agent.settings.model import Settings
+from gros_agent.settings.values import Secret
+from gros_agent.sources import sources
+from gros_agent.sources.base import SourceEntry
+
+log = logging.getLogger(__name__)
+
+
+def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
+    """Raise :class:`ConfigurationError` for a project key that is malformed, or that nothing is known about."""
+    for problem in malformed_keys((project,), "option --project"):
+        raise problem
+    known = project in settings.projects or (settings.home.export / project / entries.FILE).exists()
+    if not known and not options.extra:
+        raise ConfigurationError(
+            f"project {project} is not known here: there is no {settings.home.export / project / entries.FILE}",
+            "check the key, or name a source: --source git=URL",
+        )
+
+
+def list_sources(
+    settings: Settings,
+    project: str,
+    options: ScrapeOptions,
+    listed: Sequence[SourceEntry] | None = None,
+    *,
+    warns: bool = False,
+) -> tuple[SourceEntry, ...]:
+    """A project's sources: those of its list, or of ``listed`` in place of it, those of the settings and the options.
+
+    It ``warns`` of those that have another name here than where they are named.
+
+    Raises :class:`ConfigurationError` if there are none, or two of one name.
+    """
+    path = settings.home.export / project / entries.FILE
+    listed = entries.read(path) if listed is None else listed
+    found = (*with_configured(settings, project, listed or ()), *options.extra)
+    if not found:
+        raise ConfigurationError(
+            f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
+            "name a source: --source git=URL, or write the list",
+        )
+    for name, count in Counter(entry.name for entry in found).items():
+        if count > 1:
+            raise ConfigurationError(
+                f"project {project}: {count} sources are called {name!r}",
+                "give each a name: --source TYPE:NAME=URL",
+            )
+    named = entries.distinct(found)
+    own.know(one.name for one in (*found, *named))
+    for one, other in zip(found, named, strict=True):
+        if warns and one.name != other.name:
+            words = "project %s: source %r is called %r: the importer tells names apart without case and blanks"
+            log.warning(words, project, one.name, other.name)
+    return named
+
+
+def with_configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
+    """The sources of a list, and the systems that ``settings.cfg`` names.
+
+    One that is on the list, too, counts as the settings have it: the list has no credentials.
+    """
+    own.know((project, *sources(), *(one.name for one in listed)))
+    configured = {entries.same(one.url): one for one in (*definitions(settings, project), *_jenkins(settings, project))}
+    names = Counter(folded(one.name) for one in (*listed, *configured.values()))
+    known = [entries.same(one.url) for one in listed]
+    has_jenkins = any(one.type == "jenkins" for one in listed)
+    return (
+        *(
+            replace(configured[url], name=one.name) if url in configured and configured[url].type == one.type else one
+            for one, url in zip(listed, known, strict=True)
+        ),
+        *(
+            replace(one, name=f"{one.name} ({one.type})") if names[folded(one.name)] > 1 else one
+            for url, one in configured.items()
+            if url not in known and not (one.type == "jenkins" and has_jenkins)
+        ),
+    )
+
+
+def _jenkins(settings: Settings, project: str) -> Iterator[SourceEntry]:
+    host = settings.get("jenkins", "host", project)
+    if host:
+        password = settings.get("jenkins", "password", project)
+        entry = entries.make("jenkins", "jenkins", _of_the_web(host))
+        user = settings.get("jenkins", "username", project) or entry.username
+        yield replace(entry, username=user, password=Secret(password) if password else entry.password)
+
+
+def quality_name(settings: Settings, project: str) -> str | None:
+    """The long name by which quality systems know a project; None for one without, or that is a part of another."""
+    key = project.lower()
+    return settings.get("projects", key) if settings.get("subprojects", key) is None else None
+
+
+def definitions(settings: Settings, project: str) -> Iterator[SourceEntry]:
+    """The quality systems that ``settings.cfg`` names for a project; ``{}`` in a URL stands for its long name."""
+    long_name = quality_name(settings, project)
+    for kind in ("quality-time", "sonar") if long_name else ():
+        url = settings.get(kind, "url", project)
+        if url and long_name:
+            address = _of_the_web(url.replace("{}", quote(long_name, safe="")))
+            yield entries.make(kind, settings.get(kind, "name", project) or kind, address)
+
+
+def is_of_controller(settings: Settings, project: str, definition: SourceEntry) -> bool:
+    """Whether the address of a quality system is the controller's."""
+    value = settings.value(definition.type, "url", project)
+    return value is not None and value.of_controller
+
+
+def _of_the_web(address: str) -> str:
+    """An address as a URL: one without a scheme is a host."""
+    return address if "://" in address else f"https://{address}"

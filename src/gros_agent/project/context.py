@@ -1,0 +1,127 @@
+"""How a source is reached: the parts that collect an entry, its host's settings, and what a part is given."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gros_agent.errors import SourceError
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.rows import TABLES, Row
+from gros_agent.runtime.urls import at_host, blocking_pattern, host_of
+from gros_agent.settings.model import Host, Settings
+from gros_agent.settings.values import Value
+from gros_agent.sources import sources
+from gros_agent.sources.base import Context, Part, Progress, SourceEntry, named_proxies, no_progress
+from gros_agent.sources.capacity import Capacity
+
+
+def source_host(settings: Settings, entry: SourceEntry) -> Host:
+    """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
+    name, port = host_of(entry.url)
+    host = settings.host(name, port) if name else Host()
+    return _verified(settings, host) if entry.type == "jenkins" else host
+
+
+def _verified(settings: Settings, host: Host) -> Host:
+    """A Jenkins' host, verified as ``verify`` in ``[jenkins]`` says: not at all, or by the certificates in a file."""
+    value = settings.value("jenkins", "verify")
+    if value is None or not value.text.strip():
+        return host
+    if value.effective is None:
+        return replace(host, options={**host.options, "unsafe_hosts": Value("true", value.origin)})
+    path = settings.home.resolve(value.effective)
+    return replace(host, authorities=path) if path.is_file() else host
+
+
+def located(entry: SourceEntry, host: Host) -> SourceEntry:
+    """Where a source is to be reached: at its own host, or at the one that stands in its place."""
+    return replace(entry, url=at_host(entry.url, host.address)) if host.address else entry
+
+
+def source_context(
+    settings: Settings,
+    project: str,
+    part: Part,
+    options: ScrapeOptions,
+    progress: Progress = no_progress,
+    capacity: Capacity | None = None,
+    documents: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Context:
+    """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked.
+
+    Where a section of the credentials file leads to another host, the source is there.
+    """
+    entry, host = part.entry, source_host(settings, part.entry)
+    there = located(entry, host)
+    for url in (entry.url, there.url):
+        pattern = blocking_pattern(url, settings.environment.url_blacklist)
+        if pattern is not None:
+            raise SourceError(f"{url} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
+
+    def of_source(what: str, done: int, total: int | None) -> None:
+        progress(f"{entry.name}: {what}", done, total)
+
+    clones = options.clones or settings.home.state / "repos"
+    folder = clones / project / _folder_name(entry)
+    return Context(
+        entry=there,
+        host=host,
+        folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
+        known_hosts=options.known_hosts or pinned_hosts(settings),
+        silence=options.silence,
+        longest_answer=settings.environment.answer_max,
+        capacity=capacity or Capacity(),
+        blocked=settings.environment.url_blacklist,
+        team=settings.get("teams", project.lower()),
+        long_name=settings.get("projects", project.lower()),
+        progress=of_source,
+        proxies=named_proxies(settings.environment.get),
+        documents=documents or {},
+    )
+
+
+def pinned_hosts(settings: Settings) -> Path:
+    """The file with the SSH host keys of sources."""
+    return settings.home.state / "known_hosts"
+
+
+def _folder_name(entry: SourceEntry) -> str:
+    """A folder name that no name or URL of a source can lead out of, the same in each run."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.name).strip(".-")[:60]
+    return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
+
+
+_BY_OPTION = {"github_token": "github", "github_app_id": "github", "gitlab_token": "gitlab", "tfs": "tfs"}
+"""Options of a host that say what system it is, where the list of sources knows it as Git."""
+
+
+def parts_of(settings: Settings, entry: SourceEntry) -> tuple[Part, ...]:
+    """The ways in which an entry is collected: none if nothing collects its type, several for a review system."""
+    source = sources().get(_type(settings, entry))
+    if source is None:
+        return ()
+    return (*(Part(entry, sources()[kind]) for kind in source.alongside), Part(entry, source))
+
+
+def _type(settings: Settings, entry: SourceEntry) -> str:
+    if entry.type != "git":
+        return entry.type
+    try:
+        options = source_host(settings, entry).options
+    except SourceError:  # which is told when it is to be collected
+        return entry.type
+    kinds = (kind for option, kind in _BY_OPTION.items() if option in options and options[option].effective)
+    return next((kind for kind in kinds if kind in sources()), entry.type)
+
+
+def all_parts(settings: Settings, found: Sequence[SourceEntry]) -> list[Part]:
+    """All parts of these entries."""
+    return [part for entry in found for part in parts_of(settings, entry)]
+
+
+def tables_of(parts: Sequence[Part]) -> list[type[Row]]:
+    """The tables that these parts can fill."""
+    return [row for row in TABLES if any(row in part.source.tables for part in parts)]

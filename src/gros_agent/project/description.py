@@ -1,0 +1,165 @@
+"""What a project is and where its data lives, as each scrape writes it anew.
+
+``data_project.json`` is the project, ``data_source_ids.json`` what quality systems know its parts by, and
+``data_environments.json`` what its sources share: owners, groups and servers, with the version of each system.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from msgspec import UNSET
+
+from gros_agent.errors import SourceError
+from gros_agent.project.configured import quality_name
+from gros_agent.project.discovery import Discovered
+from gros_agent.rows import Project, SourceId
+from gros_agent.runtime import parallel
+from gros_agent.runtime.urls import without_user
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import Context, Environment, Located, Part, Versioned
+from gros_agent.sources.boundary import around
+
+log = logging.getLogger(__name__)
+
+TRACKERS = ("project_sources_update.json", "project_meta_update.json")
+"""Which version of each definition the list of sources and the project's description are of."""
+
+_LONGEST_URL, _LONGEST_IDENTITY = 255 - len("@#"), 500
+"""How long the importer's columns are; it puts two characters of its own into an address."""
+
+MakeContext = Callable[[Part], Context]
+Reach = Callable[[Part], AbstractContextManager[Context]]
+"""Reaches for a part, within the boundary around it."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """The project, what its parts are known by, and its environments; None where no definition is configured."""
+
+    project: Project
+    identifiers: Sequence[SourceId] | None
+    environments: Sequence[Environment]
+
+
+def describe(
+    settings: Settings, project: str, found: Discovered, parts: Mapping[Part, bool], context: MakeContext
+) -> Described:
+    """Describe a project by its settings, its definitions, and its parts; each part says whether it was collected."""
+
+    @contextmanager
+    def reached(part: Part) -> Iterator[Context]:
+        with around(settings, project, part.entry.name):
+            yield context(part)
+
+    environments = _environments(parts, reached)
+    identifiers = [one for _, said in found.definitions for one in said.identifiers] if found.definitions else None
+    return Described(_project(settings, project, found, environments), identifiers, environments)
+
+
+def encoded(environments: Sequence[Environment]) -> bytes:
+    """The content of ``data_environments.json``.
+
+    An environment is a list where existing agents wrote one, since the importer knows it by that.
+    """
+    rows = [
+        json.dumps({"type": one.type, "url": _url(one), "environment": one.identity, "version": one.version})
+        for one in environments
+    ]
+    return ("[\n" + ",\n".join(rows) + "\n]\n" if rows else "[]\n").encode()
+
+
+def _url(environment: Environment) -> str | None:
+    return None if environment.url is None else without_user(environment.url)
+
+
+def updates(found: Discovered) -> dict[str, Any]:
+    """What is new in :data:`TRACKERS`; nothing where no definition was read."""
+    if not found.definitions:
+        return {}
+    return {
+        "sources": [entry.listed() for entry, _ in found.definitions],
+        "versions": {entry.url: said.revision for entry, said in found.definitions},
+    }
+
+
+def _project(settings: Settings, project: str, found: Discovered, environments: Sequence[Environment]) -> Project:
+    key, long_name = project.lower(), quality_name(settings, project)
+    by_type = {one.type: one for one in reversed(environments)}
+    titles = (said.title for _, said in found.definitions if said.title)
+    trackers = (entry.name for entry in found.entries if entry.type == "jira")
+    return Project(
+        jira_key=project,
+        jira_name=next(trackers, project),
+        github_team=(settings.get("teams", key) or UNSET) if "github" in by_type else UNSET,
+        gitlab_group_name=_group(by_type["gitlab"], settings.get("projects", key)) if "gitlab" in by_type else UNSET,
+        tfs_collection=_collection(by_type["tfs"]) if "tfs" in by_type else UNSET,
+        quality_name=long_name or UNSET,
+        quality_display_name=next(titles, UNSET),
+        main_project=settings.get("subprojects", key),
+        is_support_team=settings.get("support", key) is not None,
+    )
+
+
+def _group(environment: Environment, long_name: str | None) -> Any:  # noqa: ANN401 (a text, or UNSET)
+    """The group that is configured for a GitLab, or the project's long name."""
+    return environment.identity[1] or long_name or UNSET
+
+
+def _collection(environment: Environment) -> Any:  # noqa: ANN401 (a text, or UNSET)
+    """The collection as its address has it, of which the environment's identity has small letters alone."""
+    identity = environment.identity
+    begin = len(identity[0] or "") + 1
+    return (environment.url or "")[begin : begin + len(identity[1] or "")] or UNSET
+
+
+def _environments(parts: Mapping[Part, bool], reach: Reach) -> Sequence[Environment]:
+    """The environment of each part that lies in one, with the version where the part was collected."""
+    found: dict[str, Environment] = {}
+    askable: dict[str, Part] = {}
+    for part, is_collected in parts.items():
+        for environment in _environment(part, reach):
+            key = json.dumps(environment.identity)  # that alone is the importer's key
+            found.setdefault(key, environment)
+            if is_collected and isinstance(part.source, Versioned):
+                askable.setdefault(key, part)
+
+    def version(key: str) -> tuple[str, str]:
+        return key, _version(askable[key], reach)
+
+    for key, told in parallel.mapped(version, askable):
+        found[key] = replace(found[key], version=told)
+    return [one for one in found.values() if _fits(one)]
+
+
+def _fits(environment: Environment) -> bool:
+    """Whether the importer's columns can hold an environment: its URL, and its identity, whose slashes it escapes."""
+    identity = json.dumps(environment.identity, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
+    fits = len(environment.url or "") <= _LONGEST_URL and len(identity) <= _LONGEST_IDENTITY
+    if not fits:
+        log.warning("%s is not in %s: its address is too long", environment.url, "data_environments.json")
+    return fits
+
+
+def _environment(part: Part, reach: Reach) -> Iterator[Environment]:
+    if isinstance(part.source, Located):
+        try:
+            with reach(part) as context:
+                found = part.source.environment(context)
+            yield found
+        except SourceError as error:  # which is told when it is collected
+            log.debug("%s lies in no environment: %s", part.entry.name, error)
+
+
+def _version(part: Part, reach: Reach) -> str:
+    if not isinstance(part.source, Versioned):
+        return ""
+    try:
+        with reach(part) as context:
+            return part.source.version(context)[:32]
+    except SourceError as error:
+        log.info("%s does not tell its version: %s", part.entry.name, error)
+        return ""

@@ -1,0 +1,267 @@
+"""Finds further sources of a project, and keeps them in ``data_sources.json``.
+
+*Definitions* are quality systems that ``settings.cfg`` names: what their reports and projects measure says which
+repositories, issue trackers, build and quality servers the project has.
+
+*Seeds* stand for their environment: the configuration web interface names one repository of an owner, group or
+collection by an entry whose name starts with ``dummy``, or whose URL is that of a repository called like its group, or
+``Dummy`` in Azure DevOps. Where its host has an API, all repositories of the environment take its place; the seed stays
+in the file, from where that interface reads it back. Where it has none, a seed is a source like any other.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from gros_agent.errors import ExitStatus, SourceError
+from gros_agent.project import entries, source_list
+from gros_agent.project.configured import definitions, is_of_controller, list_sources
+from gros_agent.project.context import parts_of, source_context
+from gros_agent.project.report import Outcome
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.runtime.storage import replace_file, storage_errors
+from gros_agent.runtime.urls import SCP, blocking_pattern, split
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import (
+    Context,
+    Definer,
+    Definition,
+    Discoverer,
+    Environment,
+    Part,
+    Progress,
+    SourceEntry,
+    no_progress,
+)
+from gros_agent.sources.boundary import around
+
+log = logging.getLogger(__name__)
+
+_OWN_GROUP = re.compile(r"(?:.*/)?([^/]+)/\1")
+_REMOTE = frozenset({"http", "https", "ssh", SCP, "git", "svn", "svn+ssh"})
+_DEFINITION = "definition "
+"""How the names begin under which definitions find sources; those of seeds are the identities of environments."""
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """What to collect, the outcome of each system that was asked, and what the definitions say, by their entries.
+
+    ``extra`` are those of the entries that options name.
+    """
+
+    entries: tuple[SourceEntry, ...]
+    extra: tuple[SourceEntry, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    definitions: tuple[tuple[SourceEntry, Definition], ...] = ()
+
+
+def note_options(settings: Settings, project: str, found: Discovered) -> None:
+    """Have the list of sources name those of options, too, and write it as it goes to the controller.
+
+    The importer has the type and address of a repository from the list that comes with its first rows.
+    """
+    path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
+    before = source_list.load(path, memory)
+    after = before.with_options(found.extra)
+    source_list.save(after, before, path, memory)
+    with storage_errors(path.parent):
+        replace_file(path.with_name(entries.SENT), entries.sent((*after.listed, *after.once), path.parent), 0o644)
+
+
+def is_seed(entry: SourceEntry) -> bool:
+    """Whether an entry only stands for its environment. Raises :class:`SourceError` for a URL that can't be read."""
+    path = split(entry.url).path.strip("/").removesuffix(".git")
+    group = _OWN_GROUP.fullmatch(path)
+    return (
+        entry.name.startswith(source_list.DUMMY)
+        or path.endswith("_git/Dummy")
+        or (group is not None and group[1] != entry.name)  # a repository that was found there has its own name
+    )
+
+
+def discover(
+    settings: Settings,
+    project: str,
+    options: ScrapeOptions,
+    progress: Progress = no_progress,
+    *,
+    keep: bool = True,
+) -> Discovered:
+    """Ask the project's definitions and every seed's environment, and bring the list of sources up to date.
+
+    With ``keep`` the file is rewritten. What can't be asked is an outcome; what was found there before stays. Raises
+    :class:`ConfigurationError` for a list that is damaged or empty.
+    """
+    listed = list_sources(settings, project, options)
+    path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
+    before = source_list.load(path, memory)
+    look = _Look(settings, project, options, progress)
+    now = before.updated(look.definitions(before.remembered))
+    if look.defined and not keeps_seeds(settings):
+        now = now.without_seeds(_DEFINITION)
+    look.named = _named(now.remembered)
+    if now.listed != before.listed:
+        listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
+    look.extra = _extra(listed, options)
+    for entry in listed:
+        look.at(entry)
+    now = now.updated(look.found)
+    listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent), warns=True)
+    look.extra = _extra(listed, options)
+    now = now.named(listed)
+    if keep and now != before:
+        source_list.save(now, before, path, memory)
+    collected = tuple(entry for entry in listed if look.seed(entry) is None)
+    return Discovered(collected, look.extra, tuple(look.outcomes), tuple(look.defined))
+
+
+def _extra(listed: Sequence[SourceEntry], options: ScrapeOptions) -> tuple[SourceEntry, ...]:
+    """The entries that options name, by whatever names they have here: the last ones."""
+    return tuple(listed[len(listed) - len(options.extra) :])
+
+
+class _Look:
+    """Asks each definition of a project, and the environment of each of its seeds, once."""
+
+    def __init__(self, settings: Settings, project: str, options: ScrapeOptions, progress: Progress) -> None:
+        self._settings, self._project, self._options, self._progress = settings, project, options, progress
+        self._failed: set[str] = set()
+        self.named: AbstractSet[str] = frozenset()
+        self.extra: Sequence[SourceEntry] = ()
+        self.found: dict[str, list[SourceEntry]] = {}
+        self.defined: list[tuple[SourceEntry, Definition]] = []
+        self.outcomes: list[Outcome] = []
+
+    def definitions(self, remembered: Iterable[str]) -> dict[str, list[SourceEntry]]:
+        """What each definition names, itself among it; nothing for one that is not configured any more.
+
+        One whose address the controller set names nothing: where it led to, credentials of the operator's would go.
+        """
+        configured = [
+            one
+            for one in definitions(self._settings, self._project)
+            if not is_of_controller(self._settings, self._project, one)
+        ]
+        names = {f"{_DEFINITION}{entry.url}" for entry in configured}
+        found: dict[str, list[SourceEntry]] = {
+            name: [] for name in remembered if name.startswith(_DEFINITION) and name not in names
+        }
+        for entry in configured:
+            part = _main(self._settings, entry)
+            if part is None or not isinstance(part.source, Definer):
+                continue
+            try:
+                with around(self._settings, self._project, entry.name):
+                    context = self._context(part)
+                    definition = part.source.definition(context)
+            except SourceError as error:
+                self._failure(entry, part, error)
+                continue
+            sources = _allowed(definition.sources, context)
+            found[f"{_DEFINITION}{entry.url}"] = [entry, *sources]
+            self.defined.append((entry, definition))
+            notes = (f"sources that it names: {len(sources)}", *definition.notes)
+            self.outcomes.append(Outcome(source=f"{entry.name} (definition)", kind=part.source.kind, notes=notes))
+        return found
+
+    def at(self, entry: SourceEntry) -> None:
+        """Ask the environment of an entry, if it is a seed."""
+        part = self.seed(entry)
+        if part is None or not isinstance(part.source, Discoverer):
+            return
+        key = ""
+        try:
+            with around(self._settings, self._project, entry.name):
+                context = self._context(part)
+                key = _finder(part.source.environment(context))
+                if key in self.found or key in self._failed:
+                    return
+                found = _allowed(part.source.repositories(context), context)
+            self.found[key] = found
+            notes = (f"repositories in its environment: {len(found)}",)
+            self.outcomes.append(Outcome(source=entry.name, kind=part.source.kind, notes=notes))
+        except SourceError as error:
+            self._failed.add(key)
+            self._failure(entry, part, error)
+
+    def seed(self, entry: SourceEntry) -> Part | None:
+        return None if entry in self.extra else seed_part(self._settings, entry, self.named)
+
+    def _context(self, part: Part) -> Context:
+        return source_context(self._settings, self._project, part, self._options, self._progress)
+
+    def _failure(self, entry: SourceEntry, part: Part, error: SourceError) -> None:
+        log.warning("project %s: %s was not asked for sources: %s", self._project, entry.name, error)
+        hint = f"{error.hint}; what was found there before is still collected"
+        self.outcomes.append(
+            Outcome(source=entry.name, kind=part.source.kind, error=error.message, hint=hint, status=ExitStatus.PARTLY)
+        )
+
+
+def _finder(environment: Environment) -> str:
+    """The name under which an environment's repositories are remembered: its identity, but for what ends it unknown."""
+    identity = environment.identity
+    known = identity if isinstance(identity, str) or identity[-1] is not None else identity[:-1]
+    return json.dumps(known)
+
+
+def keeps_seeds(settings: Settings) -> bool:
+    """Whether what the configuration web interface put on the list counts although the project has a definition.
+
+    Where a project has a name in quality systems, that interface leaves what it wrote before as it is and shows it no
+    more; where it has none, it says ``skip_dropin=0`` in its environment file.
+    """
+    said = settings.environment.values.get("skip_dropin")
+    return said is not None and said.text.strip() == "0"
+
+
+def seed_part(settings: Settings, entry: SourceEntry, named: AbstractSet[str]) -> Part | None:
+    """The part that discovers the environment of a seed, or None if it is none, or nothing can.
+
+    What a definition names stands for itself; ``named`` are such addresses.
+    """
+    part = _main(settings, entry)
+    if part is None or not isinstance(part.source, Discoverer) or entries.same(entry.url) in named:
+        return None
+    try:
+        return part if is_seed(entry) else None
+    except SourceError:  # which is told when it is collected
+        return None
+
+
+def named_by_definitions(settings: Settings, project: str) -> AbstractSet[str]:
+    """The addresses that a project's definitions named last. Raises :class:`ConfigurationError`."""
+    return _named(source_list.remembered(_memory(settings, project)))
+
+
+def _named(remembered: Mapping[str, Sequence[str]]) -> AbstractSet[str]:
+    return {url for name, urls in remembered.items() if name.startswith(_DEFINITION) for url in urls}
+
+
+def _memory(settings: Settings, project: str) -> Path:
+    return settings.home.state / "discovered" / f"{project}.json"
+
+
+def _main(settings: Settings, entry: SourceEntry) -> Part | None:
+    return next(iter(reversed(parts_of(settings, entry))), None)
+
+
+def _allowed(found: Iterable[SourceEntry], context: Context) -> list[SourceEntry]:
+    """What was found, but for what is never asked, and for what is no address of a server: a path here is none."""
+    remote = [one for one in found if _is_remote(one)]
+    return [one for one in remote if blocking_pattern(one.url, context.blocked) is None]
+
+
+def _is_remote(entry: SourceEntry) -> bool:
+    try:
+        fits = split(entry.url).scheme in _REMOTE
+    except SourceError:
+        fits = False
+    if not fits:
+        log.warning("%s was found and left out: %s is no address of a server", entry.name, entry.url)
+    return fits

@@ -1,0 +1,23 @@
+"""Rows of build servers."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from gros_agent.rows.base import Row
+
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class Jenkins(Row, kw_only=True, forbid_unknown_fields=True):
+    """How large a Jenkins is. Its file holds this one object, with numbers that are numbers."""
+
+    table: ClassVar[str] = "data_jenkins"
+    key: ClassVar[tuple[str, ...]] = ("host",)
+    snapshot: ClassVar[bool] = True
+    is_single: ClassVar[bool] = True
+
+    host: Annotated[str, Meta(max_length=255, description="Address of the Jenkins.")]
+    jobs: Annotated[Count, Meta(description="Jobs, those in folders and branches of pipelines among them.")]
+    views: Annotated[Count, Meta(description="Views.")]
+    nodes: Annotated[Count, Meta(description="Nodes that run jobs.")]

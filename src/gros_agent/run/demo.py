@@ -1,0 +1,206 @@
+"""The whole path on this machine: a controller of its own, and an agent that registers, scrapes and delivers.
+
+Everything happens in a temporary folder and on loopback, with the real commands on both sides. At the end the rows that
+the controller received are compared with what git says, and searched for the people of the repository.
+"""
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gros_agent import preflight
+from gros_agent.collect.scrape import scrape
+from gros_agent.deliver import registration
+from gros_agent.deliver.delivery import export
+from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.project.entries import parse
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.rows import ChangePath, Tag, VcsVersion
+from gros_agent.runtime import process
+from gros_agent.settings.load import load
+from gros_agent.settings.model import Settings
+from gros_agent.sources.base import Progress, no_progress
+from gros_agent.sources.git.access import base_environment
+
+if TYPE_CHECKING:
+    from gros_agent.project.report import Report
+
+PROJECT = "DEMO"
+START_SECONDS = 30
+_SILENCE = 60.0
+_SHORTEST_NAME = 4
+"""A name of fewer characters would be found in half of all texts; whole values are compared for those too."""
+
+Step = Callable[[str, str], None]
+"""Told the name of a step, and what came of it."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demo showed: the repository, what the controller received, and the people that were looked for."""
+
+    repository: str
+    inbox: Path
+    rows: dict[str, int]
+    commits: int
+    people: int
+    found: tuple[str, ...]
+    example: dict[str, str]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every commit arrived once and nobody's name or address did."""
+        return self.rows["data_vcs_versions"] == self.commits and not self.found
+
+
+def run(repository: str | None, step: Step, progress: Progress = no_progress) -> Shown:
+    """Go the whole path and tell each step. Raises :class:`AgentError`."""
+    with tempfile.TemporaryDirectory(prefix="gros-agent-demo-") as temporary:
+        folder = Path(temporary)
+        source = repository or _standing_in() or _make_repository(folder / "example")
+        home = folder / "agent"
+        home.mkdir()
+        with _controller(folder / "controller") as variables:
+            step("controller", f"listens on loopback, https port {variables['SSH_HTTPS_PORT']}")
+            key = {"DEFINITIONS_CREDENTIALS_ENV": "DEMO_KEY", "DEMO_KEY": str(home / ".ssh" / "id_ed25519")}
+            settings = load(home, {"PATH": os.environ["PATH"], "JIRA_KEY": PROJECT, **variables, **key})
+            _go(settings, source, step, progress)
+            return _look(settings, source, folder / "controller" / "inbox" / PROJECT)
+
+
+def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None:
+    done = registration.register(settings, PROJECT, registration.Options())
+    step("register", f"key and secrets of {done.user}; host key {done.pinned}")
+    results = list(preflight.run(preflight.Scope(settings, (PROJECT,))))
+    failed = [result for result in results if result.status is preflight.Status.FAILED]
+    if failed:
+        raise AgentError(f"preflight: {failed[0].name}: {failed[0].detail}", failed[0].hint)
+    step("preflight", f"{len(results)} checks, none failed")
+    reports: list[Report] = []
+    options = ScrapeOptions(extra=parse([f"git={source}"], Path.cwd()))
+    scrape(settings, PROJECT, options, reports.append, progress)
+    (outcome,) = reports[0].outcomes
+    if outcome.error:
+        raise AgentError(outcome.error, outcome.hint)
+    step("scrape", f"{outcome.items} commits, {sum(reports[0].tables.values())} rows in {outcome.seconds:.1f} s")
+    (receipt,) = export(settings, PROJECT, progress=progress)
+    step("export", f"{len(receipt.files)} files by {receipt.way}; the controller took them")
+
+
+def _look(settings: Settings, source: str, inbox: Path) -> Shown:
+    """Compare what arrived with what git says."""
+    (clone,) = (one for one in (settings.home.state / "repos" / PROJECT).iterdir() if one.is_dir())
+    (batch,) = (path for path in inbox.iterdir() if path.name[0].isdigit())
+    people = _people(clone)
+    rows: dict[str, int] = {}
+    values: set[str] = set()
+    example: dict[str, str] = {}
+    for table in (VcsVersion, ChangePath, Tag):
+        content = json.loads((batch / f"{table.table}.json").read_text(encoding="utf-8"))
+        rows[table.table] = len(content)
+        names = [name for name in table.__struct_fields__ if name not in {*table.free_text, "repo_name"}]
+        values.update(row[name] for row in content for name in names if name in row)
+        if table is VcsVersion and content:
+            example = content[-1]
+    commits = int(_git(clone, "rev-list", "--count", "refs/gros/head"))
+    return Shown(source, batch, rows, commits, len(people), tuple(sorted(_found(people, values))), example)
+
+
+def _found(people: set[str], values: set[str]) -> set[str]:
+    """The people that are one of the values, or stand in one that is not just a number or hash."""
+    text = "\n".join(value for value in values if not re.fullmatch("[0-9a-f]*", value))
+    return (people & values) | {person for person in people if len(person) >= _SHORTEST_NAME and person in text}
+
+
+def _people(clone: Path) -> set[str]:
+    """Every name and address of the repository's authors, committers and taggers, as git tells them."""
+    form = "%an%n%ae%n%cn%n%ce%n%aN%n%aE"
+    lines = _git(clone, "log", "--encoding=UTF-8", f"--format={form}", "refs/gros/head").splitlines()
+    lines += _git(clone, "for-each-ref", "--format=%(taggername)%0a%(taggeremail:trim)", "refs/tags").splitlines()
+    return {line for line in lines if line}
+
+
+def _git(folder: Path, *arguments: str, identity: bool = False) -> str:
+    environment = base_environment() | ({"GIT_DIR": str(folder)} if not identity else {})
+    if identity:
+        for role in ("AUTHOR", "COMMITTER"):
+            environment |= {f"GIT_{role}_NAME": "Example Author", f"GIT_{role}_EMAIL": "author@demo.example"}
+    done = process.run(["git", *(["-C", str(folder)] if identity else []), *arguments], environment, silence=_SILENCE)
+    if done.status:
+        raise AgentError(f"git {arguments[0]}: {done.errors.strip()}")
+    return done.output.decode(errors="replace").strip()
+
+
+def _standing_in() -> str | None:
+    """The repository that the working directory is in, if it has a commit."""
+    arguments = ["git", "rev-parse", "--show-toplevel", "--verify", "HEAD"]
+    done = process.run(arguments, base_environment(), silence=_SILENCE)
+    return done.output.decode().splitlines()[0] if done.status == 0 else None
+
+
+def _make_repository(folder: Path) -> str:
+    """A small repository with a merge and a tag."""
+    folder.mkdir()
+    _git(folder, "init", "--quiet", "--initial-branch=main", identity=True)
+    for number, text in enumerate(("first words", "second thoughts", "last words")):
+        (folder / "text.txt").write_text(f"{text}\n" * (number + 1), encoding="utf-8")
+        _git(folder, "add", "--all", identity=True)
+        _git(folder, "commit", "--quiet", "-m", f"Write {text}", identity=True)
+    _git(folder, "checkout", "--quiet", "-b", "idea", "HEAD~1", identity=True)
+    (folder / "idea.txt").write_text("an idea\n", encoding="utf-8")
+    _git(folder, "add", "--all", identity=True)
+    _git(folder, "commit", "--quiet", "-m", "Note an idea", identity=True)
+    _git(folder, "checkout", "--quiet", "main", identity=True)
+    _git(folder, "merge", "--quiet", "--no-ff", "-m", "Merge branch 'idea'", "idea", identity=True)
+    _git(folder, "tag", "-a", "v1", "-m", "First version", identity=True)
+    return str(folder)
+
+
+@contextlib.contextmanager
+def _controller(folder: Path) -> Iterator[dict[str, str]]:
+    """A reference controller in a process of its own; yields the variables that lead an agent to it."""
+    command = ("controller", "serve", "--folder", str(folder), "--project", PROJECT)
+    log = folder.with_name("controller.log")
+    with log.open("wb") as errors:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "gros_agent", *command, "--https-port", "0", "--ssh-port", "0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=folder.parent,
+        )
+    try:
+        assert running.stdout is not None  # noqa: S101 (for the type checker)
+        ready, _, _ = select.select([running.stdout], [], [], START_SECONDS)
+        line = running.stdout.readline() if ready else b""
+        if not line:
+            raise ConfigurationError(
+                f"the controller did not start: {log.read_text(errors='replace').strip()[-500:]}",
+                "install what it needs: pip install 'gros-agent[controller]'",
+            )
+        said = json.loads(line)
+        yield {
+            "SSH_HOST": "127.0.0.1",
+            "SSH_PORT": str(said["ssh"]),
+            "SSH_HTTPS_PORT": str(said["https"]),
+            "SSH_HTTPS_CERT": str(said["certificate"]),
+        }
+    finally:
+        running.send_signal(signal.SIGTERM)
+        try:
+            running.wait(10)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+        if running.stdout is not None:
+            running.stdout.close()

@@ -1,0 +1,136 @@
+"""A small SQLite file that several processes use at once: transactions, and what happens when it is damaged."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gros_agent.errors import AgentError
+from gros_agent.runtime.storage import make_missing, storage_errors
+
+log = logging.getLogger(__name__)
+
+_BUSY_SECONDS = 10.0
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """Where it lies, how its tables are made, the number of that version, and what it is called in messages.
+
+    Every transaction raises :class:`AgentError` when the file can't be used. One that is damaged is set aside.
+    """
+
+    path: Path
+    schema: str
+    version: int
+    name: str
+
+    @contextlib.contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[sqlite3.Connection]:
+        """Work that is done or not done as a whole. Those that only read do not wait for each other."""
+        connection = self._opened(writes)
+        try:
+            yield connection
+            connection.execute("commit")
+        except sqlite3.Error as error:
+            connection.close()
+            if not _is_damage(error):
+                raise self._unusable(error) from error
+            self._set_aside(error)
+            raise AgentError(f"{self.path}: {self.name} was damaged", "it was set aside: a new one begins") from error
+        finally:
+            connection.close()
+
+    def _opened(self, writes: bool) -> sqlite3.Connection:
+        with storage_errors(self.path.parent):
+            make_missing(self.path.parent)
+        try:
+            try:
+                return self._begin(writes)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside(error)
+                return self._begin(writes)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _begin(self, writes: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("pragma foreign_keys = on")
+            connection.execute("begin immediate" if writes else "begin")
+            if _version(connection) == 0:
+                self._create(connection)
+                connection.execute("begin immediate" if writes else "begin")
+            self._check_version(_version(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_version(self, found: int) -> None:
+        if found > self.version:
+            raise AgentError(
+                f"{self.path}: {self.name} was written by a newer version of the agent",
+                "use that version, or move the file away",
+            )
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        connection.execute("rollback")
+        connection.execute("begin immediate")
+        if _version(connection) == 0:  # nobody else was faster
+            for words in self.schema.split(";"):
+                connection.execute(words)
+            connection.execute(f"pragma user_version = {self.version}")
+        connection.execute("commit")
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        """Rename a damaged file and its journal, which would damage the next one, unless another process did it."""
+        aside = self.path.with_suffix(".damaged")
+        with storage_errors(self.path.parent), _locked(self.path.parent):
+            if self._is_sound():
+                return
+            log.warning("%s: %s is damaged (%s): it is kept as %s", self.path, self.name, error, aside.name)
+            for end in ("", "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self.path}{end}").replace(f"{aside}{end}")
+
+    def _is_sound(self) -> bool:
+        try:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
+                return connection.execute("pragma quick_check(1)").fetchall() == [("ok",)]
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                return False
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> AgentError:
+        return AgentError(
+            f"{self.path}: {self.name} can't be used: {error}",
+            f"let user {os.getuid()} write there, or free some space",
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    ((version,),) = connection.execute("pragma user_version").fetchall()
+    return int(version)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED

@@ -1,0 +1,200 @@
+"""Does several things at once, in threads, with a limit for those that would burden the same host."""
+
+import contextlib
+import contextvars
+import queue
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gros_agent.runtime import process
+
+_NOTICE_SECONDS = 0.1
+"""How long a thread that has something takes to notice that nobody wants it any more."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_END_SECONDS = 5.0
+"""How long threads have to notice that all is over; they end with the program in any case."""
+
+
+@dataclass(frozen=True)
+class _Done(Generic[R]):
+    """What became of a task: ``result`` gives what it returned, or raises what it raised."""
+
+    number: int
+    result: Callable[[], R]
+
+
+def _thread(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
+    """A thread for which the limits of its maker count.
+
+    It is a daemon, so that one which waits for a host's answer does not hold up the program's end.
+    """
+    context = contextvars.copy_context()
+    return threading.Thread(target=context.run, args=(work, *arguments), name=name, daemon=True)
+
+
+def run(
+    tasks: Sequence[T],
+    work: Callable[[T], R],
+    *,
+    at_once: int,
+    lane: Callable[[T], Hashable | None],
+    per_lane: int,
+) -> list[R]:
+    """Do ``work`` for each task, and return the results in the order of the tasks.
+
+    At most ``at_once`` are done at the same time, and at most ``per_lane`` of those with the same ``lane`` (None has
+    no limit). One task alone is done in the caller's own thread. If one fails, those that run are ended together with
+    the programs that they started, no other is begun, and its error is raised; so it is with an interruption.
+    """
+    if at_once == 1 or len(tasks) == 1:
+        return [work(task) for task in tasks]
+    return _Crew(tasks, work, at_once, lane, per_lane).run()
+
+
+class _Crew(Generic[T, R]):
+    def __init__(
+        self,
+        tasks: Sequence[T],
+        work: Callable[[T], R],
+        at_once: int,
+        lane: Callable[[T], Hashable | None],
+        per_lane: int,
+    ) -> None:
+        self._tasks = tasks
+        self._work = work
+        self._at_once = at_once
+        self._lanes = [lane(task) for task in tasks]
+        self._per_lane = per_lane
+        self._waiting = deque(range(len(tasks)))
+        self._in_lane: Counter[Hashable] = Counter()
+        self._done: queue.SimpleQueue[_Done[R]] = queue.SimpleQueue()
+        self._threads: dict[int, threading.Thread] = {}
+
+    def run(self) -> list[R]:
+        results: dict[int, R] = {}
+        try:
+            while len(results) < len(self._tasks):
+                self._begin()
+                done = self._done.get()
+                results[done.number] = done.result()
+                self._threads.pop(done.number).join()
+                self._in_lane[self._lanes[done.number]] -= 1
+        except BaseException:
+            self._end()
+            raise
+        return [results[number] for number in range(len(self._tasks))]
+
+    def _begin(self) -> None:
+        """Begin as many of those that wait as may be, the first ones first."""
+        passed = deque[int]()
+        while self._waiting and len(self._threads) < self._at_once:
+            number = self._waiting.popleft()
+            lane = self._lanes[number]
+            if lane is not None and self._in_lane[lane] >= self._per_lane:
+                passed.append(number)
+                continue
+            self._in_lane[lane] += 1
+            thread = _thread(f"task-{number}", self._do, number)
+            self._threads[number] = thread
+            thread.start()
+        self._waiting.extendleft(reversed(passed))
+
+    def _do(self, number: int) -> None:
+        done: Future[R] = Future()
+        try:
+            done.set_result(self._work(self._tasks[number]))
+        except BaseException as error:  # noqa: BLE001 (raised again by the thread that waits for it)
+            done.set_exception(error)
+        self._done.put(_Done(number, done.result))
+
+    def _end(self) -> None:
+        with process.none_left():
+            for thread in self._threads.values():
+                thread.join(_END_SECONDS)
+
+
+def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None, None]:
+    """Yield what several iterators yield, each in a thread of its own and up to ``ahead`` items before they are taken.
+
+    What one stream yields keeps its order. If one fails, its error is raised and the others end with their next item;
+    so they do when nobody takes any more.
+    """
+    items: queue.Queue[Future[R] | None] = queue.Queue(maxsize=ahead * max(1, len(streams)))
+    is_over = threading.Event()
+
+    def put(item: Future[R] | None) -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(queue.Full):
+                items.put(item, timeout=_NOTICE_SECONDS)
+                return
+
+    def produce(stream: Iterator[R]) -> None:
+        try:
+            for item in stream:
+                done: Future[R] = Future()
+                done.set_result(item)
+                put(done)
+                if is_over.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 (raised again by the thread that takes)
+            failed: Future[R] = Future()
+            failed.set_exception(error)
+            put(failed)
+        put(None)
+
+    for number, stream in enumerate(streams):
+        _thread(f"stream-{number}", produce, stream).start()
+    left = len(streams)
+    try:
+        while left:
+            taken = items.get()
+            if taken is None:
+                left -= 1
+            else:
+                yield taken.result()
+    finally:
+        is_over.set()
+
+
+def mapped(work: Callable[[T], R], items: Iterable[T], at_once: int = 8) -> Generator[R, None, None]:
+    """Yield what ``work`` makes of each item, in their order, while that of the next ones is done.
+
+    An error is raised in its turn; what has not begun by then is never begun.
+    """
+    tasks: queue.SimpleQueue[tuple[Future[R], T] | None] = queue.SimpleQueue()
+    threads: list[threading.Thread] = []
+    window: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            if len(threads) < at_once:
+                thread = _thread(f"worker-{len(threads)}", _serve, tasks, work)
+                threads.append(thread)
+                thread.start()
+            window.append(Future())
+            tasks.put((window[-1], item))
+            if len(window) > 2 * at_once:
+                yield window.popleft().result()
+        while window:
+            yield window.popleft().result()
+    finally:
+        for waiting in window:
+            waiting.cancel()
+        for _ in threads:
+            tasks.put(None)
+
+
+def _serve(tasks: "queue.SimpleQueue[tuple[Future[R], T] | None]", work: Callable[[T], R]) -> None:
+    while (task := tasks.get()) is not None:
+        done, item = task
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 (raised again by the thread that takes)
+                done.set_exception(error)

@@ -1,0 +1,1 @@
+"""The container image: its user, its shell and its health check."""

@@ -1,0 +1,75 @@
+"""The one boundary around a source: whatever goes wrong inside of it is that source's outcome, and ends nothing else.
+
+Collecting, looking, checking and discovering go through :func:`around`. What passes is an interruption, and what is no
+source's fault: errors about the agent's own disk.
+"""
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gros_agent.errors import AgentError, SourceError
+from gros_agent.runtime import limits
+from gros_agent.runtime.process import memory_of_a_program
+from gros_agent.runtime.storage import storage_errors
+from gros_agent.settings.environment import SOURCE_MAX
+from gros_agent.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+_OF_FILES = frozenset({errno.EACCES, errno.EPERM})
+_OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
+_PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+@contextmanager
+def around(settings: Settings, project: str, name: str) -> Iterator[None]:
+    """Work for a source, for as long as the settings give it in all.
+
+    Raises :class:`SourceError` for all that goes wrong inside, and any other :class:`AgentError` for what is wrong with
+    the agent's own disk.
+    """
+    configured = settings.environment.program_memory
+    memory = memory_of_a_program() if configured is None else int(configured * (1 << 20))
+    with limits.within(settings.environment.source_max, SOURCE_MAX, memory) as limit:
+        try:
+            yield
+            limits.check()
+        except _PASSING:
+            raise
+        except limits.TimeUpError:
+            raise
+        except AgentError as error:
+            if isinstance(error, SourceError) and limit.is_up:
+                raise limit.error() from error  # its programs were ended, which is what the error tells
+            raise
+        except BaseException as error:
+            if isinstance(error, BaseExceptionGroup) and error.split(_PASSING)[0] is not None:
+                raise
+            if limit.is_up:
+                raise limit.error() from error
+            _raise_own(settings.home.root, error)
+            log.exception("project %s: source %s: unexpected", project, name)
+            raise unexpected(error) from error
+
+
+def unexpected(error: BaseException) -> SourceError:
+    """The error for a mistake of ours that something a source said led to."""
+    said = str(error)
+    return SourceError(
+        f"unexpected: {type(error).__name__}{f': {said}' if said else ''}",
+        "what it answers is not understood here: report it, with what --log DEBUG says",
+        own=f"unexpected: {type(error).__name__}",
+    )
+
+
+def _raise_own(home: Path, error: BaseException) -> None:
+    """Raise an error about our own disk or process as one of the agent's."""
+    if not isinstance(error, OSError):
+        return
+    if error.errno in _OF_THE_DISK | _OF_THE_PROCESS or (error.errno in _OF_FILES and error.filename is not None):
+        with storage_errors(home):
+            raise error
