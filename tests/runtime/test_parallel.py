@@ -11,7 +11,7 @@ import pytest
 
 from gros_agent.errors import AgentError
 from gros_agent.runtime import parallel, process
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.capacity import Capacity
 from support.agent import Agent, give_secrets, table
 from support.controller import wait_until
 from support.repository import Repository

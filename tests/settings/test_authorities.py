@@ -12,7 +12,7 @@ from gros_agent.http.client import WebClient
 from gros_agent.settings import authorities
 from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings
-from gros_agent.sources import transport
+from gros_agent.sources.common import transport
 from support.certificates import certificate
 from support.web import json_answer, web
 

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from gros_agent import preflight
 from gros_agent.collect.preview import preview
 from gros_agent.collect.scrape import scrape
 from gros_agent.errors import AgentError, ConfigurationError, ExitStatus, SourceError
+from gros_agent.preflight import checks
+from gros_agent.preflight.results import Scope, Status
 from gros_agent.project import configured, context
 from gros_agent.project.discovery import discover
 from gros_agent.project.report import Outcome, Report
@@ -28,7 +29,7 @@ from gros_agent.settings.load import Overrides, load
 from gros_agent.settings.model import Settings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.capacity import Capacity
 from support.repository import Repository
 
 
@@ -157,9 +158,9 @@ def test_is_the_outcome_of_that_source(install: Install, settings: Settings, err
     seen = {one.source: one for one in preview(settings, "ABC", ScrapeOptions(no_secrets=True, full=True)).outcomes}
     assert seen["sound"].items == 1
     assert type(error).__name__ in seen["bad"].error
-    scope = preflight.Scope(settings, ("ABC",), no_secrets=True, no_ssh=True)
-    results = {one.name: one for one in preflight.run(scope)}
-    assert results["ABC: sound"].status == preflight.Status.OK
+    scope = Scope(settings, ("ABC",), no_secrets=True, no_ssh=True)
+    results = {one.name: one for one in checks.run(scope)}
+    assert results["ABC: sound"].status == Status.OK
     assert type(error).__name__ in results["ABC: bad"].detail
 
 
@@ -180,7 +181,7 @@ def test_an_interruption_passes(install: Install, settings: Settings, kind: type
     for work in (
         lambda: scraped(settings),
         lambda: preview(settings, "ABC", ScrapeOptions(no_secrets=True)),
-        lambda: list(preflight.run(preflight.Scope(settings, ("ABC",), no_secrets=True, no_ssh=True))),
+        lambda: list(checks.run(Scope(settings, ("ABC",), no_secrets=True, no_ssh=True))),
     ):
         with pytest.raises(kind):
             work()

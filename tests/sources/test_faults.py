@@ -21,11 +21,11 @@ from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.azure_devops import access, boards
 from gros_agent.sources.base import Context, Definer, SourceEntry
+from gros_agent.sources.common.quality import MEASUREMENTS
 from gros_agent.sources.github import queries
 from gros_agent.sources.gitlab import access as gitlab_access
 from gros_agent.sources.gitlab import collect as gitlab_collect
 from gros_agent.sources.gitlab import events as gitlab_events
-from gros_agent.sources.quality import MEASUREMENTS
 from gros_agent.sources.sonarqube import history
 from gros_agent.tables.writer import Writer, join
 from support import azure_devops, github, gitlab, importer, jenkins, quality_time, sonarqube
@@ -146,7 +146,7 @@ CASES = [(kind, endpoint) for kind, endpoints in ENDPOINTS.items() for endpoint 
 @pytest.fixture
 def system(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     monkeypatch.setattr(http_client, "BACKOFF", 0.01)
-    monkeypatch.setattr("gros_agent.sources.api.TRIES", 3)
+    monkeypatch.setattr("gros_agent.sources.common.api.TRIES", 3)
     one = SYSTEMS[kind](tmp_path, monkeypatch)
     with ExitStack() as stack:
         stack.enter_context(serving(one.replay))

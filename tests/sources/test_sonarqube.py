@@ -190,7 +190,7 @@ def test_the_gate_of_one_project_is_hidden(server: SonarQube, tmp_path: Path) ->
 
 def test_gates_that_can_not_be_told_now(server: SonarQube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that may pass ends the collection as ever: the next one has the targets of the same measurements."""
-    monkeypatch.setattr("gros_agent.sources.api.TRIES", 2)
+    monkeypatch.setattr("gros_agent.sources.common.api.TRIES", 2)
     server.replay.strikes = {"gate of project": Strike(TRANSIENT["500"])}
     with pytest.raises(SourceError, match="status 500"):
         collect(context(server, tmp_path))

@@ -14,23 +14,26 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text as Styled
 
-from gros_agent.collect.preview import NOT_AT_ALL, PLAIN, PSEUDONYM, Preview
-from gros_agent.preflight import Result, Status
-from gros_agent.project.report import Outcome, Report
+from gros_agent.preflight.results import Status
+from gros_agent.project.report import Report
 from gros_agent.runtime.masking import shown, shown_in
-from gros_agent.settings.model import Settings, masked
+from gros_agent.settings.model import masked
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.style import Style
 
+    from gros_agent.collect.preview import Preview
     from gros_agent.controller.answers import BigBoatStatus
     from gros_agent.deliver.delivery import Export
     from gros_agent.deliver.outbox import Waiting
     from gros_agent.deliver.receipts import File, Receipt
     from gros_agent.deliver.registration import Registered
     from gros_agent.deliver.source_keys import Published
+    from gros_agent.preflight.results import Result
+    from gros_agent.project.report import Outcome
     from gros_agent.run.demo import Shown
+    from gros_agent.settings.model import Settings
 
 WIDTH_WITHOUT_TERMINAL = 160
 _NARROWEST = 20
@@ -167,7 +170,7 @@ def print_report(report: Report) -> None:
         out.print(Text(f"{sum(report.tables.values())} rows in {len(report.tables)} tables in {report.folder}"))
 
 
-def _items(outcome: Outcome) -> str:
+def _items(outcome: "Outcome") -> str:
     if outcome.error or not outcome.tables:
         return "-"
     if outcome.expected is None or outcome.expected == outcome.items:
@@ -175,7 +178,7 @@ def _items(outcome: Outcome) -> str:
     return f"{outcome.items} of {outcome.expected}"
 
 
-def _outcome(outcome: Outcome) -> Text:
+def _outcome(outcome: "Outcome") -> Text:
     if outcome.error:
         text = Text(f"failed: {outcome.error}", style="red")
         return text.append(f"\n{outcome.hint}" if outcome.hint else "", style="default")
@@ -185,8 +188,10 @@ def _outcome(outcome: Outcome) -> Text:
     return Text("\n".join(("done", *outcome.notes)), style="yellow" if outcome.notes else "green")
 
 
-def print_preview(preview: Preview) -> None:
+def print_preview(preview: "Preview") -> None:
     """Show which fields would leave, in which form, to where."""
+    from gros_agent.collect.preview import NOT_AT_ALL, PLAIN, PSEUDONYM  # noqa: PLC0415 (few look at one)
+
     out = console()
     destination = preview.destination or "nowhere: no controller is configured, the tables stay here"
     out.print(Text(f"Project {preview.project}: what would leave, and to where: {destination}", style="bold"))
@@ -211,7 +216,7 @@ def _example(value: str | None) -> Text:
     return Text(line if len(line) <= _EXAMPLE_LENGTH else line[: _EXAMPLE_LENGTH - 1] + "…")
 
 
-def print_checks(results: Sequence[Result]) -> None:
+def print_checks(results: "Sequence[Result]") -> None:
     """Show the results of preflight."""
     table = _table("check", "result", "what was found")
     for result in results:
@@ -222,7 +227,7 @@ def print_checks(results: Sequence[Result]) -> None:
     console().print(table)
 
 
-def print_settings(settings: Settings, rows: Sequence[tuple[str, str, str, str]]) -> None:
+def print_settings(settings: "Settings", rows: Sequence[tuple[str, str, str, str]]) -> None:
     """Show settings as section, option, value and origin."""
     table = _table("section", "option", "value", "where it comes from")
     for section, option, value, origin in rows:
@@ -232,7 +237,7 @@ def print_settings(settings: Settings, rows: Sequence[tuple[str, str, str, str]]
     out.print(table)
 
 
-def setting_rows(settings: Settings, *, empty: bool) -> list[tuple[str, str, str, str]]:
+def setting_rows(settings: "Settings", *, empty: bool) -> list[tuple[str, str, str, str]]:
     """Settings as section, option, masked value and origin; the empty ones only where asked for."""
     return [
         (section, option, masked(value, secret=secret), value.origin)
@@ -365,7 +370,7 @@ def _verdict(text: str, *, fine: bool) -> Text:
     return Text(f"{'✓' if fine else '✗'} {text}", style="green" if fine else "red")
 
 
-def show(one: Report | Preview) -> None:
+def show(one: "Report | Preview") -> None:
     """Show a report or a preview."""
     if isinstance(one, Report):
         print_report(one)

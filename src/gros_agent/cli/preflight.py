@@ -78,24 +78,25 @@ def command(
 
     Each check is ok, a warning, failed, not due or skipped, and says what to do. Works without any configuration.
     """
-    from gros_agent import preflight  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError, ExitStatus, Problems  # noqa: PLC0415
+    from gros_agent.preflight import checks  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.preflight.results import Scope  # noqa: PLC0415
     from gros_agent.settings.environment import malformed_keys  # noqa: PLC0415
 
     if secrets and no_secrets:
         raise ConfigurationError("--secrets and --no-secrets contradict each other", "leave one of them out")
     settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh), tell=False)
     Problems.raise_if(malformed_keys(projects, "option --project"))
-    scope = preflight.Scope(settings, projects or settings.projects, secrets, no_secrets, no_ssh, timeout)
-    results = list(preflight.run(scope))
+    scope = Scope(settings, projects or settings.projects, secrets, no_secrets, no_ssh, timeout)
+    results = list(checks.run(scope))
     if as_json:
         import msgspec  # noqa: PLC0415
 
         click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(results)))))
     else:
         console.print_checks(results)
-    return ExitStatus.DONE if skip else preflight.status_of(results)
+    return ExitStatus.DONE if skip else checks.status_of(results)
 
 
 def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "tuple[Checks, bool]":

@@ -27,7 +27,7 @@ from gros_agent.rows import NOBODY, Project, Row, SourceId
 from gros_agent.rows.values import Values
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
-from gros_agent.sources.boundary import around
+from gros_agent.sources.common.boundary import around
 from gros_agent.tables import trackers
 
 AS_IS = "as it is"

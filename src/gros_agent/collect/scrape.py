@@ -35,8 +35,8 @@ from gros_agent.runtime.storage import make_private, replace_file, storage_error
 from gros_agent.runtime.urls import host_of
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
-from gros_agent.sources.boundary import around
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.boundary import around
+from gros_agent.sources.common.capacity import Capacity
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
 from gros_agent.tables.writer import Joined, Writer, join

@@ -15,8 +15,8 @@ from gros_agent.controller.answers import BigBoatStatus
 from gros_agent.runtime.urls import host_of, without_credentials
 from gros_agent.settings.model import Host, Settings
 from gros_agent.settings.values import Secret
-from gros_agent.sources import transport
 from gros_agent.sources.base import named_proxies
+from gros_agent.sources.common import transport
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from gros_agent.runtime.urls import host_of
 from gros_agent.settings.model import Settings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, KeyPublisher, Part, SourceEntry
-from gros_agent.sources.boundary import around
+from gros_agent.sources.common.boundary import around
 
 log = logging.getLogger(__name__)
 

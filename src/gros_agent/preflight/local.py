@@ -23,7 +23,7 @@ from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Settings
 from gros_agent.settings.version import STAMPED, version
 from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
-from gros_agent.sources.boundary import around
+from gros_agent.sources.common.boundary import around
 from gros_agent.sources.git import access as git
 from gros_agent.sources.subversion import access as subversion
 

@@ -15,7 +15,7 @@ from gros_agent.settings.model import Host, Settings
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, named_proxies, no_progress
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.capacity import Capacity
 
 
 def source_host(settings: Settings, entry: SourceEntry) -> Host:

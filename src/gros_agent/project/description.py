@@ -21,7 +21,7 @@ from gros_agent.runtime import parallel
 from gros_agent.runtime.urls import without_user
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Environment, Located, Part, Versioned
-from gros_agent.sources.boundary import around
+from gros_agent.sources.common.boundary import around
 
 log = logging.getLogger(__name__)
 

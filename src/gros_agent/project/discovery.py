@@ -37,7 +37,7 @@ from gros_agent.sources.base import (
     SourceEntry,
     no_progress,
 )
-from gros_agent.sources.boundary import around
+from gros_agent.sources.common.boundary import around
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gros_agent import preflight
 from gros_agent.collect.scrape import project_log, scrape
 from gros_agent.controller import capabilities
 from gros_agent.controller.client import ControllerClient
@@ -25,6 +24,9 @@ from gros_agent.deliver import contact, delivery, open_deliveries, outbox
 from gros_agent.deliver.receipts import Receipt
 from gros_agent.deliver.registration import Options, Registered, register
 from gros_agent.errors import AgentError, DeliveryError, ExitStatus, Own, PreflightError, worst
+from gros_agent.preflight import checks as preflight_checks
+from gros_agent.preflight.remote import note_moment
+from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.privacy import secrets
 from gros_agent.project import entries
 from gros_agent.project.report import Report
@@ -58,9 +60,9 @@ class Load(Protocol):
 
 
 _LEVELS = {
-    preflight.Status.FAILED: logging.ERROR,
-    preflight.Status.WARNING: logging.WARNING,
-    preflight.Status.AWAY: logging.WARNING,
+    Status.FAILED: logging.ERROR,
+    Status.WARNING: logging.WARNING,
+    Status.AWAY: logging.WARNING,
 }
 
 
@@ -86,7 +88,7 @@ class Watcher(Protocol):
         """A step is so far."""
         ...
 
-    def checked(self, results: Sequence[preflight.Result]) -> None:
+    def checked(self, results: Sequence[Result]) -> None:
         """Preflight was done."""
         ...
 
@@ -389,7 +391,7 @@ class _Chain:
     def _preflight(self) -> ExitStatus:
         checks = self._checks
         settings = self._load(self._project, checks.overrides, given=False)
-        scope = preflight.Scope(
+        scope = Scope(
             settings,
             (self._project,),
             checks.secrets,
@@ -398,21 +400,21 @@ class _Chain:
             checks.silence,
             away=self._obstacle if self._obstacle is not None and self._obstacle.away else None,
         )
-        results = list(preflight.run(scope))
+        results = list(preflight_checks.run(scope))
         for result in results:
-            hint = f"; what to do: {result.hint}" if result.hint and result.status is not preflight.Status.OK else ""
+            hint = f"; what to do: {result.hint}" if result.hint and result.status is not Status.OK else ""
             level = _LEVELS.get(result.status, logging.INFO)
             log.log(level, "preflight: %s: %s: %s", result.logged_name, result.status, f"{result.detail}{hint}")
         self._watcher.checked(results)
-        status = preflight.status_of(results)
+        status = preflight_checks.status_of(results)
         if checks.skip:
             return ExitStatus.DONE
         if status is ExitStatus.PREFLIGHT:
-            failed = [result for result in results if result.status is preflight.Status.FAILED]
+            failed = [result for result in results if result.status is Status.FAILED]
             names = ", ".join(result.name for result in failed)
             raise PreflightError(f"{len(failed)} of {len(results)} checks failed: {names}", failed[0].hint)
         if status is ExitStatus.POSTPONED:  # the controller is away: collecting goes on, and this is its moment
-            preflight.note_moment(settings, self._project)
+            note_moment(settings, self._project)
             return ExitStatus.DONE
         return status
 

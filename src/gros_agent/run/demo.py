@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gros_agent import preflight
 from gros_agent.collect.scrape import scrape
 from gros_agent.deliver import registration
 from gros_agent.deliver.delivery import export
 from gros_agent.errors import AgentError, ConfigurationError
+from gros_agent.preflight import checks
+from gros_agent.preflight.results import Scope, Status
 from gros_agent.project.entries import parse
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import ChangePath, Tag, VcsVersion
@@ -81,8 +82,8 @@ def run(repository: str | None, step: Step, progress: Progress = no_progress) ->
 def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None:
     done = registration.register(settings, PROJECT, registration.Options())
     step("register", f"key and secrets of {done.user}; host key {done.pinned}")
-    results = list(preflight.run(preflight.Scope(settings, (PROJECT,))))
-    failed = [result for result in results if result.status is preflight.Status.FAILED]
+    results = list(checks.run(Scope(settings, (PROJECT,))))
+    failed = [result for result in results if result.status is Status.FAILED]
     if failed:
         raise AgentError(f"preflight: {failed[0].name}: {failed[0].detail}", failed[0].hint)
     step("preflight", f"{len(results)} checks, none failed")

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from gros_agent.rows import Row, SourceId
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.capacity import Capacity
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _base(context: Context) -> str:
 
 def _client(context: Context) -> "WebClient":
     """A client with the user and the password, or API token, of the entry or of its host."""
-    from gros_agent.sources import api  # noqa: PLC0415 (slow to import, and few have one)
+    from gros_agent.sources.common import api  # noqa: PLC0415 (slow to import, and few have one)
 
     user, password = api.login(context)
     return api.client(context, _base(context), api.basic(user, password) if user and password else {})

@@ -24,7 +24,7 @@ from gros_agent.rows import (
     TfsWorkItem,
     VcsEvent,
 )
-from gros_agent.sources.lazy import LazyReviewSource
+from gros_agent.sources.common.lazy import LazyReviewSource
 
 
 class AzureDevOpsSource(LazyReviewSource):

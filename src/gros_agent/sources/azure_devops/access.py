@@ -12,10 +12,10 @@ from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages
 from gros_agent.runtime.urls import split
 from gros_agent.settings.values import Secret
-from gros_agent.sources import api
 from gros_agent.sources.azure_devops.answers import Connection, Listed, Repository
 from gros_agent.sources.azure_devops.place import Place, place, quoted
 from gros_agent.sources.base import Context
+from gros_agent.sources.common import api
 
 _HEADERS = {"Accept": "application/json"}
 VERSIONS = ("7.1", "5.0", "4.1", "3.0", "2.0", "1.0")

@@ -7,13 +7,13 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer
 from gros_agent.http.paging import Query, pages
 from gros_agent.rows import NOBODY, Row, TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
-from gros_agent.sources.api import Since
 from gros_agent.sources.azure_devops import fields
 from gros_agent.sources.azure_devops.access import Api
 from gros_agent.sources.azure_devops.answers import Iteration, Listed, Member, Revision, Revisions, Team
 from gros_agent.sources.azure_devops.place import quoted
 from gros_agent.sources.azure_devops.rows import account, name
 from gros_agent.sources.base import Progress
+from gros_agent.sources.common.api import Since
 
 BATCH = 200
 """Versions of work items that are asked for at once: their descriptions can be long."""

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from gros_agent.rows import Row
 from gros_agent.runtime import parallel
-from gros_agent.sources.api import Refused, Since, whole
 from gros_agent.sources.azure_devops import access
 from gros_agent.sources.azure_devops.answers import Described, Listed, PullRequest, Push, Thread
 from gros_agent.sources.azure_devops.boards import Boards
 from gros_agent.sources.azure_devops.rows import Rows, activity, written
 from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.common.api import Refused, Since, whole
 
 AT_ONCE = 6
 """Pull requests whose threads are asked for at the same time."""

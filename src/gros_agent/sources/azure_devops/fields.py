@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gros_agent.rows import NOBODY
-from gros_agent.sources.api import text
+from gros_agent.sources.common.api import text
 
 FIRST_YEAR = 1753
 """Servers have no earlier dates; those that seem earlier stand for none."""

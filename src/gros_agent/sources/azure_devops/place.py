@@ -5,8 +5,8 @@ from urllib.parse import quote, unquote
 
 from gros_agent.errors import SourceError
 from gros_agent.runtime.urls import split
-from gros_agent.sources import api
 from gros_agent.sources.base import Context
+from gros_agent.sources.common import api
 
 PUBLIC = "https://dev.azure.com"
 _SSH = frozenset({"ssh.dev.azure.com", "vs-ssh.visualstudio.com"})

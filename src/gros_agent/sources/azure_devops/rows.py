@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from gros_agent.rows import NOBODY, CommitComment, MergeRequest, MergeRequestNote, MergeRequestReview, VcsEvent
-from gros_agent.sources.api import text, whole
 from gros_agent.sources.azure_devops.answers import Comment, Identity, PullRequest, Push, Thread, ThreadContext
+from gros_agent.sources.common.api import text, whole
 
 TARGET = "CodeReviewTargetCommit"
 """The property of a thread that names the commit that a pull request was to be merged into."""

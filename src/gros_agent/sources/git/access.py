@@ -19,7 +19,7 @@ from gros_agent.runtime.urls import SCP, split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
-from gros_agent.sources.transport import (
+from gros_agent.sources.common.transport import (
     address,
     authorities,
     check_key_variable,

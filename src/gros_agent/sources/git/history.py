@@ -8,7 +8,7 @@ from gros_agent.errors import SourceError
 from gros_agent.rows import NOBODY, ChangePath, Row, VcsVersion
 from gros_agent.rows.moments import UNKNOWN, Moments
 from gros_agent.sources.base import Progress
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.capacity import Capacity
 from gros_agent.sources.git import log, order
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.sizes import BLOCK, Sizes

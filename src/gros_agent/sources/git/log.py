@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gros_agent.errors import SourceError
 from gros_agent.runtime import limits
-from gros_agent.sources.capacity import Capacity
+from gros_agent.sources.common.capacity import Capacity
 from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.order import Order
 from gros_agent.sources.git.stream import GitStream, Readahead, split

@@ -19,7 +19,7 @@ from gros_agent.rows import (
     MergeRequestReview,
     Row,
 )
-from gros_agent.sources.lazy import LazyKeyPublisher
+from gros_agent.sources.common.lazy import LazyKeyPublisher
 
 
 class GitHubSource(LazyKeyPublisher):

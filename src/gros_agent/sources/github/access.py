@@ -15,8 +15,8 @@ from gros_agent.runtime.files import read_text
 from gros_agent.runtime.urls import split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
-from gros_agent.sources import api, keys
 from gros_agent.sources.base import Context
+from gros_agent.sources.common import api, keys
 from gros_agent.sources.github.graphql import GraphQL
 from gros_agent.sources.github.queries import CHECK, Checked
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 from gros_agent.errors import SourceError
 from gros_agent.rows import MergeRequestReview, Row
 from gros_agent.runtime import parallel
-from gros_agent.sources.api import Refused, Since
 from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.common.api import Refused, Since
 from gros_agent.sources.github import access, queries
 from gros_agent.sources.github.comments import CommitComments
 from gros_agent.sources.github.graphql import Data, QueryRefused

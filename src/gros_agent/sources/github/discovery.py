@@ -5,8 +5,8 @@ from typing import Any
 
 from gros_agent.errors import SourceError
 from gros_agent.runtime.urls import split
-from gros_agent.sources import api
 from gros_agent.sources.base import Context, Environment, SourceEntry
+from gros_agent.sources.common import api
 from gros_agent.sources.github import access
 from gros_agent.sources.github.graphql import GraphQL
 from gros_agent.sources.github.queries import OWNED, TEAM, Owned, OwnedRepositories, TeamOwned

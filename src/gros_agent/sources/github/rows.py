@@ -13,7 +13,7 @@ from gros_agent.rows import (
     MergeRequestNote,
     MergeRequestReview,
 )
-from gros_agent.sources.api import text
+from gros_agent.sources.common.api import text
 from gros_agent.sources.github.queries import Actor, Comment, Issue, Known, LineComment, PullRequest, Review
 
 GHOST = "ghost"

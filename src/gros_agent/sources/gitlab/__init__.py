@@ -9,7 +9,7 @@ The API is described at https://docs.gitlab.com/api/rest/.
 """
 
 from gros_agent.rows import CommitComment, GitLabRepo, MergeRequest, MergeRequestNote, MergeRequestReview, Row, VcsEvent
-from gros_agent.sources.lazy import LazyKeyPublisher
+from gros_agent.sources.common.lazy import LazyKeyPublisher
 
 
 class GitLabSource(LazyKeyPublisher):

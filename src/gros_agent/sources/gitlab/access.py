@@ -11,8 +11,8 @@ from gros_agent.http.client import WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import by_link, pages
 from gros_agent.runtime.urls import split
-from gros_agent.sources import api, keys
 from gros_agent.sources.base import Context
+from gros_agent.sources.common import api, keys
 from gros_agent.sources.gitlab.shapes import Project, Token, User, Version
 
 PAGE = "100"

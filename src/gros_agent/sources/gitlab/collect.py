@@ -6,9 +6,9 @@ from gros_agent.http.client import Request as Ask
 from gros_agent.http.paging import by_link, pages
 from gros_agent.rows import Row
 from gros_agent.runtime import parallel
-from gros_agent.sources import api
-from gros_agent.sources.api import Since
 from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.common import api
+from gros_agent.sources.common.api import Since
 from gros_agent.sources.gitlab import access
 from gros_agent.sources.gitlab.access import PAGE, optional
 from gros_agent.sources.gitlab.events import KEPT, Pushes

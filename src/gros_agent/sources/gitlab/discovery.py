@@ -8,8 +8,8 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import by_link, pages
-from gros_agent.sources import api
 from gros_agent.sources.base import Context, Environment, SourceEntry
+from gros_agent.sources.common import api
 from gros_agent.sources.gitlab import access
 from gros_agent.sources.gitlab.access import PAGE
 from gros_agent.sources.gitlab.shapes import Listed

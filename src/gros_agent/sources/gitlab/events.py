@@ -12,7 +12,7 @@ from urllib.parse import quote
 from gros_agent.http.paging import by_link, pages
 from gros_agent.rows import Row
 from gros_agent.runtime import parallel
-from gros_agent.sources.api import Since
+from gros_agent.sources.common.api import Since
 from gros_agent.sources.gitlab.access import PAGE, Reached, optional
 from gros_agent.sources.gitlab.rows import Rows
 from gros_agent.sources.gitlab.shapes import Comparison, Event

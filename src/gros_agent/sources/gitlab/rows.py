@@ -9,7 +9,7 @@ from gros_agent.rows import (
     MergeRequestReview,
     VcsEvent,
 )
-from gros_agent.sources.api import text
+from gros_agent.sources.common.api import text
 from gros_agent.sources.gitlab.shapes import CommitNote, Event, Note, Position, Project, Request, User
 
 

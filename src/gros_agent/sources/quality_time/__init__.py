@@ -8,7 +8,7 @@ The API is that which the server describes under ``/api`` of itself; see https:/
 """
 
 from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion, Row
-from gros_agent.sources.lazy import LazyQualitySource
+from gros_agent.sources.common.lazy import LazyQualitySource
 
 
 class QualityTimeSource(LazyQualitySource):

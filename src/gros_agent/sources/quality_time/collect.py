@@ -13,9 +13,9 @@ from msgspec import UNSET
 
 from gros_agent.http.traffic import server_time
 from gros_agent.rows import Metric, MetricDefault, Row
-from gros_agent.sources.api import exact, text, whole
 from gros_agent.sources.base import Collected, Context
-from gros_agent.sources.quality import (
+from gros_agent.sources.common.api import exact, text, whole
+from gros_agent.sources.common.quality import (
     DEFAULTS,
     NAMES,
     OPTIONS,

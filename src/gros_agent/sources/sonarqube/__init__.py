@@ -8,7 +8,7 @@ The API is that which a server describes under ``/web_api`` of itself.
 """
 
 from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion, Row
-from gros_agent.sources.lazy import LazyQualitySource
+from gros_agent.sources.common.lazy import LazyQualitySource
 
 
 class SonarQubeSource(LazyQualitySource):

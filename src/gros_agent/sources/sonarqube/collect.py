@@ -18,9 +18,9 @@ from gros_agent.http.traffic import server_time
 from gros_agent.rows import NOBODY, Metric, MetricDefault, MetricTarget, MetricVersion, Row
 from gros_agent.runtime import parallel
 from gros_agent.runtime.decoding import decoder
-from gros_agent.sources.api import Refused, text, whole
 from gros_agent.sources.base import Collected, Context
-from gros_agent.sources.quality import (
+from gros_agent.sources.common.api import Refused, text, whole
+from gros_agent.sources.common.quality import (
     DEFAULTS,
     MEASUREMENTS,
     NAMES,

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from gros_agent.errors import SourceError
 from gros_agent.http.faults import HttpError
 from gros_agent.http.traffic import server_time
-from gros_agent.sources.api import whole
+from gros_agent.sources.common.api import whole
 from gros_agent.sources.sonarqube.access import LIMIT, Reached
 from gros_agent.sources.sonarqube.shapes import Component, History
 

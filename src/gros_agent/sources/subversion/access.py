@@ -22,7 +22,7 @@ from gros_agent.runtime.storage import storage_errors
 from gros_agent.runtime.urls import SCP, split
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
-from gros_agent.sources.transport import (
+from gros_agent.sources.common.transport import (
     address,
     authorities,
     check_key_variable,

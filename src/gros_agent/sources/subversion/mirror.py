@@ -24,8 +24,8 @@ from gros_agent.runtime import process
 from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.sources.base import Progress
+from gros_agent.sources.common.transport import from_outside
 from gros_agent.sources.subversion.client import Client, Info, explain, finish, read_blocks
-from gros_agent.sources.transport import from_outside
 
 _DUMPED = re.compile(rb"Dumped revision (\d+)")
 _HINT = "remove the local mirror, and run again"

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from gros_agent.errors import SourceError
 from gros_agent.runtime import process
-from gros_agent.sources.transport import from_outside
+from gros_agent.sources.common.transport import from_outside
 
 
 @dataclass(frozen=True, slots=True)

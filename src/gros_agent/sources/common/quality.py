@@ -15,8 +15,8 @@ from msgspec import UNSET
 from gros_agent.errors import SourceError
 from gros_agent.rows import MetricTarget
 from gros_agent.rows.moments import FURTHEST_AHEAD
-from gros_agent.sources.api import whole
 from gros_agent.sources.base import Context
+from gros_agent.sources.common.api import whole
 from gros_agent.tables.trackers import TEXT
 
 MEASUREMENTS = "measurements_update.json"

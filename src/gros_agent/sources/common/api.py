@@ -17,8 +17,8 @@ from gros_agent.rows.moments import local_time
 from gros_agent.runtime.urls import split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
-from gros_agent.sources import transport
 from gros_agent.sources.base import Context
+from gros_agent.sources.common import transport
 
 TRIES = 5
 LONGEST_WAIT = 3700.0

@@ -1,0 +1,51 @@
+"""All checks in their order, and the exit status that their results add up to."""
+
+from collections.abc import Callable, Iterator
+
+from gros_agent.errors import ExitStatus
+from gros_agent.preflight.local import (
+    check_certificate,
+    check_dashboard,
+    check_export,
+    check_key,
+    check_programs,
+    check_secrets,
+    check_settings,
+    check_sources,
+    check_version,
+)
+from gros_agent.preflight.remote import check_controller, check_log_in
+from gros_agent.preflight.results import Result, Scope, Status
+
+Check = Callable[[Scope], Iterator[Result]]
+
+
+def run(scope: Scope) -> Iterator[Result]:
+    """Run all checks, one after the other."""
+    for check in CHECKS:
+        yield from check(scope)
+
+
+def status_of(results: list[Result]) -> ExitStatus:
+    """The exit status that results stand for."""
+    found = {result.status for result in results}
+    if Status.FAILED in found:
+        return ExitStatus.PREFLIGHT
+    if Status.AWAY in found:
+        return ExitStatus.POSTPONED
+    return ExitStatus.NOT_DUE if Status.NOT_DUE in found else ExitStatus.DONE
+
+
+CHECKS: tuple[Check, ...] = (
+    check_settings,
+    check_version,
+    check_export,
+    check_certificate,
+    check_secrets,
+    check_key,
+    check_controller,
+    check_log_in,
+    check_programs,
+    check_sources,
+    check_dashboard,
+)
