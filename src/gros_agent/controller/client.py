@@ -3,11 +3,10 @@
 The calls are those that existing GROS controllers answer, under ``https://HOST[:port]/auth/``.
 """
 
+import contextlib
 import io
 import logging
 import platform
-import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from gros_agent.http.faults import innermost, is_transient
 from gros_agent.http.timed import TooSlowError, answers_within
 from gros_agent.privacy.secrets import Secrets
 from gros_agent.runtime.decoding import decoder
-from gros_agent.runtime.logs import RETRY
+from gros_agent.runtime.retry import PassingError, repeat
 from gros_agent.settings.environment import HOSTNAME
 from gros_agent.settings.model import Settings
 from gros_agent.settings.version import version
@@ -43,6 +42,7 @@ ANSWER_SECONDS = 300.0
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are taken; the largest honest one is an environment file of a few kilobytes."""
 TRIES = 3
+"""Tries of a call: the next run tries again, so that one need not wait for long."""
 _SHOWN = 200
 _FORM = "application/x-www-form-urlencoded"
 _OF_PROXIES = 520
@@ -163,15 +163,16 @@ class ControllerClient:
             "version": self.user_agent,
         }
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
-        for attempt in range(TRIES if repeatable else 1):
-            if attempt:
-                _pause(attempt)
+
+        def announce() -> None:
             try:
                 self._call("POST", "export.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,), once=True)
             except NoAnswerError as error:
                 log.warning("project %s: %s", project, error)
-            else:
-                return
+                raise PassingError(error) from None
+
+        with contextlib.suppress(NoAnswerError):  # what became of it shows
+            repeat(announce, TRIES if repeatable else 1, lambda _: None)
 
     def batch(self, project: str, identifier: str) -> BatchState:
         """Ask what became of a batch; only a controller that names the capability ``batch`` can say."""
@@ -219,28 +220,27 @@ class ControllerClient:
         What may be done ``once`` only is called again as long as nothing of it was sent. Its answer may take long, and
         :class:`NoAnswerError` says that none came.
         """
-        for attempt in range(1, TRIES + 1):
+
+        def call() -> "_Answer":
             body = None if form is None else _Body(urlencode(form).encode())
             try:
                 answer = self._once(method, path, query, body, self._limit if once else self.read_seconds)
             except (requests.RequestException, TooSlowError) as error:
                 if once and body is not None and body.sent:
                     raise NoAnswerError(path, str(innermost(error))) from None
-                if attempt == TRIES or not _is_broken(error):
-                    raise self._unreachable(error) from None
-                reason = str(self._unreachable(error))
-            else:
-                busy = is_transient(answer.status) and not once
-                if answer.status in allowed:
-                    return answer
-                if once and (answer.status in _FROM_BETWEEN or answer.status >= _OF_PROXIES):
-                    raise NoAnswerError(path, f"status {answer.status} of a server in between")
-                if not busy or attempt == TRIES:
-                    raise self._refused(path, answer)
-                reason = f"the controller is busy (status {answer.status})"
-            log.warning("asking for %s: %s; trying again", path, reason, extra=RETRY)
-            _pause(attempt)
-        raise AssertionError("the last try returns or raises")
+                unreachable = self._unreachable(error)
+                if not _is_broken(error):
+                    raise unreachable from None
+                raise PassingError(unreachable) from None
+            if answer.status in allowed:
+                return answer
+            if once and (answer.status in _FROM_BETWEEN or answer.status >= _OF_PROXIES):
+                raise NoAnswerError(path, f"status {answer.status} of a server in between")
+            if is_transient(answer.status) and not once:
+                raise PassingError(self._refused(path, answer))
+            raise self._refused(path, answer)
+
+        return repeat(call, TRIES, lambda error: log.warning("asking for %s: %s; trying again", path, error))
 
     @property
     def _limit(self) -> float:
@@ -362,11 +362,6 @@ def announced_name(settings: Settings, own: str | None) -> str | None:
 
 def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)
     return msgspec.json.encode(content).decode()
-
-
-def _pause(attempt: int) -> None:
-    """Wait before another try, longer each time."""
-    time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
 
 
 def _skew(date: str | None) -> float | None:

@@ -7,7 +7,6 @@ registration removes them as well.
 
 import hashlib
 import logging
-import random
 import time
 from collections.abc import Iterable
 from datetime import datetime
@@ -24,7 +23,7 @@ from gros_agent.deliver.open_deliveries import NO_SIGNS, Delivery, Signs, Stage
 from gros_agent.deliver.outbox import Waiting
 from gros_agent.deliver.receipts import File, Receipt, files_of
 from gros_agent.errors import BusyError, DeliveryError
-from gros_agent.runtime.logs import RETRY
+from gros_agent.runtime.retry import PassingError, repeat
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress
 
@@ -215,7 +214,8 @@ class Attempt:
         Returns the way they went, and by what the end of the import will show.
         """
         left = list(self._files)
-        for attempt in range(1, TRIES + 1):
+
+        def upload() -> tuple[str, Signs]:
             try:
                 with connect(self._settings, self._project, self._known_hosts) as connection:
                     self._note(one, "uploading")  # from here on a registration would clear what is there
@@ -228,11 +228,11 @@ class Attempt:
                         return connection.way, NO_SIGNS
                     return connection.way, imports.prepare(connection, self._project, _trackers(self._files))
             except ControllerError as error:
-                if not error.transient or attempt == TRIES:
-                    raise
-                log.warning("project %s: %s; trying again", self._project, error, extra=RETRY)
-                time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 (jitter, no secret)
-        raise AssertionError("the last try returns or raises")
+                if error.transient:
+                    raise PassingError(error) from None
+                raise
+
+        return repeat(upload, TRIES, lambda error: log.warning("project %s: %s; trying again", self._project, error))
 
     def _wait_for_pick_up(self, seconds: float) -> bool:
         """Wait until the files are gone. Returns whether any is left."""

@@ -12,14 +12,6 @@ import msgspec
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import should_bypass_proxies
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_exponential,
-    wait_random,
-)
 from urllib3 import disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
@@ -29,8 +21,8 @@ from gros_agent.http import repair
 from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
 from gros_agent.http.timed import TimedAdapter, TooSlowError, answers_within
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
-from gros_agent.runtime import limits
 from gros_agent.runtime.masking import redactor
+from gros_agent.runtime.retry import PassingError, exponential, repeat
 from gros_agent.runtime.urls import blocking_pattern, take_credentials, without_password
 from gros_agent.settings.values import Secret
 
@@ -38,8 +30,10 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 TRIES = 4
+"""Tries of a request where nothing else is said: a restart of a server takes some seconds."""
 BACKOFF = 0.5
 """Seconds before the second try; twice as many before each further one, and up to as many more by chance."""
+_LONGEST_PAUSE = 30.0
 LONGEST_WAIT = 60.0
 """Seconds that a server may ask to wait before the next try; one that asks for more is given up for this time."""
 LONGEST_ANSWER = 600.0
@@ -65,14 +59,6 @@ class Answer(Generic[T]):
     status: int
     headers: Mapping[str, str]
     request: "Request"
-
-
-class _Again(Exception):  # noqa: N818 (no error yet: another try may succeed)
-    """A try failed as others may not."""
-
-    def __init__(self, error: SourceError) -> None:
-        super().__init__(error.message)
-        self.error = error
 
 
 class _NoAuthentication(AuthBase):
@@ -155,29 +141,18 @@ class WebClient:
         it, or none comes.
         """
         call = _Call(self, request)
-        retrying = Retrying(
-            stop=stop_after_attempt(1 if request.once else self.tries),
-            wait=wait_exponential(multiplier=BACKOFF, max=30) + wait_random(0, BACKOFF),
-            retry=retry_if_exception_type(_Again),
-            before_sleep=_say_again,
-            sleep=limits.sleep,
-            reraise=True,
+        return repeat(
+            lambda: call.send(kind),
+            1 if request.once else self.tries,
+            lambda error: log.info("%s; trying again", error),
+            exponential(BACKOFF, _LONGEST_PAUSE),
         )
-        try:
-            return retrying(call.send, kind)
-        except _Again as last:
-            raise last.error from None
 
     def ask_if_changed(self, request: Request, kind: type[T], mark: str) -> Answer[T] | None:
         """Ask for something that was seen with an entity tag (RFC 9110, section 8.8.3): None if it is the same."""
         conditional = replace(request, headers={**request.headers, "If-None-Match": mark} if mark else request.headers)
         answer = self.ask(conditional, kind)
         return None if answer.status == HTTPStatus.NOT_MODIFIED else answer
-
-
-def _say_again(state: RetryCallState) -> None:
-    trouble = state.outcome.exception() if state.outcome else None
-    log.info("%s; trying again", trouble)
 
 
 class _Call:
@@ -218,7 +193,7 @@ class _Call:
                 if self._request.smaller is None:
                     raise words from None  # another try would take as long
                 self._ask_for_less()
-                raise _Again(words) from None
+                raise PassingError(words) from None
             except (requests.RequestException, HTTPError) as error:
                 wrapped = error if isinstance(error, requests.RequestException) else requests.ConnectionError(error)
                 words = unreachable(wrapped, self._shown)
@@ -226,7 +201,7 @@ class _Call:
                     raise words from None
                 if isinstance(wrapped, requests.ReadTimeout):
                     self._ask_for_less()
-                raise _Again(words) from None
+                raise PassingError(words) from None
         self._check(answer, content)
         if answer.status_code == HTTPStatus.NOT_MODIFIED or kind is type(None):
             nothing: Any = None
@@ -286,7 +261,7 @@ class _Call:
             if wait > longest:
                 raise SourceError(f"{error.message}; the server asks to wait {wait:.0f} s", "try again later")
             traffic.hold(budget, wait)
-        raise _Again(error)
+        raise PassingError(error)
 
     def _decoded(self, answer: requests.Response, content: bytes, kind: type[T]) -> T:
         try:
@@ -305,7 +280,7 @@ class _Call:
                     hint or "check the address and the credentials",
                     own="the server answers with a web page",
                 ) from None
-            raise _Again(
+            raise PassingError(
                 SourceError(
                     f"the answer of {self._shown} makes no sense: {error}",
                     "try again later; it may have been cut off on its way",

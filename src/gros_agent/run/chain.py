@@ -33,9 +33,8 @@ from gros_agent.project.report import Report
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.run.history import Ended, History
 from gros_agent.run.turns import Turn
-from gros_agent.runtime import limits
+from gros_agent.runtime import limits, retry
 from gros_agent.runtime.files import kept
-from gros_agent.runtime.logs import counted_retries
 from gros_agent.runtime.storage import clear_leftovers, exclusive, make_private
 from gros_agent.settings.environment import RUN_MAX, SOURCE_KEYS
 from gros_agent.settings.home import Home
@@ -233,7 +232,7 @@ class _Chain:
 
     def run(self) -> Ended:
         """Go through the steps; whatever goes wrong is in what is returned, and in the history."""
-        with counted_retries() as retries:
+        with retry.counted() as retries:
             try:
                 ended = self._ended(self._steps())
             except AgentError as error:

@@ -9,18 +9,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
 
 from gros_agent.runtime import own
 from gros_agent.runtime.masking import redactor, shown
 
-__all__ = ["IN_RESULTS", "RETRY", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "counted_retries", "redactor"]
+__all__ = ["IN_RESULTS", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "redactor"]
 
-RETRY = {"is_retry": True}
-"""What a record that tells of another try carries as its extra attributes, for those who count them."""
 IN_RESULTS = {"is_in_results": True}
 """What a record that tells of something which results show, too, carries as its extra attributes."""
 SCRAPE_LOG = "scrape.log"
@@ -137,29 +133,6 @@ class ProjectLog:
             self._handler.close()
         except OSError:
             self._handler.fail()
-
-
-class RetryCounter(logging.Handler):
-    """Counts the records that tell of another try."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Count a record."""
-        self.count += getattr(record, "is_retry", False)
-
-
-@contextmanager
-def counted_retries() -> Iterator[RetryCounter]:
-    """Count the retries of what happens here."""
-    counter, logger = RetryCounter(), logging.getLogger("gros_agent")
-    logger.addHandler(counter)
-    try:
-        yield counter
-    finally:
-        logger.removeHandler(counter)
 
 
 def configure(level: str, form: LogFormat) -> None:

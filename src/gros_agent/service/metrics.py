@@ -21,7 +21,7 @@ COUNTERS = {
     "seconds": ("run_seconds", "Seconds that runs took.", ""),
     "delivered_bytes": ("delivered_bytes", "Bytes that the controller took.", ""),
     "delivered_rows": ("delivered_rows", "Rows that the controller took.", ""),
-    "retries": ("retries", "Uploads that were tried again.", ""),
+    "retries": ("retries", "Requests, queries and uploads that were tried again.", ""),
 }
 """The numbers that only grow, by their name in the history: name, meaning, and the label beside ``project``."""
 

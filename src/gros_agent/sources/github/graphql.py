@@ -6,8 +6,6 @@ See https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for
 
 import contextlib
 import logging
-import random
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,11 +19,14 @@ from gros_agent.http import repair
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.traffic import asked_wait, exhausted_wait, server_time
 from gros_agent.runtime.decoding import decoder
+from gros_agent.runtime.retry import PassingError, linear, repeat
 
 log = logging.getLogger(__name__)
 
 TRIES = 6
+"""Tries of a query: its page becomes smaller each time, from 100 items to one."""
 BACKOFF = 0.5
+"""Seconds before the second try, and as many more before each further one."""
 SMALL = 25
 """Items of a page below which its next size is a quarter of it."""
 BUDGET = "graphql"
@@ -103,29 +104,37 @@ class GraphQL:
         left out and counted as ``lost``. Raises :class:`SourceError` where anything else is missing.
         """
         request = self._request(query, variables)
-        for number in range(1, TRIES + 1):
+
+        def ask() -> Data[T]:
+            nonlocal request
             answer = self._client.ask(request, _Reply)
             self.asked += 1
             request, errors = answer.request, answer.value.errors
             if not errors:
                 self._sizes[query] = 2 * _size(request)  # the next page may be lighter
                 return Data(self._data(answer, kind), answer.headers)
+            refusal = _refusal(self._url, errors)
             if self._is_older(errors):
                 self._identifier = _OLD_ID
                 request = self._request(query, variables)
-            elif any(map(_is_limit, errors)):
+                raise PassingError(refusal, 0)
+            if any(map(_is_limit, errors)):
                 self._wait(answer)
-            elif all(map(_is_too_much, errors)):
-                if number < TRIES:
-                    time.sleep(random.uniform(0.5, 1.5) * BACKOFF * number)  # noqa: S311 (jitter, no secret)
+                raise PassingError(refusal, 0)  # the next request waits for the end of the limit
+            if all(map(_is_too_much, errors)):
                 request = _smaller(request)
-            elif all(map(_is_of_an_item, errors)) and answer.value.data != _NOTHING:
+                raise PassingError(refusal)
+            if all(map(_is_of_an_item, errors)) and answer.value.data != _NOTHING:
                 items = {tuple(error.path[: _place(error) + 1]) for error in errors if error.path}
                 return Data(self._data(answer, kind, len(items)), answer.headers)
-            else:
-                break
-            log.info("%s: %s; trying again", self._url, errors[0].message)
-        raise _refusal(self._url, answer.value.errors)
+            raise refusal
+
+        return repeat(
+            ask,
+            TRIES,
+            lambda error: log.info("%s; trying again", error),
+            lambda number: linear(number) * BACKOFF,
+        )
 
     def _request(self, query: str, variables: Mapping[str, Any]) -> Request:
         size = variables.get("size")
