@@ -73,6 +73,18 @@ class TestLogs:
         assert [one["level"] for one in others] == ["INFO"]
         assert record["time"].endswith("Z")
 
+    @pytest.mark.parametrize("arguments", [(), ("--quiet",), ("--log", "CRITICAL"), ("--log", "DEBUG")])
+    def test_the_delivered_log_is_the_same(
+        self, agent: Agent, repository: Repository, arguments: tuple[str, ...]
+    ) -> None:
+        """How much is shown is for whoever looks: what is kept and delivered does not depend on it."""
+        repository.commit("one", {"a": "1"})
+        done = agent.scrape("--source", f"git={repository.path}", "--no-secrets", *arguments)
+        assert done.status == 0
+        lines = [line.partition(":")[2] for line in (agent.export() / "scrape.log").read_text().splitlines()]
+        assert any(":INFO:project TEST: source" in line for line in lines)
+        assert not any(":DEBUG:" in line for line in lines)
+
     def test_quiet(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
         done = agent.scrape("--source", f"git={repository.path}", "--no-secrets", "--quiet")

@@ -19,6 +19,8 @@ __all__ = ["IN_RESULTS", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "
 
 IN_RESULTS = {"is_in_results": True}
 """What a record that tells of something which results show, too, carries as its extra attributes."""
+KEPT = logging.INFO
+"""The lowest level of records in the log of a scrape."""
 SCRAPE_LOG = "scrape.log"
 """The log of a scrape, beside its tables."""
 LogFormat = Literal["text", "json"]
@@ -120,6 +122,7 @@ class ProjectLog:
         path.write_bytes(b"")
         self._handler = _File(path, encoding="utf-8", errors="backslashreplace")
         self._handler.setFormatter(_Project())
+        self._handler.setLevel(KEPT)
         self._logger = logging.getLogger("gros_agent")
         self._logger.addHandler(self._handler)
 
@@ -141,8 +144,20 @@ def configure(level: str, form: LogFormat) -> None:
     handler.setFormatter(_Json() if form == "json" else _Text())
     logger = logging.getLogger("gros_agent")
     logger.handlers[:] = [handler, *(one for one in logger.handlers if not isinstance(one, _StandardError))]
-    logger.setLevel(level)
     logger.propagate = False
+    show(level)
+
+
+def show(level: str) -> None:
+    """Have standard error show records of ``level`` and above.
+
+    What is kept and what is delivered does not depend on it: records of :data:`KEPT` and above are made in any case.
+    """
+    logger = logging.getLogger("gros_agent")
+    for handler in logger.handlers:
+        if isinstance(handler, _StandardError):
+            handler.setLevel(level)
+    logger.setLevel(min(KEPT, logging.getLevelNamesMapping()[level]))
 
 
 def tell_once(*, beside: bool) -> None:
@@ -161,8 +176,8 @@ def tell_once(*, beside: bool) -> None:
 def shows_errors_beside_results() -> bool:
     """Whether whoever reads the results has read the errors of the log before."""
     logger = logging.getLogger("gros_agent")
-    shown_here = any(isinstance(one, _StandardError) and one.beside for one in logger.handlers)
-    return shown_here and logger.isEnabledFor(logging.ERROR)
+    shown = (one for one in logger.handlers if isinstance(one, _StandardError) and one.beside)
+    return any(one.level <= logging.ERROR for one in shown)
 
 
 def is_one_place() -> bool:

@@ -15,6 +15,7 @@ from gros_agent.controller.trust import refusal
 from gros_agent.deliver import contact, outbox
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, SourceError
 from gros_agent.run.history import History
+from gros_agent.runtime import logs
 from gros_agent.runtime.storage import is_held
 from gros_agent.service.duty import Access, Attention, Kept
 from gros_agent.service.modes import mode_of
@@ -218,7 +219,7 @@ class Daemon:
     async def _look_at_files(self) -> None:
         if self._good.refresh():
             log.info("the settings were read again")
-            logging.getLogger("gros_agent").setLevel(self.settings.environment.log_level)
+            logs.show(self.settings.environment.log_level)
             self._set_zone()
             self._plan()
 
