@@ -35,12 +35,12 @@ GIT_LOG = ("git", "log", "--raw", "--numstat", "-M", "--diff-merges=first-parent
 PEAK = 'import resource; print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)'
 OURS = f"""
 import sys
-from gros_agent.cli import run
-status = run(sys.argv[1:])
+from gros_agent.cli import execute
+status = execute(sys.argv[1:])
 {PEAK}
 sys.exit(status)
 """
-ONE_AT_A_TIME = "import gros_agent.collect.scrape\ngros_agent.scrape.AT_ONCE = 1\n" + OURS
+ONE_AT_A_TIME = "import gros_agent.collect.scrape\ngros_agent.collect.scrape.AT_ONCE = 1\n" + OURS
 OLD = f"""
 import json, sys
 from gatherer.domain.source import Source

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +69,14 @@ def test_tests_lie_in_rooms_of_the_same_names() -> None:
     }
     assert folders - beside <= set(ORDER)
     assert {room for room in ORDER if (PACKAGE / room).is_dir()} - folders <= {"rows"}
+
+
+def test_one_name_is_one_module() -> None:
+    """Outside of the sources, which have the same parts, and of the commands, which are called as what they call."""
+    paths = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
+    names = Counter(
+        path.parent.name if path.name == "__init__.py" else path.stem
+        for path in paths
+        if path.parts[0] != "cli" and (path.parts[0] != "sources" or path.parts[1] == "common")
+    )
+    assert [name for name, count in names.items() if count > 1] == []

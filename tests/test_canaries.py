@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gros_agent
-from gros_agent.controller.client import announced_name
-from gros_agent.controller.records import ControllerHandler
+from gros_agent.controller.https import announced_name
+from gros_agent.controller.log_handler import ControllerHandler
 from gros_agent.errors import Own, SourceError
 from gros_agent.project.configured import with_configured
 from gros_agent.project.entries import sent as sent_list

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from gros_agent.controller import ControllerError, client, ssh
+from gros_agent.controller import ControllerError, ssh
+from gros_agent.controller import https as controller_https
 from gros_agent.settings.load import load
 from support.agent import Agent, Finished, table
 from support.certificates import certificate
@@ -529,14 +530,14 @@ def test_too_many_host_keys(agent: Agent, classic: ExistingController, monkeypat
 
 @pytest.mark.parametrize("head", HEADS)
 def test_a_controller_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(controller_https, "ANSWER_SECONDS", 0.5)
     pem, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     certificate(pem, timedelta(days=-1), timedelta(days=1), ("127.0.0.1",), key)
     both = tmp_path / "both.pem"
     both.write_bytes(pem.read_bytes() + key.read_bytes())
     with dripping(HEADS[head], both) as port:
         variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_PORT": str(port), "SSH_HTTPS_CERT": str(pem)}
-        asking = client.ControllerClient(load(tmp_path, variables), read_seconds=0.4)
+        asking = controller_https.ControllerClient(load(tmp_path, variables), read_seconds=0.4)
         begun = time.monotonic()
         with pytest.raises(ControllerError, match=r"not there after 0\.5 s"):
             asking.version("1")

@@ -17,7 +17,7 @@ import requests
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from gros_agent.controller import ControllerError
-from gros_agent.controller.client import ControllerClient, hostname
+from gros_agent.controller.https import ControllerClient, hostname
 from gros_agent.controller.tls import PinningAdapter
 from gros_agent.deliver import delivery, imports, open_deliveries
 from gros_agent.deliver.imports import Import

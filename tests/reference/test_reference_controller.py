@@ -26,7 +26,7 @@ from gros_agent.cli import main
 from gros_agent.errors import BusyError, ConfigurationError
 from gros_agent.reference import intake
 from gros_agent.reference.scp import parse
-from gros_agent.reference.state import State
+from gros_agent.reference.store import State
 from support.agent import Agent
 from support.controller import Controller, client_key, controller, wait_until
 

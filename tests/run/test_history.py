@@ -275,7 +275,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from gros_agent.errors import ExitStatus
-from gros_agent.history import Ended, History
+from gros_agent.run.history import Ended, History
 
 history, project = History(Path(sys.argv[1])), sys.argv[2]
 history.close_killed = lambda: None  # each of them believes that it is the only one

@@ -13,7 +13,7 @@ import sys, threading
 from gros_agent.runtime.decoding import decoder
 from gros_agent.sources.github import queries
 from gros_agent.rows import TABLES
-from gros_agent.rows.values import Values
+from gros_agent.rows.fitting import Values
 
 sys.setswitchinterval(1e-6)  # a thread is interrupted wherever it can be
 kinds = [queries.First, queries.Pulls, queries.Issues, queries.Rest[queries.Comment], queries.Rest[queries.Review]]

@@ -24,7 +24,7 @@ from gros_agent.run.history import Ended, History
 from gros_agent.service import daemon
 from gros_agent.service.daemon import Daemon
 from gros_agent.service.image.health import is_healthy
-from gros_agent.service.settings import LastGood
+from gros_agent.service.live_settings import LastGood
 from gros_agent.settings.home import Home
 from support.agent import Agent
 from support.controller import controller, wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gros_agent.controller.client import ControllerClient
+from gros_agent.controller.https import ControllerClient
 from gros_agent.errors import AgentError
 from gros_agent.http.client import WebClient
 from gros_agent.settings import authorities

@@ -17,7 +17,7 @@ from gros_agent.project import entries
 from gros_agent.run.history import History
 from gros_agent.runtime import files
 from gros_agent.service.entrypoint import prepare
-from gros_agent.service.settings import LastGood
+from gros_agent.service.live_settings import LastGood
 from gros_agent.settings.load import load
 from gros_agent.settings.options import HOST_OPTIONS
 from gros_agent.settings.values import Secret

@@ -21,7 +21,7 @@ from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.azure_devops import access, boards
 from gros_agent.sources.base import Context, Definer, SourceEntry
-from gros_agent.sources.common.quality import MEASUREMENTS
+from gros_agent.sources.common.measuring import MEASUREMENTS
 from gros_agent.sources.github import queries
 from gros_agent.sources.gitlab import access as gitlab_access
 from gros_agent.sources.gitlab import collect as gitlab_collect

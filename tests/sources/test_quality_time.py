@@ -19,7 +19,7 @@ from gros_agent.settings.model import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Definer, SourceEntry, Versioned
-from gros_agent.sources.common.quality import number
+from gros_agent.sources.common.measuring import number
 from gros_agent.tables import trackers
 from support import schemas
 from support.agent import Agent

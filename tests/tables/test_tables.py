@@ -33,7 +33,7 @@ from gros_agent.rows import (
 )
 from gros_agent.rows.moments import local_time
 from gros_agent.tables import trackers
-from gros_agent.tables.keys import Keys
+from gros_agent.tables.duplicates import Keys
 from gros_agent.tables.writer import Repeated, Writer, join
 from support import importer, schemas
 

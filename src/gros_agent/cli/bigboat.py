@@ -32,10 +32,10 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
     from gros_agent.deliver import dashboard  # noqa: PLC0415 (commands load what they need)
-    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need)
 
     settings = current(ctx).load()
-    project = pipeline.choose_projects(settings, projects)[0]
+    project = per_project.choose_projects(settings, projects)[0]
     sent = None
     if dry_run:
         poll = dashboard.measure(settings, project)

@@ -45,7 +45,7 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
     from gros_agent.service import entrypoint, modes  # noqa: PLC0415
     from gros_agent.service.image.user import give_name, step_down  # noqa: PLC0415
-    from gros_agent.service.settings import LastGood  # noqa: PLC0415
+    from gros_agent.service.live_settings import LastGood  # noqa: PLC0415
     from gros_agent.settings.home import Home  # noqa: PLC0415
     from gros_agent.settings.version import version  # noqa: PLC0415
 

@@ -67,10 +67,10 @@ def command(
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
     from gros_agent.deliver import delivery  # noqa: PLC0415 (commands load what they need)
-    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need)
 
     settings = current(ctx).load()
-    chosen = pipeline.choose_projects(settings, projects)
+    chosen = per_project.choose_projects(settings, projects)
     told: list[delivery.Export] = []
     with console.ProgressBars(shown=not current(ctx).quiet) as bars:
 

@@ -129,8 +129,8 @@ def _log_to_controller(settings: "Settings", project: str) -> None:
     import atexit  # noqa: PLC0415 (only where AGENT_LOGGING is set)
     import logging  # noqa: PLC0415
 
-    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
-    from gros_agent.controller.records import ControllerHandler  # noqa: PLC0415
+    from gros_agent.controller.https import ControllerClient  # noqa: PLC0415
+    from gros_agent.controller.log_handler import ControllerHandler  # noqa: PLC0415
 
     logger = logging.getLogger("gros_agent")
     for before in [one for one in logger.handlers if isinstance(one, ControllerHandler)]:

@@ -40,10 +40,10 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
     """List the batches that wait, the oldest first, also those of projects that are configured no longer."""
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
-    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need when they run)
 
     settings = current(ctx).load()
-    chosen = pipeline.choose_projects(settings, projects)
+    chosen = per_project.choose_projects(settings, projects)
     if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
         chosen = tuple(dict.fromkeys((*chosen, *outbox.projects_with(settings))))
     kept = {project: outbox.waiting(settings, project) for project in chosen}
@@ -142,9 +142,9 @@ def _unknown(project: str, number: str, waiting: "Iterable[str]") -> "Configurat
 
 def _only(ctx: click.Context, projects: tuple[str, ...]) -> str:
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
-    from gros_agent.run import pipeline  # noqa: PLC0415
+    from gros_agent.run import per_project  # noqa: PLC0415
 
-    chosen = pipeline.choose_projects(current(ctx).load(), projects)
+    chosen = per_project.choose_projects(current(ctx).load(), projects)
     if len(chosen) != 1:
         raise ConfigurationError(f"which of the projects {', '.join(chosen)}?", "name one with --project KEY")
     return chosen[0]

@@ -20,7 +20,7 @@ from gros_agent.cli.options import (
 from gros_agent.runtime.masking import shown_in
 
 if TYPE_CHECKING:
-    from gros_agent.run.chain import Checks
+    from gros_agent.run.flow import Checks
     from gros_agent.settings.model import Settings
 
 EPILOG = """\b
@@ -106,7 +106,7 @@ def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "
     preflight does not have, and for those that have no place there.
     """
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
-    from gros_agent.run.chain import Checks  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run.flow import Checks  # noqa: PLC0415 (commands load what they need when they run)
 
     variable = settings.environment.values.get("PREFLIGHT_ARGS")
     where = f"PREFLIGHT_ARGS ({variable.origin})" if variable else "PREFLIGHT_ARGS"

@@ -113,13 +113,13 @@ def command(
     for the KEY project"; an old one of that title is replaced. Needs a token that may write keys.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
-    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
+    from gros_agent.controller.https import ControllerClient  # noqa: PLC0415
     from gros_agent.deliver import registration, source_keys  # noqa: PLC0415 (commands load what they need)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
-    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need)
 
     settings = current(ctx).load(controller_overrides(ssh, cert, no_ssh=no_ssh))
-    chosen = pipeline.choose_projects(settings, projects)
+    chosen = per_project.choose_projects(settings, projects)
     key = path.absolute() if path else None
     where = source_keys.Where(to_sources, gitlab, credentials)
     if dry_run:

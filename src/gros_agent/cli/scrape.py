@@ -80,12 +80,12 @@ def command(
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
     from gros_agent.project.entries import parse  # noqa: PLC0415
     from gros_agent.project.scrape_options import ScrapeOptions  # noqa: PLC0415
-    from gros_agent.run import pipeline  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need when they run)
 
     if no_secrets and make_secrets:
         raise ConfigurationError("--make-secrets and --no-secrets contradict each other", "leave one of them out")
     settings = current(ctx).load()
-    chosen = pipeline.choose_projects(settings, projects)
+    chosen = per_project.choose_projects(settings, projects)
     options = ScrapeOptions(
         extra=parse(entries, Path.cwd()),
         full=full,
@@ -107,7 +107,7 @@ def command(
                 if not as_json:
                     console.show(one)
 
-        run = pipeline.preview_projects if dry_run else pipeline.scrape_projects
+        run = per_project.preview_projects if dry_run else per_project.scrape_projects
         status = run(lambda project: current(ctx).load(project=project), chosen, options, tell, bars)
     if as_json:
         with telling():

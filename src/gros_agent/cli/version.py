@@ -61,7 +61,7 @@ def command(ctx: click.Context, *, stamp: bool, check: bool, as_json: bool) -> N
 
 
 def _ask(ctx: click.Context) -> str:
-    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415
+    from gros_agent.controller.https import ControllerClient  # noqa: PLC0415
 
     client = ControllerClient(current(ctx).load())
     answer = client.version(client.agent_version)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gros_agent.rows.moments import FURTHEST_AHEAD
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Part
 from gros_agent.tables import trackers
@@ -53,7 +53,7 @@ def note(settings: Settings, project: str, positions: Positions) -> None:
         for source, position in positions[name].items():
             earlier = [one for one in noted.get(source, ()) if one != position]
             noted[source] = [*earlier, position][-_KEPT:]
-    records.write(path, known)
+    json_files.write(path, known)
 
 
 def _meant(position: str, noted: Sequence[str]) -> str:
@@ -69,7 +69,7 @@ def _meant(position: str, noted: Sequence[str]) -> str:
 
 def _noted(path: Path) -> dict[str, dict[str, list[str]]]:
     advice = "remove it: some of what was collected is collected again"
-    return records.read(path, dict[str, dict[str, list[str]]], "the note on positions", advice) or {}
+    return json_files.read(path, dict[str, dict[str, list[str]]], "the note on positions", advice) or {}
 
 
 def _file(settings: Settings, project: str) -> Path:

@@ -24,7 +24,7 @@ from gros_agent.project.discovery import Discovered, discover
 from gros_agent.project.report import Outcome, collected_outcome, failed, unavailable
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import NOBODY, Project, Row, SourceId
-from gros_agent.rows.values import Values
+from gros_agent.rows.fitting import Values
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
 from gros_agent.sources.common.boundary import around

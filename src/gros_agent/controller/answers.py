@@ -1,4 +1,4 @@
-"""What a controller answers to the calls of :mod:`.client`."""
+"""What a controller answers to the calls of :mod:`.https`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def registration(settings: Settings, project: str) -> Known | None:
     if settings.controller(project) is None:
         return None
     what = "what is known of the controller"
-    known = records.read(_file(settings, project), Known, what, "remove it, and register again")
+    known = json_files.read(_file(settings, project), Known, what, "remove it, and register again")
     return known if known is not None and known.controller == _address(settings) else None
 
 
@@ -80,7 +80,7 @@ def keep(settings: Settings, project: str, named: tuple[str, ...]) -> None:
         registered=datetime.now().astimezone(),
         capabilities=tuple(dict.fromkeys(named)),
     )
-    records.write(_file(settings, project), known)
+    json_files.write(_file(settings, project), known)
 
 
 def _address(settings: Settings) -> str:

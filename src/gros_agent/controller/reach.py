@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gros_agent.controller.client import ControllerClient, agent_user
+from gros_agent.controller.https import ControllerClient, agent_user
 from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
 from gros_agent.settings.model import Settings
 

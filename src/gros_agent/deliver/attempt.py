@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from gros_agent.controller import ControllerError, capabilities
-from gros_agent.controller.client import TRIES, ControllerClient, agent_user, hostname
+from gros_agent.controller.https import TRIES, ControllerClient, agent_user, hostname
 from gros_agent.controller.reach import connect, ssh_address
 from gros_agent.deliver import imports, open_deliveries, outbox, receipts
 from gros_agent.deliver.imports import Import

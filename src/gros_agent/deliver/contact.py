@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.settings.model import Settings
 from gros_agent.tables.batch import ProjectFolder
 
@@ -43,7 +43,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
 def read(settings: Settings, project: str) -> Contact:
     """What is known: nothing, where the record is damaged, since it is found out anew."""
     try:
-        found = records.read(_file(settings, project), Contact, "what is known of the controller's schedule", "")
+        found = json_files.read(_file(settings, project), Contact, "what is known of the controller's schedule", "")
     except ConfigurationError as error:
         log.warning("project %s: %s; it is found out anew", project, error)
         found = None
@@ -54,7 +54,7 @@ def read(settings: Settings, project: str) -> Contact:
 def note_passed(settings: Settings, project: str) -> None:
     """Note that the controller answered, and that preflight passed there."""
     known = read(settings, project)
-    records.write(_file(settings, project), msgspec.structs.replace(known, passed=datetime.now(UTC), away=None))
+    json_files.write(_file(settings, project), msgspec.structs.replace(known, passed=datetime.now(UTC), away=None))
 
 
 def note_answer(settings: Settings, project: str, interval: float | None, message: str) -> None:
@@ -66,7 +66,7 @@ def note_answer(settings: Settings, project: str, interval: float | None, messag
     told = interval if interval is not None else _interval(settings, project, message)
     answered = msgspec.structs.replace(known, away=None, interval=known.interval if told is None else told)
     if answered != known:
-        records.write(_file(settings, project), answered)
+        json_files.write(_file(settings, project), answered)
 
 
 def note_away(settings: Settings, project: str) -> Contact:
@@ -74,7 +74,7 @@ def note_away(settings: Settings, project: str) -> Contact:
     known = read(settings, project)
     if known.away is None:
         known = msgspec.structs.replace(known, away=datetime.now(UTC))
-        records.write(_file(settings, project), known)
+        json_files.write(_file(settings, project), known)
     return known
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from gros_agent.controller import ControllerError
 from gros_agent.controller.answers import BigBoatStatus
-from gros_agent.controller.client import ControllerClient
+from gros_agent.controller.https import ControllerClient
 from gros_agent.deliver.bigboat import configured
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, SourceError
 from gros_agent.runtime.storage import exclusive, make_private, replace_file, storage_errors

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gros_agent.controller import ControllerError, capabilities
-from gros_agent.controller.client import agent_user
+from gros_agent.controller.https import agent_user
 from gros_agent.controller.reach import connect, ssh_address
 from gros_agent.deliver import open_deliveries, outbox
 from gros_agent.deliver.attempt import Attempt

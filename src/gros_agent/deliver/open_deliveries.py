@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from gros_agent.controller import capabilities
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.settings.model import Settings
 
 Stage = Literal["uploading", "announcing", "announced", "importing", "presumed"]
@@ -62,7 +62,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(settings: Settings, project: str) -> Delivery | None:
     """The open delivery of a project, or None. Raises :class:`ConfigurationError` for a damaged record."""
-    return records.read(_record(settings, project), Delivery, "the record of a delivery", "remove it")
+    return json_files.read(_record(settings, project), Delivery, "the record of a delivery", "remove it")
 
 
 def note(
@@ -86,7 +86,7 @@ def note(
         announced=announced or (now if stage == "announcing" else None),
         **asdict(signs),
     )
-    records.write(_record(settings, project), delivery)
+    json_files.write(_record(settings, project), delivery)
 
 
 def forget(settings: Settings, project: str) -> None:

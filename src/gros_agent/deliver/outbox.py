@@ -25,7 +25,7 @@ from pathlib import Path
 from gros_agent.deliver import open_deliveries
 from gros_agent.errors import AgentError, DeliveryError, Own
 from gros_agent.project import entries
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.runtime.logs import SCRAPE_LOG
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors, sync_folder
 from gros_agent.settings.load import PREFLIGHT_DATE
@@ -201,11 +201,11 @@ def discard(settings: Settings, project: str, folder: ProjectFolder) -> None:
 
 def put_back(settings: Settings, project: str) -> datetime | None:
     """When positions of a project were put back last, or None: until the next registration they count, not others."""
-    return records.read(_put_back_record(settings, project), datetime, "the note on positions put back", "remove it")
+    return json_files.read(_put_back_record(settings, project), datetime, "the note on positions put back", "remove it")
 
 
 def _note_put_back(settings: Settings, project: str) -> None:
-    records.write(_put_back_record(settings, project), datetime.now(UTC))
+    json_files.write(_put_back_record(settings, project), datetime.now(UTC))
 
 
 def _put_back_record(settings: Settings, project: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from gros_agent.project import entries
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.runtime.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
@@ -80,12 +80,12 @@ def last_receipt(settings: Settings, project: str) -> Receipt | None:
 
 def read(settings: Settings, project: str, batch: str) -> Receipt | None:
     """The receipt of a batch, or None where it was not delivered. Raises :class:`ConfigurationError` if damaged."""
-    return records.read(_file_of(settings, project, batch), Receipt, "the receipt", "remove it")
+    return json_files.read(_file_of(settings, project, batch), Receipt, "the receipt", "remove it")
 
 
 def keep(settings: Settings, receipt: Receipt) -> None:
     """Keep a receipt, in place of what was kept of its batch before."""
-    records.write(_file_of(settings, receipt.project, receipt.batch), receipt)
+    json_files.write(_file_of(settings, receipt.project, receipt.batch), receipt)
 
 
 def _file_of(settings: Settings, project: str, batch: str) -> Path:

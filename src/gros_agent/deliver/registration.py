@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from gros_agent.controller import capabilities
-from gros_agent.controller.client import ControllerClient, agent_key, agent_user
+from gros_agent.controller.https import ControllerClient, agent_key, agent_user
 from gros_agent.controller.reach import controller_hosts, ssh_address
 from gros_agent.controller.ssh import HostKeys, parse_key, read_private_key, shown_host_key
 from gros_agent.deliver.delivery import abandon, export, finish_open

@@ -17,7 +17,7 @@ from gros_agent.settings.version import version
 from gros_agent.tables.batch import ProjectFolder
 
 if TYPE_CHECKING:
-    from gros_agent.controller import answers, client
+    from gros_agent.controller import answers, https
 
 COMPONENTS = frozenset(
     {"database", "tracker", "permissions", "lock", "importer", "daemon", "network", "configuration", "total"}
@@ -37,7 +37,7 @@ def check_controller(scope: Scope) -> Iterator[Result]:
     if scope.away is not None:
         yield from _unanswered(scope, name, scope.away)
         return
-    from gros_agent.controller.client import ControllerClient  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller.https import ControllerClient  # noqa: PLC0415 (slow to import)
 
     try:
         client = ControllerClient(settings, read_seconds=scope.silence)
@@ -150,7 +150,7 @@ def note_moment(settings: Settings, project: str) -> None:
         replace_file(folder.path / PREFLIGHT_DATE, moment.encode())
 
 
-def _version_result(client: "client.ControllerClient") -> Result:
+def _version_result(client: "https.ControllerClient") -> Result:
     text = version(client.settings.home)
     answer = client.version(text)
     if answer is None:
@@ -170,7 +170,7 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
     if scope.away is not None:
         yield Result(name, Status.SKIPPED, "the controller is away")
         return
-    from gros_agent.controller.client import agent_key, agent_user  # noqa: PLC0415 (slow to import)
+    from gros_agent.controller.https import agent_key, agent_user  # noqa: PLC0415 (slow to import)
     from gros_agent.controller.reach import connect  # noqa: PLC0415
 
     project = scope.projects[0] if scope.projects else ""

@@ -14,7 +14,7 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems, SourceError
 from gros_agent.rows import folded, trimmed
-from gros_agent.rows.values import fitted
+from gros_agent.rows.fitting import fitted
 from gros_agent.runtime.files import MAX_OWN_BYTES, read_text, settle
 from gros_agent.runtime.masking import redactor
 from gros_agent.runtime.urls import split, take_credentials, without_credentials, without_user

@@ -15,7 +15,7 @@ import msgspec
 
 from gros_agent.project import entries
 from gros_agent.rows import folded
-from gros_agent.runtime import records
+from gros_agent.runtime import json_files
 from gros_agent.runtime.files import MAX_OWN_BYTES, read_text
 from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.sources.base import SourceEntry
@@ -104,7 +104,7 @@ def load(path: Path, memory: Path) -> SourceList:
 def remembered(memory: Path) -> dict[str, list[str]]:
     """Name of a finder → addresses that it found. Raises :class:`ConfigurationError` where that is damaged."""
     advice = "remove it: found sources stay on the list"
-    return records.read(memory, dict[str, list[str]], "the note on discovered sources", advice) or {}
+    return json_files.read(memory, dict[str, list[str]], "the note on discovered sources", advice) or {}
 
 
 def save(new: SourceList, old: SourceList, path: Path, memory: Path) -> None:
@@ -115,4 +115,4 @@ def save(new: SourceList, old: SourceList, path: Path, memory: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, json.dumps(rows).encode(), 0o644)
     if new.remembered != old.remembered:
-        records.write(memory, new.remembered)
+        json_files.write(memory, new.remembered)

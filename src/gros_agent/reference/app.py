@@ -20,10 +20,10 @@ from gros_agent import __version__
 from gros_agent.controller.capabilities import BATCH, WHOLE_NUMBERS
 from gros_agent.errors import BusyError
 from gros_agent.reference.intake import NAME
-from gros_agent.reference.options import Options
-from gros_agent.reference.ssh import is_public_key
-from gros_agent.reference.state import KEY, State
+from gros_agent.reference.serve_options import Options
+from gros_agent.reference.ssh_server import is_public_key
 from gros_agent.reference.status import components
+from gros_agent.reference.store import KEY, State
 from gros_agent.settings.version import STAMPED
 
 MAX_BODY = 1 << 20

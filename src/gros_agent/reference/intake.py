@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from gros_agent.errors import AgentError
-from gros_agent.reference.state import USER, Announcement, State
+from gros_agent.reference.store import USER, Announcement, State
 from gros_agent.runtime.storage import storage_errors, sync_folder, write_synced
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

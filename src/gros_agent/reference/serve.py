@@ -13,12 +13,12 @@ from typing import Any
 import uvicorn
 
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.reference import certificate, ssh
+from gros_agent.reference import certificate, ssh_server
 from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
-from gros_agent.reference.options import Options
-from gros_agent.reference.state import State
+from gros_agent.reference.serve_options import Options
+from gros_agent.reference.store import State
 from gros_agent.runtime.patience import PatientProtocol
 from gros_agent.runtime.serving import EmbeddedServer, bind
 from gros_agent.runtime.storage import replace_file, storage_errors
@@ -47,8 +47,8 @@ async def _serve(state: State, options: Options) -> None:
         with storage_errors(options.publish):
             options.publish.mkdir(parents=True, exist_ok=True)
             replace_file(options.publish / "wwwgros.crt", files.certificate.read_bytes())
-    host_key = ssh.ensure_host_key(state.folder)
-    controller = Controller(state, options, (ssh.host_key_line(host_key),))
+    host_key = ssh_server.ensure_host_key(state.folder)
+    controller = Controller(state, options, (ssh_server.host_key_line(host_key),))
     # what was announced before the last end comes first, before anybody can upload over it
     await asyncio.to_thread(take_all, state)
     with _bind(options) as listener:
@@ -60,7 +60,7 @@ async def _serve(state: State, options: Options) -> None:
                 f"{files.certificate} and {files.key} can't be used: {web.exception()}", certificate.AGAIN
             )
         try:
-            acceptor = await ssh.listen(state, options, host_key)
+            acceptor = await ssh_server.listen(state, options, host_key)
         except OSError as error:
             https.should_exit = True
             await web

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gros_agent.errors import AgentError
-from gros_agent.reference.options import Options
-from gros_agent.reference.state import State
+from gros_agent.reference.serve_options import Options
+from gros_agent.reference.store import State
 
 PREFLIGHT_DATE = "preflight_date.txt"
 

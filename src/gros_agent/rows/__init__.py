@@ -4,6 +4,7 @@ Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Ever
 ``"0"`` is also *unknown*, *nobody* and *none*. Moments are local time.
 """
 
+from gros_agent.rows.about import Project, SourceId
 from gros_agent.rows.base import (
     LARGEST_INTEGER,
     NOBODY,
@@ -18,7 +19,6 @@ from gros_agent.rows.base import (
 )
 from gros_agent.rows.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
 from gros_agent.rows.builds import Jenkins
-from gros_agent.rows.project import Project, SourceId
 from gros_agent.rows.quality import Metric, MetricDefault, MetricTarget, MetricVersion
 from gros_agent.rows.review import (
     CommitComment,

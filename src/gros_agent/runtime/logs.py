@@ -4,7 +4,6 @@ The log that is delivered says less than the one for people here: see :mod:`gros
 """
 
 import copy
-import json
 import logging
 import os
 import sys
@@ -88,6 +87,8 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object a line."""
+        import json  # noqa: PLC0415 (few want such a log)
+
         content = {
             "time": self.formatTime(record),
             "level": record.levelname,

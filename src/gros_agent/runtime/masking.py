@@ -4,9 +4,6 @@ Whatever leaves the program for people goes through :func:`shown`: the log, stan
 interface. A server may repeat a secret in many forms, so each is known in those in which servers write texts.
 """
 
-import base64
-import html
-import json
 import re
 import string
 import threading
@@ -91,6 +88,9 @@ def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
 
 def _forms(secret: str) -> Iterator[str]:
     """A secret as servers write it: as it is, and escaped for URLs, JSON, HTML and Python."""
+    import html  # noqa: PLC0415 (a command that shows no secret needs none of these)
+    import json  # noqa: PLC0415
+
     yield secret
     for quoted in (quote(secret), quote(secret, safe=""), quote_plus(secret)):
         yield quoted
@@ -104,6 +104,8 @@ def _forms(secret: str) -> Iterator[str]:
 
 def _coded(secret: str) -> Iterator[str]:
     """What base64 makes of a secret, wherever in a text it stands: what depends on nothing before or after it."""
+    import base64  # noqa: PLC0415 (a command that shows no secret does not need it)
+
     content = secret.encode(errors="replace")
     for before in range(3):
         text = base64.b64encode(bytes(before) + content).decode()

@@ -23,13 +23,15 @@ T = TypeVar("T")
 class PassingError(Exception):
     """Another try may succeed; ``error`` is what to raise where there is none.
 
-    ``pause`` are the seconds to wait before that try, if they are known.
+    ``pause`` are the seconds to wait before that try, if they are known. ``reason`` says why there is one, where that
+    is not what the error says.
     """
 
-    def __init__(self, error: AgentError, pause: float | None = None) -> None:
-        super().__init__(str(error))
+    def __init__(self, error: AgentError, pause: float | None = None, reason: str = "") -> None:
+        super().__init__(reason or str(error))
         self.error = error
         self.pause = pause
+        self.reason = reason
 
 
 class Retries:
@@ -72,10 +74,10 @@ def exponential(first: float, longest: float) -> Callable[[int], float]:
 def repeat(
     work: Callable[[], T],
     tries: int,
-    tell: Callable[[AgentError], object],
+    tell: Callable[[AgentError | str], object],
     pause: Callable[[int], float] = linear,
 ) -> T:
-    """Do ``work`` up to so many times, until it raises no :class:`PassingError`; ``tell`` the error before each wait.
+    """Do ``work`` up to so many times, until it raises no :class:`PassingError`; ``tell`` why before each wait.
 
     Raises the error of the last try, and :class:`TimeUpError` where the time is up while it waits.
     """
@@ -89,7 +91,7 @@ def repeat(
     def before(state: "RetryCallState") -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, PassingError):
-            tell(error.error)
+            tell(error.reason or error.error)
         if (retries := _counted.get()) is not None:
             retries.add()
 

@@ -12,7 +12,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Reply:
-    """What a call answers: in words, and either as a type of :mod:`.answers` or as another kind of content."""
+    """What a call answers: in words, and either as a type of :mod:`.responses` or as another kind of content."""
 
     meaning: str
     content: type | str

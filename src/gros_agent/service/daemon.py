@@ -18,10 +18,10 @@ from gros_agent.run.history import History
 from gros_agent.runtime import logs
 from gros_agent.runtime.storage import is_held
 from gros_agent.service.duty import Access, Attention, Kept
+from gros_agent.service.live_settings import LastGood
 from gros_agent.service.modes import mode_of
 from gros_agent.service.processes import Processes, meaning
 from gros_agent.service.schedule import Schedule, is_due
-from gros_agent.service.settings import LastGood
 from gros_agent.settings.controller_text import kept
 from gros_agent.settings.model import Settings
 from gros_agent.settings.version import STAMPED, version

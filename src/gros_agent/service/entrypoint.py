@@ -10,7 +10,7 @@ from pathlib import Path
 from gros_agent.errors import AgentError
 from gros_agent.privacy import secrets
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors
-from gros_agent.service.settings import LastGood
+from gros_agent.service.live_settings import LastGood
 from gros_agent.settings import ini
 from gros_agent.settings.model import Settings
 from gros_agent.settings.version import version

@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 from gros_agent.errors import AgentError
 from gros_agent.run.history import Run, Total
 from gros_agent.runtime.masking import shown
-from gros_agent.service.answers import sayable
 from gros_agent.service.duty import Duty, Kept
+from gros_agent.service.responses import sayable
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

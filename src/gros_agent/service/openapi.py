@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from gros_agent.service.answers import Problem
 from gros_agent.service.calls import Call, Parameter, Reply
+from gros_agent.service.responses import Problem
 
 _INTRODUCTION = (
     "What this agent does and did. GET calls answer HEAD as well. Every error has one format. "

@@ -15,11 +15,11 @@ from starlette.staticfiles import StaticFiles
 
 from gros_agent.errors import AgentError
 from gros_agent.service import words
-from gros_agent.service.answers import Problem, RunAnswer, StateAnswer, run_answer
-from gros_agent.service.api import MAX_NUMBER, number, parameters
 from gros_agent.service.calls import Call, Parameter, Reply
 from gros_agent.service.duty import Duty
+from gros_agent.service.endpoints import MAX_NUMBER, number, parameters
 from gros_agent.service.openapi import document
+from gros_agent.service.responses import Problem, RunAnswer, StateAnswer, run_answer
 from gros_agent.service.state import state
 
 STAGES = ("register", "preflight", "scrape", "export")

@@ -5,8 +5,17 @@ from itertools import islice
 
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.run.history import Run
-from gros_agent.service.answers import Notice, RunAnswer, StateAnswer, kept_answer, moment, notice, run_answer, sayable
 from gros_agent.service.duty import Duty
+from gros_agent.service.responses import (
+    Notice,
+    RunAnswer,
+    StateAnswer,
+    kept_answer,
+    moment,
+    notice,
+    run_answer,
+    sayable,
+)
 
 NAME = "gros-agent"
 _FAILURES = 20

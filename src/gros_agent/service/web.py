@@ -15,11 +15,11 @@ from starlette.routing import Route
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.runtime.patience import PatientProtocol
 from gros_agent.runtime.serving import EmbeddedServer, bind
-from gros_agent.service.answers import problem
-from gros_agent.service.api import Api
 from gros_agent.service.duty import Duty
+from gros_agent.service.endpoints import Api
 from gros_agent.service.guard import Guard
 from gros_agent.service.pages import Pages
+from gros_agent.service.responses import problem
 
 PORT = 7070
 _CONNECTIONS = 200

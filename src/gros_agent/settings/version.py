@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gros_agent import __version__
 from gros_agent.errors import ConfigurationError
-from gros_agent.runtime.process import run
 from gros_agent.settings.home import Home
 
 STAMPED = re.compile(r"(?P<module>[0-9][^-\s]*)(?:-(?P<branch>\S+)-(?P<commit>[0-9a-f]{40}))?")
@@ -38,6 +37,8 @@ def _first_line(path: Path) -> str | None:
 
 def stamp(checkout: Path, environment: dict[str, str]) -> str:
     """What belongs in ``VERSION`` for a checkout. Raises :class:`ConfigurationError` if it is none."""
+    from gros_agent.runtime.process import run  # noqa: PLC0415 (only a stamp needs it)
+
     answers = []
     for arguments in (("--abbrev-ref", "HEAD"), ("HEAD",)):
         done = run(["git", "-C", str(checkout), "rev-parse", *arguments], environment, silence=_SECONDS)

@@ -4,8 +4,8 @@ Each source has files of its own, so that several can be collected at once, and 
 its files; they are joined at the end.
 
 What is written is what the importer takes, for every table of every source: each block is read back through the row
-type's own decoder before it reaches the file, values are made to fit (:mod:`gros_agent.rows.values`), and of several
-rows with one key one is written (:mod:`gros_agent.tables.keys`). What was changed is counted.
+type's own decoder before it reaches the file, values are made to fit (:mod:`gros_agent.rows.fitting`), and of several
+rows with one key one is written (:mod:`gros_agent.tables.duplicates`). What was changed is counted.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ import msgspec
 
 from gros_agent.privacy.pseudonyms import Pseudonymised, R
 from gros_agent.rows import Row, key_of
-from gros_agent.rows.values import Changed, Values
+from gros_agent.rows.fitting import Changed, Values
 from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import replace_file, storage_errors
-from gros_agent.tables.keys import Keys
+from gros_agent.tables.duplicates import Keys
 
 log = logging.getLogger(__name__)
 

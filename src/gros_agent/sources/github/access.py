@@ -16,7 +16,7 @@ from gros_agent.runtime.urls import split
 from gros_agent.settings.model import Host
 from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
-from gros_agent.sources.common import api, keys
+from gros_agent.sources.common import api, public_keys
 from gros_agent.sources.github.graphql import GraphQL
 from gros_agent.sources.github.queries import CHECK, Checked
 
@@ -176,7 +176,7 @@ def check(context: Context) -> str:
 def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
     """Give the token's user a public key. Raises :class:`SourceError`."""
     base = rest_base(context)
-    return keys.publish(client(context, base), f"{base}/user/keys", title, line, dry_run=dry_run)
+    return public_keys.publish(client(context, base), f"{base}/user/keys", title, line, dry_run=dry_run)
 
 
 class _Meta(msgspec.Struct):

@@ -12,7 +12,7 @@ from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import by_link, pages
 from gros_agent.runtime.urls import split
 from gros_agent.sources.base import Context
-from gros_agent.sources.common import api, keys
+from gros_agent.sources.common import api, public_keys
 from gros_agent.sources.gitlab.shapes import Project, Token, User, Version
 
 PAGE = "100"
@@ -126,7 +126,7 @@ def version(context: Context) -> str:
 
 def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
     """Give the token's user a public key. Raises :class:`SourceError`."""
-    return keys.publish(client(context), f"{base(context)}/user/keys", title, line, dry_run=dry_run)
+    return public_keys.publish(client(context), f"{base(context)}/user/keys", title, line, dry_run=dry_run)
 
 
 def host_keys(_context: Context) -> Sequence[str]:

@@ -15,7 +15,7 @@ from gros_agent.http.traffic import server_time
 from gros_agent.rows import Metric, MetricDefault, Row
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.api import exact, text, whole
-from gros_agent.sources.common.quality import (
+from gros_agent.sources.common.measuring import (
     DEFAULTS,
     NAMES,
     OPTIONS,

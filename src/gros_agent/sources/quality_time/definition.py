@@ -7,8 +7,8 @@ from urllib.parse import quote
 from gros_agent.http.traffic import server_time
 from gros_agent.rows import SourceId
 from gros_agent.sources.base import Context, Definition, Environment
+from gros_agent.sources.common.measuring import iso
 from gros_agent.sources.common.parts import Parts
-from gros_agent.sources.common.quality import iso
 from gros_agent.sources.quality_time import access
 from gros_agent.sources.quality_time.shapes import Measurer, Report, Subject
 

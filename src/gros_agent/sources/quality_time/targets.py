@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gros_agent.rows import NOBODY, MetricTarget, MetricVersion, Row
 from gros_agent.sources.common.api import text, whole
-from gros_agent.sources.common.quality import Targets, is_same, iso, kept
+from gros_agent.sources.common.measuring import Targets, is_same, iso, kept
 from gros_agent.sources.quality_time.access import Reached
 from gros_agent.sources.quality_time.shapes import Change, Changelog, DataModel, Defined, Kind, Report
 

@@ -20,7 +20,7 @@ from gros_agent.runtime import parallel
 from gros_agent.runtime.decoding import decoder
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.api import Refused, text, whole
-from gros_agent.sources.common.quality import (
+from gros_agent.sources.common.measuring import (
     DEFAULTS,
     MEASUREMENTS,
     NAMES,

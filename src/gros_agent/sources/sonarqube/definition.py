@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from gros_agent.http.traffic import server_time
 from gros_agent.runtime import parallel
 from gros_agent.sources.base import Context, Definition, Environment
+from gros_agent.sources.common.measuring import iso
 from gros_agent.sources.common.parts import Parts
-from gros_agent.sources.common.quality import iso
 from gros_agent.sources.sonarqube import access
 from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.shapes import Component, Link, Links, Navigation

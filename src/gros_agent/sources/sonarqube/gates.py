@@ -17,7 +17,7 @@ from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query
 from gros_agent.rows import MetricTarget
 from gros_agent.runtime import parallel
-from gros_agent.sources.common.quality import Targets, iso, number
+from gros_agent.sources.common.measuring import Targets, iso, number
 from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.metrics import Kind
 from gros_agent.sources.sonarqube.shapes import Component, Condition, Conditions, GateOfProject

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gros_agent.collect.scrape import project_log, scrape
 from gros_agent.controller import capabilities
-from gros_agent.controller.client import ControllerClient
+from gros_agent.controller.https import ControllerClient
 from gros_agent.deliver import contact, delivery, open_deliveries, outbox
 from gros_agent.deliver.receipts import Receipt
 from gros_agent.deliver.registration import Options, Registered, register

@@ -9,7 +9,7 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.privacy.secrets import UsernamePattern
-from gros_agent.reference.state import KEY
+from gros_agent.reference.store import KEY
 from gros_agent.runtime.files import read_text
 
 Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]

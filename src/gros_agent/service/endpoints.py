@@ -10,10 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gros_agent.errors import AgentError, BusyError, SourceError
-from gros_agent.service.answers import Answer, Problem, RunAnswer, RunsAnswer, Started, StateAnswer, answer, run_answer
 from gros_agent.service.calls import Call, Parameter, Reply
 from gros_agent.service.duty import Duty
 from gros_agent.service.metrics import CONTENT_TYPE, metrics
+from gros_agent.service.responses import (
+    Answer,
+    Problem,
+    RunAnswer,
+    RunsAnswer,
+    Started,
+    StateAnswer,
+    answer,
+    run_answer,
+)
 from gros_agent.service.state import state
 
 MAX_NUMBER = (1 << 63) - 1

@@ -237,7 +237,8 @@ class ControllerClient:
             if once and (answer.status in _FROM_BETWEEN or answer.status >= _OF_PROXIES):
                 raise NoAnswerError(path, f"status {answer.status} of a server in between")
             if is_transient(answer.status) and not once:
-                raise PassingError(self._refused(path, answer))
+                busy = f"the controller is busy (status {answer.status})"
+                raise PassingError(self._refused(path, answer), reason=busy)
             raise self._refused(path, answer)
 
         return repeat(call, TRIES, lambda error: log.warning("asking for %s: %s; trying again", path, error))

@@ -9,7 +9,7 @@ import traceback
 import requests
 
 from gros_agent.controller import ControllerError
-from gros_agent.controller.client import ControllerClient
+from gros_agent.controller.https import ControllerClient
 from gros_agent.http.timed import TooSlowError
 from gros_agent.runtime import own
 from gros_agent.runtime.logs import delivered

@@ -10,8 +10,8 @@ import asyncssh
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.reference import scp
-from gros_agent.reference.options import Options
-from gros_agent.reference.state import USER, State
+from gros_agent.reference.serve_options import Options
+from gros_agent.reference.store import USER, State
 from gros_agent.runtime.storage import replace_file, storage_errors
 
 _PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\r\n]*)?")
