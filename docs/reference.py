@@ -1,7 +1,7 @@
 """The generated parts of the documentation: for the blocks in the pages, and the JSON Schemas in ``schema/``.
 
-``cog -r README.md docs/*.md`` writes the blocks, ``python docs/reference.py`` the schemas; with ``--check`` both only
-compare, and fail where something drifted.
+``cog -r ARCHITECTURE.md docs/*.md`` writes the blocks, ``python docs/reference.py`` the schemas; with ``--check`` both
+only compare, and fail where something drifted.
 """
 
 import ast
