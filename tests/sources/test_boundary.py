@@ -23,7 +23,7 @@ from gros_agent.project.discovery import discover
 from gros_agent.project.report import Outcome, Report
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import Row, Tag, VcsVersion
-from gros_agent.run import flow
+from gros_agent.run import runs, watching
 from gros_agent.runtime import limits, parallel, process
 from gros_agent.settings.load import Overrides, load
 from gros_agent.settings.model import Settings
@@ -285,7 +285,7 @@ class TestTime:
             return settings
 
         watcher: Any = SimpleNamespace()  # nobody is told anything: nothing is begun
-        status = flow.run_projects(unchanged, ("ABC",), flow.Checks(), ScrapeOptions(), "test", watcher)
+        status = runs.run_projects(unchanged, ("ABC",), watching.Checks(), ScrapeOptions(), "test", watcher)
         assert status == ExitStatus.PARTLY
         assert not list((settings.home.export / "ABC").glob("data_vcs*"))
 

@@ -20,7 +20,7 @@ from gros_agent.cli.options import (
 from gros_agent.runtime.masking import shown_in
 
 if TYPE_CHECKING:
-    from gros_agent.run.flow import Checks
+    from gros_agent.run.watching import Checks
     from gros_agent.settings.model import Settings
 
 EPILOG = """\b
@@ -82,6 +82,7 @@ def command(
     from gros_agent.errors import ConfigurationError, ExitStatus, Problems  # noqa: PLC0415
     from gros_agent.preflight import checks  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.preflight.results import Scope  # noqa: PLC0415
+    from gros_agent.preflight.takeover import take_over  # noqa: PLC0415
     from gros_agent.settings.environment import malformed_keys  # noqa: PLC0415
 
     if secrets and no_secrets:
@@ -90,6 +91,7 @@ def command(
     Problems.raise_if(malformed_keys(projects, "option --project"))
     scope = Scope(settings, projects or settings.projects, secrets, no_secrets, no_ssh, timeout)
     results = list(checks.run(scope))
+    take_over(scope)
     if as_json:
         import msgspec  # noqa: PLC0415
 
@@ -106,7 +108,7 @@ def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "
     preflight does not have, and for those that have no place there.
     """
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
-    from gros_agent.run.flow import Checks  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run.watching import Checks  # noqa: PLC0415 (commands load what they need when they run)
 
     variable = settings.environment.values.get("PREFLIGHT_ARGS")
     where = f"PREFLIGHT_ARGS ({variable.origin})" if variable else "PREFLIGHT_ARGS"

@@ -76,14 +76,14 @@ def command(
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
     from gros_agent.project.entries import parse  # noqa: PLC0415
     from gros_agent.project.scrape_options import ScrapeOptions  # noqa: PLC0415
-    from gros_agent.run import flow, per_project  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run import per_project, runs  # noqa: PLC0415 (commands load what they need when they run)
 
     GlobalOptions.results_beside_log = trigger != _BY_HAND
 
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
         return current(ctx).load(overrides, project, given=given, tell=False)
 
-    with flow.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
+    with runs.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
         settings = load(None, {}, given=False)
         if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
             projects = settings.environment.projects
@@ -91,7 +91,7 @@ def command(
         checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
         extra = parse(entries, Path.cwd())
         options = ScrapeOptions(extra=extra, redact_text=redact_text)
-        return flow.run_projects(load, chosen, checks, options, trigger, _Printer(bars, as_json=as_json))
+        return runs.run_projects(load, chosen, checks, options, trigger, _Printer(bars, as_json=as_json))
 
 
 class _Printer:

@@ -1,20 +1,15 @@
 """The checks that ask the controller."""
 
-import contextlib
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gros_agent.deliver import contact, outbox
-from gros_agent.errors import AgentError, BusyError
+from gros_agent.errors import AgentError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.privacy import secrets
-from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.settings import controller_text
-from gros_agent.settings.load import PREFLIGHT_DATE
 from gros_agent.settings.model import Settings
 from gros_agent.settings.version import version
-from gros_agent.tables.batch import ProjectFolder
 
 if TYPE_CHECKING:
     from gros_agent.controller import answers, https
@@ -109,8 +104,7 @@ def _status_results(scope: Scope, project: str, status: "answers.Status") -> Ite
         yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
     if not status.faults and not status.not_due:
         yield from _text_results(scope.settings, project, status.contents)
-        _note_passed(scope.settings, project, status.contents)
-        contact.note_passed(scope.settings, project)
+        scope.passed[project] = status.contents
 
 
 def _text_results(settings: Settings, project: str, contents: str | None) -> Iterator[Result]:
@@ -124,30 +118,6 @@ def _text_results(settings: Settings, project: str, contents: str | None) -> Ite
     hint = "set it here if it is wanted; docs/configuration.md has what a controller may set"
     for warning in done.warnings():
         yield Result(name, Status.WARNING, warning, hint)
-
-
-def _note_passed(settings: Settings, project: str, contents: str | None) -> None:
-    """Keep what the controller says for the scrape, and when; its schedule counts from there.
-
-    Where it says nothing, since an import goes on, or says too much, what it said before stays.
-    """
-    folder = settings.home.export / project
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if contents is not None and controller_text.excess(contents) is None:
-            replace_file(folder / controller_text.FILE, contents.encode(errors="replace"))
-    note_moment(settings, project)
-
-
-def note_moment(settings: Settings, project: str) -> None:
-    """Write the moment of a preflight, for the batch that is collected after it. One that waits keeps its own."""
-    folder = ProjectFolder(settings.home.export / project)
-    with contextlib.suppress(BusyError), folder.locked():  # whoever is in there has kept it
-        if folder.recover() is None:
-            outbox.set_aside(settings, project)
-    with storage_errors(folder.path):
-        moment = datetime.now().astimezone().isoformat(timespec="microseconds")
-        replace_file(folder.path / PREFLIGHT_DATE, moment.encode())
 
 
 def _version_result(client: "https.ControllerClient") -> Result:

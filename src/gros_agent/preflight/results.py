@@ -1,7 +1,7 @@
 """What a check is given, and what it says."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gros_agent.errors import AgentError, Own
@@ -40,6 +40,8 @@ class Scope:
     """What to check: the settings and projects, another secrets file, and what is left out.
 
     Where the controller is known to be ``away``, it is not asked again: that would take as long as a connection may.
+    ``passed`` is filled by the checks: the projects that the controller lets collect now, each with the environment
+    text that it hands out (None: none). Keeping that is the next step (:mod:`.takeover`).
     """
 
     settings: Settings
@@ -49,3 +51,4 @@ class Scope:
     no_ssh: bool = False
     silence: float = 30.0
     away: AgentError | None = None
+    passed: dict[str, str | None] = field(default_factory=dict)

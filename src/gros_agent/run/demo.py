@@ -24,6 +24,7 @@ from gros_agent.deliver.delivery import export
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight import checks
 from gros_agent.preflight.results import Scope, Status
+from gros_agent.preflight.takeover import take_over
 from gros_agent.project.entries import parse
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import ChangePath, Tag, VcsVersion
@@ -82,7 +83,9 @@ def run(repository: str | None, step: Step, progress: Progress = no_progress) ->
 def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None:
     done = registration.register(settings, PROJECT, registration.Options())
     step("register", f"key and secrets of {done.user}; host key {done.pinned}")
-    results = list(checks.run(Scope(settings, (PROJECT,))))
+    scope = Scope(settings, (PROJECT,))
+    results = list(checks.run(scope))
+    take_over(scope)
     failed = [result for result in results if result.status is Status.FAILED]
     if failed:
         raise AgentError(f"preflight: {failed[0].name}: {failed[0].detail}", failed[0].hint)

@@ -6,35 +6,154 @@ registrations until it is too old; collecting goes on meanwhile, and what is col
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from gros_agent.controller.https import ControllerClient
 from gros_agent.deliver import contact, delivery, open_deliveries, outbox
 from gros_agent.deliver.receipts import Receipt
-from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError
+from gros_agent.deliver.registration import Options, Registered, register
+from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError, Own
 from gros_agent.privacy import secrets
+from gros_agent.run.watching import Note
+from gros_agent.settings.environment import SOURCE_KEYS
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Progress
+
+if TYPE_CHECKING:
+    from gros_agent.controller import answers
 
 log = logging.getLogger(__name__)
 
 
 class Turn:
-    """One project's turn in a run. ``stuck`` is shared by all of them: which deliveries can't be finished, and why."""
+    """One project's turn in a run. ``stuck`` is shared by all of them: which deliveries can't be finished, and why.
 
-    def __init__(
-        self, project: str, stuck: dict[str, AgentError], progress: Progress, tell: Callable[[Receipt], None]
-    ) -> None:
+    ``obstacle`` is why the project can't be registered now, or what it collects not be delivered; ``waits`` is why what
+    was collected before still waits.
+    """
+
+    def __init__(self, project: str, stuck: dict[str, AgentError], note: Note) -> None:
         self._project = project
         self._stuck = stuck
-        self._progress = progress
-        self._tell = tell
+        self._note = note
+        self._said: answers.Status | None = None
+        self._has_registered = False
+        self.obstacle: AgentError | None = None
+        self.waits: AgentError | None = None
 
-    def finish_others(self, settings: Settings) -> AgentError | None:
+    @property
+    def is_away(self) -> bool:
+        """Whether the controller does not answer."""
+        return self.obstacle is not None and self.obstacle.away
+
+    def deliver_what_waits(self, settings: Settings) -> None:
+        """Finish the deliveries that are open, and deliver what waits; register for it where that is needed."""
+        self.obstacle = self._away(settings) or self._finish_others(settings)
+        if not self.is_away:
+            self.waits = self._try_to_deliver(settings)
+            self.obstacle = self._unfinished_of(settings, self.waits) or self.obstacle
+        if self.waits is not None and self.obstacle is None:
+            self._register_and_deliver(settings, self.waits)
+
+    def register(self, settings: Settings) -> None:
+        """Register, unless that was done or can't be. Raises why not, where a scrape can't do without."""
+        if self.obstacle is None and not self._has_registered:
+            self._register_and_deliver(settings, None)
+        if self.obstacle is not None:
+            self._go_on_without(settings, self.obstacle)
+
+    def is_too_early(self, settings: Settings) -> bool:
+        """Whether it is too early for a scrape, as far as the controller says, or its last known schedule."""
+        if self.is_away:
+            return not contact.is_due(settings, self._project)
+        if self._note.receipts:  # the schedule counts from what was delivered just now
+            self._away(settings)
+        return self._said is not None and self._said.not_due
+
+    def postponed(self, settings: Settings, reason: AgentError) -> DeliveryError:
+        """Why what was collected is not delivered now, with how much waits."""
+        count = len(outbox.waiting(settings, self._project))
+        kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
+        if not reason.away:
+            return DeliveryError(f"{self._project} was collected, and {kept}: {reason.message}", reason.hint)
+        since = contact.read(settings, self._project).away
+        when = f" since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else ""
+        words = f"the controller is away{when}: {self._project} was collected into the outbox, {kept}: {reason.message}"
+        later = "a later run delivers it" if count == 1 else "a later run delivers them in order"
+        return DeliveryError(words, f"{reason.hint}; {later}")
+
+    def _away(self, settings: Settings) -> AgentError | None:
+        """Why the controller is away, if it is; what it says of its schedule is noted."""
+        if secrets.find(settings.home.root, self._project) is None:
+            return None
+        try:
+            self._said = ControllerClient(settings).status(self._project)
+        except AgentError as error:
+            if error.away:
+                since = contact.note_away(settings, self._project).away
+                when = Own(f"{since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now")
+                log.warning("project %s: the controller is away since %s: %s", self._project, when, error)
+                return error
+            log.debug("the controller did not say whether it is time: %s", error)
+            return None
+        tracker = self._said.components.get("tracker")
+        if tracker is not None:
+            contact.note_answer(settings, self._project, tracker.interval, "" if tracker.ok else tracker.message)
+        return None
+
+    def _register_and_deliver(self, settings: Settings, waits: AgentError | None) -> None:
+        """Register, and deliver what could not be before. What stops either is kept as an obstacle."""
+        self._note.stage("register")
+        try:
+            done = self._register(settings, waits)
+        except AgentError as error:
+            if not error.away:
+                raise
+            contact.note_away(settings, self._project)
+            self.obstacle = error
+            return
+        self._has_registered = True
+        self._stuck.pop(self._project, None)  # what was stuck before may go now
+        log.info("project %s: registered as %s; host key %s", self._project, Own(done.user), done.pinned)
+        self._publish_key(settings)
+        if waits:
+            self.waits = self._try_to_deliver(settings)
+            self.obstacle = self.waits
+
+    def _register(self, settings: Settings, waits: AgentError | None) -> Registered:
+        try:
+            return register(settings, self._project, Options(finish=False))
+        except AgentError as error:
+            if waits is not None and not error.away:
+                raise waits from None  # what is kept is more worth telling
+            raise
+
+    def _publish_key(self, settings: Settings) -> None:
+        """Give the public key to the systems of the sources, where that is wanted. A refusal is a warning."""
+        if settings.environment.get(SOURCE_KEYS):
+            from gros_agent.deliver import source_keys  # noqa: PLC0415 (few want it)
+
+            where = source_keys.Where(sources=True, credentials=True)
+            for one in source_keys.publish(settings, self._project, where, dry_run=False):
+                if one.error:
+                    log.warning("project %s: %s did not take the key: %s", self._project, one.host, one.error)
+                else:
+                    log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
+
+    def _go_on_without(self, settings: Settings, obstacle: AgentError) -> None:
+        """Do without a registration, where that can be. Raises the obstacle otherwise."""
+        self._check_registered(settings, obstacle)
+        if obstacle.away:
+            log.info("project %s: goes on without the controller: what is collected waits", self._project)
+        else:
+            log.warning("project %s: not registered in this run: %s", self._project, obstacle)
+
+    def _finish_others(self, settings: Settings) -> AgentError | None:
         """Finish the open deliveries of other projects. Returns why nothing may be registered now, if so."""
         others = [one for one in settings.projects if one != self._project]
         obstacles = delivery.obstacles(settings, others, lambda one: self._deliver(settings, one))
         return next(iter(obstacles.values()), None)
 
-    def deliver_what_waits(self, settings: Settings) -> AgentError | None:
+    def _try_to_deliver(self, settings: Settings) -> AgentError | None:
         """Deliver what was collected before. Returns why something still waits, if so.
 
         Raises :class:`BusyError` where another process works on the project, and :class:`ConfigurationError`.
@@ -58,7 +177,7 @@ class Turn:
             return DeliveryError(error.message, error.hint)
         return self._unfinished(settings)
 
-    def obstacle(self, settings: Settings, waits: AgentError | None) -> AgentError | None:
+    def _unfinished_of(self, settings: Settings, waits: AgentError | None) -> AgentError | None:
         """Why this project may not be registered now: the controller may work on a batch of it."""
         if not open_deliveries.is_with_the_controller(settings, self._project):
             return None
@@ -71,7 +190,7 @@ class Turn:
             return None
         return BusyError(*open_deliveries.still_importing(self._project))
 
-    def check_registered(self, settings: Settings, reason: AgentError) -> None:
+    def _check_registered(self, settings: Settings, reason: AgentError) -> None:
         """Raise the reason why there is no registration now, unless a scrape does without one."""
         is_known = secrets.find(settings.home.root, self._project) is not None and settings.key.exists()
         kept = outbox.waiting(settings, self._project)
@@ -84,13 +203,9 @@ class Turn:
             raise DeliveryError(f"{self._project} was not collected{waits}: {reason.message}", reason.hint)
         raise reason
 
-    def registered(self) -> None:
-        """Note that the project was registered: what was stuck before may go now."""
-        self._stuck.pop(self._project, None)
-
     def export(self, settings: Settings) -> None:
         """Deliver what the project has. Raises :class:`DeliveryError` where it is not delivered, or not imported."""
-        receipts = self._deliver(settings, self._project, self._tell)
+        receipts = self._deliver(settings, self._project, self._note.delivered)
         problem = delivery.problem_of(settings, self._project, receipts)
         if problem is not None:
             raise problem
@@ -102,7 +217,7 @@ class Turn:
         if project in self._stuck:
             raise self._stuck[project]
         try:
-            receipts = delivery.export(settings, project, progress=self._progress, tell=tell)
+            receipts = delivery.export(settings, project, progress=self._note.progress, tell=tell)
             problem = delivery.problem_of(settings, project, receipts)
         except (DeliveryError, BusyError) as error:
             self._stuck[project] = error

@@ -1,0 +1,40 @@
+"""The step after preflight: what the controller handed out is taken over for the scrape, and the moment is noted."""
+
+import contextlib
+from datetime import datetime
+
+from gros_agent.deliver import contact, outbox
+from gros_agent.errors import BusyError
+from gros_agent.preflight.results import Scope
+from gros_agent.runtime.storage import replace_file, storage_errors
+from gros_agent.settings import controller_text
+from gros_agent.settings.load import PREFLIGHT_DATE
+from gros_agent.settings.model import Settings
+from gros_agent.tables.batch import ProjectFolder
+
+
+def take_over(scope: Scope) -> None:
+    """Keep what the controller says for the scrape of each project that passed, and when.
+
+    Its schedule counts from there. Where it says nothing, since an import goes on, or says too much, what it said
+    before stays.
+    """
+    for project, contents in scope.passed.items():
+        folder = scope.settings.home.export / project
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if contents is not None and controller_text.excess(contents) is None:
+                replace_file(folder / controller_text.FILE, contents.encode(errors="replace"))
+        note_moment(scope.settings, project)
+        contact.note_passed(scope.settings, project)
+
+
+def note_moment(settings: Settings, project: str) -> None:
+    """Write the moment of a preflight, for the batch that is collected after it. One that waits keeps its own."""
+    folder = ProjectFolder(settings.home.export / project)
+    with contextlib.suppress(BusyError), folder.locked():  # whoever is in there has kept it
+        if folder.recover() is None:
+            outbox.set_aside(settings, project)
+    with storage_errors(folder.path):
+        moment = datetime.now().astimezone().isoformat(timespec="microseconds")
+        replace_file(folder.path / PREFLIGHT_DATE, moment.encode())

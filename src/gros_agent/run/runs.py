@@ -1,0 +1,161 @@
+"""Runs of projects, one after the other: under one lock and one limit, each with an outcome whatever happens in it."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gros_agent.controller import capabilities
+from gros_agent.deliver import delivery, open_deliveries
+from gros_agent.errors import AgentError, ExitStatus, worst
+from gros_agent.project import entries
+from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.run.flow import Flow
+from gros_agent.run.history import Ended, History
+from gros_agent.run.turns import Turn
+from gros_agent.run.watching import Checks, Load, Note, Watcher
+from gros_agent.runtime import limits, retry
+from gros_agent.runtime.files import kept
+from gros_agent.runtime.storage import clear_leftovers, exclusive, make_private
+from gros_agent.settings.environment import RUN_MAX
+from gros_agent.settings.home import Home
+from gros_agent.settings.load import files_of
+from gros_agent.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def steady_files(root: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Have the settings be the same within, however a configuration tool writes their files meanwhile.
+
+    It is waited until those files are whole, and the lists of sources with them.
+    """
+    lists = Home.of(root, environ).export
+    with kept(lambda: files_of(root, environ), lambda: lists.glob(f"*/{entries.FILE}")) as settled:
+        if not settled:
+            log.warning("the configuration files change on and on: this run takes them as they are now")
+        yield
+
+
+def run_projects(
+    load: Load, projects: Sequence[str], checks: Checks, options: ScrapeOptions, trigger: str, watcher: Watcher
+) -> ExitStatus:
+    """Run the flow for each project, one after the other; one that fails does not stop the next.
+
+    ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
+    if another run is going on.
+    """
+    settings = load(None, {}, given=False)
+    home = settings.home
+    statuses = []
+    make_private(home.state)
+    stuck: dict[str, AgentError] = {}
+    with (
+        exclusive(home.run_lock, "another run of this agent"),
+        limits.within(settings.environment.run_max, RUN_MAX) as limit,
+        limits.hard(limit, _end_run),
+    ):
+        for folder in (home.state, home.root / "secrets", home.root / ".ssh"):
+            clear_leftovers(folder)
+        for project in _in_turn(settings, projects):
+            if limit.is_up:
+                log.error("project %s: nothing was done, the time of this run is up: %s", project, limit.error().hint)
+                statuses.append(ExitStatus.PARTLY)
+                continue
+            note = Note(History(home.history), project, trigger, watcher)
+            ended = _Run(load, project, checks, options, note, stuck).run()
+            watcher.ended(project, ended)
+            log.log(
+                logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
+                "project %s: ended with status %d: %s",
+                *(project, ended.status, ended.status.meaning),
+            )
+            statuses.append(ended.status)
+    return worst(statuses)
+
+
+def _in_turn(settings: Settings, projects: Sequence[str]) -> Sequence[str]:
+    """The projects in their order, unless the controller works on a batch of one of them.
+
+    That stops the registrations of the others. Those that had none for longest come first then, lest the first of them
+    is the only one that ever has its turn.
+    """
+    if not any(open_deliveries.is_with_the_controller(settings, project) for project in projects):
+        return projects
+    known = {project: capabilities.registration(settings, project) for project in projects}
+    return sorted(projects, key=lambda project: one.registered.timestamp() if (one := known[project]) else 0.0)
+
+
+def _end_run() -> None:
+    """End a run that goes on long after its time is up, as whoever stops the agent does: another one can begin then."""
+    log.error("the time of this run is up, and it does not end by itself: it is interrupted; %s allows more", RUN_MAX)
+    os.kill(os.getpid(), signal.SIGTERM)  # the main thread gets it
+
+
+class _Run:
+    """The run of one project, and what becomes of it."""
+
+    def __init__(
+        self,
+        load: Load,
+        project: str,
+        checks: Checks,
+        options: ScrapeOptions,
+        note: Note,
+        stuck: dict[str, AgentError],
+    ) -> None:
+        self._load = load
+        self._project = project
+        self._note = note
+        self._turn = Turn(project, stuck, note)
+        self._flow = Flow(load, project, checks, options, note, self._turn)
+
+    def run(self) -> Ended:
+        """Go through the steps; whatever goes wrong is in what is returned, and in the history."""
+        with retry.counted() as retries:
+            try:
+                ended = self._ended(self._flow.go())
+            except AgentError as error:
+                if not error.is_logged:
+                    log.error("project %s: %s", self._project, error)  # noqa: TRY400 (whoever asked is told in words)
+                ended = self._ended(error.status, error=error.message, hint=error.hint)
+            except KeyboardInterrupt:
+                self._note.end(self._ended(ExitStatus.INTERRUPTED, error="was interrupted"))
+                raise
+            except Exception as error:
+                log.exception("project %s: unexpected", self._project)
+                told = {"error": f"unexpected: {type(error).__name__}: {error}", "hint": "report it; see the log"}
+                ended = self._ended(ExitStatus.UNEXPECTED, **told)
+            is_well = ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE}
+            if not (is_well or self._note.receipts or self._turn.is_away):
+                self._send_log()
+            ended = replace(ended, retries=retries.count)
+        self._note.end(ended)
+        return ended
+
+    def _send_log(self) -> None:
+        """Send the log of a run that failed, if that can be done; nobody waits for it."""
+        try:
+            settings = self._load(self._project, {}, given=False)
+            if settings.controller(self._project) is not None:
+                delivery.send_log(settings, self._project)
+        except AgentError as error:
+            log.info("project %s: the log was not sent: %s", self._project, error)
+
+    def _ended(self, status: ExitStatus, **told: Any) -> Ended:  # noqa: ANN401 (fields of Ended)
+        reports, receipts = self._note.reports, self._note.receipts
+        tables: Mapping[str, int] = reports[-1].tables if reports else {}
+        return Ended(
+            status=status,
+            notes=tuple(note for report in reports for note in report.notes),
+            outcomes=tuple(outcome for report in reports for outcome in report.outcomes),
+            tables={Path(name).stem: rows for name, rows in tables.items()},
+            delivered_rows=sum(receipt.rows for receipt in receipts),
+            delivered_bytes=sum(one.size for receipt in receipts for one in receipt.files),
+            **told,
+        )

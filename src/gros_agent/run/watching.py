@@ -1,0 +1,119 @@
+"""What a run is given, and who is told what becomes of it: watchers, and the history."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gros_agent.deliver.receipts import Receipt
+from gros_agent.errors import AgentError
+from gros_agent.preflight.results import Result
+from gros_agent.project.report import Report
+from gros_agent.run.history import Ended, History
+from gros_agent.settings.load import Overrides
+from gros_agent.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Load(Protocol):
+    """Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it.
+
+    With ``given`` those variables of the controller count, where nothing else says otherwise.
+    """
+
+    def __call__(self, project: str | None, overrides: Overrides, *, given: bool) -> Settings:
+        """Read them. Raises :class:`ConfigurationError`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """How preflight is to check: which secrets file, what to leave out, and settings of its own.
+
+    With ``skip`` the scrape goes on whatever preflight finds, also before its time. ``silence`` is in seconds.
+    """
+
+    secrets: Path | None = None
+    no_secrets: bool = False
+    no_ssh: bool = False
+    skip: bool = False
+    overrides: Overrides = field(default_factory=dict)
+    silence: float = 120.0
+
+
+class Watcher(Protocol):
+    """Who is told what becomes of a run."""
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """A step is so far."""
+        ...
+
+    def checked(self, results: Sequence[Result]) -> None:
+        """Preflight was done."""
+        ...
+
+    def scraped(self, report: Report) -> None:
+        """The scrape was done."""
+        ...
+
+    def delivered(self, receipt: Receipt) -> None:
+        """The controller took a batch."""
+        ...
+
+    def ended(self, project: str, ended: Ended) -> None:
+        """The run of a project came to its end."""
+        ...
+
+
+class Note:
+    """Takes note of what happens in one run, for its watcher and the history: what was scraped, and what delivered.
+
+    A history that can't be written is a warning: the work goes on.
+    """
+
+    def __init__(self, history: History, project: str, trigger: str, watcher: Watcher) -> None:
+        self._history = history
+        self._watcher = watcher
+        self.reports: list[Report] = []
+        self.receipts: list[Receipt] = []
+        self._run: int | None = 0
+        self._try(lambda _: setattr(self, "_run", history.begin(project, trigger)))
+
+    def stage(self, name: str) -> None:
+        """Note which step of the flow begins."""
+        log.debug("stage: %s", name)
+        self._try(lambda run: self._history.stage(run, name))
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """Note how far a step is."""
+        self._watcher.progress(what, done, total)
+        self._try(lambda run: self._history.progress(run, what, done, total))
+
+    def checked(self, results: Sequence[Result]) -> None:
+        """Note what preflight found."""
+        self._watcher.checked(results)
+
+    def scraped(self, report: Report) -> None:
+        """Note what a scrape brought."""
+        self.reports.append(report)
+        self._watcher.scraped(report)
+
+    def delivered(self, receipt: Receipt) -> None:
+        """Note that the controller took a batch."""
+        self.receipts.append(receipt)
+        self._watcher.delivered(receipt)
+
+    def end(self, ended: Ended) -> None:
+        """Note how the run ended."""
+        self._try(lambda run: self._history.end(run, ended))
+
+    def _try(self, write: Callable[[int], None]) -> None:
+        if self._run is None:
+            return
+        try:
+            write(self._run)
+        except AgentError as error:
+            self._run = None
+            log.warning("this run is not kept in the history: %s", error)
