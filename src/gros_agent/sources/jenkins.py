@@ -13,6 +13,7 @@ import msgspec
 from gros_agent.errors import SourceError
 from gros_agent.rows import Jenkins, Row
 from gros_agent.sources.base import Collected, Context, Environment
+from gros_agent.sources.common.lazy import load
 
 if TYPE_CHECKING:
     from gros_agent.http.client import WebClient
@@ -82,9 +83,8 @@ class JenkinsSource:
 
 def _asked(context: Context) -> tuple[str, int]:
     """The version that answers, and how many views it shows. Raises :class:`SourceError`."""
-    from gros_agent.http.client import Request  # noqa: PLC0415 (slow to import, and few have one)
-
-    answer = _client(context).ask(Request("GET", f"{_base(context)}/api/json", {"tree": "views[name]"}), _Views)
+    client = load("gros_agent.http.client")
+    answer = _client(context).ask(client.Request("GET", f"{_base(context)}/api/json", {"tree": "views[name]"}), _Views)
     version = answer.headers.get("X-Jenkins")
     if version is None:
         raise SourceError(f"{_base(context)} is no Jenkins: it tells no version", "check the address")
@@ -97,10 +97,10 @@ def _base(context: Context) -> str:
 
 def _client(context: Context) -> "WebClient":
     """A client with the user and the password, or API token, of the entry or of its host."""
-    from gros_agent.sources.common import api  # noqa: PLC0415 (slow to import, and few have one)
-
+    api = load("gros_agent.sources.common.api")
     user, password = api.login(context)
-    return api.client(context, _base(context), api.basic(user, password) if user and password else {})
+    client: WebClient = api.client(context, _base(context), api.basic(user, password) if user and password else {})
+    return client
 
 
 def _count(client: "WebClient", folder: str) -> int:

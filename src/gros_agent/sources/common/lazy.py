@@ -4,11 +4,24 @@ Such a source is a package. Its methods lead to functions of the same names in t
 """
 
 import importlib
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from gros_agent.rows import Row
 from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
+
+_loading = threading.RLock()
+
+
+def load(name: str) -> Any:  # noqa: ANN401 (a module)
+    """Import a module by its name, in one thread at a time.
+
+    Sources are collected in several threads. Python breaks a deadlock between two of them that import modules which
+    import each other, and lets one see a module that is not complete.
+    """
+    with _loading:
+        return importlib.import_module(name)
 
 
 class LazySource:
@@ -18,7 +31,7 @@ class LazySource:
     alongside: tuple[str, ...] = ()
 
     def _load(self, module: str) -> Any:  # noqa: ANN401 (a module of the package)
-        return importlib.import_module(f"{type(self).__module__}.{module}")
+        return load(f"{type(self).__module__}.{module}")
 
     def check(self, context: Context) -> str:
         """Say who answers, what the credentials may do, and what is seen."""
