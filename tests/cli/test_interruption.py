@@ -2,7 +2,10 @@
 
 import contextlib
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +77,28 @@ def test_the_next_command_knows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -
     assert cli.execute([]) == 130
     monkeypatch.setattr(cli.main, "main", lambda *_, **__: 0)
     assert cli.execute([]) == 0
+
+
+MODULE = """
+import os, signal, time
+from gros_agent import __main__, cli
+
+
+class Commands:
+    def main(self, *_arguments, **_options):
+        exec("os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)")
+
+
+cli.main = Commands()
+__main__.main()
+"""
+"""Interrupted in a text that is executed, as a library's making of a class may be."""
+
+
+def test_a_module_ends_with_its_status_too(tmp_path: Path) -> None:
+    """``python -m`` dies of a signal at its very end where a plain KeyboardInterrupt once left such a text."""
+    (tmp_path / "interrupted.py").write_text(MODULE)
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -142,11 +142,20 @@ def _unless_interrupted(explain: Callable[[E], int], error: E) -> int:
     return explain(error)
 
 
+class InterruptedBySignal(KeyboardInterrupt):
+    """A signal asked for the end.
+
+    Python notes where a ``KeyboardInterrupt`` itself leaves a text that ``exec`` runs, as the making of a data class
+    does. Under ``python -m`` it then dies of SIGINT at its very end, although the exception was caught and there is an
+    exit status. It does not so for a subclass.
+    """
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """Interrupt what runs, and again until it has ended: an exception is lost where Python can't pass it on."""
     _Interruption.came = True
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
-    raise KeyboardInterrupt
+    raise InterruptedBySignal
 
 
 def _say(*lines: str, status: ExitStatus) -> int:
