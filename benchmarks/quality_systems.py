@@ -35,7 +35,7 @@ BEGIN = datetime(2022, 1, 1, tzinfo=UTC)
 OURS = """
 import sys
 from pathlib import Path
-from gros_agent.settings.model import Host
+from gros_agent.options.hosts import Host
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, SourceEntry
 folder = Path(sys.argv[2])

@@ -33,7 +33,7 @@ COMMENTS, LINE_COMMENTS, REVIEWS = 3, 2, 2
 OURS = f"""
 import json, sys
 from pathlib import Path
-from gros_agent.settings.model import Host
+from gros_agent.options.hosts import Host
 from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, SourceEntry

@@ -15,11 +15,11 @@ import click
 
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus
+from gros_agent.options.rights import Mode, Right
 from gros_agent.rows import TABLES, json_schema
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import VARIABLES
-from gros_agent.settings.options import HOST_OPTIONS, KEYED, SECRET_VARIABLES, SETTINGS
-from gros_agent.settings.rights import Mode, Right
+from gros_agent.settings.template import HOST_OPTIONS, KEYED, SECRET_VARIABLES, SETTINGS
 from gros_agent.sources import sources
 
 SCHEMAS = Path(__file__).parent / "schema"
@@ -101,12 +101,15 @@ def settings() -> str:
 
 
 def host_options() -> str:
-    """The options of a host in the credentials file and their variables."""
+    """The options of a host in the credentials file, the sources that read them, and their variables."""
     rows = []
     for one in HOST_OPTIONS:
         prefixes = (["SOURCE_"] if one.in_template else []) + (["DEFINITIONS_"] if one.definitions else [])
-        rows.append((f"`{one.name}`", one.meaning, ", ".join(f"`{one.variable(prefix)}`" for prefix in prefixes)))
-    return table(("option", "meaning", "variables"), rows)
+        readers = [source.title for source in sources().values() if one in source.host_options]
+        by = "every source" if len(readers) == len(sources()) else ", ".join(readers) or "none yet"
+        variables = ", ".join(f"`{one.variable(prefix)}`" for prefix in prefixes)
+        rows.append((f"`{one.name}`", one.meaning, by, "yes" if one.secret else "", variables))
+    return table(("option", "meaning", "read by", "secret", "variables"), rows)
 
 
 def source_table() -> str:

@@ -19,9 +19,9 @@ from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.http.client import WebClient, is_same_place
 from gros_agent.http.traffic import Traffic, asked_wait, exhausted_wait
+from gros_agent.options.values import Secret
 from gros_agent.runtime import limits
 from gros_agent.runtime.urls import blocking_pattern
-from gros_agent.settings.values import Secret
 from support.certificates import certificate
 from support.drip import HEADS, dripping
 from support.servers import free_port

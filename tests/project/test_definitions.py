@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gros_agent.runtime.urls import split
-from gros_agent.settings.model import Host
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Definer, Definition, SourceEntry
 from gros_agent.sources.quality_time.definition import _TYPES, read
@@ -22,6 +21,7 @@ from support import schemas
 from support.agent import Agent, Finished
 from support.controller import controller
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
+from support.hosts import host_with
 from support.jenkins import Jenkins
 from support.quality_time import QualityTime
 from support.replay import LASTING, Strike, serving
@@ -52,7 +52,7 @@ def defined(kind: str, url: str, folder: Path) -> Definition:
     assert isinstance(source, Definer)
     entry = SourceEntry(kind, "quality", url)
     context = Context(
-        entry=entry, host=Host("127.0.0.1"), folder=folder / "work", known_hosts=folder / "known", silence=1
+        entry=entry, host=host_with("127.0.0.1"), folder=folder / "work", known_hosts=folder / "known", silence=1
     )
     return source.definition(context)
 
@@ -120,8 +120,8 @@ def test_kinds_of_sources(quality: QualityTime, tmp_path: Path) -> None:
         ("tfs", "Back", "https://dev.azure.com/org/project/_git/project"),
         ("jira", "Back", "https://jira.test"),
         ("jenkins", "Front", "https://build.test"),
-        ("sonar", "org:front", "https://sonar.test/dashboard?id=org%3Afront&branch=main"),
         ("quality-time", "Back", "https://quality.test"),
+        ("sonar", "org:front", "https://sonar.test/dashboard?id=org%3Afront&branch=main"),
     ]
     assert [(one.domain_name, one.url, one.source_id, one.source_type) for one in found.identifiers] == [
         ("Front", "https://sonar.test", "org:front", "sonar")

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gros_agent.errors import ConfigurationError, Problems
+from gros_agent.options.values import Value
 from gros_agent.service.live_settings import LastGood
 from gros_agent.service.modes import Mode, mode_of
 from gros_agent.settings import ini
 from gros_agent.settings.load import load
-from gros_agent.settings.options import SECRET_VARIABLES, fill_settings
-from gros_agent.settings.values import Value
+from gros_agent.settings.template import SECRET_VARIABLES, fill_settings
 from support.agent import Agent
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.options.rights import Mode, Right
 from gros_agent.settings import controller_text
 from gros_agent.settings.controller_text import Applied, applied, right_to, rights
 from gros_agent.settings.environment import VARIABLES
 from gros_agent.settings.load import load
 from gros_agent.settings.model import Settings
-from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS
-from gros_agent.settings.rights import Mode, Right
+from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS
 from support.agent import Agent, give_secrets
 from support.existing import ExistingController, existing_controller
 from support.repository import Repository

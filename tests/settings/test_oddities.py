@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.spelling import is_near
 from gros_agent.settings.load import load
-from gros_agent.settings.oddities import is_near
 from support.agent import Agent
 from support.repository import AUTHOR, Repository
 from support.zones import needs_time_zones

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gros_agent.errors import ConfigurationError, Problems
+from gros_agent.options.hosts import UndeclaredOptionError
+from gros_agent.options.values import Secret, Value, is_falsy
 from gros_agent.runtime.masking import MASK
 from gros_agent.settings import envfile, ini
 from gros_agent.settings.load import load
-from gros_agent.settings.values import Secret, Value, is_falsy
 from support.agent import Agent
 
 HERE = Path("env")
@@ -173,7 +174,7 @@ env=NOT_SET
         assert host.secret("password") == Secret("p%word")
         assert host.key == Path("~/key").expanduser()
         assert host.get("strip") is None
-        with pytest.raises(KeyError):
+        with pytest.raises(UndeclaredOptionError):
             host.get("password")
         assert settings.host("GIT.example", 8080).get("port") == "99"
         assert settings.host("git.example", 8080).key is None

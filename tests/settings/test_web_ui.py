@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from gros_agent.errors import ConfigurationError, ExitStatus
+from gros_agent.options.values import Secret
 from gros_agent.project import entries
 from gros_agent.run.history import History
 from gros_agent.runtime import files
 from gros_agent.service.entrypoint import prepare
 from gros_agent.service.live_settings import LastGood
 from gros_agent.settings.load import load
-from gros_agent.settings.options import HOST_OPTIONS
-from gros_agent.settings.values import Secret
+from gros_agent.settings.template import HOST_OPTIONS
 from gros_agent.sources import sources
 from support.agent import Agent
 from support.controller import Controller, controller

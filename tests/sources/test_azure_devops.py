@@ -14,6 +14,7 @@ import pytest
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
+from gros_agent.options.values import Secret, Value
 from gros_agent.rows import (
     CommitComment,
     MergeRequest,
@@ -26,8 +27,6 @@ from gros_agent.rows import (
     TfsWorkItem,
     VcsEvent,
 )
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Secret, Value
 from gros_agent.sources import sources
 from gros_agent.sources.azure_devops import access, boards, fields
 from gros_agent.sources.azure_devops.place import place
@@ -36,6 +35,7 @@ from support import schemas
 from support.agent import Agent
 from support.azure_devops import TOKEN, ZEROS, AzureDevOps
 from support.collecting import Found, collect, columns, local, same
+from support.hosts import host_with
 from support.ntlm import guarded
 from support.replay import Strike, serving, web_page
 from support.repository import linear_history
@@ -59,7 +59,7 @@ def azure() -> Iterator[AzureDevOps]:
 
 def context(azure: AzureDevOps, folder: Path, url: str = "", **options: str) -> Context:
     given = {"password": TOKEN, **options}
-    host = Host("azure.example", {name: Value(text, "test") for name, text in given.items()})
+    host = host_with("azure.example", {name: Value(text, "test") for name, text in given.items()})
     entry = SourceEntry("tfs", "fabrikam", url or azure.url)
     return Context(entry=entry, host=host, folder=folder / "tfs", known_hosts=folder / "known", silence=2)
 

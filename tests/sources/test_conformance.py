@@ -12,12 +12,11 @@ from msgspec.structs import replace as replaced
 
 from gros_agent.collect.engine import drain
 from gros_agent.errors import SourceError
+from gros_agent.options.values import Value
 from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.privacy.secrets import Salts, Secrets
 from gros_agent.rows import TABLES, Row, VcsVersion, key_of
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
-from gros_agent.sources import KNOWN_TYPES, sources
+from gros_agent.sources import known_types, sources
 from gros_agent.sources.base import Collected, Context, Located, Source, SourceEntry, Versioned
 from gros_agent.tables.writer import Writer, join
 from support import azure_devops, importer
@@ -25,6 +24,7 @@ from support.exotic import exotic
 from support.github import NAME, OWNER, TOKEN, GitHub
 from support.gitlab import TOKEN as GITLAB_TOKEN
 from support.gitlab import UNDER, GitLab
+from support.hosts import host_with
 from support.jenkins import Jenkins
 from support.quality_time import QualityTime
 from support.replay import serving
@@ -46,7 +46,7 @@ class Sample:
 def git(folder: Path, _stack: ExitStack) -> Sample:
     repository = exotic(folder / "sample")
     entry = SourceEntry("git", "sample", repository.url)
-    context = Context(entry=entry, host=Host(), folder=folder / "clone", known_hosts=folder / "known", silence=20)
+    context = Context(entry=entry, host=host_with(), folder=folder / "clone", known_hosts=folder / "known", silence=20)
     missing = replace(context, entry=replace(entry, url="file:///nowhere/at/all"), folder=folder / "other")
     return Sample(context, lambda: repository.commit("more", {"more": "x"}), missing)
 
@@ -54,7 +54,7 @@ def git(folder: Path, _stack: ExitStack) -> Sample:
 def subversion(folder: Path, _stack: ExitStack) -> Sample:
     repository = layout(folder / "sample")
     entry = SourceEntry("subversion", "sample", repository.url)
-    context = Context(entry=entry, host=Host(), folder=folder / "mirror", known_hosts=folder / "known", silence=20)
+    context = Context(entry=entry, host=host_with(), folder=folder / "mirror", known_hosts=folder / "known", silence=20)
     missing = replace(context, entry=replace(entry, url="file:///nowhere/at/all"), folder=folder / "other")
     return Sample(context, lambda: repository.commit(repository.put("trunk/more", "x")), missing)
 
@@ -64,7 +64,7 @@ def github(folder: Path, stack: ExitStack) -> Sample:
     stack.enter_context(serving(one.replay))
     options = {"github_token": Value(TOKEN, "test"), "github_api_url": Value(one.api, "test")}
     entry = SourceEntry("github", "sample", f"https://github.example/{OWNER}/{NAME}")
-    host = Host("github.example", options)
+    host = host_with("github.example", options)
     context = Context(entry=entry, host=host, folder=folder / "github", known_hosts=folder / "known", silence=20)
     missing = replace(context, entry=replace(entry, url="https://github.example/nobody/nothing"))
     return Sample(context, lambda: one.say(one.data["pulls"][0]["number"], "2024-01-01T01:01:01Z"), missing)
@@ -74,7 +74,7 @@ def azure(folder: Path, stack: ExitStack) -> Sample:
     one = azure_devops.AzureDevOps()
     stack.enter_context(serving(one.replay))
     entry = SourceEntry("tfs", "sample", one.url)
-    host = Host("127.0.0.1", {"password": Value(azure_devops.TOKEN, "test")})
+    host = host_with("127.0.0.1", {"password": Value(azure_devops.TOKEN, "test")})
     context = Context(entry=entry, host=host, folder=folder / "tfs", known_hosts=folder / "known", silence=20)
     missing = replace(context, entry=replace(entry, url=f"{one.url}-nothing"))
     return Sample(context, lambda: one.say(22, "2024-01-01T01:01:01Z"), missing)
@@ -86,7 +86,7 @@ def gitlab(folder: Path, stack: ExitStack) -> Sample:
     one.say(1, "2023-01-01T01:01:01Z", position=one.data["diff_discussion"][0]["notes"][0]["position"])
     options = {"gitlab_token": Value(GITLAB_TOKEN, "test"), "strip": Value(UNDER, "test")}
     entry = SourceEntry("gitlab", "sample", one.url)
-    host = Host("gitlab.example", options)
+    host = host_with("gitlab.example", options)
     context = Context(entry=entry, host=host, folder=folder / "gitlab", known_hosts=folder / "known", silence=20)
     missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/{UNDER}/nobody/nothing"))
     return Sample(context, lambda: one.touch(3, "2024-01-01T01:01:01Z"), missing)
@@ -96,7 +96,9 @@ def quality_time(folder: Path, stack: ExitStack) -> Sample:
     one = QualityTime()
     stack.enter_context(serving(one.replay))
     entry = SourceEntry("quality-time", "sample", one.replay.url)
-    context = Context(entry=entry, host=Host(), folder=folder / "quality", known_hosts=folder / "known", silence=20)
+    context = Context(
+        entry=entry, host=host_with(), folder=folder / "quality", known_hosts=folder / "known", silence=20
+    )
 
     def grow() -> None:
         one.now += timedelta(days=2)
@@ -111,7 +113,7 @@ def sonar(folder: Path, stack: ExitStack) -> Sample:
     one = SonarQube()
     stack.enter_context(serving(one.replay))
     entry = SourceEntry("sonar", "sample", one.url)
-    context = Context(entry=entry, host=Host(), folder=folder / "sonar", known_hosts=folder / "known", silence=20)
+    context = Context(entry=entry, host=host_with(), folder=folder / "sonar", known_hosts=folder / "known", silence=20)
 
     def grow() -> None:
         one.now += timedelta(days=2)
@@ -125,7 +127,9 @@ def jenkins(folder: Path, stack: ExitStack) -> Sample:
     one = Jenkins()
     stack.enter_context(serving(one.replay))
     entry = SourceEntry("jenkins", "sample", one.replay.url)
-    context = Context(entry=entry, host=Host(), folder=folder / "jenkins", known_hosts=folder / "known", silence=20)
+    context = Context(
+        entry=entry, host=host_with(), folder=folder / "jenkins", known_hosts=folder / "known", silence=20
+    )
     missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/nothing"))
     return Sample(context, lambda: one.jobs.append({"_class": "job", "name": "more"}), missing)
 
@@ -182,7 +186,7 @@ def test_every_source_has_a_sample() -> None:
 
 
 def test_declaration(source: Source) -> None:
-    assert source.kind in KNOWN_TYPES
+    assert source.kind in known_types()
     assert source.title
     assert set(source.tables) <= set(TABLES)
     assert source.items in source.tables

@@ -13,11 +13,10 @@ import pytest
 from gros_agent.collect.engine import drain
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
+from gros_agent.options.values import Value
 from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.privacy.secrets import Salts, Secrets
 from gros_agent.rows import Row, VcsVersion
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.azure_devops import access, boards
 from gros_agent.sources.base import Context, Definer, SourceEntry
@@ -30,6 +29,7 @@ from gros_agent.sources.sonarqube import history
 from gros_agent.tables.writer import Writer, join
 from support import azure_devops, github, gitlab, importer, jenkins, quality_time, sonarqube
 from support.faults import DATES, IN_CONTENT, LIMITS, NESTED, too_large
+from support.hosts import host_with
 from support.replay import LASTING, TRANSIENT, Replay, Strike, serving, silence
 from support.sample import Sample
 
@@ -62,7 +62,7 @@ def github_system(folder: Path, patch: pytest.MonkeyPatch) -> System:
 
 
 def made(folder: Path, kind: str, url: str, options: dict[str, str]) -> Context:
-    host = Host("system.example", {name: Value(text, "test") for name, text in options.items()})
+    host = host_with("system.example", {name: Value(text, "test") for name, text in options.items()})
     entry = SourceEntry(kind, "sample", url)
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=20)
 

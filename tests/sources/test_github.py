@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
+from gros_agent.options.values import Value
 from gros_agent.rows import (
     CommitComment,
     GitHubIssue,
@@ -25,8 +26,6 @@ from gros_agent.rows import (
     MergeRequestNote,
     MergeRequestReview,
 )
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, SourceEntry, Versioned
 from gros_agent.sources.github import queries
@@ -34,6 +33,7 @@ from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, columns, local
 from support.github import NAME, OWNER, TOKEN, GitHub
+from support.hosts import host_with
 from support.replay import Strike, serving
 from support.repository import Repository, linear_history
 from support.servers import git_http
@@ -55,7 +55,7 @@ def github() -> Iterator[GitHub]:
 
 def context(github: GitHub, folder: Path, **options: str) -> Context:
     given = {"github_token": TOKEN, "github_api_url": github.api, **options}
-    host = Host("github.example", {name: Value(text, "test") for name, text in given.items()})
+    host = host_with("github.example", {name: Value(text, "test") for name, text in given.items()})
     entry = SourceEntry("github", "ants", f"https://github.example/{OWNER}/{NAME}.git")
     return Context(entry=entry, host=host, folder=folder / "github", known_hosts=folder / "known", silence=2)
 
@@ -520,12 +520,12 @@ def test_app(github: GitHub, tmp_path: Path) -> None:
     github.replay.route("app", "/api/v3/app/installations/77/access_tokens", installation, "POST")
     options = {"github_token": "", "github_app_id": "5", "github_app_installation": "77"}
     one = context(github, tmp_path, **options)
-    one = replace(one, host=replace(one.host, app_key=path))
+    one = replace(one, host=replace(one.host, files={"github_app_key": path}))
     github.say_on_commit(LATER.format(1))
     assert len(collect(one)[0][MergeRequest]) == 49
     assert [claim["iss"] for claim in claims] == ["5", "5"]
     with pytest.raises(SourceError, match="there is no private key"):
-        collect(replace(one, host=replace(one.host, app_key=tmp_path / "none")))
+        collect(replace(one, host=replace(one.host, files={"github_app_key": tmp_path / "none"})))
 
 
 def test_check(github: GitHub, tmp_path: Path) -> None:
@@ -542,7 +542,7 @@ def test_version(github: GitHub, tmp_path: Path) -> None:
     assert isinstance(source, Versioned)
     assert source.version(one) == "3.14.2"
     assert github.replay.counts() == {"meta": 1}
-    public = replace(one, host=Host(), entry=replace(one.entry, url=f"https://github.com/{OWNER}/{NAME}"))
+    public = replace(one, host=host_with(), entry=replace(one.entry, url=f"https://github.com/{OWNER}/{NAME}"))
     assert source.version(public) == ""
 
 

@@ -12,9 +12,8 @@ import pytest
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
 from gros_agent.http.traffic import AT_ONCE
+from gros_agent.options.values import Value
 from gros_agent.rows import CommitComment, GitLabRepo, MergeRequest, MergeRequestNote, MergeRequestReview, VcsEvent
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.gitlab import access, discovery, events
@@ -23,6 +22,7 @@ from support import schemas
 from support.agent import Agent
 from support.collecting import collect, columns, local
 from support.gitlab import PATH, TOKEN, UNDER, GitLab
+from support.hosts import host_with
 from support.replay import Strike, serving
 from support.repository import linear_history
 from support.servers import git_http
@@ -44,7 +44,7 @@ def gitlab() -> Iterator[GitLab]:
 
 def context(gitlab: GitLab, folder: Path, **options: str) -> Context:
     given = {"gitlab_token": TOKEN, "strip": UNDER, **options}
-    host = Host("gitlab.example", {name: Value(text, "test") for name, text in given.items()})
+    host = host_with("gitlab.example", {name: Value(text, "test") for name, text in given.items()})
     entry = SourceEntry("gitlab", "spend", f"{gitlab.url}.git")
     return Context(entry=entry, host=host, folder=folder / "gitlab", known_hosts=folder / "known", silence=2)
 

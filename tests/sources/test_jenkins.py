@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Secret
+from gros_agent.options.values import Secret
 from gros_agent.sources import jenkins
 from gros_agent.sources.base import Context, SourceEntry
 from support import schemas
 from support.agent import Agent
+from support.hosts import host_with
 from support.jenkins import Jenkins, cut
 from support.replay import Strike, serving
 
@@ -36,7 +36,7 @@ def context(server: Jenkins, folder: Path, password: str = "") -> Context:
     entry = SourceEntry("jenkins", "jenkins", f"{server.replay.url}/")
     if password:
         entry = replace(entry, username="reader", password=Secret(password))
-    return Context(entry=entry, host=Host(), folder=folder / "work", known_hosts=folder / "known", silence=20)
+    return Context(entry=entry, host=host_with(), folder=folder / "work", known_hosts=folder / "known", silence=20)
 
 
 def collected(context: Context) -> Any:

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
+from gros_agent.options.values import Value
 from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Definer, SourceEntry, Versioned
 from gros_agent.sources.common.measuring import number
@@ -24,6 +23,7 @@ from gros_agent.tables import trackers
 from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local
+from support.hosts import host_with
 from support.quality_time import RELEASES, QualityTime
 from support.replay import serving
 
@@ -44,7 +44,7 @@ def server() -> Iterator[QualityTime]:
 
 
 def context(server: QualityTime, folder: Path, path: str = "", **options: str) -> Context:
-    host = Host("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
+    host = host_with("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
     entry = SourceEntry("quality-time", "quality", f"{server.replay.url}{path}")
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=20)
 

@@ -15,9 +15,8 @@ from msgspec import UNSET
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
+from gros_agent.options.values import Value
 from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context, SourceEntry
 from gros_agent.sources.sonarqube import access, history
@@ -26,6 +25,7 @@ from gros_agent.tables import trackers
 from support import schemas
 from support.agent import Agent
 from support.collecting import Found, collect, local
+from support.hosts import host_with
 from support.replay import TRANSIENT, Asked, Fault, Strike, serving
 from support.sonarqube import NUMERIC, STRICT, TOKEN, Project, SonarQube, analysed, measured
 from support.web import Answer
@@ -47,7 +47,7 @@ def server() -> Iterator[SonarQube]:
 
 
 def context(server: SonarQube, folder: Path, path: str = "", **options: str) -> Context:
-    host = Host("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
+    host = host_with("127.0.0.1", {name: Value(text, "test") for name, text in options.items()})
     entry = SourceEntry("sonar", "quality", f"{server.url}{path}")
     return Context(entry=entry, host=host, folder=folder / "work", known_hosts=folder / "known", silence=1)
 

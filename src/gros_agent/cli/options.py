@@ -13,8 +13,8 @@ from gros_agent.runtime.logs import configure
 from gros_agent.runtime.masking import redactor
 
 if TYPE_CHECKING:
+    from gros_agent.options.values import Value
     from gros_agent.settings.model import Settings
-    from gros_agent.settings.values import Value
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,11 +102,11 @@ def unknown_variables(settings: "Settings") -> list[str]:
     if not suspect:
         return []
     from gros_agent.cli import option_variables  # noqa: PLC0415 (loads every command, for few)
-    from gros_agent.settings.oddities import meant  # noqa: PLC0415
+    from gros_agent.runtime.spelling import did_you_mean  # noqa: PLC0415
 
     known = {*VARIABLES, *option_variables()}
     found = [
-        f"the variable {name} ({ours[name].origin}) is none of the agent's{meant(name, sorted(known))}"
+        f"the variable {name} ({ours[name].origin}) is none of the agent's{did_you_mean(name, sorted(known))}"
         for name in sorted(suspect - known)
     ]
     return [warning for warning in found if warning not in settings.warnings]
@@ -373,6 +373,6 @@ def controller_overrides(ssh: str | None, cert: Path | None, *, no_ssh: bool) ->
 
 def option_value(option: str, text: str | Path) -> "Value":
     """A setting that an option of the command line overrides."""
-    from gros_agent.settings.values import Value  # noqa: PLC0415
+    from gros_agent.options.values import Value  # noqa: PLC0415
 
     return Value(str(text), f"option {option}")

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from gros_agent.cli.console import ProgressBars
     from gros_agent.deliver.receipts import Receipt
+    from gros_agent.options.values import Value
     from gros_agent.preflight.results import Result
     from gros_agent.project.report import Report
     from gros_agent.run.history import Ended
     from gros_agent.settings.model import Settings
-    from gros_agent.settings.values import Value
 
 _BY_HAND = "command"
 EPILOG = """\b

@@ -17,6 +17,7 @@ from gros_agent.collect.project_secrets import example_of
 from gros_agent.controller import capabilities
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.privacy.pseudonyms import Pseudonymiser
+from gros_agent.project.boundary import around
 from gros_agent.project.configured import check_key
 from gros_agent.project.context import all_parts, parts_of, pinned_hosts, source_context, tables_of
 from gros_agent.project.description import describe
@@ -27,7 +28,6 @@ from gros_agent.rows import NOBODY, Project, Row, SourceId
 from gros_agent.rows.fitting import Values
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
-from gros_agent.sources.common.boundary import around
 from gros_agent.tables import trackers
 
 AS_IS = "as it is"

@@ -22,6 +22,7 @@ from gros_agent.deliver import outbox
 from gros_agent.errors import AgentError, ExitStatus, Own, SourceError
 from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.project import entries
+from gros_agent.project.boundary import around
 from gros_agent.project.configured import check_key
 from gros_agent.project.context import located, parts_of, source_context, source_host, tables_of
 from gros_agent.project.description import TRACKERS, describe, encoded, updates
@@ -35,7 +36,6 @@ from gros_agent.runtime.storage import make_private, replace_file, storage_error
 from gros_agent.runtime.urls import host_of
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
-from gros_agent.sources.common.boundary import around
 from gros_agent.sources.common.capacity import Capacity
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder

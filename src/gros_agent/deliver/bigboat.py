@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from gros_agent.controller.answers import BigBoatStatus
+from gros_agent.options.hosts import Host
+from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import host_of, without_credentials
-from gros_agent.settings.model import Host, Settings
-from gros_agent.settings.values import Secret
+from gros_agent.settings.model import Settings
 from gros_agent.sources.base import named_proxies
 from gros_agent.sources.common import transport
 

@@ -11,18 +11,16 @@ from pathlib import Path
 from gros_agent.controller.ssh import DEFAULT_PORT, HostKeys, parse_key
 from gros_agent.deliver import registration
 from gros_agent.errors import AgentError, ConfigurationError, SourceError
+from gros_agent.project.boundary import around
 from gros_agent.project.configured import list_sources
 from gros_agent.project.context import all_parts, pinned_hosts, source_context
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.runtime.urls import host_of
 from gros_agent.settings.model import Settings
 from gros_agent.sources import sources
-from gros_agent.sources.base import Context, KeyPublisher, Part, SourceEntry
-from gros_agent.sources.common.boundary import around
+from gros_agent.sources.base import Context, KeyPublisher, Part, Source, SourceEntry
 
 log = logging.getLogger(__name__)
-
-_TOKENS = ("github_token", "gitlab_token")
 
 
 @dataclass(frozen=True)
@@ -112,17 +110,24 @@ def _wanted(settings: Settings, project: str, where: Where) -> Iterator[Part]:
         yield _of_host("gitlab", host)
     if where.credentials:
         for section, options in settings.hosts.items():
-            kind = next((name.removesuffix("_token") for name in _TOKENS if name in options), None)
+            publishers = (one for one in sources().values() if isinstance(one, KeyPublisher))
+            kind = next((one.kind for one in publishers if _tokens(one) & options.keys()), None)
             name, _, port = section.partition(":")
-            if kind in sources() and settings.host(name, int(port) if port.isdigit() else None).key is not None:
-                yield _of_host(str(kind), section)
+            if kind and settings.host(name, int(port) if port.isdigit() else None).key is not None:
+                yield _of_host(kind, section)
 
 
 def _has_token(settings: Settings, part: Part) -> bool:
     if not isinstance(part.source, KeyPublisher):
         return False
     host, port = host_of(part.entry.url)
-    return settings.host(host, port).secret(f"{part.source.kind}_token") is not None
+    configured = settings.host(host, port)
+    return any(configured.secret(name) is not None for name in _tokens(part.source))
+
+
+def _tokens(source: Source) -> set[str]:
+    """The options with a token that tell the system of a host."""
+    return {option.name for option in source.host_options if option.secret and option.identifies}
 
 
 def _of_host(kind: str, host: str) -> Part:

@@ -21,10 +21,10 @@ from gros_agent.http import repair
 from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
 from gros_agent.http.timed import TimedAdapter, TooSlowError, answers_within
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
+from gros_agent.options.values import Secret
 from gros_agent.runtime.masking import redactor
 from gros_agent.runtime.retry import PassingError, exponential, repeat
 from gros_agent.runtime.urls import blocking_pattern, take_credentials, without_password
-from gros_agent.settings.values import Secret
 
 log = logging.getLogger(__name__)
 

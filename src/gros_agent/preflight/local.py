@@ -13,6 +13,7 @@ from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.privacy import secrets
 from gros_agent.project import entries
+from gros_agent.project.boundary import around
 from gros_agent.project.configured import with_configured
 from gros_agent.project.context import parts_of, source_context
 from gros_agent.project.discovery import named_by_definitions, seed_part
@@ -22,10 +23,8 @@ from gros_agent.runtime.files import owner, read_text
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Settings
 from gros_agent.settings.version import STAMPED, version
+from gros_agent.sources import by_type
 from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
-from gros_agent.sources.common.boundary import around
-from gros_agent.sources.git import access as git
-from gros_agent.sources.subversion import access as subversion
 
 EXPIRY_WARNING = timedelta(days=30)
 LITTLE_SPACE = 1 << 30
@@ -234,10 +233,9 @@ def check_version(scope: Scope) -> Iterator[Result]:
 
 
 def check_programs(scope: Scope) -> Iterator[Result]:
-    """The programs that the sources need are there: git always, Subversion where a source is of its type."""
-    programs = {"git": git.supported_version}
-    if any(entry.type == "subversion" for project in scope.projects for entry in _listed(scope.settings, project)):
-        programs["svn"] = subversion.supported_version
+    """The programs that the sources need are there: git always, others where a source of the list declares them."""
+    types = ["git", *(entry.type for project in scope.projects for entry in _listed(scope.settings, project))]
+    programs = {name: tells for kind in types if kind in by_type() for name, tells in by_type()[kind].programs.items()}
     for name, supported in programs.items():
         try:
             yield Result(name, Status.OK, f"version {supported()}")

@@ -7,13 +7,13 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.values import Secret
 from gros_agent.project import entries
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import folded
 from gros_agent.runtime import own
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Settings
-from gros_agent.settings.values import Secret
 from gros_agent.sources import sources
 from gros_agent.sources.base import SourceEntry
 

@@ -8,20 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from gros_agent.errors import SourceError
+from gros_agent.options.hosts import Host
+from gros_agent.options.values import Value
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import TABLES, Row
 from gros_agent.runtime.urls import at_host, blocking_pattern, host_of
-from gros_agent.settings.model import Host, Settings
-from gros_agent.settings.values import Value
-from gros_agent.sources import sources
-from gros_agent.sources.base import Context, Part, Progress, SourceEntry, named_proxies, no_progress
+from gros_agent.settings.model import Settings
+from gros_agent.sources import by_type, sources
+from gros_agent.sources.base import (
+    Context,
+    Part,
+    Progress,
+    Source,
+    SourceEntry,
+    identifying,
+    named_proxies,
+    no_progress,
+)
 from gros_agent.sources.common.capacity import Capacity
 
 
 def source_host(settings: Settings, entry: SourceEntry) -> Host:
     """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
     name, port = host_of(entry.url)
-    host = settings.host(name, port) if name else Host()
+    host = settings.host(name, port)
     return _verified(settings, host) if entry.type == "jenkins" else host
 
 
@@ -68,7 +78,7 @@ def source_context(
     folder = clones / project / _folder_name(entry)
     return Context(
         entry=there,
-        host=host,
+        host=host.limited_to(part.host_options()),
         folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
         known_hosts=options.known_hosts or pinned_hosts(settings),
         silence=options.silence,
@@ -94,27 +104,25 @@ def _folder_name(entry: SourceEntry) -> str:
     return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
 
 
-_BY_OPTION = {"github_token": "github", "github_app_id": "github", "gitlab_token": "gitlab", "tfs": "tfs"}
-"""Options of a host that say what system it is, where the list of sources knows it as Git."""
-
-
 def parts_of(settings: Settings, entry: SourceEntry) -> tuple[Part, ...]:
     """The ways in which an entry is collected: none if nothing collects its type, several for a review system."""
-    source = sources().get(_type(settings, entry))
+    source = _source(settings, entry)
     if source is None:
         return ()
-    return (*(Part(entry, sources()[kind]) for kind in source.alongside), Part(entry, source))
+    return (*(Part(entry, sources()[kind], source) for kind in source.alongside), Part(entry, source))
 
 
-def _type(settings: Settings, entry: SourceEntry) -> str:
-    if entry.type != "git":
-        return entry.type
+def _source(settings: Settings, entry: SourceEntry) -> Source | None:
+    """The source of an entry: that of its type, or the one whose options are set where the entry is known as Git."""
+    source = by_type().get(entry.type)
+    if source is None or source.kind != "git":
+        return source
     try:
         options = source_host(settings, entry).options
     except SourceError:  # which is told when it is to be collected
-        return entry.type
-    kinds = (kind for option, kind in _BY_OPTION.items() if option in options and options[option].effective)
-    return next((kind for kind in kinds if kind in sources()), entry.type)
+        return source
+    set_there = {name for name, value in options.items() if value.effective}
+    return next((one for one in sources().values() if identifying(one) & set_there), source)
 
 
 def all_parts(settings: Settings, found: Sequence[SourceEntry]) -> list[Part]:

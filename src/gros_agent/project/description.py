@@ -14,14 +14,15 @@ from typing import Any
 from msgspec import UNSET
 
 from gros_agent.errors import SourceError
+from gros_agent.project.boundary import around
 from gros_agent.project.configured import quality_name
 from gros_agent.project.discovery import Discovered
 from gros_agent.rows import Project, SourceId
 from gros_agent.runtime import parallel
 from gros_agent.runtime.urls import without_user
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Context, Environment, Located, Part, Versioned
-from gros_agent.sources.common.boundary import around
+from gros_agent.sources import sources
+from gros_agent.sources.base import Context, Describer, Environment, Located, Part, Versioned
 
 log = logging.getLogger(__name__)
 
@@ -88,32 +89,25 @@ def updates(found: Discovered) -> dict[str, Any]:
 
 def _project(settings: Settings, project: str, found: Discovered, environments: Sequence[Environment]) -> Project:
     key, long_name = project.lower(), quality_name(settings, project)
-    by_type = {one.type: one for one in reversed(environments)}
     titles = (said.title for _, said in found.definitions if said.title)
     trackers = (entry.name for entry in found.entries if entry.type == "jira")
     return Project(
         jira_key=project,
         jira_name=next(trackers, project),
-        github_team=(settings.get("teams", key) or UNSET) if "github" in by_type else UNSET,
-        gitlab_group_name=_group(by_type["gitlab"], settings.get("projects", key)) if "gitlab" in by_type else UNSET,
-        tfs_collection=_collection(by_type["tfs"]) if "tfs" in by_type else UNSET,
         quality_name=long_name or UNSET,
         quality_display_name=next(titles, UNSET),
         main_project=settings.get("subprojects", key),
         is_support_team=settings.get("support", key) is not None,
+        **dict(_columns(environments, settings.get("teams", key), settings.get("projects", key))),
     )
 
 
-def _group(environment: Environment, long_name: str | None) -> Any:  # noqa: ANN401 (a text, or UNSET)
-    """The group that is configured for a GitLab, or the project's long name."""
-    return environment.identity[1] or long_name or UNSET
-
-
-def _collection(environment: Environment) -> Any:  # noqa: ANN401 (a text, or UNSET)
-    """The collection as its address has it, of which the environment's identity has small letters alone."""
-    identity = environment.identity
-    begin = len(identity[0] or "") + 1
-    return (environment.url or "")[begin : begin + len(identity[1] or "")] or UNSET
+def _columns(environments: Sequence[Environment], team: str | None, long_name: str | None) -> Iterator[tuple[str, Any]]:
+    """What the systems of the project add to its row; of several environments of a type the first one counts."""
+    for environment in reversed(environments):
+        source = sources().get(environment.type)
+        if isinstance(source, Describer):
+            yield from source.project_columns(environment, team, long_name).items()
 
 
 def _environments(parts: Mapping[Part, bool], reach: Reach) -> Sequence[Environment]:

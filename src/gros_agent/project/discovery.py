@@ -19,6 +19,7 @@ from pathlib import Path
 
 from gros_agent.errors import ExitStatus, SourceError
 from gros_agent.project import entries, source_list
+from gros_agent.project.boundary import around
 from gros_agent.project.configured import definitions, is_of_controller, list_sources
 from gros_agent.project.context import parts_of, source_context
 from gros_agent.project.report import Outcome
@@ -37,7 +38,6 @@ from gros_agent.sources.base import (
     SourceEntry,
     no_progress,
 )
-from gros_agent.sources.common.boundary import around
 
 log = logging.getLogger(__name__)
 

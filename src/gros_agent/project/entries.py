@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -13,13 +12,14 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems, SourceError
+from gros_agent.options.values import Secret
 from gros_agent.rows import folded, trimmed
 from gros_agent.rows.fitting import fitted
 from gros_agent.runtime.files import MAX_OWN_BYTES, read_text, settle
 from gros_agent.runtime.masking import redactor
+from gros_agent.runtime.spelling import did_you_mean
 from gros_agent.runtime.urls import split, take_credentials, without_credentials, without_user
-from gros_agent.settings.values import Secret
-from gros_agent.sources import KNOWN_TYPES
+from gros_agent.sources import known_types
 from gros_agent.sources.base import SourceEntry
 
 log = logging.getLogger(__name__)
@@ -142,12 +142,11 @@ def _parse_option(option: str, folder: Path) -> SourceEntry:
         log.warning("--source %s has no type: it is taken for %s", without_credentials(option), _GUESSED)
     if not url:
         raise ConfigurationError(f"--source {option}: this is no source", "write TYPE=URL or TYPE:NAME=URL")
-    if kind not in KNOWN_TYPES:
-        near = get_close_matches(kind.lower(), KNOWN_TYPES, 1)
-        question = f": did you mean {near[0]}?" if near else ""
+    if kind not in known_types():
+        question = did_you_mean(kind, known_types())
         shown = f"{head}={without_credentials(url)}"
         raise ConfigurationError(
-            f"--source {shown}: there is no type {kind!r}{question}", f"the types are {', '.join(KNOWN_TYPES)}"
+            f"--source {shown}: there is no type {kind!r}{question}", f"the types are {', '.join(known_types())}"
         )
     entry = _entry(kind, name, url, folder)
     try:
@@ -159,7 +158,7 @@ def _parse_option(option: str, folder: Path) -> SourceEntry:
 
 def _is_address(head: str, separator: str) -> bool:
     """Whether an option has no type before its URL: then all of it is an address, or a path that is there."""
-    is_login = "@" in head and head.partition(":")[0] not in KNOWN_TYPES
+    is_login = "@" in head and head.partition(":")[0] not in known_types()
     return "://" in head or is_login or (not separator and ("/" in head or head == "."))
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from gros_agent.errors import AgentError, ExitStatus, worst
-from gros_agent.sources import KNOWN_TYPES
+from gros_agent.runtime.spelling import did_you_mean
+from gros_agent.sources import known_types
 from gros_agent.sources.base import Collected, Part, SourceEntry
 
 
@@ -65,18 +65,13 @@ def collected_outcome(part: Part, collected: Collected, tables: Mapping[str, int
     )
 
 
-def _meant(kind: str) -> str:
-    """A question for the type that is near one that nothing knows."""
-    near = [] if kind in KNOWN_TYPES else get_close_matches(kind.lower(), KNOWN_TYPES, 1)
-    return f": did you mean {near[0]}?" if near else ""
-
-
 def unavailable(entry: SourceEntry) -> Outcome:
     """The outcome of a source that nothing here collects."""
+    question = "" if entry.type in known_types() else did_you_mean(entry.type, known_types())
     return Outcome(
         source=entry.name,
         kind=entry.type,
-        error=f"this version collects no sources of type {entry.type}{_meant(entry.type)}",
+        error=f"this version collects no sources of type {entry.type}{question}",
         hint="its data is missing from the tables",
         status=ExitStatus.PARTLY,
     )

@@ -1,8 +1,9 @@
 """A controller's environment text: the weakest origin of a setting, from an allow-list, and never an error of ours.
 
-Which variables it may set stands in their declarations (:class:`.rights.Right`). A credential goes only to a host that
-has the same or a stronger origin: an address of the controller's is refused where a credential of the operator's would
-go there, and a credential of the controller's where a section of the operator's would send it elsewhere.
+Which variables it may set stands in their declarations (:class:`gros_agent.options.rights.Right`). A credential goes
+only to a host that has the same or a stronger origin: an address of the controller's is refused where a credential of
+the operator's would go there, and a credential of the controller's where a section of the operator's would send it
+elsewhere.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,13 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.hosts import HostOption
+from gros_agent.options.rights import LEVELS, MODE_VARIABLE, MODES, Mode, Right
+from gros_agent.options.values import Value
 from gros_agent.runtime.files import read_text
 from gros_agent.settings import envfile
 from gros_agent.settings.environment import PROXIES, VARIABLES, with_weaker
 from gros_agent.settings.model import Settings
-from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS, HostOption, Option, Sections, controller_rights
-from gros_agent.settings.rights import LEVELS, MODE_VARIABLE, MODES, Mode, Right
-from gros_agent.settings.values import Value
+from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS, Option, Sections, controller_rights
 
 FILE = "preflight_env"
 """The file in a project's folder with the text that its controller gave last."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.values import Value
 from gros_agent.runtime.files import read_text
-from gros_agent.settings.values import Value
 
 # each of these looks at a character a few times at most: a line may come from anybody
 _NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=")

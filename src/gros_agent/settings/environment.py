@@ -13,11 +13,11 @@ import environs
 from environs import validate
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.rights import MODE_VARIABLE, MODES, Mode, Right, Variable
+from gros_agent.options.values import Secret, Value
 from gros_agent.runtime.files import read_text
 from gros_agent.settings import authorities, envfile
-from gros_agent.settings.options import ACCESS_VARIABLE, SECRET_VARIABLES
-from gros_agent.settings.rights import MODE_VARIABLE, MODES, Mode, Right, Variable
-from gros_agent.settings.values import Secret, Value
+from gros_agent.settings.template import ACCESS_VARIABLE, SECRET_VARIABLES
 
 PERIODS = ("15min", "hourly", "daily", "weekly", "monthly")
 _UTC = frozenset({"UTC", "Etc/UTC"})

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.values import Value
 from gros_agent.privacy.secrets import PRIVATE_MODE
 from gros_agent.runtime.files import read_text
 from gros_agent.runtime.storage import replace_file, storage_errors
-from gros_agent.settings.options import KEYED, Sections
-from gros_agent.settings.values import Value
+from gros_agent.settings.template import KEYED, Sections
 
 _SECTION = re.compile(r"\[(?P<name>.+)\]")
 _OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]")

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from gros_agent.errors import ConfigurationError, Problems
+from gros_agent.options.values import Value
 from gros_agent.settings import controller_text, envfile, ini, oddities
 from gros_agent.settings.environment import merge
 from gros_agent.settings.home import Home
 from gros_agent.settings.model import Settings
-from gros_agent.settings.options import Sections, fill_credentials, fill_own, fill_settings
-from gros_agent.settings.values import Value
+from gros_agent.settings.template import Sections, fill_credentials, fill_own, fill_settings
 
 PREFLIGHT_DATE = "preflight_date.txt"
 """The file in a project's folder with the moment when preflight passed; the controller's schedule counts from there."""

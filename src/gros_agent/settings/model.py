@@ -2,63 +2,27 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.hosts import Host
+from gros_agent.options.values import Value
 from gros_agent.runtime.masking import MASK
 from gros_agent.settings import authorities
 from gros_agent.settings.environment import VARIABLES, Environment
 from gros_agent.settings.home import Home
-from gros_agent.settings.options import SECRET_VARIABLES, Sections, is_declared_secret, is_secret, is_secret_host_option
-from gros_agent.settings.values import Secret, Value
+from gros_agent.settings.template import (
+    SECRET_VARIABLES,
+    Sections,
+    is_declared_secret,
+    is_secret,
+    is_secret_host_option,
+)
+from gros_agent.sources import host_options
 
 HTTPS_PORT = 443
-
-
-@dataclass(frozen=True)
-class Host:
-    """What is configured for one host that sources lie on; ``section`` is empty if nothing is.
-
-    ``key`` is the path of the SSH private key; ``unset_variable`` names the variable that should have led to one.
-    ``authorities`` is the file with the certificates that the host is verified by (None: those that come with the
-    library, where the system has none), and ``authorities_from`` says where that is configured. ``app_key`` is the file
-    with the private key of a GitHub App. ``address`` is the host[:port] to connect to instead, if the section
-    leads to another one.
-    """
-
-    section: str = ""
-    options: Mapping[str, Value] = field(default_factory=dict)
-    key: Path | None = None
-    unset_variable: str = ""
-    authorities: Path | None = None
-    authorities_from: str = ""
-    app_key: Path | None = None
-    address: str = ""
-
-    def get(self, option: str) -> str | None:
-        """The text of an option that is not secret, or None where it is missing or switched off."""
-        if is_secret_host_option(option):
-            raise KeyError(f"{option} is a secret")
-        return self._text(option)
-
-    def secret(self, option: str) -> Secret | None:
-        """A secret option, or None."""
-        text = self._text(option)
-        return None if text is None else Secret(text)
-
-    def username(self, scheme: str) -> str | None:
-        """The user for ``ssh`` or ``http``."""
-        return self.get(f"username.{scheme}") or self.get("username")
-
-    def is_on(self, option: str) -> bool:
-        """Whether a switch is on."""
-        return self.get(option) is not None
-
-    def _text(self, option: str) -> str | None:
-        value = self.options.get(option)
-        return value.effective if value else None
 
 
 @dataclass(frozen=True)
@@ -166,13 +130,15 @@ class Settings:
         variable = env.effective if env else None
         key = self._key_of(variable)
         unset = variable if variable and key is None else ""
-        cacert, app_key = self._path(options, "cacert"), self._path(options, "github_app_key")
+        files = dict(self._files(options))
+        cacert = files.get("cacert")
         trusted, origin = (cacert, f"cacert in [{section}]") if cacert else self._authorities()
-        return Host(section, options, key, unset, trusted, origin, app_key, address)
+        return Host(section, options, host_options(), key, unset, trusted, origin, files, address)
 
-    def _path(self, options: Mapping[str, Value], name: str) -> Path | None:
-        value = options.get(name)
-        return self.home.resolve(value.effective) if value and value.effective else None
+    def _files(self, options: Mapping[str, Value]) -> Iterator[tuple[str, Path]]:
+        for name, declared in host_options().items():
+            if declared.file and name in options and (path := options[name].effective):
+                yield name, self.home.resolve(path)
 
     def _section(self, name: str, port: int | None) -> str:
         wanted = (f"{name}:{port}".lower(), name.lower()) if port else (name.lower(),)

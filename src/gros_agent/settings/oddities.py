@@ -1,17 +1,18 @@
 """What was probably meant otherwise: names that nothing knows, variables that lose, values that can't work."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.options.rights import Right
+from gros_agent.options.values import Value
+from gros_agent.runtime.spelling import did_you_mean, is_near
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import HOSTNAME, LIMITS
 from gros_agent.settings.model import Settings, masked
-from gros_agent.settings.options import HOST_OPTIONS, KEYED, SETTINGS, Sections
-from gros_agent.settings.rights import Right
-from gros_agent.settings.values import Value
+from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS, Sections
 
 _SHORTEST = 6
 """Letters that a variable's name needs to be taken for a misspelt one."""
@@ -24,28 +25,6 @@ _SECTION = re.compile(r"[\w.*-]+(:\d{1,5})?|\[?[0-9A-Fa-f:.%]+\]?(:\d{1,5})?")
 """A host as a section of the credentials file names it."""
 
 
-def is_near(text: str, other: str) -> bool:
-    """Whether two texts differ by one letter that is missing, is another or changed places, or in their case alone."""
-    one, two = text.lower(), other.lower()
-    if one == two:
-        return True
-    while one and two and one[0] == two[0]:
-        one, two = one[1:], two[1:]
-    while one and two and one[-1] == two[-1]:
-        one, two = one[:-1], two[:-1]
-    is_one_letter = max(len(one), len(two)) == 1
-    return is_one_letter or (len(one) == len("ab") and one == two[::-1])
-
-
-def meant(text: str, known: Iterable[str]) -> str:
-    """A question for the known name that a text is probably meant to be; nothing where none is near."""
-    from difflib import get_close_matches  # noqa: PLC0415 (few names are wrong)
-
-    names = tuple(known)
-    near = [name for name in names if is_near(text, name)] or get_close_matches(text.lower(), names, 1, 0.7)
-    return f": did you mean {near[0]}?" if near else ""
-
-
 def unknown_options(settings: Settings) -> Iterator[str]:
     """Sections and options of the configuration files that nothing knows, which is what a misspelt one is."""
     if settings.settings_file.exists():
@@ -56,7 +35,7 @@ def unknown_options(settings: Settings) -> Iterator[str]:
             if section in KEYED:
                 continue
             if section not in options:
-                question = meant(section, (*options, *KEYED))
+                question = did_you_mean(section, (*options, *KEYED))
                 yield f"{settings.settings_file}: there is no section [{section}]{question}"
                 continue
             yield from _unknown(section, content, options[section])
@@ -71,7 +50,7 @@ def unknown_options(settings: Settings) -> Iterator[str]:
 def _unknown(section: str, content: Mapping[str, Value], known: set[str]) -> Iterator[str]:
     for name, value in content.items():
         if name not in known and name.partition(".")[0] not in known and not value.of_controller:
-            question = meant(name.partition(".")[0], known)
+            question = did_you_mean(name.partition(".")[0], known)
             yield f"{value.origin}: [{section}] has no option {name}{question}"
 
 

@@ -1,25 +1,39 @@
-"""The systems that are collected from: each module or package with a ``SOURCE`` is one."""
+"""The systems that are collected from: each module or package with a ``SOURCE`` is one, and declares what it needs."""
 
 import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
+from gros_agent.options.hosts import HostOption, by_name
 from gros_agent.sources.base import Source
+from gros_agent.sources.common.host_options import COMMON
 
-KNOWN_TYPES = (
-    *("controller", "git", "github", "gitlab", "subversion", "tfs", "tfvc", "history", "compact-history"),
-    *("metric_history", "metric_options", "quality-time", "sonar", "jenkins", "jira"),
-)
-"""The types that ``data_sources.json`` may name, whether there is something that collects them or not."""
+_UNCOLLECTED = (*("controller", "tfvc", "history", "compact-history", "metric_history", "metric_options", "jira"),)
+"""Types that lists of existing installations have, and that nothing here collects."""
 
 
 @cache
 def sources() -> Mapping[str, Source]:
-    """Every source that there is, by its type."""
-    found: dict[str, Source] = {}
-    for module in pkgutil.iter_modules(__path__):
-        source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
-        if source is not None:
-            found[source.kind] = source
-    return found
+    """Every source that there is, by its type, in the order of :class:`gros_agent.sources.base.Order`."""
+    modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
+    found: list[Source] = [module.SOURCE for module in modules if hasattr(module, "SOURCE")]
+    return {source.kind: source for source in sorted(found, key=lambda source: (source.order, source.kind))}
+
+
+@cache
+def by_type() -> Mapping[str, Source]:
+    """Every source by each type that entries of it may have: its own and its further ones."""
+    return {name: source for source in sources().values() for name in (source.kind, *source.also_called)}
+
+
+@cache
+def known_types() -> tuple[str, ...]:
+    """The types that ``data_sources.json`` may name, whether there is something that collects them or not."""
+    return (*by_type(), *_UNCOLLECTED)
+
+
+@cache
+def host_options() -> Mapping[str, HostOption]:
+    """The host options that any source declares: those of every source first, then those of single ones."""
+    return by_name((*COMMON, *(option for source in sources().values() for option in source.host_options)))

@@ -4,16 +4,19 @@ A source knows neither settings files nor the controller nor the export folder. 
 rows, block by block; who called it pseudonymises and writes them.
 """
 
+import enum
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
+from gros_agent.options.hosts import Host, HostOption, by_name
+from gros_agent.options.values import Secret
 from gros_agent.rows import Row, SourceId
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Secret
 from gros_agent.sources.common.capacity import Capacity
+from gros_agent.sources.common.host_options import COMMON
 
 
 @dataclass(frozen=True)
@@ -98,22 +101,39 @@ class Collected:
     published: Callable[[], object] = lambda: None
 
 
-class Source(Protocol):
-    """A kind of system to collect from.
+class Order(enum.IntEnum):
+    """Where the sources of a kind stand among those of a project: where several want a name, the first one gets it."""
 
+    REVIEWS = 1
+    REPOSITORIES = 2
+    ISSUES = 3
+    BUILDS = 4
+    QUALITY = 5
+
+
+class Source(Protocol):
+    """A kind of system to collect from, which declares all that others need to know of it.
+
+    ``kind`` is the type that its entries have, ``also_called`` are other types for the same, ``title`` is its name.
     ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions, and
     ``documents`` are further trackers, which are JSON objects that several sources may add to.
     ``alongside`` names the types that an entry of this one is collected as, too: what a review system hosts is a Git
     repository. Each has its own outcome and position.
+    ``host_options`` are the options of its host that it reads, those that every source has among them; no other can be
+    read. ``programs`` are those that it runs: name → what tells the version, or raises :class:`SourceError`.
     """
 
     kind: str
+    also_called: tuple[str, ...]
     title: str
+    order: Order
     tables: tuple[type[Row], ...]
     items: type[Row]
     tracker: str
     documents: tuple[str, ...]
     alongside: tuple[str, ...]
+    host_options: tuple[HostOption, ...]
+    programs: Mapping[str, Callable[[], str]]
 
     def check(self, context: Context) -> str:
         """Reach for the system, and say in a few words what answered. Raises :class:`SourceError`."""
@@ -125,6 +145,21 @@ class Source(Protocol):
         Raises :class:`SourceError` when the source can't be collected.
         """
         ...
+
+
+def identifying(source: Source) -> set[str]:
+    """The host options that tell that an entry of type ``git`` is of this source's system."""
+    return {option.name for option in source.host_options if option.identifies}
+
+
+class Declared:
+    """What a source declares that most have alike."""
+
+    also_called: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    alongside: tuple[str, ...] = ()
+    host_options: tuple[HostOption, ...] = COMMON
+    programs: Mapping[str, Callable[[], str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -143,6 +178,18 @@ class Located(Protocol):
 
     def environment(self, context: Context) -> Environment:
         """The environment that the entry lies in. Raises :class:`SourceError` for a URL that names none."""
+        ...
+
+
+@runtime_checkable
+class Describer(Located, Protocol):
+    """A source whose environment is a part of the project's description."""
+
+    def project_columns(self, environment: Environment, team: str | None, long_name: str | None) -> Mapping[str, str]:
+        """Columns of :class:`gros_agent.rows.Project` with their values.
+
+        ``team`` and ``long_name`` are the project's, as the settings have them.
+        """
         ...
 
 
@@ -206,7 +253,12 @@ class KeyPublisher(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """An entry, and one of the sources that collect it."""
+    """An entry, and one of the sources that collect it. ``of`` is the source of the entry's type, if another one."""
 
     entry: SourceEntry
     source: Source
+    of: Source | None = None
+
+    def host_options(self) -> Mapping[str, HostOption]:
+        """The options of the host that may be read for this: the source's, and those of the system that it lies on."""
+        return by_name((*self.source.host_options, *(self.of.host_options if self.of else ())))

@@ -12,7 +12,7 @@ import msgspec
 
 from gros_agent.errors import SourceError
 from gros_agent.rows import Jenkins, Row
-from gros_agent.sources.base import Collected, Context, Environment
+from gros_agent.sources.base import Collected, Context, Declared, Environment, Order
 from gros_agent.sources.common.lazy import load
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Nodes(msgspec.Struct):
     computer: list[dict[str, Any]]
 
 
-class JenkinsSource:
+class JenkinsSource(Declared):
     """One instance."""
 
     kind = "jenkins"
@@ -54,8 +54,7 @@ class JenkinsSource:
     tables: tuple[type[Row], ...] = (Jenkins,)
     items: type[Row] = Jenkins
     tracker = ""
-    documents: tuple[str, ...] = ()
-    alongside: tuple[str, ...] = ()
+    order = Order.BUILDS
 
     def check(self, context: Context) -> str:
         """Say which version answers, and how many views it shows."""

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from gros_agent.errors import SourceError
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
+from gros_agent.options.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.git import access
 from gros_agent.sources.git.clone import Remote
 from support.agent import Agent, Finished, give_secrets, table
 from support.certificates import certificate
 from support.forward import forward_proxy
+from support.hosts import host_with
 from support.leaks import leaks, watched_programs
 from support.proxy import Fault, Proxy, proxy
 from support.repository import Repository, linear_history
@@ -324,7 +324,7 @@ class TestSsh:
 
 
 def resolved(url: str, options: Mapping[str, str], key: Path | None = None, silence: float = 120) -> access.Access:
-    host = Host("h", {name: Value(text, "") for name, text in options.items()}, key)
+    host = host_with("h", {name: Value(text, "") for name, text in options.items()}, key)
     entry = SourceEntry("git", "x", url)
     context = Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h"), silence=silence)
     return access.resolve(context)

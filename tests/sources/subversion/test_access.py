@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from gros_agent.errors import SourceError
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Value
+from gros_agent.options.values import Value
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.subversion import access
 from support.agent import Agent, give_secrets, table
 from support.certificates import certificate
+from support.hosts import host_with
 from support.leaks import leaks, watched_programs
 from support.servers import make_key, ssh_server
 from support.subversion import RECORDINGS, SubversionRepository, apache, layout, svnserve
@@ -191,7 +191,7 @@ class TestSsh:
 
 
 def resolved(url: str, options: Mapping[str, str], key: Path | None = None) -> access.Access:
-    host = Host("h", {name: Value(text, "") for name, text in options.items()}, key)
+    host = host_with("h", {name: Value(text, "") for name, text in options.items()}, key)
     entry = SourceEntry("subversion", "x", url)
     return access.resolve(Context(entry=entry, host=host, folder=Path("f"), known_hosts=Path("/k h")))
 

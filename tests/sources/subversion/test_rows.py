@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
-from gros_agent.settings.model import Host
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.subversion import lines, log
 from gros_agent.sources.subversion.changes import Changes, Layout, merged_revisions
@@ -22,6 +21,7 @@ from support import schemas
 from support import subversion_reference as reference
 from support.agent import Agent, Rows, give_secrets, table
 from support.awkward import awkward
+from support.hosts import host_with
 from support.proxy import Fault, proxy
 from support.subversion import RECORDINGS, SubversionRepository, layout, require, svnserve
 from support.subversion_rows import check_rows, expected, hashed
@@ -165,7 +165,7 @@ class TestRows:
         """One that tells neither what a path is nor what of it changed leads to the same rows."""
         repository = awkward(tmp_path / "r")
         entry = SourceEntry("subversion", "name", repository.url)
-        client = Client(Context(entry=entry, host=Host(), folder=tmp_path / "f", known_hosts=tmp_path / "known"))
+        client = Client(Context(entry=entry, host=host_with(), folder=tmp_path / "f", known_hosts=tmp_path / "known"))
         with Server(repository.path) as server:
             changes = Changes(server, Layout(""))
             for revision in log.read(client, 1, repository.youngest):

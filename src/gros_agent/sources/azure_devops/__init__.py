@@ -11,6 +11,10 @@
 The API is described at https://learn.microsoft.com/en-us/rest/api/azure/devops/.
 """
 
+from collections.abc import Mapping
+
+from gros_agent.options.hosts import HostOption
+from gros_agent.options.rights import Right
 from gros_agent.rows import (
     CommitComment,
     MergeRequest,
@@ -24,6 +28,8 @@ from gros_agent.rows import (
     TfsWorkItem,
     VcsEvent,
 )
+from gros_agent.sources.base import Environment
+from gros_agent.sources.common.host_options import COMMON
 from gros_agent.sources.common.lazy import LazyReviewSource
 
 
@@ -38,6 +44,22 @@ class AzureDevOpsSource(LazyReviewSource):
     )
     items: type[Row] = MergeRequest
     tracker = "tfs_update.json"
+    host_options: tuple[HostOption, ...] = (
+        *COMMON,
+        HostOption(
+            "tfs",
+            "true, or a collection path: the host is Azure DevOps",
+            controller=Right.CONNECTION,
+            identifies=True,
+        ),
+    )
+
+    def project_columns(self, environment: Environment, team: str | None, long_name: str | None) -> Mapping[str, str]:
+        """The collection as its address has it, of which the environment's identity has small letters alone."""
+        del team, long_name
+        begin = len(environment.identity[0] or "") + 1
+        collection = (environment.url or "")[begin : begin + len(environment.identity[1] or "")]
+        return {"tfs_collection": collection} if collection else {}
 
 
 SOURCE = AzureDevOpsSource()

@@ -10,8 +10,8 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages
+from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import split
-from gros_agent.settings.values import Secret
 from gros_agent.sources.azure_devops.answers import Connection, Listed, Repository
 from gros_agent.sources.azure_devops.place import Place, place, quoted
 from gros_agent.sources.base import Context

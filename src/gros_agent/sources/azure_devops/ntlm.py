@@ -10,7 +10,7 @@ import requests
 from requests_ntlm import HttpNtlmAuth
 from spnego.exceptions import SpnegoError
 
-from gros_agent.settings.values import Secret
+from gros_agent.options.values import Secret
 
 
 class WindowsLogin(HttpNtlmAuth):

@@ -13,10 +13,10 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
 from gros_agent.http.faults import Explain, HttpError
 from gros_agent.http.traffic import Traffic, server_time
+from gros_agent.options.hosts import Host
+from gros_agent.options.values import Secret
 from gros_agent.rows.moments import local_time
 from gros_agent.runtime.urls import split
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.common import transport
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from gros_agent.rows import Row
-from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
+from gros_agent.sources.base import Collected, Context, Declared, Definition, Environment, Order, SourceEntry
 
 _loading = threading.RLock()
 
@@ -24,11 +24,8 @@ def load(name: str) -> Any:  # noqa: ANN401 (a module)
         return importlib.import_module(name)
 
 
-class LazySource:
+class LazySource(Declared):
     """A source whose package has ``access.check``, ``access.version`` and ``collect.collect``."""
-
-    documents: tuple[str, ...] = ()
-    alongside: tuple[str, ...] = ()
 
     def _load(self, module: str) -> Any:  # noqa: ANN401 (a module of the package)
         return load(f"{type(self).__module__}.{module}")
@@ -52,6 +49,8 @@ class LazySource:
 class LazyQualitySource(LazySource):
     """A quality system: it knows what a project consists of. Its package has ``definition``, too."""
 
+    order = Order.QUALITY
+
     def definition(self, context: Context) -> Definition:
         """What the project consists of."""
         found: Definition = self._load("definition").definition(context)
@@ -66,6 +65,7 @@ class LazyQualitySource(LazySource):
 class LazyReviewSource(LazySource):
     """A review system: what it hosts is a Git repository. Its package has ``discovery``, too."""
 
+    order = Order.REVIEWS
     alongside: tuple[str, ...] = ("git",)
 
     def repositories(self, context: Context) -> Iterable[SourceEntry]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote
 
 from gros_agent.errors import ConfigurationError, SourceError
+from gros_agent.options.hosts import Host
 from gros_agent.runtime.files import read_text
 from gros_agent.runtime.storage import make_missing, replace_file, storage_errors
-from gros_agent.settings.model import Host
 from gros_agent.sources.base import Context
 
 _FROM_OUTSIDE = (

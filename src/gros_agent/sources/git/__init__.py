@@ -5,20 +5,22 @@
 - :mod:`.sizes` asks for the sizes of objects, :mod:`.tags` reads tags.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from gros_agent.errors import SourceError
 from gros_agent.rows import ChangePath, Row, Tag, VcsVersion
 from gros_agent.rows.moments import Moments
-from gros_agent.sources.base import Collected, Context
+from gros_agent.sources.base import Collected, Context, Declared, Order
+from gros_agent.sources.common.host_options import COMMON, HISTORY
 from gros_agent.sources.git import access, tags
 from gros_agent.sources.git.clone import HEAD, Advertised, Clone, Remote, remove
 from gros_agent.sources.git.history import History
 
 
-class GitSource:
+class GitSource(Declared):
     """Any repository that git can read: over HTTPS, SSH or git's own protocol, or from a folder."""
 
     kind = "git"
@@ -26,8 +28,9 @@ class GitSource:
     tables: tuple[type[Row], ...] = (VcsVersion, ChangePath, Tag)
     items: type[Row] = VcsVersion
     tracker = "latest_vcs_versions.json"
-    documents: tuple[str, ...] = ()
-    alongside: tuple[str, ...] = ()
+    order = Order.REPOSITORIES
+    host_options = (*COMMON, *HISTORY)
+    programs: Mapping[str, Callable[[], str]] = MappingProxyType({"git": access.supported_version})
 
     def check(self, context: Context) -> str:
         """Ask the repository for its default branch and tags."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlunsplit
 
 from gros_agent.errors import SourceError
+from gros_agent.options.hosts import Host
+from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import SCP, split
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.common.transport import (
     address,
@@ -32,8 +32,6 @@ from gros_agent.sources.common.transport import (
 
 MINIMUM_VERSION = (2, 36)
 """The first git whose ``cat-file --batch-command`` can be told to flush."""
-_TOKEN_USERS = {"github_token": "x-access-token", "gitlab_token": "oauth2"}
-"""Option with a token → the name that GitHub's and GitLab's documentation gives for it."""
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
 """The transports that git may use."""
 
@@ -156,7 +154,7 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
 
 def _token(host: Host) -> tuple[str | None, Secret | None]:
     """The token for the API of a host, and the user's name that goes with it: it opens repositories, too."""
-    found = ((name, host.secret(option)) for option, name in _TOKEN_USERS.items())
+    found = ((one.git_user, host.secret(one.name)) for one in host.declared.values() if one.git_user)
     return next(((name, token) for name, token in found if token is not None), (None, None))
 
 

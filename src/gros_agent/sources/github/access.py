@@ -11,10 +11,10 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.http.client import Request, WebClient
+from gros_agent.options.hosts import Host
+from gros_agent.options.values import Secret
 from gros_agent.runtime.files import read_text
 from gros_agent.runtime.urls import split
-from gros_agent.settings.model import Host
-from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.common import api, public_keys
 from gros_agent.sources.github.graphql import GraphQL
@@ -125,7 +125,7 @@ class AppToken:
     def _assertion(self) -> str:
         import jwt  # noqa: PLC0415 (few use an app)
 
-        path = self._host.app_key
+        path = self._host.file("github_app_key")
         try:
             key = read_text(path, "the app's private key") if path else None
         except ConfigurationError as error:

@@ -8,7 +8,13 @@
 The API is described at https://docs.gitlab.com/api/rest/.
 """
 
+from collections.abc import Mapping
+
+from gros_agent.options.hosts import HostOption
+from gros_agent.options.rights import Right
 from gros_agent.rows import CommitComment, GitLabRepo, MergeRequest, MergeRequestNote, MergeRequestReview, Row, VcsEvent
+from gros_agent.sources.base import Environment
+from gros_agent.sources.common.host_options import COMMON, SKIP_ARCHIVED
 from gros_agent.sources.common.lazy import LazyKeyPublisher
 
 
@@ -22,6 +28,26 @@ class GitLabSource(LazyKeyPublisher):
     )
     items: type[Row] = MergeRequest
     tracker = "gitlab_update.json"
+    host_options: tuple[HostOption, ...] = (
+        *COMMON,
+        HostOption(
+            "gitlab_token",
+            "API token",
+            secret=True,
+            controller=Right.CREDENTIAL,
+            identifies=True,
+            git_user="oauth2",  # as GitLab's documentation has it
+        ),
+        HostOption("has_commit_comments", "GitLab: ask for the comments of each new commit", in_template=False),
+        HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP", controller=Right.NAME),
+        SKIP_ARCHIVED,
+    )
+
+    def project_columns(self, environment: Environment, team: str | None, long_name: str | None) -> Mapping[str, str]:
+        """The group that is configured, or the project's long name."""
+        del team
+        group = environment.identity[1] or long_name
+        return {"gitlab_group_name": group} if group else {}
 
 
 SOURCE = GitLabSource()

@@ -17,8 +17,8 @@ from typing import TypeVar
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.faults import HttpError
+from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import split
-from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.common import api
 from gros_agent.sources.quality_time.shapes import DataModel, Listed, Report, Reports, Server

@@ -8,7 +8,7 @@ from gros_agent.http.traffic import server_time
 from gros_agent.rows import SourceId
 from gros_agent.sources.base import Context, Definition, Environment
 from gros_agent.sources.common.measuring import iso
-from gros_agent.sources.common.parts import Parts
+from gros_agent.sources.common.named_sources import NamedSources
 from gros_agent.sources.quality_time import access
 from gros_agent.sources.quality_time.shapes import Measurer, Report, Subject
 
@@ -28,32 +28,32 @@ def definition(context: Context) -> Definition:
     """The sources of all metrics, each once. Raises :class:`SourceError`."""
     server = access.resolve(context)
     reports = server.present()
-    parts, identifiers = read(reports)
+    named, identifiers = read(reports)
     return Definition(
         title=reports[0].title if reports else "",
         revision=iso(server_time(server.headers)),
-        sources=parts.sources(),
+        sources=named.sources(),
         identifiers=identifiers,
-        notes=tuple(parts.notes()),
+        notes=tuple(named.notes()),
     )
 
 
-def read(reports: Sequence[Report]) -> tuple[Parts, tuple[SourceId, ...]]:
+def read(reports: Sequence[Report]) -> tuple[NamedSources, tuple[SourceId, ...]]:
     """The sources that reports name, and what these know the reports' subjects by."""
-    parts, identifiers = Parts(), dict[tuple[str, ...], SourceId]()
+    named, identifiers = NamedSources(), dict[tuple[str, ...], SourceId]()
     for name, subject, source in _sources(reports):
         kind = _TYPES[source.type]
         base, place = _text(source.parameters, "url").rstrip("/"), _place(kind, source.parameters)
         if not base or place is None:
-            parts.leave_out(kind, f"{base} {_text(source.parameters, 'project')}")
+            named.leave_out(kind, f"{base} {_text(source.parameters, 'project')}")
             continue
         component = _text(source.parameters, "component") if kind == "sonar" else ""
-        if parts.add(kind, component or name, base + place) and component:
+        if named.add(kind, component or name, base + place) and component:
             row = SourceId(
                 domain_name=name, url=base, source_id=component, source_type=kind, domain_type=subject.type[:32]
             )
             identifiers[name, base, component] = row
-    return parts, tuple(identifiers.values())
+    return named, tuple(identifiers.values())
 
 
 def environment(context: Context) -> Environment:

@@ -11,8 +11,8 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import Query, pages, smaller_page
+from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import split
-from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.common import api
 from gros_agent.sources.sonarqube.metrics import name_of

@@ -7,7 +7,7 @@ from gros_agent.http.traffic import server_time
 from gros_agent.runtime import parallel
 from gros_agent.sources.base import Context, Definition, Environment
 from gros_agent.sources.common.measuring import iso
-from gros_agent.sources.common.parts import Parts
+from gros_agent.sources.common.named_sources import NamedSources
 from gros_agent.sources.sonarqube import access
 from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.shapes import Component, Link, Links, Navigation
@@ -27,22 +27,22 @@ def definition(context: Context) -> Definition:
     server = access.resolve(context)
     pages = [] if server.place.component else list(server.components())
     components = [one for page in pages for one in page.components] or [server.component()]
-    parts = Parts()
+    named = NamedSources()
     for component, navigation, links in parallel.mapped(lambda one: _asked(server, one), components):
         name = component.name or component.key
         platform = navigation.alm
         if platform is not None and platform.key in _PLATFORMS:
-            parts.add(_PLATFORMS[platform.key], name, platform.url)
+            named.add(_PLATFORMS[platform.key], name, platform.url)
         elif platform is not None:
-            parts.leave_out(platform.key, platform.url)
+            named.leave_out(platform.key, platform.url)
         for kind, url in (found for link in links for found in _linked(link)):
-            parts.add(kind, name, url)
+            named.add(kind, name, url)
     organizations = [one.name or one.key for page in pages for one in page.organizations]
     return Definition(
         title=next(iter((*organizations, *(one.name for one in components))), ""),
         revision=iso(server_time(server.headers)),
-        sources=parts.sources(),
-        notes=tuple(parts.notes()),
+        sources=named.sources(),
+        notes=tuple(named.notes()),
     )
 
 

@@ -12,18 +12,20 @@ of it through one connection, as ``git fetch`` does. So however many revisions a
 requests: what is there, the log, the differences, and the list of tags.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from gros_agent.rows import ChangePath, Row, Tag, VcsVersion
-from gros_agent.sources.base import Collected, Context
-from gros_agent.sources.subversion import tags
+from gros_agent.sources.base import Collected, Context, Declared, Order
+from gros_agent.sources.common.host_options import COMMON, HISTORY
+from gros_agent.sources.subversion import access, tags
 from gros_agent.sources.subversion.client import Client, Info
 from gros_agent.sources.subversion.history import History
 from gros_agent.sources.subversion.mirror import Mirror
 from gros_agent.sources.subversion.server import Server
 
 
-class SubversionSource:
+class SubversionSource(Declared):
     """Any repository that Subversion can read: over its own protocol, SSH or HTTPS, or from a folder."""
 
     kind = "subversion"
@@ -31,8 +33,9 @@ class SubversionSource:
     tables: tuple[type[Row], ...] = (VcsVersion, ChangePath, Tag)
     items: type[Row] = VcsVersion
     tracker = "latest_vcs_versions.json"
-    documents: tuple[str, ...] = ()
-    alongside: tuple[str, ...] = ()
+    order = Order.REPOSITORIES
+    host_options = (*COMMON, *HISTORY)
+    programs: Mapping[str, Callable[[], str]] = MappingProxyType({"svn": access.supported_version})
 
     def check(self, context: Context) -> str:
         """Ask the repository for its youngest revision."""

@@ -18,9 +18,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from gros_agent.errors import SourceError
+from gros_agent.options.values import Secret
 from gros_agent.runtime.storage import storage_errors
 from gros_agent.runtime.urls import SCP, split
-from gros_agent.settings.values import Secret
 from gros_agent.sources.base import Context
 from gros_agent.sources.common.transport import (
     address,

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 
 from gros_agent.errors import SourceError
 from gros_agent.runtime.urls import split, without_credentials
-from gros_agent.sources.base import SourceEntry
-
-ORDER = ("github", "gitlab", "tfs", "git", "subversion", "jira", "jenkins", "sonar", "quality-time")
-"""Repositories first: where several sources of a part want its name, they get it, and their rows go by it."""
+from gros_agent.sources import by_type
+from gros_agent.sources.base import Order, SourceEntry
 
 
-class Parts:
+class NamedSources:
     """The sources that were named, each address once."""
 
     def __init__(self) -> None:
@@ -36,8 +34,8 @@ class Parts:
         self._odd.add((kind, place))
 
     def sources(self) -> tuple[SourceEntry, ...]:
-        """The sources, in :data:`ORDER`."""
-        return tuple(sorted(self._found.values(), key=lambda one: ORDER.index(one.type)))
+        """The sources, repositories first: where several want a name, they get it, and their rows go by it."""
+        return tuple(sorted(self._found.values(), key=_order))
 
     def notes(self) -> Iterator[str]:
         """What was left out."""
@@ -45,3 +43,8 @@ class Parts:
             counts = Counter(kind for kind, _ in self._odd)
             words = ", ".join(f"{count} of type {kind}" for kind, count in sorted(counts.items()))
             yield f"named without an address that can be collected: {words}"
+
+
+def _order(entry: SourceEntry) -> tuple[Order, str]:
+    source = by_type().get(entry.type)
+    return (source.order if source else Order.ISSUES), entry.type

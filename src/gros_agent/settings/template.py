@@ -6,8 +6,10 @@ The names of sections, options and variables are those of existing GROS installa
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gros_agent.settings.rights import Right
-from gros_agent.settings.values import Value, is_falsy
+from gros_agent.options.hosts import HostOption
+from gros_agent.options.rights import Right
+from gros_agent.options.values import Value, is_falsy
+from gros_agent.sources import host_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,73 +98,11 @@ KEYED: Mapping[str, Keyed] = {
 """The sections whose options are project keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostOption:
-    """One option of a host's section in ``credentials.cfg``.
-
-    Its variable is ``SOURCE_`` and the suffix, or the name in capitals where there is no suffix; ``DEFINITIONS_`` and
-    the same for an option that definitions have too. One that is not in the template has no variable.
-    """
-
-    name: str
-    meaning: str
-    suffix: str = ""
-    definitions: bool = False
-    secret: bool = False
-    in_template: bool = True
-    controller: Right = Right.UNUSED
-
-    def variable(self, prefix: str) -> str:
-        """Name the variable that fills this option; ``prefix`` is ``SOURCE_`` or ``DEFINITIONS_``."""
-        return prefix + (self.suffix or self.name.upper())
-
-
 HOST_OPTIONS: tuple[HostOption, ...] = (
-    HostOption(
-        "env",
-        "name of the variable with the path of an SSH private key",
-        "CREDENTIALS_ENV",
-        definitions=True,
-        controller=Right.FILE,
-    ),
-    HostOption("username", "user for HTTP(S) and SSH", definitions=True, controller=Right.CREDENTIAL),
-    HostOption("username.ssh", "user for SSH, where it differs", in_template=False),
-    HostOption("username.http", "user for HTTP(S), where it differs", in_template=False),
-    HostOption(
-        "password", "password or access token for HTTP(S)", definitions=True, secret=True, controller=Right.CREDENTIAL
-    ),
-    HostOption("host", "the host[:port] to connect to instead, with the options of its section", in_template=False),
-    HostOption("port", "another port for this host", controller=Right.CONNECTION),
-    HostOption("protocol", "http or https, for the API where the source has an ssh URL", controller=Right.CONNECTION),
-    HostOption("web_port", "port of the API", controller=Right.CONNECTION),
-    HostOption("type", "type of the sources on this host, as the configuration web UI notes it", in_template=False),
-    HostOption("github_api_url", "API of GitHub Enterprise", "GITHUB_API", controller=Right.CONNECTION),
-    HostOption("github_token", "API token", secret=True, controller=Right.CREDENTIAL),
-    HostOption("github_app_id", "id of a GitHub App, in place of a token", in_template=False),
-    HostOption("github_app_installation", "id of the app's installation", in_template=False),
-    HostOption("github_app_key", "file with the app's private key", in_template=False),
-    HostOption("github_bots", "logins whose comments are left out, separated by commas", controller=Right.NAME),
-    HostOption("gitlab_token", "API token", secret=True, controller=Right.CREDENTIAL),
-    HostOption("has_commit_comments", "GitLab: ask for the comments of each new commit", in_template=False),
-    HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP", controller=Right.NAME),
-    HostOption("skip_archived", "leave archived repositories out of discovery", in_template=False),
-    HostOption("tfs", "true, or a collection path: the host is Azure DevOps", controller=Right.CONNECTION),
-    HostOption("from_date", "collect only commits since this date in a first collection", controller=Right.NAME),
-    HostOption("tag", "collect only what leads to this tag", controller=Right.NAME),
-    HostOption("strip", "first part of the path that an SSH URL does not have", controller=Right.CONNECTION),
-    HostOption(
-        "unsafe_hosts", "do not verify certificates and host keys", "UNSAFE", definitions=True, controller=Right.TRUST
-    ),
-    HostOption(
-        "cacert",
-        "file with the authorities' certificates that this host is verified by",
-        definitions=True,
-        controller=Right.TRUST,
-    ),
-    HostOption("skip_stats", "leave out line counts, sizes, branches and changed paths", controller=Right.NAME),
+    *host_options().values(),
     HostOption("agile_rest_path", "path of Jira's agile API"),
 )
-"""The options of a section of ``credentials.cfg``."""
+"""The options of a section of ``credentials.cfg``: those that sources declare, and one that nothing here reads."""
 
 ACCESS_VARIABLE = "AGENT_TOKEN"
 SECRET_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS if option.secret)

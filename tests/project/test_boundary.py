@@ -28,7 +28,7 @@ from gros_agent.runtime import limits, parallel, process
 from gros_agent.settings.load import Overrides, load
 from gros_agent.settings.model import Settings
 from gros_agent.sources import sources
-from gros_agent.sources.base import Collected, Context, Definition, Environment, SourceEntry
+from gros_agent.sources.base import Collected, Context, Declared, Definition, Environment, Order, SourceEntry
 from gros_agent.sources.common.capacity import Capacity
 from support.repository import Repository
 
@@ -63,7 +63,7 @@ KINDS: tuple[BaseException, ...] = (
 PASSING: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit)
 
 
-class Thrower:
+class Thrower(Declared):
     """A source in which something goes wrong, wherever it is asked."""
 
     kind = "thrower"
@@ -71,8 +71,7 @@ class Thrower:
     tables: tuple[type[Row], ...] = (VcsVersion, Tag)
     items: type[Row] = VcsVersion
     tracker = "latest_thrown.json"
-    documents: tuple[str, ...] = ()
-    alongside: tuple[str, ...] = ()
+    order = Order.BUILDS
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
@@ -114,6 +113,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
         known = {**sources(), Thrower.kind: Thrower(work)}
         for module in (configured, context):
             monkeypatch.setattr(module, "sources", lambda: known)
+        monkeypatch.setattr(context, "by_type", lambda: known)
 
     return put
 
