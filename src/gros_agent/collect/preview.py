@@ -2,33 +2,29 @@
 
 import json
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from msgspec import UNSET
 
 from gros_agent.collect import positions
-from gros_agent.collect.engine import drain
+from gros_agent.collect.engine import Engine, Known, tasks_of
 from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import example_of
 from gros_agent.controller import capabilities
-from gros_agent.errors import ConfigurationError, SourceError
+from gros_agent.errors import ConfigurationError
 from gros_agent.privacy.pseudonyms import Pseudonymiser
-from gros_agent.project.boundary import around
 from gros_agent.project.configured import check_key
-from gros_agent.project.context import all_parts, parts_of, pinned_hosts, source_context, tables_of
+from gros_agent.project.context import pinned_hosts, tables_of
 from gros_agent.project.description import describe
-from gros_agent.project.discovery import Discovered, discover
-from gros_agent.project.report import Outcome, collected_outcome, failed, unavailable
+from gros_agent.project.discovery import discover
+from gros_agent.project.report import Outcome
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import NOBODY, Project, Row, SourceId
 from gros_agent.rows.fitting import Values
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
-from gros_agent.tables import trackers
+from gros_agent.sources.base import Part, Progress, no_progress
 
 AS_IS = "as it is"
 FREE_TEXT = "as it is; free text, people can be named in it"
@@ -56,6 +52,13 @@ class TablePreview:
     rows: int = 0
     fields: dict[str, FieldPreview] = field(default_factory=dict)
 
+    def add(self, other: "TablePreview") -> None:
+        """Add the rows of another source, and its examples where there are none yet."""
+        for name, content in other.fields.items() if other.rows else ():
+            if self.fields[name].before in {None, NOBODY} and (content.before is not None or not self.rows):
+                self.fields[name] = content
+        self.rows += other.rows
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -72,27 +75,41 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
     """Collect what a scrape would collect, and keep one example of each field. Raises :class:`AgentError`."""
     check_key(settings, project, options)
     discovered = discover(settings, project, options, progress, keep=False)
-    found = discovered.entries
     pseudonymiser, notes = example_of(settings, project, options)
-    parts = all_parts(settings, found)
-    known = positions.in_utc(settings, project, read_trackers(settings.home.export / project, parts))
+    tasks = tasks_of(settings, discovered.entries)
+    parts = [task for task in tasks if isinstance(task, Part)]
+    folder = settings.home.export / project
+    known = Known(
+        positions.in_utc(settings, project, read_trackers(folder, parts)),
+        read_documents(folder, parts),
+    )
+    whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(settings, project)
     about: Sequence[type[Row]] = (Project, SourceId) if discovered.definitions else (Project,)
-    tables = {row.table: _table(row, pseudonymiser) for row in (*tables_of(parts), *about)}
+    total = _Examples((*tables_of(parts), *about), pseudonymiser, whole_numbers=whole_numbers)
+
+    def sink(_number: int, part: Part) -> _Examples:
+        return _Examples(part.source.tables, pseudonymiser, whole_numbers=whole_numbers)
+
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
         known_hosts = Path(temporary) / "known_hosts"
         if pinned_hosts(settings).exists():
             known_hosts.write_bytes(pinned_hosts(settings).read_bytes())
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
-
-        documents = read_documents(settings.home.export / project, parts)
-        whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(settings, project)
-        look = _Look(settings, project, options, known, documents, tables, pseudonymiser, progress, whole_numbers)
-        outcomes = (*discovered.outcomes, *(outcome for entry in found for outcome in look.entry(entry)))
-        look.project_itself(discovered)
-        notes = (*notes, *look.nothing_new())
-    return Preview(
-        project, settings.controller(project), tuple(tables.values()), outcomes, (*notes, *look.nothing_new())
-    )
+        engine = Engine(settings, project, options, progress, known, sink)
+        done = engine.run(tasks)
+        for one in done:
+            if one.sink is not None:
+                total.add(one.sink)
+        brings_rows = any(table.rows for table in total.tables.values())
+        collected = {one.task: one.sink is not None for one in done if isinstance(one.task, Part)}
+        said = describe(settings, project, discovered, collected, engine.context)
+        for rows in ([said.project], said.identifiers or ()):
+            total.take(rows)
+    if any(known.positions.values()) and not brings_rows:
+        reason = "nothing is new since the last scrape, so there is nothing to show as an example"
+        notes = (*notes, f"{reason}: the same command with --full shows examples of everything")
+    outcomes = (*discovered.outcomes, *(one.outcome for one in done))
+    return Preview(project, settings.controller(project), tuple(total.tables.values()), outcomes, notes)
 
 
 def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
@@ -107,72 +124,29 @@ def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
     return TablePreview(row.table, 0, {name: FieldPreview(name, treatment(name)) for name in names})
 
 
-@dataclass(frozen=True)
-class _Look:
-    """One look at the sources of a project."""
+class _Examples:
+    """A sink that counts rows, and keeps one example of each field."""
 
-    settings: Settings
-    project: str
-    options: ScrapeOptions
-    positions: dict[str, dict[str, str]]
-    documents: dict[str, dict[str, Any]]
-    tables: dict[str, TablePreview]
-    pseudonymiser: Pseudonymiser
-    progress: Progress
-    whole_numbers: bool
-    collected: dict[Part, bool] = field(default_factory=dict)
+    def __init__(self, tables: Iterable[type[Row]], pseudonymiser: Pseudonymiser, *, whole_numbers: bool) -> None:
+        self._pseudonymiser = pseudonymiser
+        self._whole_numbers = whole_numbers
+        self.tables = {row.table: _table(row, pseudonymiser) for row in tables}
 
-    def project_itself(self, discovered: Discovered) -> None:
-        """Look at what describes the project."""
-        said = describe(self.settings, self.project, discovered, self.collected, self._context)
-        for rows in ([said.project], said.identifiers or ()):
-            self._take(rows)
-
-    def _context(self, part: Part) -> Context:
-        documents = {} if self.options.full else self.documents
-        return source_context(self.settings, self.project, part, self.options, self.progress, documents=documents)
-
-    def _take(self, rows: Sequence[Row]) -> None:
+    def take(self, rows: Sequence[Row]) -> None:
         if rows:
-            values = Values(type(rows[0]), whole_numbers=self.whole_numbers)
-            _look_at(self.tables[type(rows[0]).table], rows, self.pseudonymiser, values)
+            values = Values(type(rows[0]), whole_numbers=self._whole_numbers)
+            _look_at(self.tables[type(rows[0]).table], rows, self._pseudonymiser, values)
 
-    def nothing_new(self) -> Iterator[str]:
-        """Say how to see examples where all was collected before."""
-        about = {Project.table, SourceId.table}
-        if any(self.positions.values()) and not any(one.rows for name, one in self.tables.items() if name not in about):
-            reason = "nothing is new since the last scrape, so there is nothing to show as an example"
-            yield f"{reason}: the same command with --full shows examples of everything"
+    def close(self) -> Mapping[str, int]:
+        return {name: table.rows for name, table in self.tables.items()}
 
-    def entry(self, entry: SourceEntry) -> Iterator[Outcome]:
-        parts = parts_of(self.settings, entry)
-        yield from map(self._part, parts) if parts else (unavailable(entry),)
+    def undo(self) -> None:
+        self.tables.clear()
 
-    def _part(self, part: Part) -> Outcome:
-        entry, source = part.entry, part.source
-        counts: dict[str, int] = {row.table: 0 for row in source.tables}
-
-        def take(rows: Sequence[Row]) -> None:
-            if rows:
-                counts[type(rows[0]).table] += len(rows)
-                self._take(rows)
-
-        since = (
-            None
-            if self.options.full
-            else trackers.position(
-                self.positions.get(source.tracker, {}), trackers.key(source.tracker, entry.name, entry.url)
-            )
-        )
-        start = time.monotonic()
-        try:
-            with around(self.settings, self.project, entry.name):
-                collected = drain(source.collect(self._context(part), since), take)
-        except SourceError as error:
-            self.collected[part] = False
-            return failed(part, error, time.monotonic() - start)
-        self.collected[part] = True
-        return collected_outcome(part, collected, counts, time.monotonic() - start)
+    def add(self, other: "_Examples") -> None:
+        """Add the rows of another sink, and its examples where there are none yet."""
+        for name, table in other.tables.items():
+            self.tables[name].add(table)
 
 
 def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser, values: Values) -> None:

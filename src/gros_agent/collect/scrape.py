@@ -5,48 +5,37 @@ A source that fails is an outcome, and its rows are taken back; the others go on
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 from gros_agent.collect import positions
-from gros_agent.collect.engine import drain
+from gros_agent.collect.engine import Engine, Gathered, Known, key_of, tasks_of
 from gros_agent.collect.positions import document_names, read_documents, read_trackers, tracker_names
 from gros_agent.collect.project_secrets import PLAIN_NOTE, pseudonymiser_of
+from gros_agent.collect.table_sink import TableSink
 from gros_agent.controller import capabilities
 from gros_agent.deliver import outbox
-from gros_agent.errors import AgentError, ExitStatus, Own, SourceError
+from gros_agent.errors import AgentError, ExitStatus, Own
 from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.project import entries
-from gros_agent.project.boundary import around
 from gros_agent.project.configured import check_key
-from gros_agent.project.context import located, parts_of, source_context, source_host, tables_of
-from gros_agent.project.description import TRACKERS, describe, encoded, updates
+from gros_agent.project.context import tables_of
+from gros_agent.project.description import TRACKERS, Described, describe, encoded, updates
 from gros_agent.project.discovery import Discovered, discover, note_options
-from gros_agent.project.report import Outcome, Report, collected_outcome, failed, unavailable
+from gros_agent.project.report import Outcome, Report
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
-from gros_agent.runtime import own, parallel
+from gros_agent.runtime import own
 from gros_agent.runtime.logs import IN_RESULTS, SCRAPE_LOG, ProjectLog
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors
-from gros_agent.runtime.urls import host_of
 from gros_agent.settings.model import Settings
-from gros_agent.sources.base import Context, Part, Progress, SourceEntry, no_progress
-from gros_agent.sources.common.capacity import Capacity
+from gros_agent.sources.base import Part, Progress, no_progress
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
 from gros_agent.tables.writer import Joined, Writer, join
 
 log = logging.getLogger(__name__)
-
-AT_ONCE = 8
-"""Sources that are collected at the same time: most of them wait for a host, those that compute wait for a core."""
-PER_HOST = 4
-"""Of them on the same host: OpenSSH's servers begin to refuse connections at ten (MaxStartups of sshd_config(5))."""
 
 
 def scrape(
@@ -154,17 +143,6 @@ def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, name
                 replace_file(folder.path / name, content)
 
 
-@dataclass(frozen=True)
-class _Collected:
-    """What became of a part, and its rows and position if it was collected."""
-
-    outcome: Outcome
-    writer: Writer | None = None
-    position: str | None = None
-    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    published: Callable[[], object] = lambda: None
-
-
 class _Scrape:
     """One run over the sources of a project, into a staging folder."""
 
@@ -183,16 +161,12 @@ class _Scrape:
         self._project = project
         self._options = options
         self._folder = folder
-        self._told = progress
-        self._lock = Lock()
-        self._capacity = Capacity()
-        self._positions: dict[str, dict[str, str]] = {}
-        self._documents: dict[str, dict[str, Any]] = {}
+        self._progress = progress
         self._whole_numbers = False
 
     def run(self) -> Report:
         discovered = discover(self._settings, self._project, self._options, self._progress)
-        tasks = [task for entry in discovered.entries for task in (parts_of(self._settings, entry) or (entry,))]
+        tasks = tasks_of(self._settings, discovered.entries)
         parts = [task for task in tasks if isinstance(task, Part)]
         if self._reports:
             further = TRACKERS if discovered.definitions else ()
@@ -200,35 +174,34 @@ class _Scrape:
             _take_trackers(self._settings, self._project, self._folder, names)
         pseudonymiser = pseudonymiser_of(self._settings, self._project, self._options)
         self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._settings, self._project)
-        self._positions = positions.in_utc(self._settings, self._project, read_trackers(self._folder.path, parts))
-        self._documents = read_documents(self._folder.path, parts)
-
-        def work(task: tuple[int, Part | SourceEntry]) -> _Collected:
-            number, part = task
-            if isinstance(part, SourceEntry):
-                return _Collected(unavailable(part))
-            return self._collect(part, staging / f"part-{number}", pseudonymiser)
-
+        known = Known(
+            positions.in_utc(self._settings, self._project, read_trackers(self._folder.path, parts)),
+            read_documents(self._folder.path, parts),
+        )
         with self._folder.staging() as staging:
-            done = parallel.run(
-                list(enumerate(tasks)), work, at_once=AT_ONCE, lane=lambda task: self._host(task[1]), per_lane=PER_HOST
-            )
+
+            def sink(number: int, part: Part) -> TableSink:
+                tables = part.source.tables
+                return TableSink(staging / f"part-{number}", tables, pseudonymiser, whole_numbers=self._whole_numbers)
+
+            engine = Engine(self._settings, self._project, self._options, self._progress, known, sink)
+            done = engine.run(tasks)
             outcomes = (*_without_repetitions(discovered.outcomes, done), *(one.outcome for one in done))
-            if all(one.writer is None for one in done):
+            if all(one.sink is None for one in done):
                 nothing = ("nothing was collected, so nothing was changed",)
                 return Report(project=self._project, outcomes=outcomes, notes=nothing)
-            collected = {
-                task: one.writer is not None for task, one in zip(tasks, done, strict=True) if isinstance(task, Part)
-            }
-            described, about, counts = self._described(discovered, collected, staging, pseudonymiser)
-            written = [*(one.writer for one in done if one.writer), described]
+            collected = {one.task: one.sink is not None for one in done if isinstance(one.task, Part)}
+            said = describe(self._settings, self._project, discovered, collected, engine.context)
+            described, about, counts = self._described(said, staging, pseudonymiser)
+            written = [*(one.sink.writer for one in done if one.sink), described]
             tables = join(staging, dict.fromkeys((VcsVersion, *tables_of(parts), *about)), written)
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
             note_options(self._settings, self._project, discovered)
-            updates = self._trackers(tasks, done) | self._updates(discovered)
-            positions.note(self._settings, self._project, self._positions)
+            moved = _moved(known, done)
+            updates = _encoded(moved, done) | self._updates(discovered)
+            positions.note(self._settings, self._project, moved.positions)
             notes, lying = self._publish(staging, rows, updates)
             for one in done:
                 self._tell_published(one)
@@ -250,24 +223,18 @@ class _Scrape:
         return (words,), stays.tables
 
     def _described(
-        self, discovered: Discovered, collected: Mapping[Part, bool], staging: Path, pseudonymiser: Pseudonymiser
+        self, said: Described, staging: Path, pseudonymiser: Pseudonymiser
     ) -> tuple[Writer, Sequence[type[Row]], dict[str, int]]:
         """Write what the project is and where its data lives: tables, and another file with so many rows."""
-
-        def context(part: Part) -> Context:
-            return source_context(self._settings, self._project, part, self._options, self._progress, self._capacity)
-
-        said = describe(self._settings, self._project, discovered, collected, context)
-        folder = staging / "part-project"
         rows: Sequence[type[Row]] = (Project,) if said.identifiers is None else (Project, SourceId)
-        with storage_errors(staging):
-            folder.mkdir()
-            if said.environments:
+        if said.environments:
+            with storage_errors(staging):
                 (staging / ENVIRONMENTS).write_bytes(encoded(said.environments))
-        with Writer(folder, rows, whole_numbers=self._whole_numbers) as writer:
-            writer.write(pseudonymiser.rows([said.project]))
-            writer.write(pseudonymiser.rows(said.identifiers or ()))
-            writer.close()
+        sink = TableSink(staging / "part-project", rows, pseudonymiser, whole_numbers=self._whole_numbers)
+        with sink.writer as writer:
+            sink.take([said.project])
+            sink.take(said.identifiers or ())
+            sink.close()
         return writer, rows, {ENVIRONMENTS: len(said.environments)} if said.environments else {}
 
     def _updates(self, discovered: Discovered) -> dict[str, bytes]:
@@ -277,91 +244,52 @@ class _Scrape:
             for name in (TRACKERS if new else ())
         }
 
-    def _trackers(self, tasks: Sequence[Part | SourceEntry], done: Sequence[_Collected]) -> dict[str, bytes]:
-        """The contents of all trackers after this scrape."""
-        listed: dict[str, list[Mapping[str, str]]] = {}
-        documents = dict(self._documents)
-        for task, one in zip(tasks, done, strict=True):
-            if isinstance(task, Part):
-                tracker = task.source.tracker
-                listed.setdefault(tracker, []).append(task.entry.listed())
-                if one.position is not None:
-                    self._positions[tracker][_key(tracker, task.entry)] = one.position
-            for name, content in one.documents.items():
-                documents[name] = trackers.merged(documents[name], content)
-        encoded = {
-            name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
-            for name, content in self._positions.items()
-        }
-        # a line of text is of agents before this one: it is read, and stays as it is
-        written = {name: content for name, content in documents.items() if trackers.TEXT not in content and content}
-        return encoded | {name: trackers.encode_document(content) for name, content in written.items()}
-
-    def _collect(self, part: Part, folder: Path, pseudonymiser: Pseudonymiser) -> _Collected:
-        source, name, start = part.source, part.entry.name, time.monotonic()
-        known, documents = self._positions.get(source.tracker, {}), self._documents
-        since = None if self._options.full else trackers.position(known, _key(source.tracker, part.entry))
-        with storage_errors(folder):
-            folder.mkdir()
-        with Writer(folder, source.tables, whole_numbers=self._whole_numbers) as writer:
-            try:
-                with around(self._settings, self._project, name):
-                    context = source_context(
-                        *(self._settings, self._project, part, self._options, self._progress, self._capacity),
-                        documents={} if self._options.full else documents,
-                    )
-                    collected = drain(
-                        source.collect(context, since), lambda rows: writer.write(pseudonymiser.rows(rows))
-                    )
-                    writer.close()
-                if self._settings.environment.cleanup_repos:
-                    shutil.rmtree(context.folder, ignore_errors=True)
-            except SourceError as error:
-                log.error(  # noqa: TRY400 (whoever asked is told in words)
-                    "project %s: source %s failed: %s", *(self._project, name, error), extra=IN_RESULTS
-                )
-                shutil.rmtree(folder)
-                return _Collected(failed(part, error, time.monotonic() - start))
-        for note in collected.notes:
-            log.info("project %s: source %s: %s", self._project, name, note)
-        for missing in collected.missing:
-            log.error("project %s: source %s: not collected: %s", self._project, name, missing, extra=IN_RESULTS)
-        counts = {table: file.count for table, file in writer.tables.items()}
-        outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
-        words = "project %s: source %s: %d new items, %d rows in %.1f s"
-        log.info(words, self._project, name, outcome.items, sum(counts.values()), outcome.seconds)
-        return _Collected(outcome, writer, collected.position, collected.documents, collected.published)
-
-    def _tell_published(self, one: _Collected) -> None:
+    def _tell_published(self, one: Gathered[TableSink]) -> None:
         """Tell a source that its rows are published, which nothing that fails afterwards undoes."""
         try:
-            one.published()
+            if one.collected is not None:
+                one.collected.published()
         except Exception as error:  # noqa: BLE001 (whatever a source does then)
             words = "project %s: source %s: what it keeps for itself is not up to date: %s"
             log.warning(words, self._project, one.outcome.source, error)
 
-    def _host(self, part: Part | SourceEntry) -> str | None:
-        """The host that a part burdens, or None."""
-        entry = part.entry if isinstance(part, Part) else part
-        try:
-            return host_of(located(entry, source_host(self._settings, entry)).url)[0]
-        except SourceError:  # which is told when it is collected
-            return None
 
-    def _progress(self, what: str, done: int, total: int | None) -> None:
-        """Tell it one at a time: who is told need not know that there are several."""
-        with self._lock:
-            self._told(what, done, total)
+def _moved(known: Known, done: Sequence[Gathered[TableSink]]) -> Known:
+    """Where this scrape left off: the earlier positions, but for the parts that were collected."""
+    moved = {name: dict(content) for name, content in known.positions.items()}
+    documents = dict(known.documents)
+    for one in done:
+        if isinstance(one.task, Part) and one.collected is not None:
+            if one.collected.position is not None:
+                moved[one.task.source.tracker][key_of(one.task)] = one.collected.position
+            for name, content in one.collected.documents.items():
+                documents[name] = trackers.merged(documents[name], content)
+    return Known(moved, documents)
 
 
-def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[_Collected]) -> Iterator[Outcome]:
+def _encoded(known: Known, done: Sequence[Gathered[TableSink]]) -> dict[str, bytes]:
+    """The contents of all trackers."""
+    listed: dict[str, list[Mapping[str, str]]] = {}
+    for one in done:
+        if isinstance(one.task, Part):
+            listed.setdefault(one.task.source.tracker, []).append(one.task.entry.listed())
+    documents = dict(known.documents)
+    written = {
+        name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
+        for name, content in known.positions.items()
+    }
+    # a line of text is of agents before this one: it is read, and stays as it is
+    return written | {
+        name: trackers.encode_document(content)
+        for name, content in documents.items()
+        if trackers.TEXT not in content and content
+    }
+
+
+def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[Gathered[TableSink]]) -> Iterator[Outcome]:
     """The outcomes of discovery, but for those of a system that failed in the same way when it was collected."""
     told = {(one.outcome.kind, one.outcome.error) for one in done}
     yield from (one for one in outcomes if not one.error or (one.kind, one.error) not in told)
-
-
-def _key(tracker: str, entry: SourceEntry) -> str:
-    return trackers.key(tracker, entry.name, entry.url)
 
 
 def _kept(settings: Settings, project: str) -> Iterator[str]:

@@ -123,6 +123,10 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close all files as they are."""
         for table in self.tables.values():
             table.abandon()
 
