@@ -1,10 +1,9 @@
-"""What every source must do, whatever it collects from. A new source adds a sample here, and nothing else."""
+"""What every source must do, whatever it collects from: each is tried with the sample that is in its folder."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,138 +11,12 @@ from msgspec.structs import replace as replaced
 
 from gros_agent.collect.engine import drain
 from gros_agent.errors import SourceError
-from gros_agent.options.values import Value
-from gros_agent.privacy.pseudonyms import Pseudonymiser
-from gros_agent.privacy.secrets import Salts, Secrets
 from gros_agent.rows import TABLES, Row, VcsVersion, key_of
 from gros_agent.sources import known_types, sources
-from gros_agent.sources.base import Collected, Context, Located, Source, SourceEntry, Versioned
+from gros_agent.sources.base import Collected, Context, Located, Source, Versioned
 from gros_agent.tables.writer import Writer, join
-from support import azure_devops, importer
-from support.exotic import exotic
-from support.github import NAME, OWNER, TOKEN, GitHub
-from support.gitlab import TOKEN as GITLAB_TOKEN
-from support.gitlab import UNDER, GitLab
-from support.hosts import host_with
-from support.jenkins import Jenkins
-from support.quality_time import QualityTime
-from support.replay import serving
-from support.sonarqube import SonarQube
-from support.subversion import layout
-
-SAFE = Pseudonymiser(Secrets(Salts("some salt", "some pepper")))
-
-
-@dataclass
-class Sample:
-    """A real counterpart: its context, how to add one item, and the context of one that is not there."""
-
-    context: Context
-    grow: Callable[[], object]
-    missing: Context
-
-
-def git(folder: Path, _stack: ExitStack) -> Sample:
-    repository = exotic(folder / "sample")
-    entry = SourceEntry("git", "sample", repository.url)
-    context = Context(entry=entry, host=host_with(), folder=folder / "clone", known_hosts=folder / "known", silence=20)
-    missing = replace(context, entry=replace(entry, url="file:///nowhere/at/all"), folder=folder / "other")
-    return Sample(context, lambda: repository.commit("more", {"more": "x"}), missing)
-
-
-def subversion(folder: Path, _stack: ExitStack) -> Sample:
-    repository = layout(folder / "sample")
-    entry = SourceEntry("subversion", "sample", repository.url)
-    context = Context(entry=entry, host=host_with(), folder=folder / "mirror", known_hosts=folder / "known", silence=20)
-    missing = replace(context, entry=replace(entry, url="file:///nowhere/at/all"), folder=folder / "other")
-    return Sample(context, lambda: repository.commit(repository.put("trunk/more", "x")), missing)
-
-
-def github(folder: Path, stack: ExitStack) -> Sample:
-    one = GitHub()
-    stack.enter_context(serving(one.replay))
-    options = {"github_token": Value(TOKEN, "test"), "github_api_url": Value(one.api, "test")}
-    entry = SourceEntry("github", "sample", f"https://github.example/{OWNER}/{NAME}")
-    host = host_with("github.example", options)
-    context = Context(entry=entry, host=host, folder=folder / "github", known_hosts=folder / "known", silence=20)
-    missing = replace(context, entry=replace(entry, url="https://github.example/nobody/nothing"))
-    return Sample(context, lambda: one.say(one.data["pulls"][0]["number"], "2024-01-01T01:01:01Z"), missing)
-
-
-def azure(folder: Path, stack: ExitStack) -> Sample:
-    one = azure_devops.AzureDevOps()
-    stack.enter_context(serving(one.replay))
-    entry = SourceEntry("tfs", "sample", one.url)
-    host = host_with("127.0.0.1", {"password": Value(azure_devops.TOKEN, "test")})
-    context = Context(entry=entry, host=host, folder=folder / "tfs", known_hosts=folder / "known", silence=20)
-    missing = replace(context, entry=replace(entry, url=f"{one.url}-nothing"))
-    return Sample(context, lambda: one.say(22, "2024-01-01T01:01:01Z"), missing)
-
-
-def gitlab(folder: Path, stack: ExitStack) -> Sample:
-    one = GitLab()
-    stack.enter_context(serving(one.replay))
-    one.say(1, "2023-01-01T01:01:01Z", position=one.data["diff_discussion"][0]["notes"][0]["position"])
-    options = {"gitlab_token": Value(GITLAB_TOKEN, "test"), "strip": Value(UNDER, "test")}
-    entry = SourceEntry("gitlab", "sample", one.url)
-    host = host_with("gitlab.example", options)
-    context = Context(entry=entry, host=host, folder=folder / "gitlab", known_hosts=folder / "known", silence=20)
-    missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/{UNDER}/nobody/nothing"))
-    return Sample(context, lambda: one.touch(3, "2024-01-01T01:01:01Z"), missing)
-
-
-def quality_time(folder: Path, stack: ExitStack) -> Sample:
-    one = QualityTime()
-    stack.enter_context(serving(one.replay))
-    entry = SourceEntry("quality-time", "sample", one.replay.url)
-    context = Context(
-        entry=entry, host=host_with(), folder=folder / "quality", known_hosts=folder / "known", silence=20
-    )
-
-    def grow() -> None:
-        one.now += timedelta(days=2)
-        begun, ended = (f"{one.now - timedelta(days=1):%Y-%m-%dT%H:%M:%S+00:00}" for _ in range(2))
-        one.data["measurements"].append({**one.data["measurements"][0], "start": begun, "end": ended})
-
-    missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/00000000-0000-4000-8000-000000000000"))
-    return Sample(context, grow, missing)
-
-
-def sonar(folder: Path, stack: ExitStack) -> Sample:
-    one = SonarQube()
-    stack.enter_context(serving(one.replay))
-    entry = SourceEntry("sonar", "sample", one.url)
-    context = Context(entry=entry, host=host_with(), folder=folder / "sonar", known_hosts=folder / "known", silence=20)
-
-    def grow() -> None:
-        one.now += timedelta(days=2)
-        one.projects[0].analyses[one.now - timedelta(days=1)] = {"coverage": "50.5"}
-
-    missing = replace(context, entry=replace(entry, url=f"{one.url}/dashboard?id=nothing"))
-    return Sample(context, grow, missing)
-
-
-def jenkins(folder: Path, stack: ExitStack) -> Sample:
-    one = Jenkins()
-    stack.enter_context(serving(one.replay))
-    entry = SourceEntry("jenkins", "sample", one.replay.url)
-    context = Context(
-        entry=entry, host=host_with(), folder=folder / "jenkins", known_hosts=folder / "known", silence=20
-    )
-    missing = replace(context, entry=replace(entry, url=f"{one.replay.url}/nothing"))
-    return Sample(context, lambda: one.jobs.append({"_class": "job", "name": "more"}), missing)
-
-
-SAMPLES: dict[str, Callable[[Path, ExitStack], Sample]] = {
-    "git": git,
-    "subversion": subversion,
-    "github": github,
-    "gitlab": gitlab,
-    "quality-time": quality_time,
-    "sonar": sonar,
-    "jenkins": jenkins,
-    "tfs": azure,
-}
+from support import importer
+from support.sources import SAFE, Sample, asks_an_api, module_of, under_test
 
 
 @pytest.fixture(params=sorted(sources()))
@@ -154,7 +27,7 @@ def source(request: pytest.FixtureRequest) -> Source:
 @pytest.fixture
 def sample(source: Source, tmp_path: Path) -> Iterator[Sample]:
     with ExitStack() as stack:
-        yield SAMPLES[source.kind](tmp_path, stack)
+        yield under_test()[source.kind].sample(tmp_path, stack)
 
 
 def test_environment(source: Source, sample: Sample) -> None:
@@ -167,7 +40,7 @@ def test_environment(source: Source, sample: Sample) -> None:
         assert isinstance(source, Versioned)
         assert len(source.version(sample.context)) <= 32
     else:
-        assert source.kind in {"git", "subversion"}
+        assert not asks_an_api(source.kind)
 
 
 def collect(source: Source, context: Context, since: str | None = None) -> tuple[dict[type[Row], list[Row]], Collected]:
@@ -182,7 +55,9 @@ def collect(source: Source, context: Context, since: str | None = None) -> tuple
 
 
 def test_every_source_has_a_sample() -> None:
-    assert set(SAMPLES) == set(sources())
+    """In the folder of tests that has the name of its module."""
+    folders = {kind: one.sample.__module__.split(".")[1] for kind, one in under_test().items()}
+    assert folders == {kind: module_of(kind) for kind in sources()}
 
 
 def test_declaration(source: Source) -> None:

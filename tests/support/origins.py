@@ -31,6 +31,9 @@ source has for lists alone; tests let a server have one, since the agent goes on
 
 Servers of other kinds are no replays: Git, Subversion and SSH are the real programs; `existing.py` and `controller.py`
 are controllers, whose protocol is described where they are; `web.py` answers what a test chooses.
+
+Which of the servers the suites use that try every source stands in `tests/sources/NAME/sample.py`, one for each source;
+`sources.py` has what these declare.
 """
 
 

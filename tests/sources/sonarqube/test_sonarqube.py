@@ -30,7 +30,7 @@ from support.replay import TRANSIENT, Asked, Fault, Strike, serving
 from support.sonarqube import NUMERIC, STRICT, TOKEN, Project, SonarQube, analysed, measured
 from support.web import Answer
 
-RECORDED = json.loads((Path(__file__).parents[1] / "recordings" / "sonarqube.json").read_text())
+RECORDED = json.loads((Path(__file__).parents[2] / "recordings" / "sonarqube.json").read_text())
 BEGIN = datetime(2016, 1, 1, tzinfo=UTC)
 
 
