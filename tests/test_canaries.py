@@ -31,22 +31,11 @@ from gros_agent.runtime.masking import Redactor, shown_in, visible
 from gros_agent.runtime.urls import without_user
 from gros_agent.settings.load import load
 from support.agent import Agent, give_secrets
-from support.parrot import ESCAPES, LOGIN, PERSON, parrot
+from support.parrot import ESCAPES, LOGIN, PERSON, SECRET, USER, parrot
 from support.repository import Repository
 from support.sample import Sample
+from support.sources import under_test
 
-SECRET = 'canary/s3cret+"tok&n'
-USER = "jan.canary"
-WAYS: dict[str, tuple[str, dict[str, str], str]] = {
-    "github": ("github", {"github_token": SECRET, "github_api_url": "{url}/api/v3"}, "{url}/owner/name"),
-    "gitlab": ("gitlab", {"gitlab_token": SECRET}, "{url}/owner/name"),
-    "tfs": ("tfs", {"tfs": "tfs/Collection", "username": USER, "password": SECRET}, "{url}/tfs/Collection/_git/name"),
-    "jenkins": ("jenkins", {"username": USER, "password": SECRET}, "{url}"),
-    "sonar": ("sonar", {"username": USER, "password": SECRET}, "{url}/dashboard?id=x"),
-    "quality-time": ("quality-time", {"username": USER, "password": SECRET}, "{url}/x"),
-    "git": ("git", {"username": USER, "password": SECRET}, "{url}/owner/name.git"),
-    "subversion": ("subversion", {"username": USER, "password": SECRET}, "{url}/svn/name"),
-}
 FORMS = [(400, "json"), (401, "text"), (403, "word"), (200, "json"), (200, "text"), (302, "text")]
 
 
@@ -63,10 +52,10 @@ def no_secret(text: str) -> None:
     assert not set("\x1b\x07\x9b\u202e") & set(text)
 
 
-@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize("kind", under_test())
 def test_what_a_source_repeats(agent: Agent, repository: Repository, kind: str, draw: Sample) -> None:
     """Preflight, scrape, run and its history: neither the secret in any form, nor escapes; and no name is delivered."""
-    hands = draw.deal("parrots", [f"{status} {form}" for status, form in FORMS], list(WAYS), 1)
+    hands = draw.deal("parrots", [f"{status} {form}" for status, form in FORMS], list(under_test()), 1)
     give_secrets(agent)
     repository.commit("one", {"a": "1"})
     for hand in hands[kind]:
@@ -78,13 +67,13 @@ def test_what_a_source_repeats(agent: Agent, repository: Repository, kind: str, 
 def say_it(agent: Agent, repository: Repository, kind: str, status: int, form: str) -> None:
     with parrot(status, form) as port:
         url = f"http://127.0.0.1:{port}"
-        known, options, address = WAYS[kind]
-        lines = [f"{name} = {value.format(url=url) if 'url' in name else value}" for name, value in options.items()]
+        way = under_test()[kind].credentials
+        lines = [f"{name} = {value.replace('{url}', url)}" for name, value in way.options.items()]
         (agent.home / "credentials.cfg").write_text(f"[127.0.0.1:{port}]\n" + "\n".join(lines) + "\n")
         (agent.home / "credentials.cfg").chmod(0o600)
         listed = [
             {"type": "git", "name": "sound", "url": f"file://{repository.path}"},
-            {"type": known, "name": "bad", "url": address.format(url=url).replace("://", f"://{USER}@")},
+            {"type": kind, "name": "bad", "url": way.url.replace("{url}", url).replace("://", f"://{USER}@")},
         ]
         agent.export().mkdir(parents=True)
         (agent.export() / "data_sources.json").write_text(json.dumps(listed))

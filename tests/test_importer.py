@@ -19,10 +19,15 @@ from support.controller import controller
 from support.gitlab import GitLab
 from support.replay import serving
 from support.repository import Repository
-from support.together import BEYOND, CHANGED, KINDS, LONG, Together, together
+from support.sources import under_test
+from support.together import BEYOND, CHANGED, LONG, Together, together
 
 BITS = 2**31 - 1
-SUBVERSION = pytest.param((*KINDS, "subversion"), marks=pytest.mark.integration, id="with-subversion")
+EVERY_KIND = tuple(under_test())
+KINDS = tuple(kind for kind, one in under_test().items() if not one.needs_program)
+"""Sources that need no program beyond git."""
+APART = [pytest.param(kind, marks=pytest.mark.integration) for kind in EVERY_KIND if kind not in KINDS]
+WITH_PROGRAMS = pytest.param(EVERY_KIND, marks=pytest.mark.integration, id="with-programs")
 REPOSITORIES = {"Code", "ants", "spend", "fabrikam", "Lager"}
 
 
@@ -78,7 +83,7 @@ def identifiers(rows: Rows, *fields: str) -> set[int]:
     return {int(row[field]) for row in rows for field in fields}
 
 
-@pytest.mark.parametrize("kind", [*KINDS, pytest.param("subversion", marks=pytest.mark.integration)])
+@pytest.mark.parametrize("kind", [*KINDS, *APART])
 def test_alone(ready: Agent, tmp_path: Path, kind: str) -> None:
     """Each source in a project of its own, twice."""
     with together(tmp_path, kind) as one:
@@ -90,7 +95,7 @@ def test_alone(ready: Agent, tmp_path: Path, kind: str) -> None:
             assert (ready.export() / "data_vcs_versions.json").exists()
 
 
-@pytest.mark.parametrize("kinds", [pytest.param(KINDS, id="all"), SUBVERSION])
+@pytest.mark.parametrize("kinds", [pytest.param(KINDS, id="all"), WITH_PROGRAMS])
 def test_together(ready: Agent, tmp_path: Path, kinds: Sequence[str]) -> None:
     """Each system in one project: what comes twice is written once, and the outcome says what was changed."""
     with together(tmp_path, *kinds) as one:

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.sources import sources
 from support import origins
-from support.origins import KINDS, SERVED, Served
+from support.origins import KINDS, SERVED
+from support.replay import Served
+from support.sources import FOLDER, asks_an_api, module_of
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
 
-@pytest.fixture(params=SERVED, ids=lambda make: make.__name__.strip("_"))
+@pytest.fixture(params=SERVED)
 def served(request: pytest.FixtureRequest) -> Served:
-    made: Served = request.param()
-    return made
+    return SERVED[request.param]()
 
 
 def test_every_route_has_an_origin(served: Served) -> None:
@@ -59,10 +61,8 @@ def test_the_list(served: Served) -> None:
 
 
 def test_every_server_is_here() -> None:
-    """A module of the folder with routes is listed."""
-    with_routes = {
-        path.stem
-        for path in origins.LIST.parent.glob("*.py")
-        if "replay.route(" in path.read_text() and path.stem != "replay"
-    }
-    assert with_routes == {make.__name__.strip("_") for make in SERVED}
+    """A module with routes is listed, whether it lies in this folder or in that of a source; so is each API."""
+    own = {path.stem for path in origins.LIST.parent.glob("*.py") if "replay.route(" in path.read_text()} - {"replay"}
+    of_sources = {path.parent.name for path in FOLDER.glob("*/*.py") if "replay.route(" in path.read_text()}
+    apis = {module_of(kind) for kind in sources() if asks_an_api(kind)}
+    assert own | of_sources | apis == set(SERVED)

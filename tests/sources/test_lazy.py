@@ -6,13 +6,15 @@ import sys
 import pytest
 
 SCRIPT = """
-import sys, threading
+import pkgutil, sys, threading
+from gros_agent import sources
 from gros_agent.sources.common import lazy
 
-names = [f"gros_agent.sources.{name}" for name in (
-    "github.access", "github.collect", "gitlab.access", "gitlab.events", "azure_devops.access", "azure_devops.ntlm",
-    "quality_time.access", "quality_time.collect", "sonarqube.access", "sonarqube.collect", "common.api",
-)] + ["gros_agent.http.client", "gros_agent.http.faults", "gros_agent.http.timed"]
+sources.sources()
+found = [one.name for one in pkgutil.walk_packages(sources.__path__, "gros_agent.sources.")]
+names = [name for name in found if name not in sys.modules]
+names += ["gros_agent.http.client", "gros_agent.http.faults", "gros_agent.http.timed"]
+assert "gros_agent.sources.github.access" in names
 assert "requests" not in sys.modules
 begin, failed = threading.Barrier(len(names)), []
 

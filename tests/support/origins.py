@@ -1,4 +1,4 @@
-"""Where the routes of each server come from, as the modules declare it; ``README.md`` beside this has the list.
+"""Where the routes of each server come from, as their modules declare it; ``README.md`` beside this has the list.
 
 ``python tests/support/origins.py`` writes the list anew. :mod:`test_origins` holds it, and that nothing else is
 answered.
@@ -6,14 +6,14 @@ answered.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path[0] = str(Path(__file__).parents[1])
 
-from support import azure_devops, bigboat, github, github_rest, gitlab, jenkins, quality_time, sonarqube
-from support.replay import Replay
+from support import bigboat, github, github_rest
+from support.replay import Replay, Served
+from support.sources import module_of, under_test
 
 LIST = Path(__file__).with_name("README.md")
 KINDS = ("description", "recording", "source")
@@ -37,20 +37,6 @@ Which of the servers the suites use that try every source stands in `tests/sourc
 """
 
 
-@dataclass(frozen=True)
-class Served:
-    """A server with all routes that it may have, and what its module says of them."""
-
-    title: str
-    replays: tuple[Replay, ...]
-    origins: Mapping[str, str]
-    unknown: str = "/no/such/path"
-
-
-def _github() -> Served:
-    return Served("GitHub", (github.GitHub().replay,), github.ORIGINS, "/api/v3/no/such/path")
-
-
 def _github_rest() -> Served:
     one, own = github.GitHub(), github.GitHub()
     github_rest.serve_rest(one)
@@ -60,41 +46,21 @@ def _github_rest() -> Served:
     return Served("GitHub's REST API, for benchmarks", (added,), github_rest.ORIGINS, "/api/v3/no/such/path")
 
 
-def _gitlab() -> Served:
-    return Served("GitLab", (gitlab.GitLab().replay,), gitlab.ORIGINS, f"/{gitlab.UNDER}/api/v4/no_such_path")
-
-
-def _azure_devops() -> Served:
-    replays = tuple(azure_devops.AzureDevOps(is_first=is_first).replay for is_first in (False, True))
-    return Served("Azure DevOps", replays, azure_devops.ORIGINS, "/tfs/Fabrikam/_apis/nothing")
-
-
-def _quality_time() -> Served:
-    replays = tuple(quality_time.QualityTime(version).replay for version in quality_time.RELEASES)
-    return Served("Quality-time", replays, quality_time.ORIGINS, "/api/v3/no/such/path")
-
-
-def _sonarqube() -> Served:
-    return Served("SonarQube", (sonarqube.SonarQube().replay,), sonarqube.ORIGINS, "/sonar/api/no/such_path")
-
-
-def _jenkins() -> Served:
-    return Served("Jenkins", (jenkins.Jenkins().replay,), jenkins.ORIGINS)
-
-
 def _bigboat() -> Served:
     return Served("BigBoat", (bigboat.Board().replay,), bigboat.ORIGINS, "/api/v2/nothing")
 
 
-SERVED: tuple[Callable[[], Served], ...] = (
-    *(_azure_devops, _bigboat, _github, _github_rest, _gitlab, _jenkins, _quality_time, _sonarqube),
+_OF_SOURCES = {module_of(kind): one.served for kind, one in under_test().items() if one.served is not None}
+SERVED: Mapping[str, Callable[[], Served]] = dict(
+    sorted({**_OF_SOURCES, "bigboat": _bigboat, "github_rest": _github_rest}.items())
 )
+"""The servers by name: those that the sources bring (:mod:`support.sources`), and others."""
 
 
 def listed() -> str:
     """The list in Markdown."""
     parts = [_HEAD]
-    for served in (make() for make in SERVED):
+    for served in (make() for make in SERVED.values()):
         rows = {(route.method, route.pattern.pattern, route.name) for one in served.replays for route in one.routes}
         lines = [
             f"| {method} | `{pattern.replace('|', chr(92) + '|')}` | {name} | {served.origins.get(name, '')} |"

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 PERSON = "Canary van Person"
 LOGIN = "canary.person"
+SECRET = 'canary/s3cret+"tok&n'
+USER = "jan.canary"
 ESCAPES = "\x1b[31m\x1b]0;title\x07\x9b2J\u202e"
 
 

@@ -250,3 +250,13 @@ LASTING: Mapping[str, Fault] = {
     "web page": web_page,
 }
 """Faults that stay."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server with all routes that it may have, and what its module says of them."""
+
+    title: str
+    replays: tuple[Replay, ...]
+    origins: Mapping[str, str]
+    unknown: str = "/no/such/path"

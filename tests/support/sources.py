@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,7 +30,10 @@ from gros_agent.sources.common.measuring import MEASUREMENTS
 from gros_agent.tables.writer import Writer, join
 from support import importer
 from support.hosts import host_with
-from support.replay import Replay
+from support.replay import Replay, Served
+
+if TYPE_CHECKING:
+    from support.together import Together
 
 FOLDER = Path(__file__).parent.parent / "sources"
 SAFE = Pseudonymiser(Secrets(Salts("some salt", "some pepper")))
@@ -71,12 +75,32 @@ class Api:
 
 
 @dataclass(frozen=True)
+class Credentials:
+    """An entry's address and the options of its host, with all the secrets that a source may send.
+
+    ``{url}`` stands for the address of a server that repeats what it is told.
+    """
+
+    url: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceUnderTest:
-    """What a source brings to the suites; ``apis`` is empty where a program on this machine is asked."""
+    """What a source brings to the suites.
+
+    ``credentials`` are used where a server repeats them (``test_canaries.py``). ``apis`` and ``served``, its replay
+    with the origins of its routes, are there where it asks an API. ``join`` adds a counterpart to a project that has
+    one of every kind (``test_importer.py``), and ``needs_program`` is set where that takes more than Python and git.
+    """
 
     kind: str
     sample: Callable[[Path, ExitStack], Sample]
+    credentials: Credentials
+    join: "Callable[[ExitStack, Together], None]"
     apis: tuple[Api, ...] = ()
+    served: Callable[[], Served] | None = None
+    needs_program: bool = False
 
 
 @dataclass

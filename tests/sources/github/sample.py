@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from gros_agent.sources.github import queries
-from support.github import NAME, OWNER, TOKEN, GitHub
-from support.replay import serving
-from support.sources import Api, Sample, SourceUnderTest, System, at, context, rows
+from support.github import NAME, ORIGINS, OWNER, TOKEN, GitHub
+from support.parrot import SECRET
+from support.replay import Served, serving
+from support.sources import Api, Credentials, Sample, SourceUnderTest, System, at, context, rows
+from support.together import BEYOND, LATER, Together
 
 HOME = "https://github.example"
 
@@ -38,4 +40,38 @@ ENDPOINTS = (
     *("First", "Pulls", "Issues", "PullComments", "IssueComments", "Reviews", "ReviewComments"),
     "commit comments",
 )
-UNDER_TEST = SourceUnderTest("github", sample, (Api("github", system, ENDPOINTS),))
+
+
+def join(stack: ExitStack, one: Together) -> None:
+    """A repository with comments beyond 31 bits, and reviewers who vote several times."""
+    hub = one.github
+    for comment in hub.data["review_comments"]:
+        comment["id"] += BEYOND
+        comment["in_reply_to_id"] = comment["in_reply_to_id"] and comment["in_reply_to_id"] + BEYOND
+    pull = hub.data["pulls"][0]["number"]
+    votes = (("anna", "APPROVED"), ("anna", "COMMENTED"), ("bob", "APPROVED"), ("bob", "CHANGES_REQUESTED"))
+    for number, (user, state) in enumerate((*votes, ("carl", "COMMENTED"), ("bob", "COMMENTED"))):
+        hub.judge(pull, LATER.format(number), user, state)
+    hub.say(pull, LATER.format(6), "with \0 and \U0001f600")
+    hub.say_on_commit(LATER.format(7))
+    hub.say_on_commit(LATER.format(7), line=None)
+    stack.enter_context(serving(hub.replay))
+    one.serve_git(stack, "github", {"ants": f"{OWNER}/{NAME}.git"}, "word", github_token=TOKEN, github_api_url=hub.api)
+    one.later.append(lambda: _later(hub, pull))
+
+
+def _later(hub: GitHub, pull: int) -> None:
+    hub.judge(pull, LATER.format(10), "anna", "COMMENTED")
+    hub.judge(pull, LATER.format(11), "bob", "APPROVED")
+    hub.say(pull, LATER.format(12), "nówe")
+
+
+CREDENTIALS = Credentials("{url}/owner/name", {"github_token": SECRET, "github_api_url": "{url}/api/v3"})
+UNDER_TEST = SourceUnderTest(
+    kind="github",
+    sample=sample,
+    credentials=CREDENTIALS,
+    join=join,
+    apis=(Api("github", system, ENDPOINTS),),
+    served=lambda: Served("GitHub", (GitHub().replay,), ORIGINS, "/api/v3/no/such/path"),
+)

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from gros_agent.sources.gitlab import access, collect, events
-from support.gitlab import PATH, TOKEN, UNDER, GitLab
-from support.replay import serving
-from support.sources import Api, Sample, SourceUnderTest, System, at, context, rows
+from support.gitlab import ORIGINS, PATH, TOKEN, UNDER, GitLab
+from support.parrot import SECRET
+from support.replay import Served, serving
+from support.sources import Api, Credentials, Sample, SourceUnderTest, System, at, context, rows
+from support.together import LATER, Together
 
 
 def sample(folder: Path, stack: ExitStack) -> Sample:
@@ -33,4 +35,26 @@ def system(folder: Path, patch: pytest.MonkeyPatch) -> System:
 
 
 ENDPOINTS = ("project", "merge requests", "discussions", "approvals", "events", "compare", "commits", "comments")
-UNDER_TEST = SourceUnderTest("gitlab", sample, (Api("gitlab", system, ENDPOINTS),))
+
+
+def join(stack: ExitStack, one: Together) -> None:
+    """A project under another path, with notes on lines, an approval, and pushes."""
+    lab = GitLab()
+    lab.say(1, LATER.format(1), position=lab.data["diff_discussion"][0]["notes"][0]["position"])
+    lab.say(1, LATER.format(2), "approved this merge request", system=True)
+    lab.push(LATER.format(3), 3)
+    lab.push_many(LATER.format(4), 9)
+    stack.enter_context(serving(lab.replay))
+    options = {"gitlab_token": TOKEN, "web_port": str(lab.replay.port), "strip": UNDER}
+    one.serve_git(stack, "gitlab", {"spend": f"{PATH}.git"}, "word", **options)
+    one.later.append(lambda: lab.say(1, LATER.format(13)))
+
+
+UNDER_TEST = SourceUnderTest(
+    kind="gitlab",
+    sample=sample,
+    credentials=Credentials("{url}/owner/name", {"gitlab_token": SECRET}),
+    join=join,
+    apis=(Api("gitlab", system, ENDPOINTS),),
+    served=lambda: Served("GitLab", (GitLab().replay,), ORIGINS, f"/{UNDER}/api/v4/no_such_path"),
+)

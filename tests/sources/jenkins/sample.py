@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from support.jenkins import Jenkins
-from support.replay import serving
-from support.sources import Api, Sample, SourceUnderTest, System, at, context, rows
+from support.jenkins import ORIGINS, Jenkins
+from support.parrot import SECRET, USER
+from support.replay import Served, serving
+from support.sources import Api, Credentials, Sample, SourceUnderTest, System, at, context, rows
+from support.together import Together
 
 
 def sample(folder: Path, stack: ExitStack) -> Sample:
@@ -21,4 +23,15 @@ def system(folder: Path, _patch: pytest.MonkeyPatch) -> System:
     return System(Jenkins().replay, context(folder, "jenkins", "{url}"), rows)
 
 
-UNDER_TEST = SourceUnderTest("jenkins", sample, (Api("jenkins", system, ("jobs", "nodes")),))
+def join(stack: ExitStack, one: Together) -> None:
+    one.add("jenkins", "jënkins", stack.enter_context(serving(Jenkins().replay)).url)
+
+
+UNDER_TEST = SourceUnderTest(
+    kind="jenkins",
+    sample=sample,
+    credentials=Credentials("{url}", {"username": USER, "password": SECRET}),
+    join=join,
+    apis=(Api("jenkins", system, ("jobs", "nodes")),),
+    served=lambda: Served("Jenkins", (Jenkins().replay,), ORIGINS),
+)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from support.quality_time import QualityTime
-from support.replay import serving
-from support.sources import Api, Sample, SourceUnderTest, System, at, context, defining, rows
+from support.parrot import SECRET, USER
+from support.quality_time import ORIGINS, RELEASES, QualityTime
+from support.replay import Served, serving
+from support.sources import Api, Credentials, Sample, SourceUnderTest, System, at, context, defining, rows
+from support.together import CHANGED, Together
 
 
 def sample(folder: Path, stack: ExitStack) -> Sample:
@@ -32,4 +34,29 @@ APIS = (
     Api("quality-time", system, ("report", "datamodel", "measurements", "changelog")),
     Api("quality-time, definition", defining(system), ("report",)),
 )
-UNDER_TEST = SourceUnderTest("quality-time", sample, APIS)
+
+
+def join(stack: ExitStack, one: Together) -> None:
+    """A server that is asked within the hour of the last change of a target, and again in two weeks."""
+    quality = QualityTime(now=CHANGED + timedelta(hours=1))
+    one.add("quality-time", "qualität", stack.enter_context(serving(quality.replay)).url)
+
+    def later() -> None:
+        quality.now += timedelta(days=15)
+
+    one.later.append(later)
+
+
+def served() -> Served:
+    replays = tuple(QualityTime(version).replay for version in RELEASES)
+    return Served("Quality-time", replays, ORIGINS, "/api/v3/no/such/path")
+
+
+UNDER_TEST = SourceUnderTest(
+    kind="quality-time",
+    sample=sample,
+    credentials=Credentials("{url}/x", {"username": USER, "password": SECRET}),
+    join=join,
+    apis=APIS,
+    served=served,
+)

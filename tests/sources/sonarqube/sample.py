@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from gros_agent.sources.sonarqube import history
-from support.replay import serving
-from support.sonarqube import TOKEN, SonarQube
-from support.sources import Api, Sample, SourceUnderTest, System, at, context, defining, rows
+from support.parrot import SECRET, USER
+from support.replay import Served, serving
+from support.sonarqube import ORIGINS, TOKEN, SonarQube, measured
+from support.sources import Api, Credentials, Sample, SourceUnderTest, System, at, context, defining, rows
+from support.together import CHANGED, Together
 
 
 def sample(folder: Path, stack: ExitStack) -> Sample:
@@ -37,4 +39,26 @@ APIS = (
     Api("sonar", system, ("status", "projects", "metrics", "gate of project", "gate", "history")),
     Api("sonar, definition", defining(system), ("status", "projects", "navigation", "links")),
 )
-UNDER_TEST = SourceUnderTest("sonar", sample, APIS)
+
+
+def join(stack: ExitStack, one: Together) -> None:
+    """A server that is asked in the second in which Quality-time changed, and again in two weeks."""
+    sonar = SonarQube(now=CHANGED)
+    stack.enter_context(serving(sonar.replay))
+    one.add("sonar", "sönar", sonar.url)
+
+    def later() -> None:
+        sonar.now += timedelta(days=15, hours=1)
+        sonar.projects[0].analyses[sonar.now - timedelta(hours=1)] = measured(1)
+
+    one.later.append(later)
+
+
+UNDER_TEST = SourceUnderTest(
+    kind="sonar",
+    sample=sample,
+    credentials=Credentials("{url}/dashboard?id=x", {"username": USER, "password": SECRET}),
+    join=join,
+    apis=APIS,
+    served=lambda: Served("SonarQube", (SonarQube().replay,), ORIGINS, "/sonar/api/no/such_path"),
+)
