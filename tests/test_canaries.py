@@ -198,7 +198,7 @@ class TestDelivered:
 
     def test_names_of_sources(self, tmp_path: Path) -> None:
         settings = load(tmp_path, {"JIRA_KEY": "ABC"}, None, "ABC")
-        with_configured(settings, "ABC", ())
+        with_configured(settings.project("ABC"), ())
         assert delivered(record("project %s: %s", "ABC", "of nobody known")) == "project ABC: …"
 
     def test_where_an_error_came_from(self) -> None:

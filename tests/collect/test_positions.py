@@ -22,22 +22,22 @@ WRITTEN = "2024-01-01 12:00:00"
 
 def test_ours_are_as_they_are(tmp_path: Path) -> None:
     settings = load(tmp_path, {})
-    positions.note(settings, "ABC", {TRACKER: {"one": WRITTEN}, "latest_vcs_versions.json": {"one": "a" * 40}})
+    positions.note(settings.project("ABC"), {TRACKER: {"one": WRITTEN}, "latest_vcs_versions.json": {"one": "a" * 40}})
     read = {TRACKER: {"one": WRITTEN, "other": WRITTEN}, "latest_vcs_versions.json": {"one": "a" * 40}}
-    assert positions.in_utc(settings, "ABC", read) == {
+    assert positions.in_utc(settings.project("ABC"), read) == {
         TRACKER: {"one": WRITTEN, "other": "2023-12-31 22:00:00"},
         "latest_vcs_versions.json": {"one": "a" * 40},
     }
-    assert positions.in_utc(settings, "DEF", read)[TRACKER]["one"] == "2023-12-31 22:00:00"
+    assert positions.in_utc(settings.project("DEF"), read)[TRACKER]["one"] == "2023-12-31 22:00:00"
 
 
 def test_earlier_ones_of_ours(tmp_path: Path) -> None:
     """A failed import, or a batch that is thrown away, brings them back."""
     settings = load(tmp_path, {})
     for day in range(1, 29):
-        positions.note(settings, "ABC", {TRACKER: {"one": f"2024-01-{day:02} 12:00:00"}})
+        positions.note(settings.project("ABC"), {TRACKER: {"one": f"2024-01-{day:02} 12:00:00"}})
     read = {TRACKER: {"one": "2024-01-25 12:00:00"}}
-    assert positions.in_utc(settings, "ABC", read) == read
+    assert positions.in_utc(settings.project("ABC"), read) == read
 
 
 @given(st.datetimes(), st.integers(-12, 14))
@@ -53,7 +53,7 @@ def test_nothing_is_lost_whatever_zone_it_was(local: object, offset: int) -> Non
 
 
 def test_what_is_no_moment_is_left_to_its_source(tmp_path: Path) -> None:
-    assert positions.in_utc(load(tmp_path, {}), "ABC", {TRACKER: {"one": "yesterday"}}) == {
+    assert positions.in_utc(load(tmp_path, {}).project("ABC"), {TRACKER: {"one": "yesterday"}}) == {
         TRACKER: {"one": "yesterday"}
     }
 
@@ -62,7 +62,7 @@ def test_a_damaged_note(tmp_path: Path) -> None:
     (tmp_path / "state" / "positions").mkdir(parents=True)
     (tmp_path / "state" / "positions" / "ABC.json").write_text("[")
     with pytest.raises(AgentError, match="is damaged"):
-        positions.in_utc(load(tmp_path, {}), "ABC", {TRACKER: {"one": WRITTEN}})
+        positions.in_utc(load(tmp_path, {}).project("ABC"), {TRACKER: {"one": WRITTEN}})
 
 
 @needs_time_zones
@@ -96,7 +96,7 @@ def test_of_thousands_of_sources(tmp_path: Path) -> None:
     path.write_text(json.dumps({TRACKER: {name: [WRITTEN] * 50 for name in names}}))
     assert path.stat().st_size > 4 << 20
     read = {TRACKER: dict.fromkeys(names, WRITTEN)}
-    assert positions.in_utc(settings, "ABC", read) == read
+    assert positions.in_utc(settings.project("ABC"), read) == read
     tracker = tmp_path / TRACKER
     tracker.write_bytes(trackers.encode(TRACKER, {f"{name}{'x' * 300}": WRITTEN for name in names}))
     assert tracker.stat().st_size > 1 << 20

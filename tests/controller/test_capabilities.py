@@ -20,34 +20,34 @@ def settings(home: Path, host: str = "controller.example", **more: str) -> Setti
 
 
 def test_kept_for_each_project(tmp_path: Path) -> None:
-    assert capabilities.capabilities(settings(tmp_path), "ABC") == frozenset()
-    capabilities.keep(settings(tmp_path), "ABC", ("batch", "later-one", "batch"))
-    capabilities.keep(settings(tmp_path), "DEF", ())
-    assert capabilities.capabilities(settings(tmp_path), "ABC") == {"batch", "later-one"}
-    assert capabilities.capabilities(settings(tmp_path), "DEF") == frozenset()
+    assert capabilities.capabilities(settings(tmp_path).project("ABC")) == frozenset()
+    capabilities.keep(settings(tmp_path).project("ABC"), ("batch", "later-one", "batch"))
+    capabilities.keep(settings(tmp_path).project("DEF"), ())
+    assert capabilities.capabilities(settings(tmp_path).project("ABC")) == {"batch", "later-one"}
+    assert capabilities.capabilities(settings(tmp_path).project("DEF")) == frozenset()
 
 
 def test_the_last_registration_counts(tmp_path: Path) -> None:
     """A controller that was set back to an older release says less than before."""
-    capabilities.keep(settings(tmp_path), "ABC", ("whole-numbers",))
-    capabilities.keep(settings(tmp_path), "ABC", ())
-    assert capabilities.capabilities(settings(tmp_path), "ABC") == frozenset()
+    capabilities.keep(settings(tmp_path).project("ABC"), ("whole-numbers",))
+    capabilities.keep(settings(tmp_path).project("ABC"), ())
+    assert capabilities.capabilities(settings(tmp_path).project("ABC")) == frozenset()
 
 
 @pytest.mark.parametrize(
     "changed", [{"host": "other.example"}, {"SSH_HTTPS_PORT": "8443"}, {"host": "no"}], ids=["host", "port", "none"]
 )
 def test_what_another_controller_said_does_not_count(tmp_path: Path, changed: dict[str, str]) -> None:
-    capabilities.keep(settings(tmp_path), "ABC", ("whole-numbers",))
-    assert capabilities.capabilities(settings(tmp_path, **changed), "ABC") == frozenset()
+    capabilities.keep(settings(tmp_path).project("ABC"), ("whole-numbers",))
+    assert capabilities.capabilities(settings(tmp_path, **changed).project("ABC")) == frozenset()
 
 
 def test_damaged(tmp_path: Path) -> None:
-    capabilities.keep(settings(tmp_path), "ABC", ("batch",))
+    capabilities.keep(settings(tmp_path).project("ABC"), ("batch",))
     (path,) = (tmp_path / "state" / "controllers").iterdir()
     path.write_text("{")
     with pytest.raises(ConfigurationError, match="damaged"):
-        capabilities.capabilities(settings(tmp_path), "ABC")
+        capabilities.capabilities(settings(tmp_path).project("ABC"))
 
 
 def test_is_quick_to_import() -> None:
@@ -63,13 +63,13 @@ class TestRegistration:
         with controller(tmp_path / "controller") as running:
             variables = running.variables(agent.home)
             assert agent("register", variables=variables).status == 0
-        assert capabilities.capabilities(load(agent.home, variables), "TEST") == {"batch", "whole-numbers"}
+        assert capabilities.capabilities(load(agent.home, variables).project("TEST")) == {"batch", "whole-numbers"}
 
     def test_with_an_existing_controller(self, agent: Agent, tmp_path: Path) -> None:
         with existing_controller(tmp_path / "controller", "scp") as running:
             variables = running.variables()
             assert agent("register", variables=variables).status == 0
-        known = capabilities.registration(load(agent.home, variables), "TEST")
+        known = capabilities.registration(load(agent.home, variables).project("TEST"))
         assert known is not None
         assert known.capabilities == ()
 

@@ -228,11 +228,11 @@ class TestControllerAway:
         for number in range(3):
             (folder / f"{number}{suffix}").write_text(json.dumps({"source": str(number), "statuses": SENT}))
         with pytest.raises(DeliveryError):
-            dashboard.send(load(agent.home, given | {"SSH_HTTPS_PORT": "1"}), "TEST")
+            dashboard.send(load(agent.home, given | {"SSH_HTTPS_PORT": "1"}).project("TEST"))
         assert not board.asked
         assert sorted(path.name for path in folder.glob("[0-9]*")) == [f"{number}{suffix}" for number in range(3)]
         if suffix == ".json":
-            assert dashboard.send(load(agent.home, given), "TEST")[1] == 1
+            assert dashboard.send(load(agent.home, given).project("TEST"))[1] == 1
             assert [one["source"] for one in received(running)] == ["0", "1", "2", board.url]
 
     @pytest.mark.slow

@@ -445,8 +445,8 @@ def test_a_record_of_before(tmp_path: Path) -> None:
     path = tmp_path / "state" / "deliveries" / "ABC.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"batch": "b", "stage": "announced"}')
-    assert delivery.give_up(settings, "ABC")
-    assert open_deliveries.read(settings, "ABC") is None
+    assert delivery.give_up(settings.project("ABC"))
+    assert open_deliveries.read(settings.project("ABC")) is None
 
 
 def test_a_silent_connection_is_kept_alive() -> None:

@@ -39,7 +39,7 @@ def one(agent: Agent, controller: ExistingController, tmp_path: Path) -> Install
 
 
 def stage(one: Installation) -> str | None:
-    delivery = open_deliveries.read(load(one.agent.home, one.agent.environment(one.variables)), "TEST")
+    delivery = open_deliveries.read(load(one.agent.home, one.agent.environment(one.variables)).project("TEST"))
     return delivery.stage if delivery else None
 
 
@@ -143,13 +143,13 @@ class TestAbandoned:
     def test_announced_late(self, one: Installation) -> None:
         """A batch may have waited for days: the patience counts from its announcement."""
         settings = load(one.agent.home, one.agent.environment(one.variables))
-        open_deliveries.note(settings, "TEST", "b", "uploading")
+        open_deliveries.note(settings.project("TEST"), "b", "uploading")
         path = one.agent.home / "state" / "deliveries" / "TEST.json"
         known = json.loads(path.read_text())
         path.write_text(json.dumps(known | {"since": (datetime.now(UTC) - timedelta(days=5)).isoformat()}))
-        open_deliveries.note(settings, "TEST", "b", "announcing")
-        open_deliveries.note(settings, "TEST", "b", "announced")
-        assert not open_deliveries.is_too_old(settings, "TEST")
+        open_deliveries.note(settings.project("TEST"), "b", "announcing")
+        open_deliveries.note(settings.project("TEST"), "b", "announced")
+        assert not open_deliveries.is_too_old(settings.project("TEST"))
 
     def test_not_due_and_not_taken(self, one: Installation) -> None:
         one.commit()
@@ -163,7 +163,7 @@ class TestAbandoned:
         assert done.status == 6, done
         assert "TEST was not delivered" in done.output
         settings = load(one.agent.home, one.agent.environment(one.variables))
-        assert len(outbox.waiting(settings, "TEST")) == 1  # nothing was collected
+        assert len(outbox.waiting(settings.project("TEST"))) == 1  # nothing was collected
         one.controller.status = IDLE
         one.controller.imports.ignored.clear()
         assert one.run().status == 0
@@ -378,4 +378,4 @@ def test_no_space_left(agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyP
     usage: Any = type("Usage", (), {"free": outbox.LEAST_SPACE - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
     with pytest.raises(Exception, match="MiB of free space"):
-        outbox.check_room(settings, "TEST")
+        outbox.check_room(settings.project("TEST"))

@@ -63,7 +63,7 @@ class Work:
         return load(self.agent.home, self.agent.environment(self.variables | variables))
 
     def waits(self) -> int:
-        return len(outbox.waiting(self.settings(), "TEST"))
+        return len(outbox.waiting(self.settings().project("TEST")))
 
 
 @pytest.fixture
@@ -301,14 +301,14 @@ class TestSchedule:
         made = datetime.now(UTC) - timedelta(seconds=ago)
         batch = Manifest(identifier="b", made=made, delivered=made, tables={}, trackers={})
         write_manifest(work.agent.export() / ".batch.json", batch)
-        contact.note_answer(settings, "TEST", interval, message)
-        assert contact.is_due(settings, "TEST") is due
+        contact.note_answer(settings.project("TEST"), interval, message)
+        assert contact.is_due(settings.project("TEST")) is due
 
     @pytest.mark.parametrize("interval", [float("nan"), float("inf"), -1.0, 1e300])
     def test_a_schedule_that_is_none(self, work: Work, interval: float) -> None:
         work.variables = {"SSH_HOST": "127.0.0.1", "JIRA_KEY": "TEST"}
-        contact.note_answer(work.settings(), "TEST", interval, f"in {'9' * 5000} days, 1:00:00")
-        assert contact.read(work.settings(), "TEST").interval is None
+        contact.note_answer(work.settings().project("TEST"), interval, f"in {'9' * 5000} days, 1:00:00")
+        assert contact.read(work.settings().project("TEST")).interval is None
 
     def test_the_last_known_one_is_followed(self, work: Work, tmp_path: Path) -> None:
         with controller(tmp_path / "controller", "--days", "1") as running:
@@ -330,7 +330,7 @@ class TestWithoutController:
         for _ in range(3):
             work.happen()
             assert work.run("scrape", "--project", "TEST").status == 0
-        kept = outbox.waiting(work.settings(), "TEST")
+        kept = outbox.waiting(work.settings().project("TEST"))
         assert [one.number for one in kept] == [1, 2, None]
         commits = [row["version_id"] for one in kept for row in content(one.folder, "data_vcs_versions")]
         assert commits == work.made
@@ -438,38 +438,38 @@ class TestKilledInBetween:
 
     def test_copied_and_not_replaced(self, work: Work) -> None:
         settings = work.settings()
-        outbox.set_aside(settings, "TEST")
-        outbox.set_aside(settings, "TEST")
-        (one,) = outbox.waiting(settings, "TEST")
+        outbox.set_aside(settings.project("TEST"))
+        outbox.set_aside(settings.project("TEST"))
+        (one,) = outbox.waiting(settings.project("TEST"))
         assert one.number == 1
         work.happen()
         assert work.run("scrape", "--project", "TEST").status == 0
-        assert [one.number for one in outbox.waiting(settings, "TEST")] == [1, None]
+        assert [one.number for one in outbox.waiting(settings.project("TEST"))] == [1, None]
 
     def test_half_a_copy(self, work: Work) -> None:
         settings = work.settings()
         folder = settings.home.state / "outbox" / "TEST"
         (folder / ".new-half").mkdir(parents=True)
         (folder / ".new-half" / "data_vcs_versions.json").write_text("[")
-        outbox.tidy(settings, "TEST")
+        outbox.tidy(settings.project("TEST"))
         assert not list(folder.iterdir())
-        assert len(outbox.waiting(settings, "TEST")) == 1
+        assert len(outbox.waiting(settings.project("TEST"))) == 1
 
     def test_delivered_and_not_forgotten(self, work: Work) -> None:
         settings = work.settings()
-        outbox.set_aside(settings, "TEST")
+        outbox.set_aside(settings.project("TEST"))
         ProjectFolder(work.agent.export()).mark_delivered(datetime.now(UTC))
-        assert not outbox.waiting(settings, "TEST")
-        outbox.tidy(settings, "TEST")
+        assert not outbox.waiting(settings.project("TEST"))
+        outbox.tidy(settings.project("TEST"))
         assert not list((settings.home.state / "outbox" / "TEST").iterdir())
 
     def test_removed_by_half(self, work: Work) -> None:
         settings = work.settings()
-        outbox.set_aside(settings, "TEST")
+        outbox.set_aside(settings.project("TEST"))
         folder = settings.home.state / "outbox" / "TEST"
         (folder / "000001").rename(folder / ".gone-000001")
         ProjectFolder(work.agent.export()).mark_delivered(datetime.now(UTC))
-        outbox.tidy(settings, "TEST")
+        outbox.tidy(settings.project("TEST"))
         assert not list(folder.iterdir())
 
     def test_on_another_disk(self, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,8 +479,8 @@ class TestKilledInBetween:
             raise OSError(18, "Invalid cross-device link")
 
         monkeypatch.setattr(os, "link", refuse)
-        outbox.set_aside(work.settings(), "TEST")
-        (one,) = outbox.waiting(work.settings(), "TEST")
+        outbox.set_aside(work.settings().project("TEST"))
+        (one,) = outbox.waiting(work.settings().project("TEST"))
         assert content(one.folder, "data_vcs_versions") == table(work.agent, "data_vcs_versions")
 
 

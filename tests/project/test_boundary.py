@@ -141,7 +141,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 def scraped(settings: Settings) -> tuple[ExitStatus, dict[str, Outcome], Report]:
     told: list[Report] = []
-    status = scrape(settings, "ABC", ScrapeOptions(no_secrets=True), told.append)
+    status = scrape(settings.project("ABC"), ScrapeOptions(no_secrets=True), told.append)
     return status, {one.source: one for one in told[0].outcomes}, told[0]
 
 
@@ -155,7 +155,9 @@ def test_is_the_outcome_of_that_source(install: Install, settings: Settings, err
     assert report.tables["data_vcs_versions.json"] == 1
     assert type(error).__name__ in outcomes["bad"].error
     assert "report it" in outcomes["bad"].hint
-    seen = {one.source: one for one in preview(settings, "ABC", ScrapeOptions(no_secrets=True, full=True)).outcomes}
+    seen = {
+        one.source: one for one in preview(settings.project("ABC"), ScrapeOptions(no_secrets=True, full=True)).outcomes
+    }
     assert seen["sound"].items == 1
     assert type(error).__name__ in seen["bad"].error
     scope = Scope(settings, ("ABC",), no_secrets=True, no_ssh=True)
@@ -170,7 +172,7 @@ def test_where_sources_are_found(install: Install, settings: Settings, error: Ba
     path = settings.home.export / "ABC" / "data_sources.json"
     seed = {"type": Thrower.kind, "name": "dummy-x", "url": "https://bad.example/a/b"}
     path.write_text(json.dumps([json.loads(path.read_text())[0], seed]))
-    found = discover(settings, "ABC", ScrapeOptions(), keep=False)
+    found = discover(settings.project("ABC"), ScrapeOptions(), keep=False)
     assert [one.name for one in found.entries] == ["sound"]
     assert [type(error).__name__ in one.error for one in found.outcomes] == [True]
 
@@ -180,7 +182,7 @@ def test_an_interruption_passes(install: Install, settings: Settings, kind: type
     install(raising(kind()))
     for work in (
         lambda: scraped(settings),
-        lambda: preview(settings, "ABC", ScrapeOptions(no_secrets=True)),
+        lambda: preview(settings.project("ABC"), ScrapeOptions(no_secrets=True)),
         lambda: list(checks.run(Scope(settings, ("ABC",), no_secrets=True, no_ssh=True))),
     ):
         with pytest.raises(kind):

@@ -239,7 +239,7 @@ def test_an_option_that_gets_another_name_is_no_seed(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps([{"type": "git", "name": "Foo", "url": "https://one.example/x/Foo"}]))
     options = ScrapeOptions(extra=(SourceEntry("gitlab", "foo", "http://127.0.0.1:1/foo/foo"),))
-    found = discover(settings, "ABC", options, keep=False)
+    found = discover(settings.project("ABC"), options, keep=False)
     assert [one.name for one in found.extra] == ["foo-gitlab"]
     assert found.extra[0] in found.entries
     assert not found.outcomes

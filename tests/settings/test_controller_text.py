@@ -75,7 +75,7 @@ def text_for(name: str) -> str:
 def test_each_variable(tmp_path: Path, name: str, mode: Mode) -> None:
     """It takes effect, unless the operator set it, or has none and is named."""
     right, before = right_to(name), operator(tmp_path, mode)
-    done = applied(before, "ABC", text_for(name))
+    done = applied(before.project("ABC"), text_for(name))
     refused = [one for one in done.refused if one.startswith(f"{name} ")]
     if right.mode is None or mode < right.mode:
         assert effect(done.settings, name) == effect(before, name)
@@ -89,7 +89,7 @@ def test_each_variable(tmp_path: Path, name: str, mode: Mode) -> None:
     )
     if name.startswith("DEFINITIONS_"):
         ours = operator(tmp_path, mode, **{"DEFINITIONS_HOST": "h.example", name: said(name)[1]})
-    kept = effect(applied(ours, "ABC", text_for(name)).settings, name)
+    kept = effect(applied(ours.project("ABC"), text_for(name)).settings, name)
     assert kept == ("ours,theirs" if right is Right.ADDED else effect(ours, name))
 
 
@@ -118,7 +118,7 @@ def test_the_allow_list() -> None:
     ],
 )
 def test_refusals(tmp_path: Path, line: str, words: str) -> None:
-    done = applied(operator(tmp_path), "ABC", f"cleanupRepos=true\n{line}\n")
+    done = applied(operator(tmp_path).project("ABC"), f"cleanupRepos=true\n{line}\n")
     (told,) = done.refused
     assert words in told
     assert done.settings.environment.cleanup_repos  # what else it says counts
@@ -128,7 +128,7 @@ def test_an_empty_option_is_not_set(tmp_path: Path) -> None:
     """As a template leaves it; a variable that is empty is as good as none, and one that is switched off is set."""
     (tmp_path / "settings.cfg").write_text("[sonar]\nname =\nurl =\n")
     before = operator(tmp_path, Mode.SOURCES, cleanupRepos="", AGENT_LOGGING="no")
-    done = applied(before, "ABC", "SONAR_NAME=theirs\ncleanupRepos=true\nAGENT_LOGGING=1\n").settings
+    done = applied(before.project("ABC"), "SONAR_NAME=theirs\ncleanupRepos=true\nAGENT_LOGGING=1\n").settings
     assert done.get("sonar", "name") == "theirs"
     assert (done.environment.cleanup_repos, done.environment.agent_logging) == (True, False)
 
@@ -136,20 +136,22 @@ def test_an_empty_option_is_not_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", ["none", "no", "off", "0"])
 def test_nothing(tmp_path: Path, said: str) -> None:
     settings = load(tmp_path, {"CONTROLLER_ENVIRONMENT": said})
-    done = applied(settings, "ABC", "cleanupRepos=true\n")
+    done = applied(settings.project("ABC"), "cleanupRepos=true\n")
     assert not done.settings.environment.cleanup_repos
     assert "CONTROLLER_ENVIRONMENT says that nothing is taken" in done.refused[0]
 
 
 @pytest.mark.parametrize("text", ["A=b\n" * 501, f"A={'x' * (65 << 10)}"])
 def test_too_much(tmp_path: Path, text: str) -> None:
-    done = applied(operator(tmp_path), "ABC", text)
+    done = applied(operator(tmp_path).project("ABC"), text)
     assert not done.counts
     assert "nothing of it was taken" in done.refused[0]
 
 
 def test_many_refusals_are_cut(tmp_path: Path) -> None:
-    told = list(applied(operator(tmp_path), "ABC", "".join(f"V{number}=1\n" for number in range(400))).warnings())
+    told = list(
+        applied(operator(tmp_path).project("ABC"), "".join(f"V{number}=1\n" for number in range(400))).warnings()
+    )
     assert len(told) == 21
     assert told[-1].startswith("380 more")
 
@@ -158,7 +160,7 @@ class TestAddresses:
     """No credential of the operator's goes to an address that the controller named."""
 
     def given(self, home: Path, text: str, mode: Mode = Mode.ALL) -> Applied:
-        return applied(operator(home, mode), "ABC", text)
+        return applied(operator(home, mode).project("ABC"), text)
 
     @pytest.mark.parametrize("option", ["password", "username", "token", "password.ABC"])
     def test_of_a_section_with_credentials(self, tmp_path: Path, option: str) -> None:
@@ -197,12 +199,12 @@ class TestAddresses:
     @pytest.mark.parametrize("mode", Mode)
     def test_of_an_api(self, tmp_path: Path, line: str, mode: Mode) -> None:
         ours = operator(tmp_path, mode, SOURCE_HOST="git.example", SOURCE_GITHUB_TOKEN="operators")
-        done = applied(ours, "ABC", f"{line}\n")
+        done = applied(ours.project("ABC"), f"{line}\n")
         assert (done.settings.hosts, len(done.refused)) == (ours.hosts, 1)
 
     def test_of_a_host_for_our_token(self, tmp_path: Path) -> None:
         ours = operator(tmp_path, Mode.ALL, SOURCE_GITHUB_TOKEN="operators")
-        done = applied(ours, "ABC", "SOURCE_HOST=evil.example\nSOURCE_USERNAME=theirs\n").settings
+        done = applied(ours.project("ABC"), "SOURCE_HOST=evil.example\nSOURCE_USERNAME=theirs\n").settings
         assert done.host("evil.example").secret("github_token") is None
         assert done.host("evil.example").get("username") == "theirs"
 
@@ -285,7 +287,7 @@ def test_time_zone_of_the_controller(agent: Agent, repository: Repository) -> No
 def test_an_address_for_another_project_is_none_for_this(tmp_path: Path, content: str, taken: bool) -> None:
     """What the operator set for another project lets no address of the controller's get the operator's credentials."""
     (tmp_path / "settings.cfg").write_text(f"[jenkins]\n{content}")
-    done = applied(operator(tmp_path, Mode.SOURCES), "ABC", "JENKINS_HOST=https://theirs.example\n")
+    done = applied(operator(tmp_path, Mode.SOURCES).project("ABC"), "JENKINS_HOST=https://theirs.example\n")
     host = done.settings.get("jenkins", "host", "ABC")
     assert (host == "https://theirs.example") is taken
     if ".abc" in content:
@@ -296,7 +298,7 @@ def test_an_address_for_another_project_is_none_for_this(tmp_path: Path, content
 def test_a_port_of_theirs_makes_no_section_that_wins(tmp_path: Path) -> None:
     (tmp_path / "credentials.cfg").write_text(CREDENTIALS)
     text = "SOURCE_HOST=git.example:8443\nSOURCE_GITLAB_GROUP=theirs\n"
-    done = applied(operator(tmp_path, Mode.SOURCES), "ABC", text)
+    done = applied(operator(tmp_path, Mode.SOURCES).project("ABC"), text)
     token = done.settings.host("git.example", 8443).secret("gitlab_token")
     assert token is not None
     assert token.reveal() == "operators-token"
@@ -306,5 +308,5 @@ def test_a_long_line_is_read_at_once(tmp_path: Path) -> None:
     """A status page reads the text each time."""
     begun = time.process_time()
     for line in ("A=" + " " * 60_000 + "x", 'A="' + "\\" * 60_000, "A=" + " \t" * 30_000 + "'"):
-        applied(operator(tmp_path), "ABC", line)
+        applied(operator(tmp_path).project("ABC"), line)
     assert time.process_time() - begun < 2

@@ -38,9 +38,9 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
     project = per_project.choose_projects(settings, projects)[0]
     sent = None
     if dry_run:
-        poll = dashboard.measure(settings, project)
+        poll = dashboard.measure(settings.project(project))
     else:
-        poll, sent = dashboard.send(settings, project)
+        poll, sent = dashboard.send(settings.project(project))
     with telling():
         if as_json:
             import msgspec  # noqa: PLC0415

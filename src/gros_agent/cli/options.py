@@ -14,7 +14,7 @@ from gros_agent.runtime.masking import redactor
 
 if TYPE_CHECKING:
     from gros_agent.options.values import Value
-    from gros_agent.settings.model import Settings
+    from gros_agent.settings.model import ProjectSettings, Settings
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,7 +74,7 @@ class GlobalOptions:
         if tell:
             self._tell(settings.warnings)
         if settings.environment.agent_logging and settings.controller() and settings.projects:
-            _log_to_controller(settings, project or settings.projects[0])
+            _log_to_controller(settings.project(project or settings.projects[0]))
         return settings
 
     def _tell(self, warnings: "Iterable[str]") -> None:
@@ -125,7 +125,7 @@ def _set_zone(name: str | None) -> None:
         time.tzset()
 
 
-def _log_to_controller(settings: "Settings", project: str) -> None:
+def _log_to_controller(project: "ProjectSettings") -> None:
     import atexit  # noqa: PLC0415 (only where AGENT_LOGGING is set)
     import logging  # noqa: PLC0415
 
@@ -134,11 +134,11 @@ def _log_to_controller(settings: "Settings", project: str) -> None:
 
     logger = logging.getLogger("gros_agent")
     for before in [one for one in logger.handlers if isinstance(one, ControllerHandler)]:
-        if before.project == project:
+        if before.project == project.key:
             return
         logger.removeHandler(before)
         before.close()
-    handler = ControllerHandler(ControllerClient(settings), project)
+    handler = ControllerHandler(ControllerClient(project.settings), project.key)
     logger.addHandler(handler)
     atexit.register(handler.close)
 

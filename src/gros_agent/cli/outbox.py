@@ -46,7 +46,7 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
     chosen = per_project.choose_projects(settings, projects)
     if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
         chosen = tuple(dict.fromkeys((*chosen, *outbox.projects_with(settings))))
-    kept = {project: outbox.waiting(settings, project) for project in chosen}
+    kept = {project: outbox.waiting(settings.project(project)) for project in chosen}
     with telling():
         if as_json:
             click.echo(_json([_told(one) for found in kept.values() for one in found]))
@@ -67,7 +67,7 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
 
     settings = current(ctx).load()
     project = _only(ctx, projects)
-    kept = outbox.waiting(settings, project)
+    kept = outbox.waiting(settings.project(project))
     found = next((one for one in kept if _name(one) == number), None)
     if found is None:
         raise _unknown(project, number, map(_name, kept))
@@ -119,14 +119,14 @@ def drop(
     with folder.locked():
         folder.recover()
         folder.acknowledge()
-        kept = outbox.waiting(settings, project)
+        kept = outbox.waiting(settings.project(project))
         by_name = [_name(one) for one in kept]
         unknown = [number for number in numbers if number not in by_name]
         if unknown:
             raise _unknown(project, unknown[0], by_name)
         chosen = [one for one in kept if everything or _name(one) in numbers]
-        outbox.check_at_home(settings, project, *(one.manifest.identifier for one in chosen))
-        outbox.drop(settings, project, chosen, fetched=fetched)
+        outbox.check_at_home(settings.project(project), *(one.manifest.identifier for one in chosen))
+        outbox.drop(settings.project(project), chosen, fetched=fetched)
     for one in chosen:
         with telling():
             click.echo(f"{project}: dropped {one.title} with {one.rows} rows")

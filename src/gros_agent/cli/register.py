@@ -125,20 +125,21 @@ def command(
     if dry_run:
         host, port = ControllerClient(settings).host
         for project in chosen:
-            plan = registration.plan(settings, project, key, rotate=rotate)
+            plan = registration.plan(settings.project(project), key, rotate=rotate)
             click.echo(f"{project}: would send {plan} to https://{host}:{port}/auth/agent.py")
-            for one in source_keys.publish(settings, project, where, key, dry_run=True):
+            for one in source_keys.publish(settings.project(project), where, key, dry_run=True):
                 click.echo(shown(f"{project}: {one.host}: {one.key}: {one.error or one.outcome}"))
         return ExitStatus.DONE
     done = [
         registration.register(
-            settings,
-            project,
+            settings.project(project),
             registration.Options(key, known_hosts, rotate=rotate and not number, no_ssh=no_ssh, force=force),
         )
         for number, project in enumerate(chosen)
     ]
-    published = [one for project in chosen for one in source_keys.publish(settings, project, where, key, dry_run=False)]
+    published = [
+        one for project in chosen for one in source_keys.publish(settings.project(project), where, key, dry_run=False)
+    ]
     with telling():
         if as_json:
             keys = [{"project": one.project, "host": one.host, "key": one.error or one.outcome} for one in published]

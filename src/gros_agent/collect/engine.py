@@ -20,7 +20,7 @@ from gros_agent.rows import Row
 from gros_agent.runtime import limits, parallel
 from gros_agent.runtime.logs import IN_RESULTS
 from gros_agent.runtime.urls import host_of
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.sources.base import Collected, Context, Part, Progress, SourceEntry
 from gros_agent.sources.common.capacity import Capacity
 from gros_agent.tables import trackers
@@ -92,14 +92,12 @@ class Engine(Generic[S]):
 
     def __init__(
         self,
-        settings: Settings,
-        project: str,
+        project: ProjectSettings,
         options: ScrapeOptions,
         progress: Progress,
         known: Known,
         make: Callable[[int, Part], S],
     ) -> None:
-        self._settings = settings
         self._project = project
         self._options = options
         self._told = progress
@@ -121,7 +119,7 @@ class Engine(Generic[S]):
     def context(self, part: Part) -> Context:
         """What the source of a part is given. Raises :class:`SourceError`."""
         return source_context(
-            *(self._settings, self._project, part, self._options, self._progress, self._capacity),
+            *(self._project, part, self._options, self._progress, self._capacity),
             documents=self._known.documents,
         )
 
@@ -134,15 +132,15 @@ class Engine(Generic[S]):
         name, start = part.entry.name, time.monotonic()
         sink = self._make(number, part)
         try:
-            with around(self._settings, self._project, name):
+            with around(self._project, name):
                 context = self.context(part)
                 collected = drain(part.source.collect(context, self._known.since(part)), sink.take)
                 counts = sink.close()
-            if self._settings.environment.cleanup_repos:
+            if self._project.environment.cleanup_repos:
                 shutil.rmtree(context.folder, ignore_errors=True)
         except SourceError as error:
             log.error(  # noqa: TRY400 (whoever asked is told in words)
-                "project %s: source %s failed: %s", *(self._project, name, error), extra=IN_RESULTS
+                "project %s: source %s failed: %s", *(self._project.key, name, error), extra=IN_RESULTS
             )
             sink.undo()
             return Gathered(part, failed(part, error, time.monotonic() - start))
@@ -155,17 +153,17 @@ class Engine(Generic[S]):
 
     def _log(self, name: str, collected: Collected, outcome: Outcome, rows: int) -> None:
         for note in collected.notes:
-            log.info("project %s: source %s: %s", self._project, name, note)
+            log.info("project %s: source %s: %s", self._project.key, name, note)
         for missing in collected.missing:
-            log.error("project %s: source %s: not collected: %s", self._project, name, missing, extra=IN_RESULTS)
+            log.error("project %s: source %s: not collected: %s", self._project.key, name, missing, extra=IN_RESULTS)
         words = "project %s: source %s: %d new items, %d rows in %.1f s"
-        log.info(words, self._project, name, outcome.items, rows, outcome.seconds)
+        log.info(words, self._project.key, name, outcome.items, rows, outcome.seconds)
 
     def _host(self, task: Task) -> str | None:
         """The host that a task burdens, or None."""
         entry = task.entry if isinstance(task, Part) else task
         try:
-            return host_of(located(entry, source_host(self._settings, entry)).url)[0]
+            return host_of(located(entry, source_host(self._project.settings, entry)).url)[0]
         except SourceError:  # which is told when it is collected
             return None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from gros_agent.rows.moments import FURTHEST_AHEAD
 from gros_agent.runtime import json_files
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Part
 from gros_agent.tables import trackers
 
@@ -29,11 +29,11 @@ Positions = Mapping[str, Mapping[str, str]]
 """Tracker → source → position."""
 
 
-def in_utc(settings: Settings, project: str, positions: Positions) -> dict[str, dict[str, str]]:
+def in_utc(project: ProjectSettings, positions: Positions) -> dict[str, dict[str, str]]:
     """Positions as trackers have them, with those that are moments in UTC. Raises :class:`ConfigurationError`."""
     if not TRACKERS & set(positions):
         return {name: dict(content) for name, content in positions.items()}
-    known = _noted(_file(settings, project))
+    known = _noted(_file(project))
     return {
         name: {source: _meant(one, known.get(name, {}).get(source, ())) for source, one in content.items()}
         if name in TRACKERS
@@ -42,11 +42,11 @@ def in_utc(settings: Settings, project: str, positions: Positions) -> dict[str, 
     }
 
 
-def note(settings: Settings, project: str, positions: Positions) -> None:
+def note(project: ProjectSettings, positions: Positions) -> None:
     """Note which positions are ours, before they are written. Raises :class:`AgentError`."""
     if not TRACKERS & set(positions):
         return
-    path = _file(settings, project)
+    path = _file(project)
     known = _noted(path)
     for name in TRACKERS & set(positions):
         noted = known.setdefault(name, {})
@@ -72,8 +72,8 @@ def _noted(path: Path) -> dict[str, dict[str, list[str]]]:
     return json_files.read(path, dict[str, dict[str, list[str]]], "the note on positions", advice) or {}
 
 
-def _file(settings: Settings, project: str) -> Path:
-    return settings.home.state / "positions" / f"{project}.json"
+def _file(project: ProjectSettings) -> Path:
+    return project.home.state / "positions" / f"{project.key}.json"
 
 
 def read_trackers(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, str]]:

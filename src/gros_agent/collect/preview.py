@@ -23,7 +23,7 @@ from gros_agent.project.report import Outcome
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import NOBODY, Project, Row, SourceId
 from gros_agent.rows.fitting import Values
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Part, Progress, no_progress
 
 AS_IS = "as it is"
@@ -71,19 +71,19 @@ class Preview:
     notes: tuple[str, ...]
 
 
-def preview(settings: Settings, project: str, options: ScrapeOptions, progress: Progress = no_progress) -> Preview:
+def preview(project: ProjectSettings, options: ScrapeOptions, progress: Progress = no_progress) -> Preview:
     """Collect what a scrape would collect, and keep one example of each field. Raises :class:`AgentError`."""
-    check_key(settings, project, options)
-    discovered = discover(settings, project, options, progress, keep=False)
-    pseudonymiser, notes = example_of(settings, project, options)
-    tasks = tasks_of(settings, discovered.entries)
+    check_key(project, options)
+    discovered = discover(project, options, progress, keep=False)
+    pseudonymiser, notes = example_of(project, options)
+    tasks = tasks_of(project.settings, discovered.entries)
     parts = [task for task in tasks if isinstance(task, Part)]
-    folder = settings.home.export / project
+    folder = project.folder
     known = Known(
-        positions.in_utc(settings, project, read_trackers(folder, parts)),
+        positions.in_utc(project, read_trackers(folder, parts)),
         read_documents(folder, parts),
     )
-    whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(settings, project)
+    whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(project)
     about: Sequence[type[Row]] = (Project, SourceId) if discovered.definitions else (Project,)
     total = _Examples((*tables_of(parts), *about), pseudonymiser, whole_numbers=whole_numbers)
 
@@ -92,24 +92,24 @@ def preview(settings: Settings, project: str, options: ScrapeOptions, progress: 
 
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
         known_hosts = Path(temporary) / "known_hosts"
-        if pinned_hosts(settings).exists():
-            known_hosts.write_bytes(pinned_hosts(settings).read_bytes())
+        if pinned_hosts(project.settings).exists():
+            known_hosts.write_bytes(pinned_hosts(project.settings).read_bytes())
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
-        engine = Engine(settings, project, options, progress, known, sink)
+        engine = Engine(project, options, progress, known, sink)
         done = engine.run(tasks)
         for one in done:
             if one.sink is not None:
                 total.add(one.sink)
         brings_rows = any(table.rows for table in total.tables.values())
         collected = {one.task: one.sink is not None for one in done if isinstance(one.task, Part)}
-        said = describe(settings, project, discovered, collected, engine.context)
+        said = describe(project, discovered, collected, engine.context)
         for rows in ([said.project], said.identifiers or ()):
             total.take(rows)
     if any(known.positions.values()) and not brings_rows:
         reason = "nothing is new since the last scrape, so there is nothing to show as an example"
         notes = (*notes, f"{reason}: the same command with --full shows examples of everything")
     outcomes = (*discovered.outcomes, *(one.outcome for one in done))
-    return Preview(project, settings.controller(project), tuple(total.tables.values()), outcomes, notes)
+    return Preview(project.key, project.controller, tuple(total.tables.values()), outcomes, notes)
 
 
 def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:

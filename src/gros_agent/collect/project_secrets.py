@@ -8,7 +8,7 @@ from gros_agent.privacy import secrets
 from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.settings.environment import PLAIN
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 
 log = logging.getLogger(__name__)
 
@@ -16,52 +16,52 @@ PLAIN_NOTE = "NAMES AND ADDRESSES ARE WRITTEN AS THEY ARE, since there are no se
 """Told wherever plain values are written: in the log, the report, the history and what shows it."""
 
 
-def pseudonymiser_of(settings: Settings, project: str, options: ScrapeOptions) -> Pseudonymiser:
+def pseudonymiser_of(project: ProjectSettings, options: ScrapeOptions) -> Pseudonymiser:
     """The pseudonymiser with a project's secrets; one that reports to no controller gets secrets of its own.
 
     Raises :class:`ConfigurationError` where there are none, and nobody said that plain values may be written.
     """
-    path = secrets.find(settings.home.root, project)
-    wants_plain = options.no_secrets or settings.environment.plain
+    path = secrets.find(project.home.root, project.key)
+    wants_plain = options.no_secrets or project.environment.plain
     if options.make_secrets and wants_plain:
         raise ConfigurationError(
             f"--make-secrets contradicts {'--no-secrets' if options.no_secrets else PLAIN}", "leave one of them out"
         )
-    if path is None and (options.make_secrets or (settings.controller(project) is None and not wants_plain)):
-        path = _make_secrets(settings, project)
+    if path is None and (options.make_secrets or (project.controller is None and not wants_plain)):
+        path = _make_secrets(project)
     if path is not None:
         if not secrets.is_private(path):
             log.warning("%s can be read by others: chmod 600 %s", path, path)
         return Pseudonymiser(secrets.read(path), redact=options.redact_text)
     if wants_plain:
-        log.warning("PROJECT %s HAS NO SECRETS: %s", project, PLAIN_NOTE)
+        log.warning("PROJECT %s HAS NO SECRETS: %s", project.key, PLAIN_NOTE)
         return Pseudonymiser(None, plain=True)
-    wanted = secrets.candidates(settings.home.root, project)[0]
+    wanted = secrets.candidates(project.home.root, project.key)[0]
     raise ConfigurationError(
-        f"project {project} has no secrets, so nothing is written: there is no {wanted}",
+        f"project {project.key} has no secrets, so nothing is written: there is no {wanted}",
         "register the project with its controller: gros-agent register",
     )
 
 
-def _make_secrets(settings: Settings, project: str) -> Path:
-    if settings.controller(project):
+def _make_secrets(project: ProjectSettings) -> Path:
+    if project.controller:
         raise ConfigurationError(
-            f"project {project} reports to a controller, which hands out its secrets",
+            f"project {project.key} reports to a controller, which hands out its secrets",
             "register the project instead of making secrets",
         )
-    path = secrets.candidates(settings.home.root, project)[0]
+    path = secrets.candidates(project.home.root, project.key)[0]
     secrets.write(path, secrets.make())
-    log.info("made secrets for project %s in %s: keep them, or its pseudonyms change", project, path)
+    log.info("made secrets for project %s in %s: keep them, or its pseudonyms change", project.key, path)
     return path
 
 
-def example_of(settings: Settings, project: str, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
+def example_of(project: ProjectSettings, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
     """The pseudonymiser for a look at what would leave, with made secrets where there are none, and a note on that."""
-    path = secrets.find(settings.home.root, project)
+    path = secrets.find(project.home.root, project.key)
     if path is not None:
         return Pseudonymiser(secrets.read(path), redact=options.redact_text), ()
-    if options.no_secrets or settings.environment.plain:
+    if options.no_secrets or project.environment.plain:
         return Pseudonymiser(None, plain=True), ("there are no secrets: PERSONAL DATA WOULD LEAVE AS IT IS",)
-    then = "a scrape makes its own" if settings.controller(project) is None else "a scrape would write nothing"
+    then = "a scrape makes its own" if project.controller is None else "a scrape would write nothing"
     note = f"there are no secrets yet: these pseudonyms are examples, and {then}"
     return Pseudonymiser(secrets.make(), redact=options.redact_text), (note,)

@@ -29,7 +29,7 @@ from gros_agent.rows import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
 from gros_agent.runtime import own
 from gros_agent.runtime.logs import IN_RESULTS, SCRAPE_LOG, ProjectLog
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Part, Progress, no_progress
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
@@ -39,27 +39,26 @@ log = logging.getLogger(__name__)
 
 
 def scrape(
-    settings: Settings,
-    project: str,
+    project: ProjectSettings,
     options: ScrapeOptions,
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
 ) -> ExitStatus:
     """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
-    check_key(settings, project, options)
-    for private in (settings.home.state, settings.home.state / "repos"):
+    check_key(project, options)
+    for private in (project.home.state, project.home.state / "repos"):
         make_private(private)
-    reports = settings.controller(project) is not None and not options.no_ssh
-    folder = ProjectFolder(settings.home.export / project)
+    reports = project.controller is not None and not options.no_ssh
+    folder = ProjectFolder(project.folder)
     with folder.locked():
         unreported = folder.recover()
-        outbox.tidy(settings, project)
+        outbox.tidy(project)
         if unreported is not None:
-            report = _recovered(project, folder, unreported)
+            report = _recovered(project.key, folder, unreported)
         else:
-            _make_room(settings, project, folder, options)
+            _make_room(project, folder, options)
             with _logged(folder, options) as ended:
-                report = _Scrape(settings, project, options, folder, progress, reports=reports).run()
+                report = _Scrape(project, options, folder, progress, reports=reports).run()
                 ended(report.status)
         tell(report)
         folder.acknowledge()
@@ -106,34 +105,34 @@ def _recovered(project: str, folder: ProjectFolder, manifest: Manifest) -> Repor
     )
 
 
-def _make_room(settings: Settings, project: str, folder: ProjectFolder, options: ScrapeOptions) -> None:
+def _make_room(project: ProjectSettings, folder: ProjectFolder, options: ScrapeOptions) -> None:
     """See to what waits: discard the newest batch where that is wanted, or keep it where nothing writes to it.
 
     Raises :class:`DeliveryError` where so much waits that nothing more may be collected.
     """
     batch = folder.batch()
     if options.discard and batch is not None and not batch.delivered:
-        outbox.check_at_home(settings, project, batch.identifier)
-        outbox.discard(settings, project, folder)
+        outbox.check_at_home(project, batch.identifier)
+        outbox.discard(project, folder)
         made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
-        log.warning("project %s: threw away the batch of %s with %d rows", project, made, batch.rows)
-    outbox.set_aside(settings, project)
-    outbox.check_room(settings, project)
+        log.warning("project %s: threw away the batch of %s with %d rows", project.key, made, batch.rows)
+    outbox.set_aside(project)
+    outbox.check_room(project)
 
 
-def _take_trackers(settings: Settings, project: str, folder: ProjectFolder, names: Iterable[str]) -> None:
+def _take_trackers(project: ProjectSettings, folder: ProjectFolder, names: Iterable[str]) -> None:
     """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
     from gros_agent.deliver import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
-    if not delivery.controllers_trackers_count(settings, project):
-        log.info("project %s: goes on from the trackers that lie here, not from those of the controller", project)
+    if not delivery.controllers_trackers_count(project):
+        log.info("project %s: goes on from the trackers that lie here, not from those of the controller", project.key)
         return
     try:
-        found = delivery.fetch_trackers(settings, project, tuple(dict.fromkeys(names)))
+        found = delivery.fetch_trackers(project, tuple(dict.fromkeys(names)))
     except AgentError as error:
-        if not (error.away and delivery.our_trackers_count(settings, project)):
+        if not (error.away and delivery.our_trackers_count(project)):
             raise
-        log.warning("project %s: goes on from the trackers that lie here: %s", project, error)
+        log.warning("project %s: goes on from the trackers that lie here: %s", project.key, error)
         return
     for name, content in found.items():
         with storage_errors(folder.path):
@@ -148,15 +147,13 @@ class _Scrape:
 
     def __init__(
         self,
-        settings: Settings,
-        project: str,
+        project: ProjectSettings,
         options: ScrapeOptions,
         folder: ProjectFolder,
         progress: Progress,
         *,
         reports: bool,
     ) -> None:
-        self._settings = settings
         self._reports = reports
         self._project = project
         self._options = options
@@ -165,17 +162,17 @@ class _Scrape:
         self._whole_numbers = False
 
     def run(self) -> Report:
-        discovered = discover(self._settings, self._project, self._options, self._progress)
-        tasks = tasks_of(self._settings, discovered.entries)
+        discovered = discover(self._project, self._options, self._progress)
+        tasks = tasks_of(self._project.settings, discovered.entries)
         parts = [task for task in tasks if isinstance(task, Part)]
         if self._reports:
             further = TRACKERS if discovered.definitions else ()
             names = (*tracker_names(parts), *document_names(parts), *further)
-            _take_trackers(self._settings, self._project, self._folder, names)
-        pseudonymiser = pseudonymiser_of(self._settings, self._project, self._options)
-        self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._settings, self._project)
+            _take_trackers(self._project, self._folder, names)
+        pseudonymiser = pseudonymiser_of(self._project, self._options)
+        self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._project)
         known = Known(
-            positions.in_utc(self._settings, self._project, read_trackers(self._folder.path, parts)),
+            positions.in_utc(self._project, read_trackers(self._folder.path, parts)),
             read_documents(self._folder.path, parts),
         )
         with self._folder.staging() as staging:
@@ -184,40 +181,40 @@ class _Scrape:
                 tables = part.source.tables
                 return TableSink(staging / f"part-{number}", tables, pseudonymiser, whole_numbers=self._whole_numbers)
 
-            engine = Engine(self._settings, self._project, self._options, self._progress, known, sink)
+            engine = Engine(self._project, self._options, self._progress, known, sink)
             done = engine.run(tasks)
             outcomes = (*_without_repetitions(discovered.outcomes, done), *(one.outcome for one in done))
             if all(one.sink is None for one in done):
                 nothing = ("nothing was collected, so nothing was changed",)
-                return Report(project=self._project, outcomes=outcomes, notes=nothing)
+                return Report(project=self._project.key, outcomes=outcomes, notes=nothing)
             collected = {one.task: one.sink is not None for one in done if isinstance(one.task, Part)}
-            said = describe(self._settings, self._project, discovered, collected, engine.context)
+            said = describe(self._project, discovered, collected, engine.context)
             described, about, counts = self._described(said, staging, pseudonymiser)
             written = [*(one.sink.writer for one in done if one.sink), described]
             tables = join(staging, dict.fromkeys((VcsVersion, *tables_of(parts), *about)), written)
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
-            note_options(self._settings, self._project, discovered)
+            note_options(self._project, discovered)
             moved = _moved(known, done)
             updates = _encoded(moved, done) | self._updates(discovered)
-            positions.note(self._settings, self._project, moved.positions)
+            positions.note(self._project, moved.positions)
             notes, lying = self._publish(staging, rows, updates)
             for one in done:
                 self._tell_published(one)
         plain = () if pseudonymiser.encrypts else (PLAIN_NOTE,)
         notes = (*plain, *notes, *_unlisted(self._folder), *_limits(tables))
-        return Report(project=self._project, outcomes=outcomes, tables=lying, folder=self._folder.path, notes=notes)
+        return Report(project=self._project.key, outcomes=outcomes, tables=lying, folder=self._folder.path, notes=notes)
 
     def _publish(
         self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]
     ) -> tuple[Iterable[str], Mapping[str, int]]:
         """Publish the batch; return what is to be said of the one before, which waits, and the rows that lie there."""
-        if outbox.has_news(self._settings, self._project, rows, staging):
+        if outbox.has_news(self._project, rows, staging):
             self._folder.publish(staging, rows, updates)
-            return tuple(_kept(self._settings, self._project)), rows
+            return tuple(_kept(self._project)), rows
         stays = self._folder.publish_positions(staging, rows, updates)
-        outbox.take_back(self._settings, self._project, stays.identifier)
+        outbox.take_back(self._project, stays.identifier)
         made, count = f"{stays.made:%Y-%m-%d %H:%M:%S}", sum(stays.tables.values())
         words = f"nothing is new: the batch of {made} with {count} rows stays; --full collects all again"
         return (words,), stays.tables
@@ -251,7 +248,7 @@ class _Scrape:
                 one.collected.published()
         except Exception as error:  # noqa: BLE001 (whatever a source does then)
             words = "project %s: source %s: what it keeps for itself is not up to date: %s"
-            log.warning(words, self._project, one.outcome.source, error)
+            log.warning(words, self._project.key, one.outcome.source, error)
 
 
 def _moved(known: Known, done: Sequence[Gathered[TableSink]]) -> Known:
@@ -292,9 +289,9 @@ def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[Gathered[Ta
     yield from (one for one in outcomes if not one.error or (one.kind, one.error) not in told)
 
 
-def _kept(settings: Settings, project: str) -> Iterator[str]:
+def _kept(project: ProjectSettings) -> Iterator[str]:
     """Say how many batches wait in the outbox beside the newest one, which is not acknowledged yet."""
-    others = outbox.waiting(settings, project)
+    others = outbox.waiting(project)
     if others:
         rows, word = sum(one.rows for one in others), "batch waits" if len(others) == 1 else "batches wait"
         yield f"{len(others)} earlier {word} in the outbox with {rows} rows: gros-agent outbox list"

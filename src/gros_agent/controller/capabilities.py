@@ -13,7 +13,7 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.runtime import json_files
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +32,25 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...] = ()
 
 
-def capabilities(settings: Settings, project: str) -> frozenset[str]:
+def capabilities(project: ProjectSettings) -> frozenset[str]:
     """The names of what the project's controller can do; none where it said nothing, or where there is none.
 
     What another controller said does not count. Raises :class:`ConfigurationError` for a damaged file.
     """
-    known = registration(settings, project)
+    known = registration(project)
     return frozenset(known.capabilities) if known else frozenset()
 
 
-def registration(settings: Settings, project: str) -> Known | None:
+def registration(project: ProjectSettings) -> Known | None:
     """The last registration of a project with the controller that is configured now, or None.
 
     Raises :class:`ConfigurationError` for a damaged file.
     """
-    if settings.controller(project) is None:
+    if project.controller is None:
         return None
     what = "what is known of the controller"
-    known = json_files.read(_file(settings, project), Known, what, "remove it, and register again")
-    return known if known is not None and known.controller == _address(settings) else None
+    known = json_files.read(_file(project), Known, what, "remove it, and register again")
+    return known if known is not None and known.controller == _address(project.settings) else None
 
 
 def last_registered(settings: Settings) -> str | None:
@@ -59,28 +59,28 @@ def last_registered(settings: Settings) -> str | None:
     A registration clears what the controller keeps for the agent: it has folders for this project alone.
     """
     folder = settings.home.state / "controllers"
-    found = {path.stem: _of_any(settings, path.stem) for path in folder.glob("*.json")}
+    found = {path.stem: _of_any(settings.project(path.stem)) for path in folder.glob("*.json")}
     known = {project: one.registered for project, one in found.items() if one is not None}
     return max(known, key=lambda project: known[project], default=None)
 
 
-def _of_any(settings: Settings, project: str) -> Known | None:
+def _of_any(project: ProjectSettings) -> Known | None:
     """The last registration of any project, or None where that can't be read: it is none of this one's business."""
     try:
-        return registration(settings, project)
+        return registration(project)
     except ConfigurationError as error:
-        log.warning("project %s: %s", project, error)
+        log.warning("project %s: %s", project.key, error)
         return None
 
 
-def keep(settings: Settings, project: str, named: tuple[str, ...]) -> None:
+def keep(project: ProjectSettings, named: tuple[str, ...]) -> None:
     """Keep what the controller named at a registration that was just done, in place of what it named before."""
     known = Known(
-        controller=_address(settings),
+        controller=_address(project.settings),
         registered=datetime.now().astimezone(),
         capabilities=tuple(dict.fromkeys(named)),
     )
-    json_files.write(_file(settings, project), known)
+    json_files.write(_file(project), known)
 
 
 def _address(settings: Settings) -> str:
@@ -88,5 +88,5 @@ def _address(settings: Settings) -> str:
     return "{}:{}".format(*address) if address else ""
 
 
-def _file(settings: Settings, project: str) -> Path:
-    return settings.home.state / "controllers" / f"{project}.json"
+def _file(project: ProjectSettings) -> Path:
+    return project.home.state / "controllers" / f"{project.key}.json"

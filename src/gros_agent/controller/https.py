@@ -27,7 +27,7 @@ from gros_agent.privacy.secrets import Secrets
 from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.retry import PassingError, repeat
 from gros_agent.settings.environment import HOSTNAME
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.settings.version import version
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class ControllerClient:
         announcement may have arrived all the same. It is made again where nothing of it was sent, or where the
         controller knows a batch that it had before: then the announcement is ``repeatable``.
         """
-        key = agent_key(self.settings, project)
+        key = agent_key(self.settings.project(project))
         agent = {
             "user": user,
             "key": key,
@@ -203,7 +203,7 @@ class ControllerClient:
             raise self._refused("log.py", answer)
 
     def _keys(self, project: str) -> dict[str, str]:
-        return {"project": project, "agent": agent_key(self.settings, project)}
+        return {"project": project, "agent": agent_key(self.settings.project(project))}
 
     def _call(
         self,
@@ -337,14 +337,14 @@ class _Answer:
     path: str
 
 
-def agent_key(settings: Settings, project: str) -> str:
+def agent_key(project: ProjectSettings) -> str:
     """The key that names the agent towards the controller: its first project's, or this one's."""
-    return settings.projects[0] if settings.projects else project
+    return project.settings.projects[0] if project.settings.projects else project.key
 
 
-def agent_user(settings: Settings, project: str) -> str:
+def agent_user(project: ProjectSettings) -> str:
     """The agent's SSH account at the controller."""
-    return settings.get("ssh", "username") or f"agent-{agent_key(settings, project)}"
+    return project.settings.get("ssh", "username") or f"agent-{agent_key(project)}"
 
 
 def hostname() -> str | None:

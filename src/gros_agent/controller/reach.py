@@ -4,14 +4,14 @@ from pathlib import Path
 
 from gros_agent.controller.https import ControllerClient, agent_user
 from gros_agent.controller.ssh import DEFAULT_PORT, Connection, HostKeys
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 
 
-def connect(settings: Settings, project: str, known_hosts: Path | None = None) -> Connection:
+def connect(project: ProjectSettings, known_hosts: Path | None = None) -> Connection:
     """Log in to the controller as the agent's user. Raises :class:`ControllerError`."""
-    host, port = ssh_address(settings)
-    pinned = HostKeys(known_hosts or controller_hosts(settings))
-    return Connection(host, port, agent_user(settings, project), settings.key, pinned)
+    host, port = ssh_address(project.settings)
+    pinned = HostKeys(known_hosts or controller_hosts(project.settings))
+    return Connection(host, port, agent_user(project), project.settings.key, pinned)
 
 
 def controller_hosts(settings: Settings) -> Path:

@@ -24,7 +24,7 @@ from gros_agent.deliver.outbox import Waiting
 from gros_agent.deliver.receipts import File, Receipt, files_of
 from gros_agent.errors import BusyError, DeliveryError
 from gros_agent.runtime.retry import PassingError, repeat
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Progress
 
 log = logging.getLogger(__name__)
@@ -38,17 +38,14 @@ class Attempt:
     ``seconds`` is how long to wait for the controller. The project's folder has to be locked.
     """
 
-    def __init__(
-        self, settings: Settings, project: str, known_hosts: Path | None, seconds: float, progress: Progress
-    ) -> None:
-        self._settings = settings
+    def __init__(self, project: ProjectSettings, known_hosts: Path | None, seconds: float, progress: Progress) -> None:
         self._project = project
         self._known_hosts = known_hosts
         self._seconds = seconds
         self._progress = progress
         self._files: tuple[File, ...] = ()
-        self._place = f"export/{project}"
-        self.knows_batches = capabilities.BATCH in capabilities.capabilities(settings, project)
+        self._place = f"export/{project.key}"
+        self.knows_batches = capabilities.BATCH in capabilities.capabilities(project)
 
     def deliver(self, one: Waiting, before: Delivery | None) -> Receipt:
         """Upload a batch and announce it, unless an earlier announcement of it was carried out.
@@ -69,7 +66,7 @@ class Attempt:
             if not self._is_taken(one, 0):
                 self._note(one, "uploading", refused=True)  # and nothing was done
                 raise
-            log.warning("project %s: the batch was taken all the same: %s", self._project, error)
+            log.warning("project %s: the batch was taken all the same: %s", self._project.key, error)
         else:
             self._note(one, "announced", signs)
         if not self._is_taken(one, self._seconds):
@@ -81,36 +78,36 @@ class Attempt:
 
         Raises :class:`DeliveryError` where only what a registration brings can tell.
         """
-        receipt = receipts.read(self._settings, self._project, before.batch)
+        receipt = receipts.read(self._project, before.batch)
         if before.stage == "presumed":
             found = self._after_registration(before, receipt)
             if found is Import.FAILED and not self._imports_nothing():  # it may be this one that goes on
-                raise BusyError(*open_deliveries.still_importing(self._project))
+                raise BusyError(*open_deliveries.still_importing(self._project.key))
             return self._ended(before.batch, receipt, found)
-        self._progress(f"{self._project}: waits for the import of the batch before", 0, None)
+        self._progress(f"{self._project.key}: waits for the import of the batch before", 0, None)
         found = self._look(receipt, before.signs)
         if found is Import.UNDER_WAY:
-            raise BusyError(*open_deliveries.still_importing(self._project))
+            raise BusyError(*open_deliveries.still_importing(self._project.key))
         if found in {Import.WIPED, Import.HIDDEN, Import.FAILED} and not self._imports_nothing():
-            raise BusyError(*open_deliveries.still_importing(self._project))
+            raise BusyError(*open_deliveries.still_importing(self._project.key))
         if found is Import.WIPED or (found in {Import.ENDED, Import.HIDDEN} and receipt and _handed(receipt)):
-            open_deliveries.note(self._settings, self._project, before.batch, "presumed", before.signs)
-            raise DeliveryError(*_only_a_registration_tells(self._project))
+            open_deliveries.note(self._project, before.batch, "presumed", before.signs)
+            raise DeliveryError(*_only_a_registration_tells(self._project.key))
         return self._ended(before.batch, receipt, found)
 
     def _after_registration(self, before: Delivery, receipt: Receipt | None) -> Import:
         """Whether a batch was imported, after a registration brought the trackers of the database."""
-        known = capabilities.registration(self._settings, self._project)
+        known = capabilities.registration(self._project)
         is_newer = known is not None and before.noted is not None and known.registered > before.noted
-        if not is_newer or capabilities.last_registered(self._settings) != self._project:
-            raise DeliveryError(*_only_a_registration_tells(self._project))
+        if not is_newer or capabilities.last_registered(self._project.settings) != self._project.key:
+            raise DeliveryError(*_only_a_registration_tells(self._project.key))
         changed = self._changed(before, receipt)
-        with connect(self._settings, self._project, self._known_hosts) as connection:
-            return Import.IMPORTED if imports.is_in_database(connection, self._project, changed) else Import.FAILED
+        with connect(self._project, self._known_hosts) as connection:
+            return Import.IMPORTED if imports.is_in_database(connection, self._project.key, changed) else Import.FAILED
 
     def _changed(self, before: Delivery, receipt: Receipt | None) -> dict[str, str]:
         """The trackers that a registration brings and the batch changed, with their SHA-256."""
-        for one in outbox.waiting(self._settings, self._project):
+        for one in outbox.waiting(self._project):
             if one.manifest.identifier == before.batch:
                 found = _trackers(files_of(one.folder, one.manifest))
                 return {
@@ -128,10 +125,10 @@ class Attempt:
         try:
             taken = self._is_taken(one, 0)
         except ControllerError as error:
-            log.info("project %s: whether the controller has the batch can't be seen: %s", self._project, error)
+            log.info("project %s: whether the controller has the batch can't be seen: %s", self._project.key, error)
             taken = not self.knows_batches  # one that knows batches takes none twice
         if not taken:
-            log.warning("project %s: its batch was not taken: it is delivered again", self._project)
+            log.warning("project %s: its batch was not taken: it is delivered again", self._project.key)
             self._note(one, "uploading", refused=True)
         elif not self.knows_batches:
             self._note(one, "presumed", before.signs)
@@ -139,9 +136,9 @@ class Attempt:
     def _imports_nothing(self) -> bool:
         """Whether the controller says that no import goes on at all."""
         try:
-            importer = ControllerClient(self._settings).status(self._project).components.get("importer")
+            importer = ControllerClient(self._project.settings).status(self._project.key).components.get("importer")
         except ControllerError as error:
-            log.info("project %s: whether an import goes on is not known: %s", self._project, error)
+            log.info("project %s: whether an import goes on is not known: %s", self._project.key, error)
             return False
         return importer is None or importer.ok
 
@@ -153,7 +150,7 @@ class Attempt:
         except ControllerError as error:
             if error.stranger and not self.knows_batches:
                 self._note(one, "presumed", before.signs)
-                raise DeliveryError(*_only_a_registration_tells(self._project)) from error
+                raise DeliveryError(*_only_a_registration_tells(self._project.key)) from error
             raise
 
     def _is_taken(self, one: Waiting, seconds: float) -> bool:
@@ -164,13 +161,13 @@ class Attempt:
         return self._answers_taken(one, seconds) if self.knows_batches else not self._wait_for_pick_up(seconds)
 
     def _answers_taken(self, one: Waiting, seconds: float) -> bool:
-        client = ControllerClient(self._settings)
+        client = ControllerClient(self._project.settings)
         end, pause = time.monotonic() + seconds, _POLL_SECONDS / 4
-        while (found := client.batch(self._project, one.manifest.identifier)).state == "announced":
+        while (found := client.batch(self._project.key, one.manifest.identifier)).state == "announced":
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            self._progress(f"{self._project}: waits until the controller has taken the batch", 0, None)
+            self._progress(f"{self._project.key}: waits until the controller has taken the batch", 0, None)
             time.sleep(min(pause, left))
             pause = min(pause * 2, _POLL_SECONDS * 8)
         if found.state == "refused":
@@ -185,13 +182,16 @@ class Attempt:
         """Raise :class:`ControllerError` where the controller still has to take an earlier announcement."""
         if not self.knows_batches:
             return
-        if ControllerClient(self._settings).batch(self._project, one.manifest.identifier).state == "announced":
+        if (
+            ControllerClient(self._project.settings).batch(self._project.key, one.manifest.identifier).state
+            == "announced"
+        ):
             raise ControllerError(*_not_taken(self._seconds))
         self._note(one, "uploading", refused=True)  # it does not know of any: a registration stops nothing
 
     def _check_folder(self) -> None:
-        last = capabilities.last_registered(self._settings)
-        if last not in {None, self._project}:
+        last = capabilities.last_registered(self._project.settings)
+        if last not in {None, self._project.key}:
             raise ControllerError(
                 f"the registration of project {last} cleared its folder at the controller",
                 "register this project again; a run does so",
@@ -203,10 +203,10 @@ class Attempt:
             for heading in ("export", "update", "other")
         }
         what = "takes the batch" if self.knows_batches else "takes and imports the batch: its answer may take long"
-        self._progress(f"{self._project}: the controller {what}", 0, None)
-        user, batch = agent_user(self._settings, self._project), one.manifest.identifier
-        client = ControllerClient(self._settings)
-        client.announce(self._project, names, user, hostname(), batch, repeatable=self.knows_batches)
+        self._progress(f"{self._project.key}: the controller {what}", 0, None)
+        user, batch = agent_user(self._project), one.manifest.identifier
+        client = ControllerClient(self._project.settings)
+        client.announce(self._project.key, names, user, hostname(), batch, repeatable=self.knows_batches)
 
     def _upload(self, one: Waiting) -> tuple[str, Signs]:
         """Upload all files, again from the file where a connection broke.
@@ -217,51 +217,53 @@ class Attempt:
 
         def upload() -> tuple[str, Signs]:
             try:
-                with connect(self._settings, self._project, self._known_hosts) as connection:
+                with connect(self._project, self._known_hosts) as connection:
                     self._note(one, "uploading")  # from here on a registration would clear what is there
                     while left:
                         done = len(self._files) - len(left)
-                        self._progress(f"{self._project}: upload", done, len(self._files))
+                        self._progress(f"{self._project.key}: upload", done, len(self._files))
                         connection.put(receipts.local(one.folder, left[0].name), self._place, left[0].name)
                         left.pop(0)
                     if self.knows_batches:
                         return connection.way, NO_SIGNS
-                    return connection.way, imports.prepare(connection, self._project, _trackers(self._files))
+                    return connection.way, imports.prepare(connection, self._project.key, _trackers(self._files))
             except ControllerError as error:
                 if error.transient:
                     raise PassingError(error) from None
                 raise
 
-        return repeat(upload, TRIES, lambda error: log.warning("project %s: %s; trying again", self._project, error))
+        return repeat(
+            upload, TRIES, lambda error: log.warning("project %s: %s; trying again", self._project.key, error)
+        )
 
     def _wait_for_pick_up(self, seconds: float) -> bool:
         """Wait until the files are gone. Returns whether any is left."""
         smallest = sorted(self._files, key=lambda file: file.size)
         end = time.monotonic() + seconds
         pause = _POLL_SECONDS / 4
-        with connect(self._settings, self._project, self._known_hosts) as connection:
+        with connect(self._project, self._known_hosts) as connection:
             while any(connection.exists(self._place, file.name) for file in smallest):
                 if time.monotonic() >= end:
                     return True
-                self._progress(f"{self._project}: waits until the controller has taken the batch", 0, None)
+                self._progress(f"{self._project.key}: waits until the controller has taken the batch", 0, None)
                 time.sleep(pause)
                 pause = min(pause * 2, _POLL_SECONDS * 8)
         return False
 
     def _taken(self, one: Waiting, way: str, signs: Signs) -> Receipt:
         """Keep the receipt of a batch that was taken, and then see how its import ends."""
-        host, port = ssh_address(self._settings)
+        host, port = ssh_address(self._project.settings)
         receipt = Receipt(
-            project=self._project,
+            project=self._project.key,
             batch=one.manifest.identifier,
-            controller=f"{agent_user(self._settings, self._project)}@{host}:{port}",
+            controller=f"{agent_user(self._project)}@{host}:{port}",
             delivered=datetime.now().astimezone(),
             way=way,
             files=self._files,
             known_by="controller" if self.knows_batches else "presumption",
         )
-        receipts.keep(self._settings, receipt)
-        log.info("project %s: delivered %d rows to %s", self._project, receipt.rows, receipt.controller)
+        receipts.keep(self._project.settings, receipt)
+        log.info("project %s: delivered %d rows to %s", self._project.key, receipt.rows, receipt.controller)
         if not self.knows_batches:
             self._note(one, "importing", signs)
             return self._watch(receipt, signs)
@@ -269,14 +271,16 @@ class Attempt:
         return receipt
 
     def _watch(self, receipt: Receipt, signs: Signs) -> Receipt:
-        self._progress(f"{self._project}: waits for the end of the import", 0, None)
+        self._progress(f"{self._project.key}: waits for the end of the import", 0, None)
         try:
             found = self._look(receipt, signs)
         except ControllerError as error:
-            log.warning("project %s: whether the import has ended can't be seen now: %s", self._project, error)
+            log.warning("project %s: whether the import has ended can't be seen now: %s", self._project.key, error)
             return receipt
         if found in {Import.UNDER_WAY, Import.HIDDEN, Import.WIPED} or (found is Import.ENDED and _handed(receipt)):
-            log.info("project %s: it does not show yet how the import has ended: the next batch waits", self._project)
+            log.info(
+                "project %s: it does not show yet how the import has ended: the next batch waits", self._project.key
+            )
             return receipt
         if found is Import.FAILED and not self._imports_nothing():  # a registration may have emptied the folder
             return receipt
@@ -285,8 +289,8 @@ class Attempt:
     def _look(self, receipt: Receipt | None, signs: Signs) -> Import:
         trackers = _trackers(receipt.files if receipt else ())
         try:
-            with connect(self._settings, self._project, self._known_hosts) as connection:
-                return imports.wait(connection, self._project, trackers, signs, self._seconds)
+            with connect(self._project, self._known_hosts) as connection:
+                return imports.wait(connection, self._project.key, trackers, signs, self._seconds)
         except ControllerError as error:
             if error.stranger:
                 return Import.WIPED
@@ -296,24 +300,24 @@ class Attempt:
         """Keep how an import ended. A batch whose import failed waits again."""
         imported = {Import.IMPORTED: True, Import.FAILED: False}.get(found)
         if imported:
-            log.info("project %s: the controller imported the batch", self._project)
+            log.info("project %s: the controller imported the batch", self._project.key)
         elif imported is False:
-            log.error("project %s: the controller could not import the batch: see its export.log", self._project)
+            log.error("project %s: the controller could not import the batch: see its export.log", self._project.key)
         if receipt is not None:
             known_by = receipt.known_by if imported is None else "import"
             receipt = msgspec.structs.replace(receipt, imported=imported, known_by=known_by)
-            receipts.keep(self._settings, receipt)
+            receipts.keep(self._project.settings, receipt)
         self._end(batch, delivered=imported is not False)
         return receipt
 
     def _end(self, batch: str, *, delivered: bool) -> None:
         """Let a batch go that was delivered, and then its open delivery: a kill in between asks once more."""
         if delivered:
-            outbox.forget(self._settings, self._project, batch)
-        open_deliveries.forget(self._settings, self._project)
+            outbox.forget(self._project, batch)
+        open_deliveries.forget(self._project)
 
     def _note(self, one: Waiting, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False) -> None:
-        open_deliveries.note(self._settings, self._project, one.manifest.identifier, stage, signs, refused=refused)
+        open_deliveries.note(self._project, one.manifest.identifier, stage, signs, refused=refused)
 
 
 def _not_taken(seconds: float) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from gros_agent.controller.answers import BigBoatStatus
 from gros_agent.options.hosts import Host
 from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import host_of, without_credentials
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import named_proxies
 from gros_agent.sources.common import transport
 
@@ -83,21 +83,21 @@ class BigBoat:
         return [status for item in items if (status := _status(item, self.url))]
 
 
-def configured(settings: Settings, project: str, silence: float = 60.0) -> BigBoat | None:
+def configured(project: ProjectSettings, silence: float = 60.0) -> BigBoat | None:
     """The dashboard of a project, or None if none is configured.
 
     Raises :class:`SourceError` for an address or a key that can't be used.
     """
-    url, key = settings.get("bigboat", "host", project), settings.get("bigboat", "key", project)
+    url, key = project.get("bigboat", "host"), project.get("bigboat", "key")
     if url is None:
         return None
     name, port = host_of(url)
     return BigBoat(
         url,
         Secret(key) if key else None,
-        host=settings.host(name, port) if name else None,
-        blocked=settings.environment.url_blacklist,
-        proxies=named_proxies(settings.environment.get),
+        host=project.settings.host(name, port) if name else None,
+        blocked=project.environment.url_blacklist,
+        proxies=named_proxies(project.environment.get),
         silence=silence,
     )
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.runtime import json_files
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.tables.batch import ProjectFolder
 
 log = logging.getLogger(__name__)
@@ -40,62 +40,62 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     away: datetime | None = None
 
 
-def read(settings: Settings, project: str) -> Contact:
+def read(project: ProjectSettings) -> Contact:
     """What is known: nothing, where the record is damaged, since it is found out anew."""
     try:
-        found = json_files.read(_file(settings, project), Contact, "what is known of the controller's schedule", "")
+        found = json_files.read(_file(project), Contact, "what is known of the controller's schedule", "")
     except ConfigurationError as error:
-        log.warning("project %s: %s; it is found out anew", project, error)
+        log.warning("project %s: %s; it is found out anew", project.key, error)
         found = None
-    address = _address(settings)
+    address = _address(project.settings)
     return found if found is not None and found.controller == address else Contact(controller=address)
 
 
-def note_passed(settings: Settings, project: str) -> None:
+def note_passed(project: ProjectSettings) -> None:
     """Note that the controller answered, and that preflight passed there."""
-    known = read(settings, project)
-    json_files.write(_file(settings, project), msgspec.structs.replace(known, passed=datetime.now(UTC), away=None))
+    known = read(project)
+    json_files.write(_file(project), msgspec.structs.replace(known, passed=datetime.now(UTC), away=None))
 
 
-def note_answer(settings: Settings, project: str, interval: float | None, message: str) -> None:
+def note_answer(project: ProjectSettings, interval: float | None, message: str) -> None:
     """Note that the controller answered, and what it said of its schedule: the interval, or when it is time again."""
-    known = read(settings, project)
+    known = read(project)
     if interval is not None and not 0 <= interval <= _LONGEST:  # nor what is no number
-        log.warning("project %s: the controller's schedule of %s seconds is none", project, interval)
+        log.warning("project %s: the controller's schedule of %s seconds is none", project.key, interval)
         interval = None
-    told = interval if interval is not None else _interval(settings, project, message)
+    told = interval if interval is not None else _interval(project, message)
     answered = msgspec.structs.replace(known, away=None, interval=known.interval if told is None else told)
     if answered != known:
-        json_files.write(_file(settings, project), answered)
+        json_files.write(_file(project), answered)
 
 
-def note_away(settings: Settings, project: str) -> Contact:
+def note_away(project: ProjectSettings) -> Contact:
     """Note that the controller does not answer, and return what is known."""
-    known = read(settings, project)
+    known = read(project)
     if known.away is None:
         known = msgspec.structs.replace(known, away=datetime.now(UTC))
-        json_files.write(_file(settings, project), known)
+        json_files.write(_file(project), known)
     return known
 
 
-def may_collect(settings: Settings, project: str) -> bool:
+def may_collect(project: ProjectSettings) -> bool:
     """Whether to collect without the controller: preflight passed there, and not too long ago."""
-    passed = read(settings, project).passed
-    limit = timedelta(seconds=settings.environment.outbox_max_age)
+    passed = read(project).passed
+    limit = timedelta(seconds=project.environment.outbox_max_age)
     return passed is not None and datetime.now(UTC) - passed < limit
 
 
-def is_due(settings: Settings, project: str) -> bool:
+def is_due(project: ProjectSettings) -> bool:
     """Whether it is time to collect without the controller.
 
     Its last known schedule counts; else ``CRON_PERIOD``, but at most once an hour. Where neither is known, whoever
     starts a run decides.
     """
-    last = last_collected(settings, project)
+    last = last_collected(project)
     if last is None:
         return True
-    seconds = read(settings, project).interval
-    period = settings.environment.cron_period
+    seconds = read(project).interval
+    period = project.environment.cron_period
     if seconds is None:
         seconds = max(_PERIODS[period], LEAST_SECONDS) - _EARLY if period else 0
     return (datetime.now(UTC) - last).total_seconds() >= seconds
@@ -105,15 +105,15 @@ _EARLY = 120.0
 """Seconds that a run may come before a period is over: runs are up to a minute late, each by chance."""
 
 
-def last_collected(settings: Settings, project: str) -> datetime | None:
+def last_collected(project: ProjectSettings) -> datetime | None:
     """When the project was collected last, or None. Every preflight writes its own moment: that is none of a scrape."""
-    batch = ProjectFolder(settings.home.export / project).batch()
+    batch = ProjectFolder(project.folder).batch()
     return batch.made.astimezone(UTC) if batch is not None else None
 
 
-def _interval(settings: Settings, project: str, message: str) -> float | None:
+def _interval(project: ProjectSettings, message: str) -> float | None:
     """The interval of a schedule that says how long it is until the next scrape."""
-    match, last = _IN.search(message), last_collected(settings, project)
+    match, last = _IN.search(message), last_collected(project)
     if match is None or last is None:
         return None
     left = timedelta(
@@ -131,5 +131,5 @@ def _address(settings: Settings) -> str:
     return "{}:{}".format(*address) if address else ""
 
 
-def _file(settings: Settings, project: str) -> Path:
-    return settings.home.state / "contacts" / f"{project}.json"
+def _file(project: ProjectSettings) -> Path:
+    return project.home.state / "contacts" / f"{project.key}.json"

@@ -21,7 +21,7 @@ from gros_agent.controller.https import ControllerClient
 from gros_agent.deliver.bigboat import configured
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, SourceError
 from gros_agent.runtime.storage import exclusive, make_private, replace_file, storage_errors
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ class Poll(msgspec.Struct, frozen=True):
     statuses: tuple[BigBoatStatus, ...]
 
 
-def measure(settings: Settings, project: str) -> Poll:
+def measure(project: ProjectSettings) -> Poll:
     """Ask the dashboard of a project.
 
     Raises :class:`ConfigurationError` where none is configured, and :class:`SourceError`, also for one that says more
     than :data:`LARGEST_POLL`: a controller would end the connection without a word, each time.
     """
-    dashboard = configured(settings, project)
+    dashboard = configured(project)
     if dashboard is None:
         raise ConfigurationError("no BigBoat dashboard is configured", "set BIGBOAT_HOST and BIGBOAT_KEY")
     poll = Poll(dashboard.url, tuple(dashboard.statuses()))
@@ -61,19 +61,19 @@ def measure(settings: Settings, project: str) -> Poll:
     return poll
 
 
-def send(settings: Settings, project: str) -> tuple[Poll, int]:
+def send(project: ProjectSettings) -> tuple[Poll, int]:
     """Ask the dashboard, and send what it says after what waits. Returns what it says, and how many polls were sent.
 
     Raises :class:`DeliveryError` while the controller does not take it: it is kept. A dashboard that is away raises
     :class:`SourceError`, after what waits was sent; if the controller is away too, it is logged.
     """
-    if settings.controller(project) is None:
-        raise ConfigurationError(f"project {project} reports to no controller", "set SSH_HOST")
-    make_private(settings.home.state)
-    folder = settings.home.state / "bigboat" / project
-    with exclusive(folder / ".lock", f"another sender of the dashboard's status of {project}"):
+    if project.controller is None:
+        raise ConfigurationError(f"project {project.key} reports to no controller", "set SSH_HOST")
+    make_private(project.home.state)
+    folder = project.home.state / "bigboat" / project.key
+    with exclusive(folder / ".lock", f"another sender of the dashboard's status of {project.key}"):
         if not _has_room(folder):
-            _Sender(ControllerClient(settings), project, folder).send()
+            _Sender(ControllerClient(project.settings), project.key, folder).send()
             if not _has_room(folder):
                 raise DeliveryError(
                     f"{folder}: {KEPT_POLLS} polls of the dashboard were set aside, so none is added",
@@ -81,20 +81,20 @@ def send(settings: Settings, project: str) -> tuple[Poll, int]:
                 )
         poll, trouble = None, None
         try:
-            poll = measure(settings, project)
+            poll = measure(project)
             _keep(folder, poll)
         except SourceError as error:
             trouble = error
         try:
-            polls = _Sender(ControllerClient(settings), project, folder).send()
+            polls = _Sender(ControllerClient(project.settings), project.key, folder).send()
         except AgentError:
             if trouble is not None:
-                log.error("project %s: %s", project, trouble)  # noqa: TRY400 (in words)
+                log.error("project %s: %s", project.key, trouble)  # noqa: TRY400 (in words)
             raise
     if trouble is not None:
         raise trouble
     assert poll is not None  # noqa: S101 (there was no trouble)
-    log.info("project %s: %d measurements of %s; %d polls sent", project, len(poll.statuses), poll.source, polls)
+    log.info("project %s: %d measurements of %s; %d polls sent", project.key, len(poll.statuses), poll.source, polls)
     return poll, polls
 
 

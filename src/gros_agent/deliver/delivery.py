@@ -21,22 +21,21 @@ from gros_agent.deliver.attempt import Attempt
 from gros_agent.deliver.receipts import File, Receipt, files_of, last_receipt
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError, ExitStatus, worst
 from gros_agent.runtime.logs import SCRAPE_LOG
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.tables.batch import ProjectFolder
 
 log = logging.getLogger(__name__)
 
 
-def fetch_trackers(settings: Settings, project: str, names: Iterable[str]) -> dict[str, bytes | None]:
+def fetch_trackers(project: ProjectSettings, names: Iterable[str]) -> dict[str, bytes | None]:
     """The controller's trackers, by file name; None where it has none. Raises :class:`ControllerError`."""
-    with connect(settings, project) as connection:
-        return {name: connection.get(f"update/{project}", name) for name in names}
+    with connect(project) as connection:
+        return {name: connection.get(f"update/{project.key}", name) for name in names}
 
 
 def export(
-    settings: Settings,
-    project: str,
+    project: ProjectSettings,
     *,
     known_hosts: Path | None = None,
     wait: float | None = None,
@@ -52,41 +51,41 @@ def export(
     Raises :class:`DeliveryError` when a batch is not delivered, which the next call does, and :class:`BusyError` while
     the batch before is imported.
     """
-    seconds = settings.environment.wait if wait is None else wait
-    folder = ProjectFolder(settings.home.export / project)
+    seconds = project.environment.wait if wait is None else wait
+    folder = ProjectFolder(project.folder)
     with folder.locked():
         folder.recover()
         folder.acknowledge()
-        outbox.tidy(settings, project)
-        attempt = Attempt(settings, project, known_hosts, seconds, progress)
+        outbox.tidy(project)
+        attempt = Attempt(project, known_hosts, seconds, progress)
         try:
             receipts = []
-            for receipt in _deliver(settings, project, attempt):
+            for receipt in _deliver(project, attempt):
                 receipts.append(receipt)
                 tell(receipt)
             return tuple(receipts)
         except ControllerError as error:
-            raise _not_delivered(project, error) from error
+            raise _not_delivered(project.key, error) from error
 
 
-def _deliver(settings: Settings, project: str, attempt: Attempt) -> Iterator[Receipt]:
+def _deliver(project: ProjectSettings, attempt: Attempt) -> Iterator[Receipt]:
     """Deliver what waits, until it does not show how an import ended, or that it failed."""
-    before = open_deliveries.read(settings, project)
+    before = open_deliveries.read(project)
     if before is not None and before.stage in {"importing", "presumed"}:
         settled = attempt.settle(before)
-        waits = any(one.manifest.identifier == before.batch for one in outbox.waiting(settings, project))
+        waits = any(one.manifest.identifier == before.batch for one in outbox.waiting(project))
         if settled is not None and settled.imported is False and not waits:  # of an agent that kept no batches
             yield settled
             return
         before = None
-    for one in outbox.waiting(settings, project):
+    for one in outbox.waiting(project):
         receipt = attempt.deliver(one, before if before and before.batch == one.manifest.identifier else None)
         yield receipt
         before = None
         if not (attempt.knows_batches or receipt.imported):
             return
     if before is not None:  # of a batch that waits no longer
-        open_deliveries.forget(settings, project)
+        open_deliveries.forget(project)
 
 
 def _not_delivered(project: str, error: ControllerError) -> DeliveryError:
@@ -103,45 +102,45 @@ def not_imported(project: str) -> DeliveryError:
     )
 
 
-def send_log(settings: Settings, project: str) -> bool:
+def send_log(project: ProjectSettings) -> bool:
     """Upload the log of a scrape that brought no batch. Returns whether it could: an open delivery comes first.
 
     Raises :class:`ControllerError`.
     """
-    path = settings.home.export / project / SCRAPE_LOG
-    if not path.exists() or open_deliveries.read(settings, project) is not None:
+    path = project.folder / SCRAPE_LOG
+    if not path.exists() or open_deliveries.read(project) is not None:
         return False
-    with connect(settings, project) as connection:
-        connection.put(path, f"export/{project}", path.name)
+    with connect(project) as connection:
+        connection.put(path, f"export/{project.key}", path.name)
     return True
 
 
-def abandon(settings: Settings, project: str, known_hosts: Path | None = None) -> None:
+def abandon(project: ProjectSettings, known_hosts: Path | None = None) -> None:
     """Let an open delivery stop nothing any more. Its batch stays, and is delivered again unless the controller has it.
 
     The controller is asked first, or its folder looked at. What it may be importing stays open until the trackers that
     the next registration brings tell. Raises :class:`BusyError` where another process works on the project.
     """
-    with ProjectFolder(settings.home.export / project).locked():
-        before = open_deliveries.read(settings, project)
+    with ProjectFolder(project.folder).locked():
+        before = open_deliveries.read(project)
         if before is None or before.stage in {"uploading", "presumed"}:
             return
-        one = next((one for one in outbox.waiting(settings, project) if one.manifest.identifier == before.batch), None)
+        one = next((one for one in outbox.waiting(project) if one.manifest.identifier == before.batch), None)
         if before.stage == "importing":
-            log.warning("project %s: the import of its last batch was not seen to end: no longer waiting", project)
-            open_deliveries.note(settings, project, before.batch, "presumed", before.signs)
+            log.warning("project %s: the import of its last batch was not seen to end: no longer waiting", project.key)
+            open_deliveries.note(project, before.batch, "presumed", before.signs)
         elif one is None:
-            open_deliveries.forget(settings, project)
+            open_deliveries.forget(project)
         else:
-            Attempt(settings, project, known_hosts, 0, no_progress).give_up(one, before)
+            Attempt(project, known_hosts, 0, no_progress).give_up(one, before)
 
 
-def give_up(settings: Settings, project: str) -> bool:
+def give_up(project: ProjectSettings) -> bool:
     """Abandon an open delivery that is too old, and return whether it was. Raises :class:`BusyError` as that does."""
-    if not open_deliveries.is_too_old(settings, project):
+    if not open_deliveries.is_too_old(project):
         return False
-    abandon(settings, project)
-    return not open_deliveries.is_with_the_controller(settings, project)
+    abandon(project)
+    return not open_deliveries.is_with_the_controller(project)
 
 
 def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str], object]) -> dict[str, AgentError]:
@@ -150,14 +149,16 @@ def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str
     for project in projects:
         problem: AgentError = BusyError(*open_deliveries.still_importing(project))
         try:
-            if not open_deliveries.stops_registrations(settings, project):
+            if not open_deliveries.stops_registrations(settings.project(project)):
                 continue
             log.warning("project %s: finishing the open delivery first", project)
             try:
                 finish(project)
             except AgentError as error:
                 problem = error
-            if open_deliveries.stops_registrations(settings, project) and not give_up(settings, project):
+            if open_deliveries.stops_registrations(settings.project(project)) and not give_up(
+                settings.project(project)
+            ):
                 found[project] = problem
         except AgentError as error:  # where it stands can't be read
             found[project] = error
@@ -173,7 +174,7 @@ def finish_open(settings: Settings, projects: Sequence[str], finish: Callable[[s
         raise problem
 
 
-def controllers_trackers_count(settings: Settings, project: str) -> bool:
+def controllers_trackers_count(project: ProjectSettings) -> bool:
     """Whether the controller's trackers are the ones to go on from, and not ours.
 
     Ours are while a batch waits or its import may go on, where another project's registration cleared the folder, and
@@ -181,25 +182,25 @@ def controllers_trackers_count(settings: Settings, project: str) -> bool:
     Neither are after a failed import: it removed the controller's, and ours cover what it lost. Raises
     :class:`DeliveryError` then, until a registration has brought those of the database.
     """
-    if outbox.waiting(settings, project) or open_deliveries.read(settings, project) is not None:
+    if outbox.waiting(project) or open_deliveries.read(project) is not None:
         return False
-    receipt, known = last_receipt(settings, project), capabilities.registration(settings, project)
-    put_back = outbox.put_back(settings, project)
+    receipt, known = last_receipt(project), capabilities.registration(project)
+    put_back = outbox.put_back(project)
     if put_back is not None and (known is None or known.registered < put_back):
         return False
     if receipt is not None and receipt.imported is False and (known is None or known.registered < receipt.delivered):
         raise DeliveryError(
-            f"the controller could not import the last batch of {project}: where to go on is not known",
+            f"the controller could not import the last batch of {project.key}: where to go on is not known",
             "register this project again, as a run does: the database knows",
         )
-    return capabilities.last_registered(settings) in {None, project}
+    return capabilities.last_registered(project.settings) in {None, project.key}
 
 
-def our_trackers_count(settings: Settings, project: str) -> bool:
+def our_trackers_count(project: ProjectSettings) -> bool:
     """Whether our trackers are as good as the controller's: it has imported all that they cover."""
-    if capabilities.BATCH in capabilities.capabilities(settings, project):
+    if capabilities.BATCH in capabilities.capabilities(project):
         return True
-    receipt = last_receipt(settings, project)
+    receipt = last_receipt(project)
     return receipt is not None and receipt.imported is True
 
 
@@ -249,7 +250,7 @@ def deliver_projects(
     statuses = []
     for project in projects:
         try:
-            told = _export(settings, project, options, progress)
+            told = _export(settings.project(project), options, progress)
         except AgentError as error:
             told = Export(project=project, error=error.message, hint=error.hint, status=error.status)
         tell(told)
@@ -257,48 +258,46 @@ def deliver_projects(
     return worst(statuses)
 
 
-def _export(settings: Settings, project: str, options: ExportOptions, progress: Progress) -> Export:
-    if settings.controller(project) is None:
-        raise ConfigurationError(f"project {project} reports to no controller", "set SSH_HOST")
+def _export(project: ProjectSettings, options: ExportOptions, progress: Progress) -> Export:
+    if project.controller is None:
+        raise ConfigurationError(f"project {project.key} reports to no controller", "set SSH_HOST")
     if options.dry_run:
-        host, port = ssh_address(settings)
+        host, port = ssh_address(project.settings)
         planned = tuple(
-            Planned(made=one.manifest.made, files=files_of(one.folder, one.manifest))
-            for one in outbox.waiting(settings, project)
+            Planned(made=one.manifest.made, files=files_of(one.folder, one.manifest)) for one in outbox.waiting(project)
         )
-        return Export(project=project, planned=planned, destination=f"{agent_user(settings, project)}@{host}:{port}")
+        return Export(project=project.key, planned=planned, destination=f"{agent_user(project)}@{host}:{port}")
     if options.abandon:
-        abandon(settings, project, options.known_hosts)
+        abandon(project, options.known_hosts)
     receipts: list[Receipt] = []
     error: AgentError | None
     try:
         export(
-            settings,
             project,
             known_hosts=options.known_hosts,
             wait=options.wait,
             progress=progress,
             tell=receipts.append,
         )
-        error = problem_of(settings, project, receipts)
+        error = problem_of(project, receipts)
     except AgentError as problem:
         error = problem
-    told = Export(project=project, receipts=tuple(receipts))
+    told = Export(project=project.key, receipts=tuple(receipts))
     if error is None:
         return told
     return replace(told, error=error.message, hint=error.hint, status=error.status)
 
 
-def problem_of(settings: Settings, project: str, receipts: Sequence[Receipt]) -> DeliveryError | None:
+def problem_of(project: ProjectSettings, receipts: Sequence[Receipt]) -> DeliveryError | None:
     """What is wrong after deliveries that went through: an import that failed, or more that waits for its end."""
     if receipts and receipts[-1].imported is False:
-        return not_imported(project)
-    unconfirmed = open_deliveries.read(settings, project)
-    others = [one for one in outbox.waiting(settings, project) if not unconfirmed or _is_other(one, unconfirmed)]
+        return not_imported(project.key)
+    unconfirmed = open_deliveries.read(project)
+    others = [one for one in outbox.waiting(project) if not unconfirmed or _is_other(one, unconfirmed)]
     if not others:
         return None
     return DeliveryError(
-        f"{len(others)} more batches of {project} wait until the import of the one before has ended",
+        f"{len(others)} more batches of {project.key} wait until the import of the one before has ended",
         "the next run goes on",
     )
 

@@ -15,7 +15,7 @@ import msgspec
 
 from gros_agent.controller import capabilities
 from gros_agent.runtime import json_files
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 
 Stage = Literal["uploading", "announcing", "announced", "importing", "presumed"]
 
@@ -60,19 +60,17 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         return Signs(self.marked, self.telling, self.marker)
 
 
-def read(settings: Settings, project: str) -> Delivery | None:
+def read(project: ProjectSettings) -> Delivery | None:
     """The open delivery of a project, or None. Raises :class:`ConfigurationError` for a damaged record."""
-    return json_files.read(_record(settings, project), Delivery, "the record of a delivery", "remove it")
+    return json_files.read(_record(project), Delivery, "the record of a delivery", "remove it")
 
 
-def note(
-    settings: Settings, project: str, batch: str, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False
-) -> None:
+def note(project: ProjectSettings, batch: str, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False) -> None:
     """Keep how far the delivery of a batch is. It is open since it was noted first; its import, since it was taken.
 
     An announcement that was ``refused`` is as good as none.
     """
-    before = read(settings, project)
+    before = read(project)
     if before is not None and before.batch != batch:
         before = None
     goes_on = before is not None and (stage != "importing" or before.stage == stage)
@@ -86,12 +84,12 @@ def note(
         announced=announced or (now if stage == "announcing" else None),
         **asdict(signs),
     )
-    json_files.write(_record(settings, project), delivery)
+    json_files.write(_record(project), delivery)
 
 
-def forget(settings: Settings, project: str) -> None:
+def forget(project: ProjectSettings) -> None:
     """Note that a delivery has ended."""
-    _record(settings, project).unlink(missing_ok=True)
+    _record(project).unlink(missing_ok=True)
 
 
 def age(delivery: Delivery) -> timedelta:
@@ -108,10 +106,10 @@ def seconds_so_far(delivery: Delivery) -> float:
     return max((datetime.now(UTC) - delivery.noted).total_seconds(), 0) if delivery.noted else math.inf
 
 
-def is_too_old(settings: Settings, project: str) -> bool:
+def is_too_old(project: ProjectSettings) -> bool:
     """Whether a delivery has been open for so long that it is to stop nothing any more."""
-    delivery = read(settings, project)
-    return delivery is not None and age(delivery) >= timedelta(seconds=settings.environment.pick_up_max)
+    delivery = read(project)
+    return delivery is not None and age(delivery) >= timedelta(seconds=project.environment.pick_up_max)
 
 
 def still_importing(project: str) -> tuple[str, str]:
@@ -122,19 +120,19 @@ def still_importing(project: str) -> tuple[str, str]:
     )
 
 
-def is_with_the_controller(settings: Settings, project: str) -> bool:
+def is_with_the_controller(project: ProjectSettings) -> bool:
     """Whether the controller may work on a batch of a project: it was told of it, and the end is not known."""
-    delivery = read(settings, project)
+    delivery = read(project)
     return delivery is not None and delivery.stage not in {"uploading", "presumed"}
 
 
-def stops_registrations(settings: Settings, project: str) -> bool:
+def stops_registrations(project: ProjectSettings) -> bool:
     """Whether a registration would clear something. Another project's registration has cleared a mere upload."""
-    delivery = read(settings, project)
+    delivery = read(project)
     if delivery is None or delivery.stage == "presumed":
         return False
-    return delivery.stage != "uploading" or capabilities.last_registered(settings) in {None, project}
+    return delivery.stage != "uploading" or capabilities.last_registered(project.settings) in {None, project.key}
 
 
-def _record(settings: Settings, project: str) -> Path:
-    return settings.home.state / "deliveries" / f"{project}.json"
+def _record(project: ProjectSettings) -> Path:
+    return project.home.state / "deliveries" / f"{project.key}.json"

@@ -29,7 +29,7 @@ from gros_agent.runtime import json_files
 from gros_agent.runtime.logs import SCRAPE_LOG
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors, sync_folder
 from gros_agent.settings.load import PREFLIGHT_DATE
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.tables.batch import (
     DESCRIPTION,
     SNAPSHOTS,
@@ -75,43 +75,43 @@ class Waiting:
         return f"the batch of {self.manifest.made:%Y-%m-%d %H:%M:%S}"
 
 
-def waiting(settings: Settings, project: str) -> tuple[Waiting, ...]:
+def waiting(project: ProjectSettings) -> tuple[Waiting, ...]:
     """The batches of a project that wait, the oldest first. Raises :class:`AgentError` for a damaged manifest."""
-    newest = ProjectFolder(settings.home.export / project).batch()
+    newest = ProjectFolder(project.folder).batch()
     gone = newest.identifier if newest is not None and newest.delivered else ""
     found = [
-        Waiting(project, number, folder, manifest)
-        for number, folder in _numbered(_folder(settings, project))
+        Waiting(project.key, number, folder, manifest)
+        for number, folder in _numbered(_folder(project))
         if (manifest := _manifest(folder)) is not None and manifest.identifier != gone
     ]
     known = {one.manifest.identifier for one in found}
-    if newest is not None and _waits(settings, project, newest) and newest.identifier not in known:
-        found.append(Waiting(project, None, settings.home.export / project, newest))
+    if newest is not None and _waits(project, newest) and newest.identifier not in known:
+        found.append(Waiting(project.key, None, project.folder, newest))
     return tuple(found)
 
 
-def _waits(settings: Settings, project: str, batch: Manifest) -> bool:
-    return not batch.delivered and is_worth_keeping(settings, project, batch.tables)
+def _waits(project: ProjectSettings, batch: Manifest) -> bool:
+    return not batch.delivered and is_worth_keeping(project, batch.tables)
 
 
-def is_worth_keeping(settings: Settings, project: str, tables: Mapping[str, int]) -> bool:
+def is_worth_keeping(project: ProjectSettings, tables: Mapping[str, int]) -> bool:
     """Whether tables (file name → rows) are worth keeping.
 
     With a controller all are, since each run arrives there. Without one, those are that have more than what the project
     is, which is the same the next time.
     """
-    kept = tables if settings.controller(project) else set(tables) - DESCRIPTION
+    kept = tables if project.controller else set(tables) - DESCRIPTION
     return any(tables[name] for name in kept)
 
 
-def has_news(settings: Settings, project: str, tables: Mapping[str, int], staging: Path) -> bool:
+def has_news(project: ProjectSettings, tables: Mapping[str, int], staging: Path) -> bool:
     """Whether the tables in ``staging`` have anything that the batch in ``export/KEY``, which waits, does not have.
 
     With a controller they do, since each run arrives there.
     """
-    folder = ProjectFolder(settings.home.export / project)
+    folder = ProjectFolder(project.folder)
     batch = folder.batch()
-    if settings.controller(project) or batch is None or not _waits(settings, project, batch):
+    if project.controller or batch is None or not _waits(project, batch):
         return True
     return any(
         rows and name not in DESCRIPTION and not (name in SNAPSHOTS and _is_same(staging / name, folder.path / name))
@@ -123,40 +123,42 @@ def _is_same(one: Path, other: Path) -> bool:
     return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
-def keep(settings: Settings, project: str) -> None:
+def keep(project: ProjectSettings) -> None:
     """Finish what a killed scrape left, and set aside what waits, before a run changes anything.
 
     Raises :class:`BusyError` where another process works on the project.
     """
-    make_private(settings.home.state)
-    folder = ProjectFolder(settings.home.export / project)
+    make_private(project.home.state)
+    folder = ProjectFolder(project.folder)
     with folder.locked():
         folder.recover()
         folder.acknowledge()
-        tidy(settings, project)
-        set_aside(settings, project)
+        tidy(project)
+        set_aside(project)
 
 
-def set_aside(settings: Settings, project: str) -> None:
+def set_aside(project: ProjectSettings) -> None:
     """Copy the batch in ``export/KEY`` to the outbox if it waits, before anything of it changes.
 
     To be called with the project's folder locked. Without a controller a batch whose tables have all gone was fetched:
     whoever wants them may move them away. Raises :class:`AgentError` where some tables of it are missing.
     """
-    folder = ProjectFolder(settings.home.export / project)
+    folder = ProjectFolder(project.folder)
     batch = folder.batch()
-    if batch is None or not _waits(settings, project, batch):
+    if batch is None or not _waits(project, batch):
         return
-    outbox = _folder(settings, project)
+    outbox = _folder(project)
     numbered = list(_numbered(outbox))
     if any(manifest.identifier == batch.identifier for _, one in numbered if (manifest := _readable(one))):
         return
-    if not settings.controller(project) and not any((folder.path / name).exists() for name in _news(batch)):
+    if not project.controller and not any((folder.path / name).exists() for name in _news(batch)):
         made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
-        log.warning("project %s: the tables of the batch of %s were taken away: it counts as fetched", project, made)
+        log.warning(
+            "project %s: the tables of the batch of %s were taken away: it counts as fetched", project.key, made
+        )
         folder.mark_delivered(datetime.now().astimezone())
         return
-    make_private(settings.home.state)
+    make_private(project.home.state)
     with storage_errors(outbox):
         outbox.parent.mkdir(mode=0o700, exist_ok=True)
         outbox.mkdir(mode=0o700, exist_ok=True)
@@ -178,7 +180,7 @@ def set_aside(settings: Settings, project: str) -> None:
         copy.rename(outbox / f"{number:06d}")
         sync_folder(outbox)
     made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
-    log.info("project %s: the batch of %s waits in the outbox as number %d", project, made, number)
+    log.info("project %s: the batch of %s waits in the outbox as number %d", project.key, made, number)
 
 
 def _news(batch: Manifest) -> list[str]:
@@ -186,89 +188,89 @@ def _news(batch: Manifest) -> list[str]:
     return [name for name, rows in batch.tables.items() if rows and name not in DESCRIPTION]
 
 
-def take_back(settings: Settings, project: str, identifier: str) -> None:
+def take_back(project: ProjectSettings, identifier: str) -> None:
     """Have a batch in ``export/KEY`` alone, where it stays. To be called with the project's folder locked."""
-    _remove(settings, project, identifier)
+    _remove(project, identifier)
 
 
-def discard(settings: Settings, project: str, folder: ProjectFolder) -> None:
+def discard(project: ProjectSettings, folder: ProjectFolder) -> None:
     """Throw away the batch in ``export/KEY``, and put back the positions of before it. With the folder locked."""
-    _note_put_back(settings, project)
+    _note_put_back(project)
     batch = folder.discard()
     if batch is not None:
-        _remove(settings, project, batch.identifier)
+        _remove(project, batch.identifier)
 
 
-def put_back(settings: Settings, project: str) -> datetime | None:
+def put_back(project: ProjectSettings) -> datetime | None:
     """When positions of a project were put back last, or None: until the next registration they count, not others."""
-    return json_files.read(_put_back_record(settings, project), datetime, "the note on positions put back", "remove it")
+    return json_files.read(_put_back_record(project), datetime, "the note on positions put back", "remove it")
 
 
-def _note_put_back(settings: Settings, project: str) -> None:
-    json_files.write(_put_back_record(settings, project), datetime.now(UTC))
+def _note_put_back(project: ProjectSettings) -> None:
+    json_files.write(_put_back_record(project), datetime.now(UTC))
 
 
-def _put_back_record(settings: Settings, project: str) -> Path:
-    return settings.home.state / "outbox" / f"{project}.json"
+def _put_back_record(project: ProjectSettings) -> Path:
+    return project.home.state / "outbox" / f"{project.key}.json"
 
 
-def forget(settings: Settings, project: str, identifier: str) -> None:
+def forget(project: ProjectSettings, identifier: str) -> None:
     """Let a batch go that was delivered. To be called with the project's folder locked."""
-    folder = ProjectFolder(settings.home.export / project)
+    folder = ProjectFolder(project.folder)
     batch = folder.batch()
     if batch is not None and batch.identifier == identifier:
         folder.mark_delivered(datetime.now().astimezone())
-    _remove(settings, project, identifier)
+    _remove(project, identifier)
 
 
-def tidy(settings: Settings, project: str) -> None:
+def tidy(project: ProjectSettings) -> None:
     """Remove what a killed process left. To be called with the project's folder locked."""
-    outbox = _folder(settings, project)
+    outbox = _folder(project)
     if not outbox.is_dir():
         return
     with storage_errors(outbox):
         for pattern in (".new-*", ".gone-*"):
             for leftover in outbox.glob(pattern):
                 shutil.rmtree(leftover)
-    newest = ProjectFolder(settings.home.export / project).batch()
+    newest = ProjectFolder(project.folder).batch()
     if newest is not None and newest.delivered:
-        _remove(settings, project, newest.identifier)
+        _remove(project, newest.identifier)
 
 
-def check_room(settings: Settings, project: str) -> None:
+def check_room(project: ProjectSettings) -> None:
     """Raise :class:`DeliveryError` where so much waits, or for so long, that nothing more may be collected."""
-    kept = waiting(settings, project)
-    environment = settings.environment
+    kept = waiting(project)
+    environment = project.environment
     hint = "see gros-agent outbox list, and preflight for what keeps it; OUTBOX_MAX_{} sets the limit"
     size = sum(one.size for one in kept)
     if size >= environment.outbox_max_bytes:
-        words = f"the outbox of {project} is full: {len(kept)} batches with {size} bytes wait, nothing is collected"
+        words = f"the outbox of {project.key} is full: {len(kept)} batches with {size} bytes wait, nothing is collected"
         raise DeliveryError(words, hint.format("BYTES"))
-    if settings.controller(project) and kept:
+    if project.controller and kept:
         age = datetime.now(UTC) - kept[0].manifest.made
         if age >= timedelta(seconds=environment.outbox_max_age):
             long = f"{age.days} days" if age.days else f"{age.total_seconds() / 3600:.1f} hours"
-            words = f"{kept[0].title} of {project} waits for {long}: nothing more is collected"
+            words = f"{kept[0].title} of {project.key} waits for {long}: nothing more is collected"
             raise DeliveryError(words, hint.format("AGE"))
-    existing = next(path for path in (settings.home.state, *settings.home.state.parents) if path.exists())
+    existing = next(path for path in (project.home.state, *project.home.state.parents) if path.exists())
     if shutil.disk_usage(existing).free < LEAST_SPACE:
         raise DeliveryError(
             f"{existing} has less than {LEAST_SPACE >> 20} MiB of free space: nothing more is collected",
-            f"free some space; what waits is kept: {len(kept)} of {project}",
+            f"free some space; what waits is kept: {len(kept)} of {project.key}",
         )
 
 
-def check_at_home(settings: Settings, project: str, *identifiers: str) -> None:
+def check_at_home(project: ProjectSettings, *identifiers: str) -> None:
     """Raise :class:`DeliveryError` if the controller may be working on one of these batches, or may have it."""
-    delivery = open_deliveries.read(settings, project)
+    delivery = open_deliveries.read(project)
     if delivery is not None and delivery.stage != "uploading" and delivery.batch in identifiers:
         raise DeliveryError(
-            f"batch {delivery.batch} of {project} was announced: the controller may have it",
-            f"gros-agent run --project {project} goes on with it",
+            f"batch {delivery.batch} of {project.key} was announced: the controller may have it",
+            f"gros-agent run --project {project.key} goes on with it",
         )
 
 
-def drop(settings: Settings, project: str, batches: Sequence[Waiting], *, fetched: bool = False) -> None:
+def drop(project: ProjectSettings, batches: Sequence[Waiting], *, fetched: bool = False) -> None:
     """Let batches go that wait. To be called with the project's folder locked.
 
     Unless somebody has ``fetched`` them, the positions of before are put back where nothing newer waits, so that the
@@ -276,13 +278,13 @@ def drop(settings: Settings, project: str, batches: Sequence[Waiting], *, fetche
     """
     dropped = {one.manifest.identifier for one in batches}
     is_newest = True
-    for one in reversed(waiting(settings, project)):
+    for one in reversed(waiting(project)):
         if one.manifest.identifier not in dropped:
             is_newest = False
             continue
         if is_newest and not fetched:
-            _put_back(settings, one)
-        forget(settings, project, one.manifest.identifier)
+            _put_back(project.settings, one)
+        forget(project, one.manifest.identifier)
 
 
 def _put_back(settings: Settings, one: Waiting) -> None:
@@ -290,9 +292,9 @@ def _put_back(settings: Settings, one: Waiting) -> None:
     folder = ProjectFolder(settings.home.export / one.project)
     batch = folder.batch()
     if batch is not None and batch.identifier == one.manifest.identifier:
-        discard(settings, one.project, folder)
+        discard(settings.project(one.project), folder)
         return
-    _note_put_back(settings, one.project)
+    _note_put_back(settings.project(one.project))
     with storage_errors(folder.path):
         for name, text in one.manifest.trackers.items():
             if text is None:
@@ -301,8 +303,8 @@ def _put_back(settings: Settings, one: Waiting) -> None:
                 replace_file(folder.path / name, text.encode())
 
 
-def _remove(settings: Settings, project: str, identifier: str) -> None:
-    outbox = _folder(settings, project)
+def _remove(project: ProjectSettings, identifier: str) -> None:
+    outbox = _folder(project)
     for _, folder in _numbered(outbox):
         manifest = _readable(folder)
         if manifest is not None and manifest.identifier == identifier:
@@ -367,5 +369,5 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _folder(settings: Settings, project: str) -> Path:
-    return settings.home.state / "outbox" / project
+def _folder(project: ProjectSettings) -> Path:
+    return project.home.state / "outbox" / project.key

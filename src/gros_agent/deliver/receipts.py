@@ -11,7 +11,7 @@ from gros_agent.project import entries
 from gros_agent.runtime import json_files
 from gros_agent.runtime.logs import SCRAPE_LOG
 from gros_agent.settings.load import PREFLIGHT_DATE
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.tables.batch import Manifest, ProjectFolder, check_table
 
 
@@ -72,21 +72,21 @@ def _file(path: Path, heading: Literal["export", "update", "other"], rows: int |
     return File(name=name or path.name, heading=heading, rows=rows, size=path.stat().st_size, sha256=digest.hexdigest())
 
 
-def last_receipt(settings: Settings, project: str) -> Receipt | None:
+def last_receipt(project: ProjectSettings) -> Receipt | None:
     """The receipt of the batch that lies in a project's folder, or None where it was not delivered."""
-    batch = ProjectFolder(settings.home.export / project).batch()
-    return None if batch is None else read(settings, project, batch.identifier)
+    batch = ProjectFolder(project.folder).batch()
+    return None if batch is None else read(project, batch.identifier)
 
 
-def read(settings: Settings, project: str, batch: str) -> Receipt | None:
+def read(project: ProjectSettings, batch: str) -> Receipt | None:
     """The receipt of a batch, or None where it was not delivered. Raises :class:`ConfigurationError` if damaged."""
-    return json_files.read(_file_of(settings, project, batch), Receipt, "the receipt", "remove it")
+    return json_files.read(_file_of(project, batch), Receipt, "the receipt", "remove it")
 
 
 def keep(settings: Settings, receipt: Receipt) -> None:
     """Keep a receipt, in place of what was kept of its batch before."""
-    json_files.write(_file_of(settings, receipt.project, receipt.batch), receipt)
+    json_files.write(_file_of(settings.project(receipt.project), receipt.batch), receipt)
 
 
-def _file_of(settings: Settings, project: str, batch: str) -> Path:
-    return settings.home.state / "receipts" / project / f"{batch}.json"
+def _file_of(project: ProjectSettings, batch: str) -> Path:
+    return project.home.state / "receipts" / project.key / f"{batch}.json"

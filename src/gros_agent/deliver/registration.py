@@ -17,7 +17,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.privacy import secrets
 from gros_agent.runtime.files import owner
 from gros_agent.runtime.storage import exclusive, make_missing, make_private, replace_file, storage_errors
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -67,49 +67,51 @@ class Options:
     force: bool = False
 
 
-def plan(settings: Settings, project: str, key: Path | None, *, rotate: bool) -> str:
+def plan(project: ProjectSettings, key: Path | None, *, rotate: bool) -> str:
     """What a registration would send, in words."""
-    path = key or settings.key
+    path = key or project.settings.key
     if rotate or not path.exists():
-        return f"a new public key, to be made at {path}, as agent {agent_key(settings, project)}"
-    return f"{public_line(path)}, as agent {agent_key(settings, project)}"
+        return f"a new public key, to be made at {path}, as agent {agent_key(project)}"
+    return f"{public_line(path)}, as agent {agent_key(project)}"
 
 
-def register(settings: Settings, project: str, options: Options) -> Registered:
+def register(project: ProjectSettings, options: Options) -> Registered:
     """Register a project, and store its secrets. Raises :class:`AgentError`.
 
     The controller clears all that the agent has there, so open deliveries are finished first. With ``rotate`` a new
     key pair replaces the old one as soon as the controller took it.
     """
-    make_private(settings.home.state)
-    hosts = HostKeys(options.known_hosts or controller_hosts(settings))
-    everyone = tuple(dict.fromkeys((*settings.projects, project)))
+    make_private(project.home.state)
+    hosts = HostKeys(options.known_hosts or controller_hosts(project.settings))
+    everyone = tuple(dict.fromkeys((*project.settings.projects, project.key)))
     if options.force:
-        with exclusive(settings.home.run_lock, "a run of this agent"):
+        with exclusive(project.home.run_lock, "a run of this agent"):
             for one in everyone:
-                abandon(settings, one, options.known_hosts)
-            return _register(settings, project, options, hosts)
+                abandon(project.settings.project(one), options.known_hosts)
+            return _register(project, options, hosts)
     if options.finish:
-        finish_open(settings, everyone, lambda one: export(settings, one, known_hosts=options.known_hosts))
-    return _register(settings, project, options, hosts)
+        finish_open(
+            project.settings,
+            everyone,
+            lambda one: export(project.settings.project(one), known_hosts=options.known_hosts),
+        )
+    return _register(project, options, hosts)
 
 
-def _register(settings: Settings, project: str, options: Options, hosts: HostKeys) -> Registered:
-    path, rotate = options.key or settings.key, options.rotate
-    made = _new_pair(settings, options.key, rotate=rotate)
-    answer = ControllerClient(settings).register(project, made.line if made else public_line(path))
+def _register(project: ProjectSettings, options: Options, hosts: HostKeys) -> Registered:
+    path, rotate = options.key or project.settings.key, options.rotate
+    made = _new_pair(project.settings, options.key, rotate=rotate)
+    answer = ControllerClient(project.settings).register(project.key, made.line if made else public_line(path))
     if made:
         _store(path, made)  # not before the controller took it: one that is lost here is replaced at the next try
-    stored = secrets.candidates(settings.home.root, project)[0]
-    if (before := secrets.find(settings.home.root, project)) and secrets.read(before).salts != answer.secrets.salts:
+    stored = secrets.candidates(project.home.root, project.key)[0]
+    if (before := secrets.find(project.home.root, project.key)) and secrets.read(before).salts != answer.secrets.salts:
         words = "the controller has other secrets for %s than before: people have other pseudonyms from now on"
-        log.warning(words, project)
+        log.warning(words, project.key)
     secrets.write(stored, answer.secrets)
-    capabilities.keep(settings, project, answer.capabilities)
-    pinned = _pin(settings, hosts, answer.host_keys, no_ssh=options.no_ssh)
-    return Registered(
-        project, agent_key(settings, project), agent_user(settings, project), path, made is not None, stored, pinned
-    )
+    capabilities.keep(project, answer.capabilities)
+    pinned = _pin(project.settings, hosts, answer.host_keys, no_ssh=options.no_ssh)
+    return Registered(project.key, agent_key(project), agent_user(project), path, made is not None, stored, pinned)
 
 
 def _pin(settings: Settings, hosts: HostKeys, told: tuple[str, ...], *, no_ssh: bool) -> str:

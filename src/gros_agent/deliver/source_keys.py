@@ -16,7 +16,7 @@ from gros_agent.project.configured import list_sources
 from gros_agent.project.context import all_parts, pinned_hosts, source_context
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.runtime.urls import host_of
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, KeyPublisher, Part, Source, SourceEntry
 
@@ -50,22 +50,22 @@ def title(project: str) -> str:
 
 
 def publish(
-    settings: Settings, project: str, where: Where, own_key: Path | None = None, *, dry_run: bool
+    project: ProjectSettings, where: Where, own_key: Path | None = None, *, dry_run: bool
 ) -> Iterator[Published]:
     """Publish the key, and yield what became of it at each system. A system that refuses stops no other."""
-    for part in _systems(settings, project, where):
-        host, key = host_of(part.entry.url)[0], own_key or settings.key
+    for part in _systems(project, where):
+        host, key = host_of(part.entry.url)[0], own_key or project.settings.key
         try:
-            context = source_context(settings, project, part, ScrapeOptions())
+            context = source_context(project, part, ScrapeOptions())
             key = context.host.key or key
-            with around(settings, project, host):
-                outcome = _publish(settings, project, part, context, key, dry_run=dry_run)
-            yield Published(project, host, key, outcome)
+            with around(project, host):
+                outcome = _publish(project, part, context, key, dry_run=dry_run)
+            yield Published(project.key, host, key, outcome)
         except AgentError as error:
-            yield Published(project, host, key, "not published", error.message, error.hint)
+            yield Published(project.key, host, key, "not published", error.message, error.hint)
 
 
-def _publish(settings: Settings, project: str, part: Part, context: Context, key: Path, *, dry_run: bool) -> str:
+def _publish(project: ProjectSettings, part: Part, context: Context, key: Path, *, dry_run: bool) -> str:
     publisher = part.source
     if not isinstance(publisher, KeyPublisher):
         raise SourceError(f"{part.source.title} takes no public keys through its API", "add the key there by hand")
@@ -73,9 +73,9 @@ def _publish(settings: Settings, project: str, part: Part, context: Context, key
         if dry_run:
             return "a key would be made and added"
         raise SourceError(f"{key}: there is no key", "register makes the agent's own")
-    outcome = publisher.publish_key(context, title(project), registration.public_line(key), dry_run=dry_run)
+    outcome = publisher.publish_key(context, title(project.key), registration.public_line(key), dry_run=dry_run)
     if not dry_run:
-        _pin(settings, part.entry, publisher.host_keys(context))
+        _pin(project.settings, part.entry, publisher.host_keys(context))
     return outcome
 
 
@@ -88,32 +88,32 @@ def _pin(settings: Settings, entry: SourceEntry, lines: Sequence[str]) -> None:
         log.info("pinned the %d SSH host keys that %s publishes", len(lines), host)
 
 
-def _systems(settings: Settings, project: str, where: Where) -> Iterator[Part]:
+def _systems(project: ProjectSettings, where: Where) -> Iterator[Part]:
     """One part for each host that gets the key."""
     seen: set[str] = set()
-    for part in _wanted(settings, project, where):
+    for part in _wanted(project, where):
         host = host_of(part.entry.url)[0].lower()
         if host and host not in seen:
             seen.add(host)
             yield part
 
 
-def _wanted(settings: Settings, project: str, where: Where) -> Iterator[Part]:
+def _wanted(project: ProjectSettings, where: Where) -> Iterator[Part]:
     if where.sources:
         try:
-            found = list_sources(settings, project, ScrapeOptions())
+            found = list_sources(project, ScrapeOptions())
         except ConfigurationError as error:
-            log.warning("project %s: %s", project, error)
+            log.warning("project %s: %s", project.key, error)
             found = ()
-        yield from (part for part in all_parts(settings, found) if _has_token(settings, part))
+        yield from (part for part in all_parts(project.settings, found) if _has_token(project.settings, part))
     for host in where.gitlab:
         yield _of_host("gitlab", host)
     if where.credentials:
-        for section, options in settings.hosts.items():
+        for section, options in project.settings.hosts.items():
             publishers = (one for one in sources().values() if isinstance(one, KeyPublisher))
             kind = next((one.kind for one in publishers if _tokens(one) & options.keys()), None)
             name, _, port = section.partition(":")
-            if kind and settings.host(name, int(port) if port.isdigit() else None).key is not None:
+            if kind and project.settings.host(name, int(port) if port.isdigit() else None).key is not None:
                 yield _of_host(kind, section)
 
 

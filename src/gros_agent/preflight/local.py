@@ -21,7 +21,7 @@ from gros_agent.project.report import unavailable
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.runtime.files import owner, read_text
 from gros_agent.settings.environment import malformed_keys
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.settings.version import STAMPED, version
 from gros_agent.sources import by_type
 from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
@@ -234,7 +234,7 @@ def check_version(scope: Scope) -> Iterator[Result]:
 
 def check_programs(scope: Scope) -> Iterator[Result]:
     """The programs that the sources need are there: git always, others where a source of the list declares them."""
-    types = ["git", *(entry.type for project in scope.projects for entry in _listed(scope.settings, project))]
+    types = ["git", *(entry.type for project in scope.projects for entry in _listed(scope.settings.project(project)))]
     programs = {name: tells for kind in types if kind in by_type() for name, tells in by_type()[kind].programs.items()}
     for name, supported in programs.items():
         try:
@@ -243,10 +243,10 @@ def check_programs(scope: Scope) -> Iterator[Result]:
             yield Result(name, Status.FAILED, error.message, error.hint)
 
 
-def _listed(settings: Settings, project: str) -> Sequence[SourceEntry]:
+def _listed(project: ProjectSettings) -> Sequence[SourceEntry]:
     """The list of sources; nothing where it is damaged, which its own check tells."""
     try:
-        return entries.read(settings.home.export / project / entries.FILE) or ()
+        return entries.read(project.folder / entries.FILE) or ()
     except ConfigurationError:
         return ()
 
@@ -257,8 +257,8 @@ def check_dashboard(scope: Scope) -> Iterator[Result]:
     from gros_agent.deliver import bigboat  # noqa: PLC0415 (slow to import)
 
     try:
-        with around(scope.settings, project, name):
-            dashboard = bigboat.configured(scope.settings, project, scope.silence)
+        with around(scope.settings.project(project), name):
+            dashboard = bigboat.configured(scope.settings.project(project), scope.silence)
             answers = "" if dashboard is None else dashboard.check()
         if dashboard is None:
             yield Result(name, Status.SKIPPED, "none is configured")
@@ -274,14 +274,14 @@ def check_sources(scope: Scope) -> Iterator[Result]:
         path = scope.settings.home.export / project / entries.FILE
         try:
             found = entries.read(path)
-            named = named_by_definitions(scope.settings, project)
+            named = named_by_definitions(scope.settings.project(project))
         except ConfigurationError as error:
             yield Result(f"{project}: sources", Status.FAILED, error.message, error.hint)
             continue
         if not found:
             lack = "there is no list of sources at" if found is None else "nothing is on the list of sources"
             yield Result(f"{project}: sources", Status.SKIPPED, f"{lack} {path}")
-        for entry in with_configured(scope.settings, project, found or ()):
+        for entry in with_configured(scope.settings.project(project), found or ()):
             yield from _source_results(scope, project, entry, seed_part(scope.settings, entry, named))
 
 
@@ -292,8 +292,8 @@ def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part |
     for part in parts:
         name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
         try:
-            with around(scope.settings, project, entry.name):
-                context = source_context(scope.settings, project, part, ScrapeOptions(silence=scope.silence))
+            with around(scope.settings.project(project), entry.name):
+                context = source_context(scope.settings.project(project), part, ScrapeOptions(silence=scope.silence))
                 answers = part.source.check(context) if seed is None else _neighbours(part, context)
             yield Result(name, Status.OK, answers)
         except AgentError as error:

@@ -8,7 +8,7 @@ from gros_agent.errors import AgentError
 from gros_agent.preflight.results import Result, Scope, Status
 from gros_agent.privacy import secrets
 from gros_agent.settings import controller_text
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.settings.version import version
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_controller(scope: Scope) -> Iterator[Result]:
             status = client.status(project)
             tracker = status.components.get("tracker")
             if tracker is not None:
-                contact.note_answer(settings, project, tracker.interval, "" if tracker.ok else tracker.message)
+                contact.note_answer(settings.project(project), tracker.interval, "" if tracker.ok else tracker.message)
             yield from _status_results(scope, project, status)
         yield _version_result(client)
     except AgentError as error:
@@ -52,12 +52,12 @@ def _unanswered(scope: Scope, name: str, error: AgentError) -> Iterator[Result]:
     """A controller that is away stops no project that was let in before: what it collects waits in the outbox."""
     settings, projects = scope.settings, scope.projects
     known = projects and all(secrets.find(settings.home.root, project) is not None for project in projects)
-    if not (error.away and known and all(contact.may_collect(settings, project) for project in projects)):
+    if not (error.away and known and all(contact.may_collect(settings.project(project)) for project in projects)):
         yield Result(name, Status.FAILED, error.message, error.hint)
         return
     for project in projects:
-        since = contact.note_away(settings, project).away
-        count = len(outbox.waiting(settings, project))
+        since = contact.note_away(settings.project(project)).away
+        count = len(outbox.waiting(settings.project(project)))
         kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}" if count else "nothing waits yet"
         when = f"since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now"
         detail = f"the controller is away {when}: collecting into the outbox, {kept}: {error.message}"
@@ -103,15 +103,15 @@ def _status_results(scope: Scope, project: str, status: "answers.Status") -> Ite
         detail = f"the controller's clock and ours are {abs(status.skew):.0f} s apart"
         yield Result(f"{project}: clock", Status.WARNING, detail, "set the clocks")
     if not status.faults and not status.not_due:
-        yield from _text_results(scope.settings, project, status.contents)
+        yield from _text_results(scope.settings.project(project), status.contents)
         scope.passed[project] = status.contents
 
 
-def _text_results(settings: Settings, project: str, contents: str | None) -> Iterator[Result]:
+def _text_results(project: ProjectSettings, contents: str | None) -> Iterator[Result]:
     """Which variables the controller sets for the scrape, and which it may not set."""
     if contents is None:
         return
-    name, done = f"{project}: controller's variables", controller_text.applied(settings, project, contents)
+    name, done = f"{project.key}: controller's variables", controller_text.applied(project, contents)
     if done.counts or done.loses:
         lost = f"; set here, too, which counts: {', '.join(done.loses)}" if done.loses else ""
         yield Result(name, Status.OK, f"taken: {', '.join(done.counts) or 'none'}{lost}")
@@ -144,12 +144,12 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
     from gros_agent.controller.reach import connect  # noqa: PLC0415
 
     project = scope.projects[0] if scope.projects else ""
-    user, expected = agent_user(scope.settings, project), f"agent-{agent_key(scope.settings, project)}"
+    user, expected = agent_user(scope.settings.project(project)), f"agent-{agent_key(scope.settings.project(project))}"
     if user != expected:
         detail = f"[ssh] username is {user}, and existing controllers know this agent as {expected}"
         yield Result(name, Status.WARNING, detail, "leave SSH_USERNAME out, or correct it or the first key of JIRA_KEY")
     try:
-        with connect(scope.settings, project) as connection:
+        with connect(scope.settings.project(project)) as connection:
             yield Result(name, Status.OK, f"works, files go by {connection.way}")
     except AgentError as error:
         yield from _unanswered(scope, name, error)

@@ -9,7 +9,7 @@ from gros_agent.preflight.results import Scope
 from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.settings import controller_text
 from gros_agent.settings.load import PREFLIGHT_DATE
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.tables.batch import ProjectFolder
 
 
@@ -25,16 +25,16 @@ def take_over(scope: Scope) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             if contents is not None and controller_text.excess(contents) is None:
                 replace_file(folder / controller_text.FILE, contents.encode(errors="replace"))
-        note_moment(scope.settings, project)
-        contact.note_passed(scope.settings, project)
+        note_moment(scope.settings.project(project))
+        contact.note_passed(scope.settings.project(project))
 
 
-def note_moment(settings: Settings, project: str) -> None:
+def note_moment(project: ProjectSettings) -> None:
     """Write the moment of a preflight, for the batch that is collected after it. One that waits keeps its own."""
-    folder = ProjectFolder(settings.home.export / project)
+    folder = ProjectFolder(project.folder)
     with contextlib.suppress(BusyError), folder.locked():  # whoever is in there has kept it
         if folder.recover() is None:
-            outbox.set_aside(settings, project)
+            outbox.set_aside(project)
     with storage_errors(folder.path):
         moment = datetime.now().astimezone().isoformat(timespec="microseconds")
         replace_file(folder.path / PREFLIGHT_DATE, moment.encode())

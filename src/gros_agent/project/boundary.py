@@ -15,7 +15,7 @@ from gros_agent.runtime import limits
 from gros_agent.runtime.process import memory_of_a_program
 from gros_agent.runtime.storage import storage_errors
 from gros_agent.settings.environment import SOURCE_MAX
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +26,15 @@ _PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 @contextmanager
-def around(settings: Settings, project: str, name: str) -> Iterator[None]:
+def around(project: ProjectSettings, name: str) -> Iterator[None]:
     """Work for a source, for as long as the settings give it in all.
 
     Raises :class:`SourceError` for all that goes wrong inside, and any other :class:`AgentError` for what is wrong with
     the agent's own disk.
     """
-    configured = settings.environment.program_memory
+    configured = project.environment.program_memory
     memory = memory_of_a_program() if configured is None else int(configured * (1 << 20))
-    with limits.within(settings.environment.source_max, SOURCE_MAX, memory) as limit:
+    with limits.within(project.environment.source_max, SOURCE_MAX, memory) as limit:
         try:
             yield
             limits.check()
@@ -51,8 +51,8 @@ def around(settings: Settings, project: str, name: str) -> Iterator[None]:
                 raise
             if limit.is_up:
                 raise limit.error() from error
-            _raise_own(settings.home.root, error)
-            log.exception("project %s: source %s: unexpected", project, name)
+            _raise_own(project.home.root, error)
+            log.exception("project %s: source %s: unexpected", project.key, name)
             raise unexpected(error) from error
 
 

@@ -13,28 +13,27 @@ from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import folded
 from gros_agent.runtime import own
 from gros_agent.settings.environment import malformed_keys
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources import sources
 from gros_agent.sources.base import SourceEntry
 
 log = logging.getLogger(__name__)
 
 
-def check_key(settings: Settings, project: str, options: ScrapeOptions) -> None:
+def check_key(project: ProjectSettings, options: ScrapeOptions) -> None:
     """Raise :class:`ConfigurationError` for a project key that is malformed, or that nothing is known about."""
-    for problem in malformed_keys((project,), "option --project"):
+    for problem in malformed_keys((project.key,), "option --project"):
         raise problem
-    known = project in settings.projects or (settings.home.export / project / entries.FILE).exists()
+    known = project.key in project.settings.projects or (project.folder / entries.FILE).exists()
     if not known and not options.extra:
         raise ConfigurationError(
-            f"project {project} is not known here: there is no {settings.home.export / project / entries.FILE}",
+            f"project {project.key} is not known here: there is no {project.folder / entries.FILE}",
             "check the key, or name a source: --source git=URL",
         )
 
 
 def list_sources(
-    settings: Settings,
-    project: str,
+    project: ProjectSettings,
     options: ScrapeOptions,
     listed: Sequence[SourceEntry] | None = None,
     *,
@@ -46,18 +45,18 @@ def list_sources(
 
     Raises :class:`ConfigurationError` if there are none, or two of one name.
     """
-    path = settings.home.export / project / entries.FILE
+    path = project.folder / entries.FILE
     listed = entries.read(path) if listed is None else listed
-    found = (*with_configured(settings, project, listed or ()), *options.extra)
+    found = (*with_configured(project, listed or ()), *options.extra)
     if not found:
         raise ConfigurationError(
-            f"project {project} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
+            f"project {project.key} has no sources: {path} {'is empty' if listed is not None else 'is missing'}",
             "name a source: --source git=URL, or write the list",
         )
     for name, count in Counter(entry.name for entry in found).items():
         if count > 1:
             raise ConfigurationError(
-                f"project {project}: {count} sources are called {name!r}",
+                f"project {project.key}: {count} sources are called {name!r}",
                 "give each a name: --source TYPE:NAME=URL",
             )
     named = entries.distinct(found)
@@ -65,17 +64,17 @@ def list_sources(
     for one, other in zip(found, named, strict=True):
         if warns and one.name != other.name:
             words = "project %s: source %r is called %r: the importer tells names apart without case and blanks"
-            log.warning(words, project, one.name, other.name)
+            log.warning(words, project.key, one.name, other.name)
     return named
 
 
-def with_configured(settings: Settings, project: str, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
+def with_configured(project: ProjectSettings, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
     """The sources of a list, and the systems that ``settings.cfg`` names.
 
     One that is on the list, too, counts as the settings have it: the list has no credentials.
     """
-    own.know((project, *sources(), *(one.name for one in listed)))
-    configured = {entries.same(one.url): one for one in (*definitions(settings, project), *_jenkins(settings, project))}
+    own.know((project.key, *sources(), *(one.name for one in listed)))
+    configured = {entries.same(one.url): one for one in (*definitions(project), *_jenkins(project))}
     names = Counter(folded(one.name) for one in (*listed, *configured.values()))
     known = [entries.same(one.url) for one in listed]
     has_jenkins = any(one.type == "jenkins" for one in listed)
@@ -92,34 +91,34 @@ def with_configured(settings: Settings, project: str, listed: Sequence[SourceEnt
     )
 
 
-def _jenkins(settings: Settings, project: str) -> Iterator[SourceEntry]:
-    host = settings.get("jenkins", "host", project)
+def _jenkins(project: ProjectSettings) -> Iterator[SourceEntry]:
+    host = project.get("jenkins", "host")
     if host:
-        password = settings.get("jenkins", "password", project)
+        password = project.get("jenkins", "password")
         entry = entries.make("jenkins", "jenkins", _of_the_web(host))
-        user = settings.get("jenkins", "username", project) or entry.username
+        user = project.get("jenkins", "username") or entry.username
         yield replace(entry, username=user, password=Secret(password) if password else entry.password)
 
 
-def quality_name(settings: Settings, project: str) -> str | None:
+def quality_name(project: ProjectSettings) -> str | None:
     """The long name by which quality systems know a project; None for one without, or that is a part of another."""
-    key = project.lower()
-    return settings.get("projects", key) if settings.get("subprojects", key) is None else None
+    key = project.key.lower()
+    return project.settings.get("projects", key) if project.settings.get("subprojects", key) is None else None
 
 
-def definitions(settings: Settings, project: str) -> Iterator[SourceEntry]:
+def definitions(project: ProjectSettings) -> Iterator[SourceEntry]:
     """The quality systems that ``settings.cfg`` names for a project; ``{}`` in a URL stands for its long name."""
-    long_name = quality_name(settings, project)
+    long_name = quality_name(project)
     for kind in ("quality-time", "sonar") if long_name else ():
-        url = settings.get(kind, "url", project)
+        url = project.get(kind, "url")
         if url and long_name:
             address = _of_the_web(url.replace("{}", quote(long_name, safe="")))
-            yield entries.make(kind, settings.get(kind, "name", project) or kind, address)
+            yield entries.make(kind, project.get(kind, "name") or kind, address)
 
 
-def is_of_controller(settings: Settings, project: str, definition: SourceEntry) -> bool:
+def is_of_controller(project: ProjectSettings, definition: SourceEntry) -> bool:
     """Whether the address of a quality system is the controller's."""
-    value = settings.value(definition.type, "url", project)
+    value = project.value(definition.type, "url")
     return value is not None and value.of_controller
 
 

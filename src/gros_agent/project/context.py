@@ -13,7 +13,7 @@ from gros_agent.options.values import Value
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import TABLES, Row
 from gros_agent.runtime.urls import at_host, blocking_pattern, host_of
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.sources import by_type, sources
 from gros_agent.sources.base import (
     Context,
@@ -52,8 +52,7 @@ def located(entry: SourceEntry, host: Host) -> SourceEntry:
 
 
 def source_context(
-    settings: Settings,
-    project: str,
+    project: ProjectSettings,
     part: Part,
     options: ScrapeOptions,
     progress: Progress = no_progress,
@@ -64,31 +63,31 @@ def source_context(
 
     Where a section of the credentials file leads to another host, the source is there.
     """
-    entry, host = part.entry, source_host(settings, part.entry)
+    entry, host = part.entry, source_host(project.settings, part.entry)
     there = located(entry, host)
     for url in (entry.url, there.url):
-        pattern = blocking_pattern(url, settings.environment.url_blacklist)
+        pattern = blocking_pattern(url, project.environment.url_blacklist)
         if pattern is not None:
             raise SourceError(f"{url} is blocked by {pattern}", "GATHERER_URL_BLACKLIST lists what is never asked")
 
     def of_source(what: str, done: int, total: int | None) -> None:
         progress(f"{entry.name}: {what}", done, total)
 
-    clones = options.clones or settings.home.state / "repos"
-    folder = clones / project / _folder_name(entry)
+    clones = options.clones or project.home.state / "repos"
+    folder = clones / project.key / _folder_name(entry)
     return Context(
         entry=there,
         host=host.limited_to(part.host_options()),
         folder=folder.with_name(f"{folder.name}.{part.source.kind}") if part.source.alongside else folder,
-        known_hosts=options.known_hosts or pinned_hosts(settings),
+        known_hosts=options.known_hosts or pinned_hosts(project.settings),
         silence=options.silence,
-        longest_answer=settings.environment.answer_max,
+        longest_answer=project.environment.answer_max,
         capacity=capacity or Capacity(),
-        blocked=settings.environment.url_blacklist,
-        team=settings.get("teams", project.lower()),
-        long_name=settings.get("projects", project.lower()),
+        blocked=project.environment.url_blacklist,
+        team=project.team,
+        long_name=project.long_name,
         progress=of_source,
-        proxies=named_proxies(settings.environment.get),
+        proxies=named_proxies(project.environment.get),
         documents=documents or {},
     )
 

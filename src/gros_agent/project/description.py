@@ -20,7 +20,7 @@ from gros_agent.project.discovery import Discovered
 from gros_agent.rows import Project, SourceId
 from gros_agent.runtime import parallel
 from gros_agent.runtime.urls import without_user
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources import sources
 from gros_agent.sources.base import Context, Describer, Environment, Located, Part, Versioned
 
@@ -47,18 +47,18 @@ class Described:
 
 
 def describe(
-    settings: Settings, project: str, found: Discovered, parts: Mapping[Part, bool], context: MakeContext
+    project: ProjectSettings, found: Discovered, parts: Mapping[Part, bool], context: MakeContext
 ) -> Described:
     """Describe a project by its settings, its definitions, and its parts; each part says whether it was collected."""
 
     @contextmanager
     def reached(part: Part) -> Iterator[Context]:
-        with around(settings, project, part.entry.name):
+        with around(project, part.entry.name):
             yield context(part)
 
     environments = _environments(parts, reached)
     identifiers = [one for _, said in found.definitions for one in said.identifiers] if found.definitions else None
-    return Described(_project(settings, project, found, environments), identifiers, environments)
+    return Described(_project(project, found, environments), identifiers, environments)
 
 
 def encoded(environments: Sequence[Environment]) -> bytes:
@@ -87,18 +87,18 @@ def updates(found: Discovered) -> dict[str, Any]:
     }
 
 
-def _project(settings: Settings, project: str, found: Discovered, environments: Sequence[Environment]) -> Project:
-    key, long_name = project.lower(), quality_name(settings, project)
+def _project(project: ProjectSettings, found: Discovered, environments: Sequence[Environment]) -> Project:
+    key, long_name = project.key.lower(), quality_name(project)
     titles = (said.title for _, said in found.definitions if said.title)
     trackers = (entry.name for entry in found.entries if entry.type == "jira")
     return Project(
-        jira_key=project,
-        jira_name=next(trackers, project),
+        jira_key=project.key,
+        jira_name=next(trackers, project.key),
         quality_name=long_name or UNSET,
         quality_display_name=next(titles, UNSET),
-        main_project=settings.get("subprojects", key),
-        is_support_team=settings.get("support", key) is not None,
-        **dict(_columns(environments, settings.get("teams", key), settings.get("projects", key))),
+        main_project=project.settings.get("subprojects", key),
+        is_support_team=project.settings.get("support", key) is not None,
+        **dict(_columns(environments, project.settings.get("teams", key), project.settings.get("projects", key))),
     )
 
 

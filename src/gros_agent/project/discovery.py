@@ -26,7 +26,7 @@ from gros_agent.project.report import Outcome
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.runtime.urls import SCP, blocking_pattern, split
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.sources.base import (
     Context,
     Definer,
@@ -60,12 +60,12 @@ class Discovered:
     definitions: tuple[tuple[SourceEntry, Definition], ...] = ()
 
 
-def note_options(settings: Settings, project: str, found: Discovered) -> None:
+def note_options(project: ProjectSettings, found: Discovered) -> None:
     """Have the list of sources name those of options, too, and write it as it goes to the controller.
 
     The importer has the type and address of a repository from the list that comes with its first rows.
     """
-    path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
+    path, memory = project.folder / entries.FILE, _memory(project)
     before = source_list.load(path, memory)
     after = before.with_options(found.extra)
     source_list.save(after, before, path, memory)
@@ -85,8 +85,7 @@ def is_seed(entry: SourceEntry) -> bool:
 
 
 def discover(
-    settings: Settings,
-    project: str,
+    project: ProjectSettings,
     options: ScrapeOptions,
     progress: Progress = no_progress,
     *,
@@ -97,21 +96,21 @@ def discover(
     With ``keep`` the file is rewritten. What can't be asked is an outcome; what was found there before stays. Raises
     :class:`ConfigurationError` for a list that is damaged or empty.
     """
-    listed = list_sources(settings, project, options)
-    path, memory = settings.home.export / project / entries.FILE, _memory(settings, project)
+    listed = list_sources(project, options)
+    path, memory = project.folder / entries.FILE, _memory(project)
     before = source_list.load(path, memory)
-    look = _Look(settings, project, options, progress)
+    look = _Look(project, options, progress)
     now = before.updated(look.definitions(before.remembered))
-    if look.defined and not keeps_seeds(settings):
+    if look.defined and not keeps_seeds(project.settings):
         now = now.without_seeds(_DEFINITION)
     look.named = _named(now.remembered)
     if now.listed != before.listed:
-        listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent))
+        listed = list_sources(project, options, entries.of_rows(now.listed, path.parent))
     look.extra = _extra(listed, options)
     for entry in listed:
         look.at(entry)
     now = now.updated(look.found)
-    listed = list_sources(settings, project, options, entries.of_rows(now.listed, path.parent), warns=True)
+    listed = list_sources(project, options, entries.of_rows(now.listed, path.parent), warns=True)
     look.extra = _extra(listed, options)
     now = now.named(listed)
     if keep and now != before:
@@ -128,8 +127,8 @@ def _extra(listed: Sequence[SourceEntry], options: ScrapeOptions) -> tuple[Sourc
 class _Look:
     """Asks each definition of a project, and the environment of each of its seeds, once."""
 
-    def __init__(self, settings: Settings, project: str, options: ScrapeOptions, progress: Progress) -> None:
-        self._settings, self._project, self._options, self._progress = settings, project, options, progress
+    def __init__(self, project: ProjectSettings, options: ScrapeOptions, progress: Progress) -> None:
+        self._project, self._options, self._progress = project, options, progress
         self._failed: set[str] = set()
         self.named: AbstractSet[str] = frozenset()
         self.extra: Sequence[SourceEntry] = ()
@@ -142,21 +141,17 @@ class _Look:
 
         One whose address the controller set names nothing: where it led to, credentials of the operator's would go.
         """
-        configured = [
-            one
-            for one in definitions(self._settings, self._project)
-            if not is_of_controller(self._settings, self._project, one)
-        ]
+        configured = [one for one in definitions(self._project) if not is_of_controller(self._project, one)]
         names = {f"{_DEFINITION}{entry.url}" for entry in configured}
         found: dict[str, list[SourceEntry]] = {
             name: [] for name in remembered if name.startswith(_DEFINITION) and name not in names
         }
         for entry in configured:
-            part = _main(self._settings, entry)
+            part = _main(self._project.settings, entry)
             if part is None or not isinstance(part.source, Definer):
                 continue
             try:
-                with around(self._settings, self._project, entry.name):
+                with around(self._project, entry.name):
                     context = self._context(part)
                     definition = part.source.definition(context)
             except SourceError as error:
@@ -176,7 +171,7 @@ class _Look:
             return
         key = ""
         try:
-            with around(self._settings, self._project, entry.name):
+            with around(self._project, entry.name):
                 context = self._context(part)
                 key = _finder(part.source.environment(context))
                 if key in self.found or key in self._failed:
@@ -190,13 +185,13 @@ class _Look:
             self._failure(entry, part, error)
 
     def seed(self, entry: SourceEntry) -> Part | None:
-        return None if entry in self.extra else seed_part(self._settings, entry, self.named)
+        return None if entry in self.extra else seed_part(self._project.settings, entry, self.named)
 
     def _context(self, part: Part) -> Context:
-        return source_context(self._settings, self._project, part, self._options, self._progress)
+        return source_context(self._project, part, self._options, self._progress)
 
     def _failure(self, entry: SourceEntry, part: Part, error: SourceError) -> None:
-        log.warning("project %s: %s was not asked for sources: %s", self._project, entry.name, error)
+        log.warning("project %s: %s was not asked for sources: %s", self._project.key, entry.name, error)
         hint = f"{error.hint}; what was found there before is still collected"
         self.outcomes.append(
             Outcome(source=entry.name, kind=part.source.kind, error=error.message, hint=hint, status=ExitStatus.PARTLY)
@@ -234,17 +229,17 @@ def seed_part(settings: Settings, entry: SourceEntry, named: AbstractSet[str]) -
         return None
 
 
-def named_by_definitions(settings: Settings, project: str) -> AbstractSet[str]:
+def named_by_definitions(project: ProjectSettings) -> AbstractSet[str]:
     """The addresses that a project's definitions named last. Raises :class:`ConfigurationError`."""
-    return _named(source_list.remembered(_memory(settings, project)))
+    return _named(source_list.remembered(_memory(project)))
 
 
 def _named(remembered: Mapping[str, Sequence[str]]) -> AbstractSet[str]:
     return {url for name, urls in remembered.items() if name.startswith(_DEFINITION) for url in urls}
 
 
-def _memory(settings: Settings, project: str) -> Path:
-    return settings.home.state / "discovered" / f"{project}.json"
+def _memory(project: ProjectSettings) -> Path:
+    return project.home.state / "discovered" / f"{project.key}.json"
 
 
 def _main(settings: Settings, entry: SourceEntry) -> Part | None:

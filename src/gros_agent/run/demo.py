@@ -81,7 +81,7 @@ def run(repository: str | None, step: Step, progress: Progress = no_progress) ->
 
 
 def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None:
-    done = registration.register(settings, PROJECT, registration.Options())
+    done = registration.register(settings.project(PROJECT), registration.Options())
     step("register", f"key and secrets of {done.user}; host key {done.pinned}")
     scope = Scope(settings, (PROJECT,))
     results = list(checks.run(scope))
@@ -92,12 +92,12 @@ def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None
     step("preflight", f"{len(results)} checks, none failed")
     reports: list[Report] = []
     options = ScrapeOptions(extra=parse([f"git={source}"], Path.cwd()))
-    scrape(settings, PROJECT, options, reports.append, progress)
+    scrape(settings.project(PROJECT), options, reports.append, progress)
     (outcome,) = reports[0].outcomes
     if outcome.error:
         raise AgentError(outcome.error, outcome.hint)
     step("scrape", f"{outcome.items} commits, {sum(reports[0].tables.values())} rows in {outcome.seconds:.1f} s")
-    (receipt,) = export(settings, PROJECT, progress=progress)
+    (receipt,) = export(settings.project(PROJECT), progress=progress)
     step("export", f"{len(receipt.files)} files by {receipt.way}; the controller took them")
 
 

@@ -21,6 +21,8 @@ from gros_agent.preflight.takeover import note_moment, take_over
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.run.turns import Turn
 from gros_agent.run.watching import Checks, Load, Note
+from gros_agent.settings.load import Overrides
+from gros_agent.settings.model import ProjectSettings
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +35,14 @@ class Flow:
     def __init__(
         self,
         load: Load,
-        project: str,
+        key: str,
         checks: Checks,
         options: ScrapeOptions,
         note: Note,
         turn: Turn,
     ) -> None:
         self._load = load
-        self._project = project
+        self._key = key
         self._checks = checks
         self._options = replace(options, is_logged=True)
         self._note = note
@@ -48,29 +50,29 @@ class Flow:
 
     def go(self) -> ExitStatus:
         """Go through the steps. Raises :class:`AgentError` for what ends them."""
-        settings = self._load(self._project, {}, given=False)  # the controller is asked before what it said last counts
-        outbox.keep(settings, self._project)
-        if settings.controller(self._project) is None:
-            with project_log(settings.home.export / self._project) as ended:
+        project = self._project(given=False)  # the controller is asked before what it said last counts
+        outbox.keep(project)
+        if project.controller is None:
+            with project_log(project.folder) as ended:
                 status = self._collect()
                 ended(status)
             return status
         self._note.stage("deliver")
-        self._turn.deliver_what_waits(settings)
-        if not self._checks.skip and self._turn.is_too_early(settings):
+        self._turn.deliver_what_waits(project)
+        if not self._checks.skip and self._turn.is_too_early(project):
             if isinstance(self._turn.waits, DeliveryError):
                 raise self._turn.waits
             return ExitStatus.NOT_DUE
-        with project_log(settings.home.export / self._project) as ended:
-            self._turn.register(settings)
+        with project_log(project.folder) as ended:
+            self._turn.register(project)
             status = self._collect()
             ended(status)
         if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
             return status
         if self._turn.obstacle is not None:
-            raise self._turn.postponed(settings, self._turn.obstacle)
+            raise self._turn.postponed(project, self._turn.obstacle)
         self._note.stage("export")
-        self._turn.export(self._load(self._project, {}, given=False))
+        self._turn.export(self._project(given=False))
         return status
 
     def _collect(self) -> ExitStatus:
@@ -80,18 +82,22 @@ class Flow:
         if status is not ExitStatus.DONE:
             return status
         self._note.stage("scrape")
-        settings = self._load(self._project, {}, given=True)
+        project = self._project(given=True)
         options = self._options
         if self._turn.is_away:
             options = replace(options, no_ssh=True)
-        return scrape(settings, self._project, options, self._note.scraped, self._note.progress)
+        return scrape(project, options, self._note.scraped, self._note.progress)
+
+    def _project(self, overrides: Overrides | None = None, *, given: bool) -> ProjectSettings:
+        """The project as its settings are now; ``given`` are the variables that the controller gave for a scrape."""
+        return self._load(self._key, overrides or {}, given=given).project(self._key)
 
     def _preflight(self) -> ExitStatus:
         checks = self._checks
-        settings = self._load(self._project, checks.overrides, given=False)
+        project = self._project(checks.overrides, given=False)
         scope = Scope(
-            settings,
-            (self._project,),
+            project.settings,
+            (project.key,),
             checks.secrets,
             checks.no_secrets,
             checks.no_ssh,
@@ -113,6 +119,6 @@ class Flow:
             names = ", ".join(result.name for result in failed)
             raise PreflightError(f"{len(failed)} of {len(results)} checks failed: {names}", failed[0].hint)
         if status is ExitStatus.POSTPONED:  # the controller is away: collecting goes on, and this is its moment
-            note_moment(settings, self._project)
+            note_moment(project)
             return ExitStatus.DONE
         return status

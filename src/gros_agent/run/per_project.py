@@ -40,7 +40,7 @@ def scrape_projects(
     statuses = []
     for project in projects:
         try:
-            statuses.append(scrape(settings_of(project), project, options, tell, progress))
+            statuses.append(scrape(settings_of(project).project(project), options, tell, progress))
         except AgentError as error:
             tell(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
             statuses.append(error.status)
@@ -61,7 +61,7 @@ def preview_projects(
     check_possible(options)
     statuses = []
     for project in projects:
-        shown = preview(settings_of(project), project, options, progress)
+        shown = preview(settings_of(project).project(project), options, progress)
         tell(shown)
         statuses += [outcome.status for outcome in shown.outcomes]
     return worst(statuses)

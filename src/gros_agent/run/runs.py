@@ -85,9 +85,9 @@ def _in_turn(settings: Settings, projects: Sequence[str]) -> Sequence[str]:
     That stops the registrations of the others. Those that had none for longest come first then, lest the first of them
     is the only one that ever has its turn.
     """
-    if not any(open_deliveries.is_with_the_controller(settings, project) for project in projects):
+    if not any(open_deliveries.is_with_the_controller(settings.project(project)) for project in projects):
         return projects
-    known = {project: capabilities.registration(settings, project) for project in projects}
+    known = {project: capabilities.registration(settings.project(project)) for project in projects}
     return sorted(projects, key=lambda project: one.registered.timestamp() if (one := known[project]) else 0.0)
 
 
@@ -112,7 +112,7 @@ class _Run:
         self._load = load
         self._project = project
         self._note = note
-        self._turn = Turn(project, stuck, note)
+        self._turn = Turn(stuck, note)
         self._flow = Flow(load, project, checks, options, note, self._turn)
 
     def run(self) -> Ended:
@@ -141,9 +141,9 @@ class _Run:
     def _send_log(self) -> None:
         """Send the log of a run that failed, if that can be done; nobody waits for it."""
         try:
-            settings = self._load(self._project, {}, given=False)
-            if settings.controller(self._project) is not None:
-                delivery.send_log(settings, self._project)
+            project = self._load(self._project, {}, given=False).project(self._project)
+            if project.controller is not None:
+                delivery.send_log(project)
         except AgentError as error:
             log.info("project %s: the log was not sent: %s", self._project, error)
 

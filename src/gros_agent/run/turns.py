@@ -16,7 +16,7 @@ from gros_agent.errors import AgentError, BusyError, ConfigurationError, Deliver
 from gros_agent.privacy import secrets
 from gros_agent.run.watching import Note
 from gros_agent.settings.environment import SOURCE_KEYS
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings
 
 if TYPE_CHECKING:
     from gros_agent.controller import answers
@@ -25,14 +25,13 @@ log = logging.getLogger(__name__)
 
 
 class Turn:
-    """One project's turn in a run. ``stuck`` is shared by all of them: which deliveries can't be finished, and why.
+    """One project's turn in a run. ``stuck`` is shared by all projects: which deliveries can't be finished, and why.
 
     ``obstacle`` is why the project can't be registered now, or what it collects not be delivered; ``waits`` is why what
     was collected before still waits.
     """
 
-    def __init__(self, project: str, stuck: dict[str, AgentError], note: Note) -> None:
-        self._project = project
+    def __init__(self, stuck: dict[str, AgentError], note: Note) -> None:
         self._stuck = stuck
         self._note = note
         self._said: answers.Status | None = None
@@ -45,185 +44,186 @@ class Turn:
         """Whether the controller does not answer."""
         return self.obstacle is not None and self.obstacle.away
 
-    def deliver_what_waits(self, settings: Settings) -> None:
+    def deliver_what_waits(self, project: ProjectSettings) -> None:
         """Finish the deliveries that are open, and deliver what waits; register for it where that is needed."""
-        self.obstacle = self._away(settings) or self._finish_others(settings)
+        self.obstacle = self._away(project) or self._finish_others(project)
         if not self.is_away:
-            self.waits = self._try_to_deliver(settings)
-            self.obstacle = self._unfinished_of(settings, self.waits) or self.obstacle
+            self.waits = self._try_to_deliver(project)
+            self.obstacle = self._unfinished_of(project, self.waits) or self.obstacle
         if self.waits is not None and self.obstacle is None:
-            self._register_and_deliver(settings, self.waits)
+            self._register_and_deliver(project, self.waits)
 
-    def register(self, settings: Settings) -> None:
+    def register(self, project: ProjectSettings) -> None:
         """Register, unless that was done or can't be. Raises why not, where a scrape can't do without."""
         if self.obstacle is None and not self._has_registered:
-            self._register_and_deliver(settings, None)
+            self._register_and_deliver(project, None)
         if self.obstacle is not None:
-            self._go_on_without(settings, self.obstacle)
+            self._go_on_without(project, self.obstacle)
 
-    def is_too_early(self, settings: Settings) -> bool:
+    def is_too_early(self, project: ProjectSettings) -> bool:
         """Whether it is too early for a scrape, as far as the controller says, or its last known schedule."""
         if self.is_away:
-            return not contact.is_due(settings, self._project)
+            return not contact.is_due(project)
         if self._note.receipts:  # the schedule counts from what was delivered just now
-            self._away(settings)
+            self._away(project)
         return self._said is not None and self._said.not_due
 
-    def postponed(self, settings: Settings, reason: AgentError) -> DeliveryError:
+    def postponed(self, project: ProjectSettings, reason: AgentError) -> DeliveryError:
         """Why what was collected is not delivered now, with how much waits."""
-        count = len(outbox.waiting(settings, self._project))
+        count = len(outbox.waiting(project))
         kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
         if not reason.away:
-            return DeliveryError(f"{self._project} was collected, and {kept}: {reason.message}", reason.hint)
-        since = contact.read(settings, self._project).away
+            return DeliveryError(f"{project.key} was collected, and {kept}: {reason.message}", reason.hint)
+        since = contact.read(project).away
         when = f" since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else ""
-        words = f"the controller is away{when}: {self._project} was collected into the outbox, {kept}: {reason.message}"
+        words = f"the controller is away{when}: {project.key} was collected into the outbox, {kept}: {reason.message}"
         later = "a later run delivers it" if count == 1 else "a later run delivers them in order"
         return DeliveryError(words, f"{reason.hint}; {later}")
 
-    def _away(self, settings: Settings) -> AgentError | None:
+    def _away(self, project: ProjectSettings) -> AgentError | None:
         """Why the controller is away, if it is; what it says of its schedule is noted."""
-        if secrets.find(settings.home.root, self._project) is None:
+        if secrets.find(project.home.root, project.key) is None:
             return None
         try:
-            self._said = ControllerClient(settings).status(self._project)
+            self._said = ControllerClient(project.settings).status(project.key)
         except AgentError as error:
             if error.away:
-                since = contact.note_away(settings, self._project).away
+                since = contact.note_away(project).away
                 when = Own(f"{since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now")
-                log.warning("project %s: the controller is away since %s: %s", self._project, when, error)
+                log.warning("project %s: the controller is away since %s: %s", project.key, when, error)
                 return error
             log.debug("the controller did not say whether it is time: %s", error)
             return None
         tracker = self._said.components.get("tracker")
         if tracker is not None:
-            contact.note_answer(settings, self._project, tracker.interval, "" if tracker.ok else tracker.message)
+            contact.note_answer(project, tracker.interval, "" if tracker.ok else tracker.message)
         return None
 
-    def _register_and_deliver(self, settings: Settings, waits: AgentError | None) -> None:
+    def _register_and_deliver(self, project: ProjectSettings, waits: AgentError | None) -> None:
         """Register, and deliver what could not be before. What stops either is kept as an obstacle."""
         self._note.stage("register")
         try:
-            done = self._register(settings, waits)
+            done = self._register(project, waits)
         except AgentError as error:
             if not error.away:
                 raise
-            contact.note_away(settings, self._project)
+            contact.note_away(project)
             self.obstacle = error
             return
         self._has_registered = True
-        self._stuck.pop(self._project, None)  # what was stuck before may go now
-        log.info("project %s: registered as %s; host key %s", self._project, Own(done.user), done.pinned)
-        self._publish_key(settings)
+        self._stuck.pop(project.key, None)  # what was stuck before may go now
+        log.info("project %s: registered as %s; host key %s", project.key, Own(done.user), done.pinned)
+        self._publish_key(project)
         if waits:
-            self.waits = self._try_to_deliver(settings)
+            self.waits = self._try_to_deliver(project)
             self.obstacle = self.waits
 
-    def _register(self, settings: Settings, waits: AgentError | None) -> Registered:
+    def _register(self, project: ProjectSettings, waits: AgentError | None) -> Registered:
         try:
-            return register(settings, self._project, Options(finish=False))
+            return register(project, Options(finish=False))
         except AgentError as error:
             if waits is not None and not error.away:
                 raise waits from None  # what is kept is more worth telling
             raise
 
-    def _publish_key(self, settings: Settings) -> None:
+    def _publish_key(self, project: ProjectSettings) -> None:
         """Give the public key to the systems of the sources, where that is wanted. A refusal is a warning."""
-        if settings.environment.get(SOURCE_KEYS):
+        if project.environment.get(SOURCE_KEYS):
             from gros_agent.deliver import source_keys  # noqa: PLC0415 (few want it)
 
             where = source_keys.Where(sources=True, credentials=True)
-            for one in source_keys.publish(settings, self._project, where, dry_run=False):
+            for one in source_keys.publish(project, where, dry_run=False):
                 if one.error:
-                    log.warning("project %s: %s did not take the key: %s", self._project, one.host, one.error)
+                    log.warning("project %s: %s did not take the key: %s", project.key, one.host, one.error)
                 else:
-                    log.info("project %s: key at %s: %s", self._project, one.host, one.outcome)
+                    log.info("project %s: key at %s: %s", project.key, one.host, one.outcome)
 
-    def _go_on_without(self, settings: Settings, obstacle: AgentError) -> None:
+    def _go_on_without(self, project: ProjectSettings, obstacle: AgentError) -> None:
         """Do without a registration, where that can be. Raises the obstacle otherwise."""
-        self._check_registered(settings, obstacle)
+        self._check_registered(project, obstacle)
         if obstacle.away:
-            log.info("project %s: goes on without the controller: what is collected waits", self._project)
+            log.info("project %s: goes on without the controller: what is collected waits", project.key)
         else:
-            log.warning("project %s: not registered in this run: %s", self._project, obstacle)
+            log.warning("project %s: not registered in this run: %s", project.key, obstacle)
 
-    def _finish_others(self, settings: Settings) -> AgentError | None:
+    def _finish_others(self, project: ProjectSettings) -> AgentError | None:
         """Finish the open deliveries of other projects. Returns why nothing may be registered now, if so."""
-        others = [one for one in settings.projects if one != self._project]
-        obstacles = delivery.obstacles(settings, others, lambda one: self._deliver(settings, one))
+        settings = project.settings
+        others = [one for one in settings.projects if one != project.key]
+        obstacles = delivery.obstacles(settings, others, lambda one: self._deliver(settings.project(one)))
         return next(iter(obstacles.values()), None)
 
-    def _try_to_deliver(self, settings: Settings) -> AgentError | None:
+    def _try_to_deliver(self, project: ProjectSettings) -> AgentError | None:
         """Deliver what was collected before. Returns why something still waits, if so.
 
         Raises :class:`BusyError` where another process works on the project, and :class:`ConfigurationError`.
         """
         try:
-            self.export(settings)
+            self.export(project)
         except DeliveryError as error:
-            log.warning("project %s: %s", self._project, error)
-            delivery.give_up(settings, self._project)
+            log.warning("project %s: %s", project.key, error)
+            delivery.give_up(project)
             return error
         except BusyError as error:
-            record = open_deliveries.read(settings, self._project)
+            record = open_deliveries.read(project)
             if record is None or record.stage == "uploading":
                 raise  # another process works on the project
-            delivery.give_up(settings, self._project)
+            delivery.give_up(project)
             return error
         except ConfigurationError as error:
-            if settings.key.exists():
+            if project.settings.key.exists():
                 raise
             log.info("what was collected before waits for the registration, which makes the key")
             return DeliveryError(error.message, error.hint)
-        return self._unfinished(settings)
+        return self._unfinished(project)
 
-    def _unfinished_of(self, settings: Settings, waits: AgentError | None) -> AgentError | None:
+    def _unfinished_of(self, project: ProjectSettings, waits: AgentError | None) -> AgentError | None:
         """Why this project may not be registered now: the controller may work on a batch of it."""
-        if not open_deliveries.is_with_the_controller(settings, self._project):
+        if not open_deliveries.is_with_the_controller(project):
             return None
-        return waits or self._unfinished(settings)
+        return waits or self._unfinished(project)
 
-    def _unfinished(self, settings: Settings) -> AgentError | None:
-        if not open_deliveries.is_with_the_controller(settings, self._project):
+    def _unfinished(self, project: ProjectSettings) -> AgentError | None:
+        if not open_deliveries.is_with_the_controller(project):
             return None
-        if delivery.give_up(settings, self._project):
+        if delivery.give_up(project):
             return None
-        return BusyError(*open_deliveries.still_importing(self._project))
+        return BusyError(*open_deliveries.still_importing(project.key))
 
-    def _check_registered(self, settings: Settings, reason: AgentError) -> None:
+    def _check_registered(self, project: ProjectSettings, reason: AgentError) -> None:
         """Raise the reason why there is no registration now, unless a scrape does without one."""
-        is_known = secrets.find(settings.home.root, self._project) is not None and settings.key.exists()
-        kept = outbox.waiting(settings, self._project)
-        if is_known and reason.away and contact.may_collect(settings, self._project):
+        is_known = secrets.find(project.home.root, project.key) is not None and project.settings.key.exists()
+        kept = outbox.waiting(project)
+        if is_known and reason.away and contact.may_collect(project):
             return
-        if is_known and not reason.away and (kept or delivery.our_trackers_count(settings, self._project)):
+        if is_known and not reason.away and (kept or delivery.our_trackers_count(project)):
             return
         waits = f", {len(kept)} {'batch waits' if len(kept) == 1 else 'batches wait'}" if kept else ""
         if kept or isinstance(reason, BusyError):
-            raise DeliveryError(f"{self._project} was not collected{waits}: {reason.message}", reason.hint)
+            raise DeliveryError(f"{project.key} was not collected{waits}: {reason.message}", reason.hint)
         raise reason
 
-    def export(self, settings: Settings) -> None:
+    def export(self, project: ProjectSettings) -> None:
         """Deliver what the project has. Raises :class:`DeliveryError` where it is not delivered, or not imported."""
-        receipts = self._deliver(settings, self._project, self._note.delivered)
-        problem = delivery.problem_of(settings, self._project, receipts)
+        receipts = self._deliver(project, self._note.delivered)
+        problem = delivery.problem_of(project, receipts)
         if problem is not None:
             raise problem
 
     def _deliver(
-        self, settings: Settings, project: str, tell: Callable[[Receipt], object] = lambda _: None
+        self, project: ProjectSettings, tell: Callable[[Receipt], object] = lambda _: None
     ) -> tuple[Receipt, ...]:
         """Deliver what a project has. One that is stuck is tried once in a run, and then said to be so."""
-        if project in self._stuck:
-            raise self._stuck[project]
+        if project.key in self._stuck:
+            raise self._stuck[project.key]
         try:
-            receipts = delivery.export(settings, project, progress=self._note.progress, tell=tell)
-            problem = delivery.problem_of(settings, project, receipts)
+            receipts = delivery.export(project, progress=self._note.progress, tell=tell)
+            problem = delivery.problem_of(project, receipts)
         except (DeliveryError, BusyError) as error:
-            self._stuck[project] = error
+            self._stuck[project.key] = error
             raise
         if problem is not None:
-            self._stuck[project] = problem
-        elif open_deliveries.is_with_the_controller(settings, project):
-            self._stuck[project] = BusyError(*open_deliveries.still_importing(project))
+            self._stuck[project.key] = problem
+        elif open_deliveries.is_with_the_controller(project):
+            self._stuck[project.key] = BusyError(*open_deliveries.still_importing(project.key))
         return receipts

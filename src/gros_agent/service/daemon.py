@@ -23,7 +23,7 @@ from gros_agent.service.modes import mode_of
 from gros_agent.service.processes import Processes, meaning
 from gros_agent.service.schedule import Schedule, is_due
 from gros_agent.settings.controller_text import kept
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.settings.version import STAMPED, version
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,16 @@ AT_ONCE_SECONDS = 0.6
 SCRAPE, DASHBOARD = "scrape", "dashboard status"
 
 
-def _kept(settings: Settings, project: str) -> Kept:
+def _kept(project: ProjectSettings) -> Kept:
     try:
-        waiting = outbox.waiting(settings, project)
-        away = contact.read(settings, project).away if settings.controller(project) else None
+        waiting = outbox.waiting(project)
+        away = contact.read(project).away if project.controller else None
     except AgentError as error:
-        return Kept(project=project, batches=0, size=0, problem=error.message)
+        return Kept(project=project.key, batches=0, size=0, problem=error.message)
     oldest = waiting[0].manifest.made if waiting else None
-    return Kept(project=project, batches=len(waiting), size=sum(one.size for one in waiting), oldest=oldest, away=away)
+    return Kept(
+        project=project.key, batches=len(waiting), size=sum(one.size for one in waiting), oldest=oldest, away=away
+    )
 
 
 class Daemon:
@@ -119,7 +121,7 @@ class Daemon:
         found = [Attention(text) for text in self.settings.warnings]
         for project in self.projects if self.controller else ():
             hint = "set it here if it is wanted; docs/configuration.md has what a controller may set"
-            found += [Attention(f"{project}: {text}", hint) for text in kept(self.settings, project).warnings()]
+            found += [Attention(f"{project}: {text}", hint) for text in kept(self.settings.project(project)).warnings()]
         if not self.controller:
             found.append(Attention("no controller is configured: what is collected stays here", "set SSH_HOST"))
         match = STAMPED.fullmatch(self.version)
@@ -130,7 +132,7 @@ class Daemon:
 
     def outbox(self) -> list[Kept]:
         """What waits for its delivery."""
-        return [_kept(self.settings, project) for project in self.projects]
+        return [_kept(self.settings.project(project)) for project in self.projects]
 
     async def start(self, trigger: str) -> None:
         """Start a scrape that goes on whatever preflight finds."""

@@ -18,7 +18,7 @@ from gros_agent.options.values import Value
 from gros_agent.runtime.files import read_text
 from gros_agent.settings import envfile
 from gros_agent.settings.environment import PROXIES, VARIABLES, with_weaker
-from gros_agent.settings.model import Settings
+from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS, Option, Sections, controller_rights
 
 FILE = "preflight_env"
@@ -72,31 +72,31 @@ def excess(text: str) -> str | None:
     return None
 
 
-def kept(settings: Settings, project: str) -> Applied:
+def kept(project: ProjectSettings) -> Applied:
     """The settings with the text that is kept for a project; one that can't be read sets nothing."""
-    path = settings.home.export / project / FILE
+    path = project.folder / FILE
     try:
         text = read_text(path, str(_ORIGIN))
     except ConfigurationError as error:
-        return Applied(settings, refused=(error.message,))
-    return Applied(settings) if text is None else applied(settings, project, text)
+        return Applied(project.settings, refused=(error.message,))
+    return Applied(project.settings) if text is None else applied(project, text)
 
 
-def applied(settings: Settings, project: str, text: str) -> Applied:
+def applied(project: ProjectSettings, text: str) -> Applied:
     """The settings with what a text sets for a project. Never raises: what can't be taken is refused."""
     if (reason := excess(text)) is not None:
-        return Applied(settings, refused=(f"{reason}: nothing of it was taken",))
+        return Applied(project.settings, refused=(f"{reason}: nothing of it was taken",))
     content = envfile.parse(text, _ORIGIN)
-    work = _Work(settings, project, refused=[problem.message for problem in content.problems])
+    work = _Work(project.settings, project.key, refused=[problem.message for problem in content.problems])
     known = rights()
     taken = {}
     for name, value in content.variables.items():
         right = known.get(name) or right_to(name)
         if right.mode is None:
             work.refuse(name, f"it {right.meaning}")
-        elif settings.environment.controller_mode is Mode.NONE:
+        elif project.environment.controller_mode is Mode.NONE:
             work.refuse(name, f"{MODE_VARIABLE} says that nothing is taken")
-        elif settings.environment.controller_mode < right.mode:
+        elif project.environment.controller_mode < right.mode:
             said = next(text for text, mode in MODES.items() if mode == right.mode)
             work.refuse(name, f"it {right.meaning}, which {MODE_VARIABLE}={said} would allow")
         elif right is Right.LEVEL and value.effective and value.effective not in LEVELS:

@@ -54,7 +54,7 @@ def load(
     )
     Problems.raise_if(oddities.wrong_values(settings))
     settings = replace(settings, warnings=(*settings.warnings, *_warnings(settings)))
-    return controller_text.kept(settings, project).settings if project else settings
+    return controller_text.kept(settings.project(project)).settings if project else settings
 
 
 def _warnings(settings: Settings) -> Iterator[str]:

@@ -49,6 +49,10 @@ class Settings:
         value = self.value(section, option, project)
         return value.effective if value else None
 
+    def project(self, key: str) -> "ProjectSettings":
+        """The settings of one project."""
+        return ProjectSettings(self, key)
+
     @property
     def projects(self) -> tuple[str, ...]:
         """The project keys that the agent is configured with, the agent key first."""
@@ -168,6 +172,52 @@ class Settings:
         for section, options in self.hosts.items():
             for option, value in options.items():
                 yield section, option, value, is_secret_host_option(option)
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """One project: its key, the settings as they are for it, and its folder."""
+
+    settings: Settings
+    key: str
+
+    @property
+    def home(self) -> Home:
+        """The agent's folders."""
+        return self.settings.home
+
+    @property
+    def environment(self) -> Environment:
+        """The variables that fill no option."""
+        return self.settings.environment
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the project's tables, trackers and list of sources."""
+        return self.home.export / self.key
+
+    @property
+    def team(self) -> str | None:
+        """The project's team, as systems know it."""
+        return self.settings.get("teams", self.key.lower())
+
+    @property
+    def long_name(self) -> str | None:
+        """The project's long name."""
+        return self.settings.get("projects", self.key.lower())
+
+    @property
+    def controller(self) -> str | None:
+        """The host of the controller that the project is delivered to, or None if there is none."""
+        return self.settings.controller(self.key)
+
+    def value(self, section: str, option: str) -> Value | None:
+        """The value of an option; one for the project wins over the general one."""
+        return self.settings.value(section, option, self.key)
+
+    def get(self, section: str, option: str) -> str | None:
+        """The text of an option, or None where it is missing or switched off."""
+        return self.settings.get(section, option, self.key)
 
 
 _SECRET_NAME = re.compile(r"pass?w|pwd|tok[en]|secret|key|cred|auth")
