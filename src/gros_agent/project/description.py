@@ -98,7 +98,7 @@ def _project(project: ProjectSettings, found: Discovered, environments: Sequence
         quality_display_name=next(titles, UNSET),
         main_project=project.settings.get("subprojects", key),
         is_support_team=project.settings.get("support", key) is not None,
-        **dict(_columns(environments, project.settings.get("teams", key), project.settings.get("projects", key))),
+        **dict(_columns(environments, project.team, project.long_name)),
     )
 
 
