@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gros_agent.cli.console import ProgressBars
     from gros_agent.deliver.receipts import Receipt
+    from gros_agent.deliver.registration import Registered
     from gros_agent.options.values import Value
     from gros_agent.preflight.results import Result
     from gros_agent.project.report import Report
@@ -95,7 +96,7 @@ def command(
 
 
 class _Printer:
-    """Shows what becomes of a chain; preflight's results stand in the log, and here where they are wanted as JSON."""
+    """Shows what becomes of a run; preflight's results stand in the log, and here where they are wanted as JSON."""
 
     def __init__(self, bars: "ProgressBars", *, as_json: bool) -> None:
         self._bars = bars
@@ -103,6 +104,9 @@ class _Printer:
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         self._bars(what, done, total)
+
+    def registered(self, done: "Registered") -> None:
+        """Show nothing: each run registers."""
 
     def checked(self, results: "Sequence[Result]") -> None:
         import msgspec  # noqa: PLC0415

@@ -13,29 +13,26 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gros_agent.collect.scrape import scrape
-from gros_agent.deliver import registration
-from gros_agent.deliver.delivery import export
+from gros_agent.deliver.receipts import Receipt
+from gros_agent.deliver.registration import Registered
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.preflight import checks
-from gros_agent.preflight.results import Scope, Status
-from gros_agent.preflight.takeover import take_over
+from gros_agent.preflight.results import Result, Status
 from gros_agent.project.entries import parse
+from gros_agent.project.report import Report
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import ChangePath, Tag, VcsVersion
+from gros_agent.run.history import Ended
+from gros_agent.run.runs import run_projects
+from gros_agent.run.watching import Checks
 from gros_agent.runtime import process
-from gros_agent.settings.load import load
+from gros_agent.settings.load import Overrides, load
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git.access import base_environment
-
-if TYPE_CHECKING:
-    from gros_agent.project.report import Report
 
 PROJECT = "DEMO"
 START_SECONDS = 30
@@ -75,30 +72,46 @@ def run(repository: str | None, step: Step, progress: Progress = no_progress) ->
         with _controller(folder / "controller") as variables:
             step("controller", f"listens on loopback, https port {variables['SSH_HTTPS_PORT']}")
             key = {"DEFINITIONS_CREDENTIALS_ENV": "DEMO_KEY", "DEMO_KEY": str(home / ".ssh" / "id_ed25519")}
-            settings = load(home, {"PATH": os.environ["PATH"], "JIRA_KEY": PROJECT, **variables, **key})
-            _go(settings, source, step, progress)
+            environment = {"PATH": os.environ["PATH"], "JIRA_KEY": PROJECT, **variables, **key}
+
+            def read(project: str | None, overrides: Overrides, *, given: bool) -> Settings:
+                return load(home, environment, overrides, project if given else None)
+
+            options = ScrapeOptions(extra=parse([f"git={source}"], Path.cwd()))
+            run_projects(read, (PROJECT,), Checks(), options, "demo", _Steps(step, progress))
+            settings = read(None, {}, given=False)
             return _look(settings, source, folder / "controller" / "inbox" / PROJECT)
 
 
-def _go(settings: Settings, source: str, step: Step, progress: Progress) -> None:
-    done = registration.register(settings.project(PROJECT), registration.Options())
-    step("register", f"key and secrets of {done.user}; host key {done.pinned}")
-    scope = Scope(settings, (PROJECT,))
-    results = list(checks.run(scope))
-    take_over(scope)
-    failed = [result for result in results if result.status is Status.FAILED]
-    if failed:
-        raise AgentError(f"preflight: {failed[0].name}: {failed[0].detail}", failed[0].hint)
-    step("preflight", f"{len(results)} checks, none failed")
-    reports: list[Report] = []
-    options = ScrapeOptions(extra=parse([f"git={source}"], Path.cwd()))
-    scrape(settings.project(PROJECT), options, reports.append, progress)
-    (outcome,) = reports[0].outcomes
-    if outcome.error:
-        raise AgentError(outcome.error, outcome.hint)
-    step("scrape", f"{outcome.items} commits, {sum(reports[0].tables.values())} rows in {outcome.seconds:.1f} s")
-    (receipt,) = export(settings.project(PROJECT), progress=progress)
-    step("export", f"{len(receipt.files)} files by {receipt.way}; the controller took them")
+@dataclass(frozen=True)
+class _Steps:
+    """Tells the steps of a run. A step that fails ends the demo."""
+
+    step: Step
+    progress: Progress
+
+    def registered(self, done: Registered) -> None:
+        self.step("register", f"key and secrets of {done.user}; host key {done.pinned}")
+
+    def checked(self, results: Sequence[Result]) -> None:
+        if not any(result.status is Status.FAILED for result in results):
+            self.step("preflight", f"{len(results)} checks, none failed")
+
+    def scraped(self, report: Report) -> None:
+        (outcome,) = report.outcomes
+        if not outcome.error:
+            rows = sum(report.tables.values())
+            self.step("scrape", f"{outcome.items} commits, {rows} rows in {outcome.seconds:.1f} s")
+
+    def delivered(self, receipt: Receipt) -> None:
+        self.step("export", f"{len(receipt.files)} files by {receipt.way}; the controller took them")
+
+    def ended(self, _project: str, ended: Ended) -> None:
+        for outcome in ended.outcomes:
+            if outcome.error:
+                raise AgentError(outcome.error, outcome.hint)
+        if ended.error:
+            raise AgentError(ended.error, ended.hint)
 
 
 def _look(settings: Settings, source: str, inbox: Path) -> Shown:

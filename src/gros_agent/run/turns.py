@@ -113,6 +113,7 @@ class Turn:
         self._has_registered = True
         self._stuck.pop(project.key, None)  # what was stuck before may go now
         log.info("project %s: registered as %s; host key %s", project.key, Own(done.user), done.pinned)
+        self._note.registered(done)
         self._publish_key(project)
         if waits:
             self.waits = self._try_to_deliver(project)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gros_agent.deliver.receipts import Receipt
+from gros_agent.deliver.registration import Registered
 from gros_agent.errors import AgentError
 from gros_agent.preflight.results import Result
 from gros_agent.project.report import Report
@@ -50,6 +51,10 @@ class Watcher(Protocol):
         """A step is so far."""
         ...
 
+    def registered(self, done: Registered) -> None:
+        """The project was registered at the controller."""
+        ...
+
     def checked(self, results: Sequence[Result]) -> None:
         """Preflight was done."""
         ...
@@ -90,6 +95,10 @@ class Note:
         """Note how far a step is."""
         self._watcher.progress(what, done, total)
         self._try(lambda run: self._history.progress(run, what, done, total))
+
+    def registered(self, done: Registered) -> None:
+        """Note that the controller registered the project."""
+        self._watcher.registered(done)
 
     def checked(self, results: Sequence[Result]) -> None:
         """Note what preflight found."""
