@@ -57,26 +57,26 @@ SEVERITY = (
     ExitStatus.WRONG_INPUT,
     ExitStatus.UNEXPECTED,
 )
-"""Statuses that can hold at once, the lesser first."""
+"""Statuses that several parts of one run can have, the least severe first."""
 
 
 def worst(statuses: Iterable[ExitStatus]) -> ExitStatus:
-    """The status that a run of several parts ends with: the one furthest along :data:`SEVERITY`."""
+    """The most severe of several statuses, by :data:`SEVERITY`."""
     return max(statuses, key=SEVERITY.index, default=ExitStatus.DONE)
 
 
 class Own(str):
-    """Words of this program alone: nothing in them was written by somebody else, or names anybody."""
+    """Text that this program wrote itself: it quotes nobody and contains no name, so that it may be delivered."""
 
     __slots__ = ()
 
 
 class AgentError(Exception):
-    """An error that the user is told in one line, and what to do about it in a second.
+    """Shown to the user as one line, plus one line that says what to do.
 
-    ``message`` says what is wrong and where, also in words of a server or with a name in them; ``hint`` what to do.
-    ``own`` says it in words that may be delivered; empty where nothing but the kind of error may be. ``is_logged`` is
-    set where the log has it already.
+    ``message`` says what is wrong and where; it may quote a server or contain a name. ``hint`` says what to do. ``own``
+    is a wording that may be delivered to the controller; if it is empty, only the kind of error is delivered.
+    ``is_logged`` is set once the log has the error.
     """
 
     status = ExitStatus.UNEXPECTED
@@ -88,7 +88,7 @@ class AgentError(Exception):
         self.hint = hint
         self.is_logged = False
         self.away = False
-        """Whether the controller is away: it does not answer, or something in between says that it does not."""
+        """Whether the controller is unreachable: it does not answer, or a proxy says that it does not."""
 
 
 class ConfigurationError(AgentError):
@@ -106,7 +106,7 @@ class Problems(ConfigurationError):  # noqa: N818 (several errors, not one)
 
     @classmethod
     def raise_if(cls, problems: Iterable[ConfigurationError]) -> None:
-        """Raise the one problem as it is, several together, and none for an empty list."""
+        """Raise a single problem as it is, and several together. Do nothing for an empty list."""
         found = tuple(problems)
         if len(found) == 1:
             raise found[0]

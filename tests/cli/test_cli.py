@@ -271,8 +271,8 @@ class TestOnePlace:
         (("scrape",), "project TEST has no sources"),
         (("scrape", "--source", "git:x=file:///nonexistent/x"), "'/nonexistent/x' does not appear"),
         (("register",), "no controller is configured"),
-        (("export",), "project TEST reports to no controller"),
-        (("bigboat",), "project TEST reports to no controller"),
+        (("export",), "no controller is configured for project TEST"),
+        (("bigboat",), "no controller is configured for project TEST"),
     )
 
     @pytest.fixture

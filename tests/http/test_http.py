@@ -56,11 +56,11 @@ def test_an_answer(server: Web) -> None:
         (json_answer({}, 404), "is not there"),
         ((400, {}, b"no such   parameter"), "status 400: no such parameter"),
         ((500, {}, b"<html>trouble"), "status 500: a web page"),
-        ((302, {"Location": "http://u:password@other.example/"}, b""), "sends us elsewhere, to http://"),
+        ((302, {"Location": "http://u:password@other.example/"}, b""), "redirects to http://"),
         ((200, {"Content-Type": "text/html"}, b" <html>log in"), "answers with a web page"),
-        ((200, {}, b'{"a": '), "makes no sense"),
-        (json_answer(["no", "object"]), "makes no sense"),
-        ((200, {}, b""), "makes no sense"),
+        ((200, {}, b'{"a": '), "could not be parsed"),
+        (json_answer(["no", "object"]), "could not be parsed"),
+        ((200, {}, b""), "could not be parsed"),
         (None, "can't be reached"),
     ],
 )
@@ -81,15 +81,15 @@ def test_redirections(server: Web) -> None:
     )
     assert client(follows=True).get(f"{server.url}/old", dict[str, int]) == {"a": 1}
     assert [path for path, _ in server.asked] == ["/old", "/new?page=2"]
-    with pytest.raises(SourceError, match="sends us elsewhere"):
+    with pytest.raises(SourceError, match="redirects to"):
         client().get(f"{server.url}/old", dict[str, int])
     with web(lambda _: json_answer({"a": 2})) as other:
         server.answer = lambda _: (301, {"Location": f"{other.url}/x"}, b"")
-        with pytest.raises(SourceError, match="sends us elsewhere"):
+        with pytest.raises(SourceError, match="redirects to"):
             client(follows=True).get(f"{server.url}/old", dict[str, int])
         assert not other.asked
     server.answer = lambda _: (302, {"Location": "/old"}, b"")
-    with pytest.raises(SourceError, match="sends us elsewhere"):
+    with pytest.raises(SourceError, match="redirects to"):
         client(follows=True).get(f"{server.url}/old", dict[str, int])
 
 

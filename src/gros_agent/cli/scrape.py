@@ -38,7 +38,7 @@ def _flag(name: str, text: str, variable: str = "") -> Callable[[F], F]:
 @source_option
 @_flag("--full", "Collect everything, not only what is new.")
 @_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.", "GROS_AGENT_PLAIN")
-@_flag("--make-secrets", "Make secrets for a project that has none and reports to no controller, as without it.")
+@_flag("--make-secrets", "Make secrets for a project without any and without a controller; this is the default.")
 @_flag("--dry-run", "Write nothing, and show which fields would leave in which form.")
 @_flag("--no-ssh", "Use the local trackers, and leave the controller's alone.")
 @_flag("--discard", "Throw away a batch that was not delivered, and collect again.")

@@ -1,6 +1,6 @@
 """Collects the sources of a project, several at once, each into a sink of its own.
 
-A scrape's sink writes tables; a dry run's counts rows and keeps examples. Both collect here, with the same limits.
+The sink of a scrape writes tables; that of a dry run counts rows and keeps examples. Both use the same limits.
 """
 
 import logging
@@ -33,7 +33,7 @@ PER_HOST = 4
 """Of them on the same host: OpenSSH's servers begin to refuse connections at ten (MaxStartups of sshd_config(5))."""
 
 Task = Part | SourceEntry
-"""What is to be collected; an entry stands for itself where nothing collects its type."""
+"""A part to collect, or an entry that no source collects."""
 
 
 class Sink(Protocol):
@@ -57,7 +57,7 @@ S = TypeVar("S", bound=Sink)
 
 @dataclass(frozen=True)
 class Gathered(Generic[S]):
-    """What became of a task; ``sink`` and ``collected`` are those of a part that was collected."""
+    """The result of a task. ``sink`` and ``collected`` are set if a part was collected."""
 
     task: Task
     outcome: Outcome
@@ -78,17 +78,17 @@ class Known:
 
 
 def key_of(part: Part) -> str:
-    """What the tracker of a part knows it by."""
+    """The key of a part in its tracker."""
     return trackers.key(part.source.tracker, part.entry.name, part.entry.url)
 
 
 def tasks_of(settings: Settings, entries: Sequence[SourceEntry]) -> list[Task]:
-    """Each part of these entries, and each entry that nothing collects."""
+    """The parts of these entries, and the entries that no source collects."""
     return [task for entry in entries for task in (parts_of(settings, entry) or (entry,))]
 
 
 class Engine(Generic[S]):
-    """Collects the parts of one project. ``make`` makes the sink of the task with a number."""
+    """Collects the parts of one project. ``make`` makes the sink for a part; its number is that of the task."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Engine(Generic[S]):
         self._make = make
 
     def run(self, tasks: Sequence[Task]) -> list[Gathered[S]]:
-        """Collect, and return what became of each task, in their order. Raises :class:`AgentError`."""
+        """Collect, and return the result of each task, in their order. Raises :class:`AgentError`."""
         return parallel.run(
             list(enumerate(tasks)),
             lambda task: self._task(*task),
@@ -117,7 +117,7 @@ class Engine(Generic[S]):
         )
 
     def context(self, part: Part) -> Context:
-        """What the source of a part is given. Raises :class:`SourceError`."""
+        """The context for the source of a part. Raises :class:`SourceError`."""
         return source_context(
             *(self._project, part, self._options, self._progress, self._capacity),
             documents=self._known.documents,
@@ -160,7 +160,7 @@ class Engine(Generic[S]):
         log.info(words, self._project.key, name, outcome.items, rows, outcome.seconds)
 
     def _host(self, task: Task) -> str | None:
-        """The host that a task burdens, or None."""
+        """The host that a task connects to, or None."""
         entry = task.entry if isinstance(task, Part) else task
         try:
             return host_of(located(entry, source_host(self._project.settings, entry)).url)[0]
@@ -168,7 +168,7 @@ class Engine(Generic[S]):
             return None
 
     def _progress(self, what: str, done: int, total: int | None) -> None:
-        """Tell it one at a time: who is told need not know that there are several."""
+        """Report progress one call at a time: the receiver need not be thread-safe."""
         with self._lock:
             self._told(what, done, total)
 

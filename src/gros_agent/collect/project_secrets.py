@@ -17,7 +17,7 @@ PLAIN_NOTE = "NAMES AND ADDRESSES ARE WRITTEN AS THEY ARE, since there are no se
 
 
 def pseudonymiser_of(project: ProjectSettings, options: ScrapeOptions) -> Pseudonymiser:
-    """The pseudonymiser with a project's secrets; one that reports to no controller gets secrets of its own.
+    """The pseudonymiser with a project's secrets; one without a controller gets secrets of its own.
 
     Raises :class:`ConfigurationError` where there are none, and nobody said that plain values may be written.
     """

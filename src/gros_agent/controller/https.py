@@ -303,7 +303,7 @@ class ControllerClient:
     @staticmethod
     def _refused(path: str, answer: "_Answer") -> ControllerError:
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
-            words = f"sends us elsewhere, to {answer.headers.get('Location', '?')}"
+            words = f"redirects to {answer.headers.get('Location', '?')}"
             return ControllerError(
                 f"the controller {words} for {path}", "check the host; redirections are not followed"
             )
@@ -325,7 +325,7 @@ class ControllerClient:
             return decoder(kind).decode(answer.content)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ControllerError(
-                f"the controller's answer to {answer.path} makes no sense: {error}", "is it a GROS controller?"
+                f"the controller's answer to {answer.path} could not be parsed: {error}", "is it a GROS controller?"
             ) from None
 
 

@@ -290,7 +290,7 @@ def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Tr
         transport.close()
         if isinstance(error, Exception) and not isinstance(error, _SSH_ERRORS):
             # what arrives before the keys are agreed upon can't be checked: paramiko stumbles over damage in many ways
-            raise paramiko.SSHException(f"the handshake makes no sense: {error}") from error
+            raise paramiko.SSHException(f"the handshake could not be parsed: {error}") from error
         raise
     return transport
 

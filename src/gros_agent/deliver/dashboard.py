@@ -68,7 +68,7 @@ def send(project: ProjectSettings) -> tuple[Poll, int]:
     :class:`SourceError`, after what waits was sent; if the controller is away too, it is logged.
     """
     if project.controller is None:
-        raise ConfigurationError(f"project {project.key} reports to no controller", "set SSH_HOST")
+        raise ConfigurationError(f"no controller is configured for project {project.key}", "set SSH_HOST")
     make_private(project.home.state)
     folder = project.home.state / "bigboat" / project.key
     with exclusive(folder / ".lock", f"another sender of the dashboard's status of {project.key}"):

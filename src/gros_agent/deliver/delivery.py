@@ -260,7 +260,7 @@ def deliver_projects(
 
 def _export(project: ProjectSettings, options: ExportOptions, progress: Progress) -> Export:
     if project.controller is None:
-        raise ConfigurationError(f"project {project.key} reports to no controller", "set SSH_HOST")
+        raise ConfigurationError(f"no controller is configured for project {project.key}", "set SSH_HOST")
     if options.dry_run:
         host, port = ssh_address(project.settings)
         planned = tuple(

@@ -268,9 +268,9 @@ class _Call:
             return repair.decoded(content, kind)
         except (msgspec.ValidationError, RecursionError) as error:
             raise SourceError(
-                f"the answer of {self._shown} makes no sense: {error}",
+                f"the answer of {self._shown} could not be parsed: {error}",
                 "check the address and the system's version",
-                own="the server's answer makes no sense",
+                own="the server's answer could not be parsed",
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if content.lstrip()[:1] == b"<":
@@ -282,9 +282,9 @@ class _Call:
                 ) from None
             raise PassingError(
                 SourceError(
-                    f"the answer of {self._shown} makes no sense: {error}",
+                    f"the answer of {self._shown} could not be parsed: {error}",
                     "try again later; it may have been cut off on its way",
-                    own="the server's answer makes no sense",
+                    own="the server's answer could not be parsed",
                 )
             ) from None
 

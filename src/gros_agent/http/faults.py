@@ -63,7 +63,7 @@ def refused(answer: requests.Response, content: bytes, shown: str, explain: Expl
     hint = known or _HINTS.get(status, "try again later; see the system's log")
     if status < HTTPStatus.BAD_REQUEST:
         where = without_credentials(answer.headers.get("Location", "?"))
-        message = f"{shown} sends us elsewhere, to {where}"
+        message = f"{shown} redirects to {where}"
         hint = known or "give that address; redirections are not followed"
     elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         message = f"{shown} refuses the credentials with status {status}{_said(text)}"

@@ -164,7 +164,7 @@ def check_secrets(scope: Scope) -> Iterator[Result]:
                 yield Result(name, Status.WARNING, detail, "leave GROS_AGENT_PLAIN out")
                 continue
             if found is None and scope.settings.controller(project) is None:
-                detail = f"{project}: reports to no controller, so its first scrape makes secrets of its own"
+                detail = f"{project}: no controller is configured, so the first scrape makes secrets for it"
                 yield Result(name, Status.OK, detail)
                 continue
             wanted = found or secrets.candidates(scope.settings.home.root, project)[0]

@@ -86,5 +86,5 @@ def write(path: Path, secrets: Secrets) -> None:
 
 
 def make() -> Secrets:
-    """Make new random secrets, for a project that reports to no controller."""
+    """Make new random secrets, for a project without a controller."""
     return Secrets(Salts(random.token_hex(TOKEN_BYTES), random.token_hex(TOKEN_BYTES)))

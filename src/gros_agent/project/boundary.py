@@ -1,7 +1,7 @@
-"""The one boundary around a source: whatever goes wrong inside of it is that source's outcome, and ends nothing else.
+"""The boundary around a source: whatever goes wrong inside becomes that source's outcome, and stops nothing else.
 
-Collecting, looking, checking and discovering go through :func:`around`. What passes is an interruption, and what is no
-source's fault: errors about the agent's own disk.
+Scrapes, dry runs, checks and discovery go through :func:`around`. Interruptions pass through it, and so do errors about
+the agent's own disk, which are not the source's fault.
 """
 
 import errno
@@ -27,10 +27,10 @@ _PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 @contextmanager
 def around(project: ProjectSettings, name: str) -> Iterator[None]:
-    """Work for a source, for as long as the settings give it in all.
+    """Limit the work for one source to the time and memory that the settings allow.
 
-    Raises :class:`SourceError` for all that goes wrong inside, and any other :class:`AgentError` for what is wrong with
-    the agent's own disk.
+    Raises :class:`SourceError` for whatever goes wrong inside, and another :class:`AgentError` if the agent's own disk
+    is the problem.
     """
     configured = project.environment.program_memory
     memory = memory_of_a_program() if configured is None else int(configured * (1 << 20))
@@ -57,7 +57,7 @@ def around(project: ProjectSettings, name: str) -> Iterator[None]:
 
 
 def unexpected(error: BaseException) -> SourceError:
-    """The error for a mistake of ours that something a source said led to."""
+    """The error for a bug of ours that a source's answer uncovered."""
     said = str(error)
     return SourceError(
         f"unexpected: {type(error).__name__}{f': {said}' if said else ''}",

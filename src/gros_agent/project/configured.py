@@ -1,4 +1,4 @@
-"""Which sources a project has: those of its list, the systems that the settings name, and those of options."""
+"""The sources of a project: the entries of its list, the systems that the settings name, and ``--source`` options."""
 
 import logging
 from collections import Counter
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def check_key(project: ProjectSettings, options: ScrapeOptions) -> None:
-    """Raise :class:`ConfigurationError` for a project key that is malformed, or that nothing is known about."""
+    """Raise :class:`ConfigurationError` for a project key that is malformed, or that is not configured here."""
     for problem in malformed_keys((project.key,), "option --project"):
         raise problem
     known = project.key in project.settings.projects or (project.folder / entries.FILE).exists()
@@ -39,11 +39,11 @@ def list_sources(
     *,
     warns: bool = False,
 ) -> tuple[SourceEntry, ...]:
-    """A project's sources: those of its list, or of ``listed`` in place of it, those of the settings and the options.
+    """A project's sources: the entries of its list (or ``listed`` instead), of the settings, and of the options.
 
-    It ``warns`` of those that have another name here than where they are named.
+    With ``warns``, the log says which sources had to be renamed so that the importer can tell them apart.
 
-    Raises :class:`ConfigurationError` if there are none, or two of one name.
+    Raises :class:`ConfigurationError` if there are no sources, or if two have the same name.
     """
     path = project.folder / entries.FILE
     listed = entries.read(path) if listed is None else listed
@@ -71,7 +71,7 @@ def list_sources(
 def with_configured(project: ProjectSettings, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
     """The sources of a list, and the systems that ``settings.cfg`` names.
 
-    One that is on the list, too, counts as the settings have it: the list has no credentials.
+    If a system is in both, the settings win, since the list has no credentials.
     """
     own.know((project.key, *sources(), *(one.name for one in listed)))
     configured = {entries.same(one.url): one for one in (*definitions(project), *_jenkins(project))}
@@ -101,13 +101,16 @@ def _jenkins(project: ProjectSettings) -> Iterator[SourceEntry]:
 
 
 def quality_name(project: ProjectSettings) -> str | None:
-    """The long name by which quality systems know a project; None for one without, or that is a part of another."""
+    """The long name of a project in quality systems, or None if it has none or is a subproject."""
     key = project.key.lower()
     return project.settings.get("projects", key) if project.settings.get("subprojects", key) is None else None
 
 
 def definitions(project: ProjectSettings) -> Iterator[SourceEntry]:
-    """The quality systems that ``settings.cfg`` names for a project; ``{}`` in a URL stands for its long name."""
+    """The quality systems that ``settings.cfg`` names for a project.
+
+    ``{}`` in their URLs is replaced by its long name.
+    """
     long_name = quality_name(project)
     for kind in ("quality-time", "sonar") if long_name else ():
         url = project.get(kind, "url")
@@ -117,11 +120,11 @@ def definitions(project: ProjectSettings) -> Iterator[SourceEntry]:
 
 
 def is_of_controller(project: ProjectSettings, definition: SourceEntry) -> bool:
-    """Whether the address of a quality system is the controller's."""
+    """Whether the controller set the address of a quality system."""
     value = project.value(definition.type, "url")
     return value is not None and value.of_controller
 
 
 def _of_the_web(address: str) -> str:
-    """An address as a URL: one without a scheme is a host."""
+    """An address as a URL: ``https://`` is added if it has no scheme."""
     return address if "://" in address else f"https://{address}"

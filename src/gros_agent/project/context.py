@@ -1,4 +1,4 @@
-"""How a source is reached: the parts that collect an entry, its host's settings, and what a part is given."""
+"""How a source is reached: the parts that collect an entry, the settings of its host, and the context of a part."""
 
 import hashlib
 import re
@@ -29,14 +29,14 @@ from gros_agent.sources.common.capacity import Capacity
 
 
 def source_host(settings: Settings, entry: SourceEntry) -> Host:
-    """What is configured for the host of a source. Raises :class:`SourceError` for a URL that can't be read."""
+    """The settings for the host of a source. Raises :class:`SourceError` if the URL can't be parsed."""
     name, port = host_of(entry.url)
     host = settings.host(name, port)
     return _verified(settings, host) if entry.type == "jenkins" else host
 
 
 def _verified(settings: Settings, host: Host) -> Host:
-    """A Jenkins' host, verified as ``verify`` in ``[jenkins]`` says: not at all, or by the certificates in a file."""
+    """The host of a Jenkins. ``verify`` in ``[jenkins]`` turns TLS verification off, or names a certificate file."""
     value = settings.value("jenkins", "verify")
     if value is None or not value.text.strip():
         return host
@@ -47,7 +47,7 @@ def _verified(settings: Settings, host: Host) -> Host:
 
 
 def located(entry: SourceEntry, host: Host) -> SourceEntry:
-    """Where a source is to be reached: at its own host, or at the one that stands in its place."""
+    """The entry with the host that is connected to: its own, or the one that ``host`` in its section names."""
     return replace(entry, url=at_host(entry.url, host.address)) if host.address else entry
 
 
@@ -59,9 +59,9 @@ def source_context(
     capacity: Capacity | None = None,
     documents: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Context:
-    """What a source is given. Raises :class:`SourceError` for a URL that can't be read, or that is never asked.
+    """The context for a source. Raises :class:`SourceError` if the URL can't be parsed, or is on the block list.
 
-    Where a section of the credentials file leads to another host, the source is there.
+    If a section of the credentials file names another host, the context leads to that one.
     """
     entry, host = part.entry, source_host(project.settings, part.entry)
     there = located(entry, host)
@@ -98,13 +98,13 @@ def pinned_hosts(settings: Settings) -> Path:
 
 
 def _folder_name(entry: SourceEntry) -> str:
-    """A folder name that no name or URL of a source can lead out of, the same in each run."""
+    """A stable folder name for a source, safe against path traversal."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.name).strip(".-")[:60]
     return f"{readable}-{hashlib.sha256(entry.url.encode()).hexdigest()[:12]}"
 
 
 def parts_of(settings: Settings, entry: SourceEntry) -> tuple[Part, ...]:
-    """The ways in which an entry is collected: none if nothing collects its type, several for a review system."""
+    """The parts of an entry: none if no source collects its type, two for a review system (Git and its API)."""
     source = _source(settings, entry)
     if source is None:
         return ()
@@ -112,7 +112,7 @@ def parts_of(settings: Settings, entry: SourceEntry) -> tuple[Part, ...]:
 
 
 def _source(settings: Settings, entry: SourceEntry) -> Source | None:
-    """The source of an entry: that of its type, or the one whose options are set where the entry is known as Git."""
+    """The source for an entry: by its type or, for type ``git``, by the options that are set for its host."""
     source = by_type().get(entry.type)
     if source is None or source.kind != "git":
         return source

@@ -1,7 +1,7 @@
-"""What a project is and where its data lives, as each scrape writes it anew.
+"""Describes a project, anew in each scrape.
 
-``data_project.json`` is the project, ``data_source_ids.json`` what quality systems know its parts by, and
-``data_environments.json`` what its sources share: owners, groups and servers, with the version of each system.
+``data_project.json`` has the project, ``data_source_ids.json`` the identifiers of its parts in quality systems, and
+``data_environments.json`` the environments of its sources (owners, groups and servers) with each system's version.
 """
 
 import json
@@ -27,19 +27,19 @@ from gros_agent.sources.base import Context, Describer, Environment, Located, Pa
 log = logging.getLogger(__name__)
 
 TRACKERS = ("project_sources_update.json", "project_meta_update.json")
-"""Which version of each definition the list of sources and the project's description are of."""
+"""The trackers with the version of each definition that the list of sources and the description were made from."""
 
 _LONGEST_URL, _LONGEST_IDENTITY = 255 - len("@#"), 500
-"""How long the importer's columns are; it puts two characters of its own into an address."""
+"""Lengths of the importer's columns. It adds two characters of its own to an address."""
 
 MakeContext = Callable[[Part], Context]
 Reach = Callable[[Part], AbstractContextManager[Context]]
-"""Reaches for a part, within the boundary around it."""
+"""Makes the context of a part, within the boundary around it."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """The project, what its parts are known by, and its environments; None where no definition is configured."""
+    """The project, the identifiers of its parts (None if no definition is configured), and its environments."""
 
     project: Project
     identifiers: Sequence[SourceId] | None
@@ -49,7 +49,10 @@ class Described:
 def describe(
     project: ProjectSettings, found: Discovered, parts: Mapping[Part, bool], context: MakeContext
 ) -> Described:
-    """Describe a project by its settings, its definitions, and its parts; each part says whether it was collected."""
+    """Describe a project by its settings, definitions and parts.
+
+    ``parts`` says for each part whether it was collected.
+    """
 
     @contextmanager
     def reached(part: Part) -> Iterator[Context]:
@@ -64,7 +67,7 @@ def describe(
 def encoded(environments: Sequence[Environment]) -> bytes:
     """The content of ``data_environments.json``.
 
-    An environment is a list where existing agents wrote one, since the importer knows it by that.
+    An identity is a list where existing agents wrote one, since the importer recognises the environment by it.
     """
     rows = [
         json.dumps({"type": one.type, "url": _url(one), "environment": one.identity, "version": one.version})
@@ -78,7 +81,7 @@ def _url(environment: Environment) -> str | None:
 
 
 def updates(found: Discovered) -> dict[str, Any]:
-    """What is new in :data:`TRACKERS`; nothing where no definition was read."""
+    """The new content of :data:`TRACKERS`; empty if no definition was read."""
     if not found.definitions:
         return {}
     return {
@@ -103,7 +106,7 @@ def _project(project: ProjectSettings, found: Discovered, environments: Sequence
 
 
 def _columns(environments: Sequence[Environment], team: str | None, long_name: str | None) -> Iterator[tuple[str, Any]]:
-    """What the systems of the project add to its row; of several environments of a type the first one counts."""
+    """The columns that systems add to the project's row. Of several environments of a type, the first one wins."""
     for environment in reversed(environments):
         source = sources().get(environment.type)
         if isinstance(source, Describer):
@@ -111,7 +114,7 @@ def _columns(environments: Sequence[Environment], team: str | None, long_name: s
 
 
 def _environments(parts: Mapping[Part, bool], reach: Reach) -> Sequence[Environment]:
-    """The environment of each part that lies in one, with the version where the part was collected."""
+    """The environments of all parts, with the system's version if a part in it was collected."""
     found: dict[str, Environment] = {}
     askable: dict[str, Part] = {}
     for part, is_collected in parts.items():
@@ -130,7 +133,7 @@ def _environments(parts: Mapping[Part, bool], reach: Reach) -> Sequence[Environm
 
 
 def _fits(environment: Environment) -> bool:
-    """Whether the importer's columns can hold an environment: its URL, and its identity, whose slashes it escapes."""
+    """Whether an environment fits the importer's columns. The importer escapes the slashes of its identity."""
     identity = json.dumps(environment.identity, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
     fits = len(environment.url or "") <= _LONGEST_URL and len(identity) <= _LONGEST_IDENTITY
     if not fits:

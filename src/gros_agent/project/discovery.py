@@ -44,14 +44,14 @@ log = logging.getLogger(__name__)
 _OWN_GROUP = re.compile(r"(?:.*/)?([^/]+)/\1")
 _REMOTE = frozenset({"http", "https", "ssh", SCP, "git", "svn", "svn+ssh"})
 _DEFINITION = "definition "
-"""How the names begin under which definitions find sources; those of seeds are the identities of environments."""
+"""Prefix of the names of definitions as finders. Seeds are named by the identity of their environment."""
 
 
 @dataclass(frozen=True)
 class Discovered:
-    """What to collect, the outcome of each system that was asked, and what the definitions say, by their entries.
+    """What to collect, the outcome of each system that was asked, and the content of each definition.
 
-    ``extra`` are those of the entries that options name.
+    ``extra`` are the entries that ``--source`` options name.
     """
 
     entries: tuple[SourceEntry, ...]
@@ -61,9 +61,9 @@ class Discovered:
 
 
 def note_options(project: ProjectSettings, found: Discovered) -> None:
-    """Have the list of sources name those of options, too, and write it as it goes to the controller.
+    """Add the sources of options to the list of sources, and write the copy that is sent to the controller.
 
-    The importer has the type and address of a repository from the list that comes with its first rows.
+    The importer takes the type and address of a repository from the list that comes with its first rows.
     """
     path, memory = project.folder / entries.FILE, _memory(project)
     before = source_list.load(path, memory)
@@ -74,7 +74,7 @@ def note_options(project: ProjectSettings, found: Discovered) -> None:
 
 
 def is_seed(entry: SourceEntry) -> bool:
-    """Whether an entry only stands for its environment. Raises :class:`SourceError` for a URL that can't be read."""
+    """Whether an entry is a seed. Raises :class:`SourceError` if its URL can't be parsed."""
     path = split(entry.url).path.strip("/").removesuffix(".git")
     group = _OWN_GROUP.fullmatch(path)
     return (
@@ -91,10 +91,10 @@ def discover(
     *,
     keep: bool = True,
 ) -> Discovered:
-    """Ask the project's definitions and every seed's environment, and bring the list of sources up to date.
+    """Ask the project's definitions and the environment of every seed, and update the list of sources.
 
-    With ``keep`` the file is rewritten. What can't be asked is an outcome; what was found there before stays. Raises
-    :class:`ConfigurationError` for a list that is damaged or empty.
+    With ``keep`` the file is written. If a system can't be asked, that becomes an outcome, and what was found there
+    before stays. Raises :class:`ConfigurationError` if the list is damaged or empty.
     """
     listed = list_sources(project, options)
     path, memory = project.folder / entries.FILE, _memory(project)
@@ -120,12 +120,12 @@ def discover(
 
 
 def _extra(listed: Sequence[SourceEntry], options: ScrapeOptions) -> tuple[SourceEntry, ...]:
-    """The entries that options name, by whatever names they have here: the last ones."""
+    """The last entries, which are those that options name, whatever they are called here."""
     return tuple(listed[len(listed) - len(options.extra) :])
 
 
 class _Look:
-    """Asks each definition of a project, and the environment of each of its seeds, once."""
+    """Asks each definition of a project and the environment of each seed once."""
 
     def __init__(self, project: ProjectSettings, options: ScrapeOptions, progress: Progress) -> None:
         self._project, self._options, self._progress = project, options, progress
@@ -137,9 +137,9 @@ class _Look:
         self.outcomes: list[Outcome] = []
 
     def definitions(self, remembered: Iterable[str]) -> dict[str, list[SourceEntry]]:
-        """What each definition names, itself among it; nothing for one that is not configured any more.
+        """The sources that each definition names, itself included; none if it is not configured any more.
 
-        One whose address the controller set names nothing: where it led to, credentials of the operator's would go.
+        A definition whose address the controller set is not read: the operator's credentials would go to that address.
         """
         configured = [one for one in definitions(self._project) if not is_of_controller(self._project, one)]
         names = {f"{_DEFINITION}{entry.url}" for entry in configured}
@@ -165,7 +165,7 @@ class _Look:
         return found
 
     def at(self, entry: SourceEntry) -> None:
-        """Ask the environment of an entry, if it is a seed."""
+        """Ask for the repositories in the environment of an entry, if it is a seed."""
         part = self.seed(entry)
         if part is None or not isinstance(part.source, Discoverer):
             return
@@ -199,26 +199,27 @@ class _Look:
 
 
 def _finder(environment: Environment) -> str:
-    """The name under which an environment's repositories are remembered: its identity, but for what ends it unknown."""
+    """The name of an environment as a finder: its identity, without a last part that is not known."""
     identity = environment.identity
     known = identity if isinstance(identity, str) or identity[-1] is not None else identity[:-1]
     return json.dumps(known)
 
 
 def keeps_seeds(settings: Settings) -> bool:
-    """Whether what the configuration web interface put on the list counts although the project has a definition.
+    """Whether seeds of the configuration web interface count although the project has a definition.
 
-    Where a project has a name in quality systems, that interface leaves what it wrote before as it is and shows it no
-    more; where it has none, it says ``skip_dropin=0`` in its environment file.
+    If a project has a name in quality systems, that interface keeps the seeds that it wrote before, and no longer shows
+    them. If it has none, the interface writes ``skip_dropin=0`` to its environment file.
     """
     said = settings.environment.values.get("skip_dropin")
     return said is not None and said.text.strip() == "0"
 
 
 def seed_part(settings: Settings, entry: SourceEntry, named: AbstractSet[str]) -> Part | None:
-    """The part that discovers the environment of a seed, or None if it is none, or nothing can.
+    """The part that lists the repositories of a seed's environment.
 
-    What a definition names stands for itself; ``named`` are such addresses.
+    None if the entry is not a seed, or if its system cannot list repositories. ``named`` are addresses that a
+    definition names; they are never seeds.
     """
     part = _main(settings, entry)
     if part is None or not isinstance(part.source, Discoverer) or entries.same(entry.url) in named:
@@ -230,7 +231,7 @@ def seed_part(settings: Settings, entry: SourceEntry, named: AbstractSet[str]) -
 
 
 def named_by_definitions(project: ProjectSettings) -> AbstractSet[str]:
-    """The addresses that a project's definitions named last. Raises :class:`ConfigurationError`."""
+    """The addresses that a project's definitions named when they were last read. Raises :class:`ConfigurationError`."""
     return _named(source_list.remembered(_memory(project)))
 
 
@@ -247,7 +248,7 @@ def _main(settings: Settings, entry: SourceEntry) -> Part | None:
 
 
 def _allowed(found: Iterable[SourceEntry], context: Context) -> list[SourceEntry]:
-    """What was found, but for what is never asked, and for what is no address of a server: a path here is none."""
+    """The entries that may be collected: not on the block list, and on a server. Paths of this machine are left out."""
     remote = [one for one in found if _is_remote(one)]
     return [one for one in remote if blocking_pattern(one.url, context.blocked) is None]
 

@@ -1,4 +1,4 @@
-"""Which sources a project has: the file ``data_sources.json``, and the ``--source`` options of a command line."""
+"""Entries: the sources that ``data_sources.json`` lists and that ``--source`` options name."""
 
 import json
 import logging
@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 
 FILE = "data_sources.json"
 _GUESSED = "git"
-"""What a source is taken for whose type was left out: every system that has repositories is one of Git, too."""
+"""The type of a source without one: every system with repositories can be read by Git."""
 
 SENT = f".{FILE}"
-"""The list as it goes to the controller with the batch that lies beside it."""
+"""The copy of the list that is sent to the controller with the batch beside it."""
 _LONGEST = {"type": 32, "name": 1000, "url": 255}
-"""Characters that the importer's columns hold."""
+"""Lengths of the importer's columns, in characters."""
 
 ORIGIN, OPTION = "origin", "--source"
-"""Marks an entry that is there since an option of the last scrape named it: the importer has the address from there."""
+"""Marks an entry that an option of the last scrape named. It is listed so that the importer gets its address."""
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -47,9 +47,9 @@ class _Listed(msgspec.Struct):
 
 
 def read(path: Path) -> tuple[SourceEntry, ...] | None:
-    """Read what ``data_sources.json`` says is to be collected each time, or return None if there is none.
+    """Read the entries of ``data_sources.json``, or return None if there is no such file.
 
-    Raises :class:`ConfigurationError` if it is damaged, or an entry lacks its type, name or URL.
+    Raises :class:`ConfigurationError` if it is damaged, or if an entry has no type, name or URL.
     """
     try:
         try:
@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[SourceEntry, ...] | None:
 
 
 def _in_words(error: msgspec.MsgspecError) -> str:
-    """What is wrong with the list, for people who know nothing of the library that read it."""
+    """Explain an error of the JSON library in words that need no knowledge of it."""
     text = str(error)
     if text == "Input data was truncated":
         return "it is empty or ends too early"
@@ -82,9 +82,10 @@ def _in_words(error: msgspec.MsgspecError) -> str:
 
 
 def sent(rows: Iterable[Mapping[str, str]], folder: Path) -> bytes:
-    """The list as the importer takes it: types, names and URLs without credentials, each as long as its column holds.
+    """The list as the importer accepts it: types, names and URLs without credentials.
 
-    What is longer is left out: the repository is imported without its type and address then.
+    Entries that are too long for the importer's columns are left out; it then imports the repository without type and
+    address.
     """
     fitting = [one for entry in of_rows(rows, folder) if _fits(one := _named_by_nobody(entry.listed()))]
     return ("[\n" + ",\n".join(json.dumps(one) for one in fitting) + "\n]\n" if fitting else "[]\n").encode()
@@ -96,7 +97,7 @@ def _named_by_nobody(listed: Mapping[str, str]) -> dict[str, str]:
 
 
 def too_long(path: Path) -> Sequence[str]:
-    """The names in ``data_sources.json`` of sources that the importer has no room for: they are not in what is sent.
+    """The names of entries that are too long for the importer's columns, and are not sent.
 
     Raises :class:`ConfigurationError`.
     """
@@ -109,7 +110,7 @@ def _fits(listed: Mapping[str, str]) -> bool:
 
 
 def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntry, ...]:
-    """Entries of what was read from such a file."""
+    """Make entries of the rows of ``data_sources.json``."""
     return tuple(_entry(row["type"], row["name"], row["url"], folder) for row in rows)
 
 
@@ -157,13 +158,13 @@ def _parse_option(option: str, folder: Path) -> SourceEntry:
 
 
 def _is_address(head: str, separator: str) -> bool:
-    """Whether an option has no type before its URL: then all of it is an address, or a path that is there."""
+    """Whether an option is a URL or an existing path without a type before it."""
     is_login = "@" in head and head.partition(":")[0] not in known_types()
     return "://" in head or is_login or (not separator and ("/" in head or head == "."))
 
 
 def make(kind: str, name: str, url: str) -> SourceEntry:
-    """An entry of its own, with the credentials taken out of its URL."""
+    """Make an entry, with the credentials taken out of its URL."""
     return _entry(kind, name, url, Path.cwd())
 
 
@@ -177,15 +178,15 @@ def _entry(kind: str, name: str, url: str, folder: Path) -> SourceEntry:
 
 
 def same(url: str) -> str:
-    """A URL in a form in which those of one repository are alike: without credentials, case and ``.git`` at its end."""
+    """A URL in normal form for comparison: without credentials, in lower case, without a final ``.git``."""
     return without_credentials(url).lower().rstrip("/").removesuffix(".git")
 
 
 def distinct(found: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
-    """The entries with names that the importer can tell apart, and finds again.
+    """Give the entries names that the importer can tell apart and find again.
 
-    It compares names without regard to case and to blanks around them, so that it would take two entries for one
-    repository. It never finds one again whose name has such blanks, and would make another repository each time.
+    The importer ignores case and surrounding blanks when it compares names, so it could take two entries for one
+    repository. It never finds a name with surrounding blanks again, and would add a repository with each import.
     """
     taken: dict[str, str] = {}
     named = []
@@ -199,7 +200,7 @@ def distinct(found: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
 
 
 def free_name(entry: SourceEntry, taken: Mapping[str, str]) -> str:
-    """The name of a source; where another one has that, with its type or with the groups of its repository.
+    """The name of an entry; if it is taken, with the type or the groups of the repository added.
 
     ``taken`` maps names, :func:`folded`, to types.
     """
@@ -211,12 +212,12 @@ def free_name(entry: SourceEntry, taken: Mapping[str, str]) -> str:
 
 
 def is_path(url: str) -> bool:
-    """Whether a text is a path and no URL, as git decides it: a colon before the first slash makes it one."""
+    """Whether a text is a path and not a URL. As in git, a colon before the first slash makes it a URL."""
     return "://" not in url and ":" not in url.partition("/")[0] and not url.startswith("-")
 
 
 def _name(url: str) -> str:
-    """A name for a source that was given none: the last part of its URL."""
+    """The default name of a source: the last part of its URL."""
     path = urlsplit(url).path if "://" in url else url.rpartition(":")[2]
     last = unquote(path.rstrip("/").rpartition("/")[2])
     return last.removesuffix(".git") or "repository"

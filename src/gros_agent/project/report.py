@@ -1,4 +1,4 @@
-"""What became of a scrape: an outcome for each source, a report for each project."""
+"""Results of a scrape: an outcome for each source, a report for each project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from gros_agent.sources.base import Collected, Part, SourceEntry
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one source: its new items, the rows of each table, and what has to be said about it.
+    """The result for one source: its new items, the rows of each table, and notes for the user.
 
-    What is ``missing`` was not collected, while the rest of the source was.
+    ``missing`` names what could not be collected while the rest of the source was.
     """
 
     source: str
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What became of a project. ``tables`` has the rows that lie in its folder now, where a batch was published."""
+    """The result for a project. ``tables`` has the number of rows in its folder now, if a batch was published."""
 
     project: str
     outcomes: tuple[Outcome, ...] = ()
@@ -50,7 +50,7 @@ class Report:
 
 
 def collected_outcome(part: Part, collected: Collected, tables: Mapping[str, int], seconds: float) -> Outcome:
-    """The outcome of a source that was collected; ``tables`` has the rows that it brought to each table."""
+    """The outcome of a source that was collected. ``tables`` has its number of rows in each table."""
     source = part.source
     return Outcome(
         source=part.entry.name,
@@ -66,7 +66,7 @@ def collected_outcome(part: Part, collected: Collected, tables: Mapping[str, int
 
 
 def unavailable(entry: SourceEntry) -> Outcome:
-    """The outcome of a source that nothing here collects."""
+    """The outcome of an entry whose type no source collects."""
     question = "" if entry.type in known_types() else did_you_mean(entry.type, known_types())
     return Outcome(
         source=entry.name,

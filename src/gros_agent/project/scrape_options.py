@@ -1,4 +1,4 @@
-"""How to scrape: what a command line says, for everything that reaches sources."""
+"""Options of a scrape, for everything that connects to sources."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from gros_agent.sources.base import SourceEntry
 
 @dataclass(frozen=True, kw_only=True)
 class ScrapeOptions:
-    """How to scrape.
+    """Options of a scrape.
 
-    ``extra`` are sources beside those of ``data_sources.json``, ``clones`` is a folder for local clones,
-    ``known_hosts`` another file with pinned SSH host keys, ``silence`` the seconds after which a source that shows no
-    sign of life is given up. With ``no_ssh`` the local trackers count, also where a controller is configured. Whoever
-    keeps a log of more than the scrape says so with ``is_logged``. ``redact_text`` takes people out of free text.
+    ``extra`` are sources in addition to those of ``data_sources.json``. ``clones`` is the folder for local clones,
+    ``known_hosts`` another file with pinned SSH host keys. A source that is silent for ``silence`` seconds is given up.
+    With ``no_ssh`` the local trackers are used even if a controller is configured. ``is_logged`` says that the caller
+    keeps ``scrape.log`` itself. ``redact_text`` replaces people in free text.
     """
 
     extra: Sequence[SourceEntry] = ()

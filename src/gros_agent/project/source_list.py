@@ -1,7 +1,7 @@
-"""Keeps what is found in ``data_sources.json``, and remembers which entries it put there.
+"""Adds discovered sources to ``data_sources.json``, and remembers which entries it added.
 
-Whoever finds sources does so under a name of its own. What it found is put on the list unless it is there; what it
-found before and finds no more is taken off, unless another one knows it. Entries that somebody else put there stay.
+Each finder has a name. New finds are added to the list. A find that disappears is removed, unless another finder still
+reports it. Entries that somebody else added stay.
 """
 
 import json
@@ -23,20 +23,20 @@ from gros_agent.sources.base import SourceEntry
 log = logging.getLogger(__name__)
 
 DUMMY = "dummy"
-"""How the names of entries begin that only stand for their environment."""
+"""Prefix of the names of seeds."""
 
 _SEED = re.compile(rf"{DUMMY} |(gitlab|tfs) repository on ")
-"""How the names begin that the configuration web interface gives."""
+"""Matches the names that the configuration web interface gives to seeds."""
 
 Listed = dict[str, str]
-"""An entry as the file has it, with whatever else stands in it."""
+"""An entry as the file has it, with any further fields."""
 
 
 @dataclass(frozen=True)
 class SourceList:
-    """The entries of the list, and name of a finder → addresses that are there because of it.
+    """The entries of the list, and for each finder the addresses that it added.
 
-    ``once`` are those of the options of one scrape, which the next one does not collect by itself.
+    ``once`` are the sources of one scrape's options, which the next scrape does not collect by itself.
     """
 
     listed: Sequence[Listed]
@@ -44,18 +44,21 @@ class SourceList:
     once: Sequence[Listed] = ()
 
     def named(self, found: Sequence[SourceEntry]) -> "SourceList":
-        """The list with the names under which its sources are collected: ``found`` begins with them, in its order."""
+        """The list with the names that its sources are collected under.
+
+        ``found`` begins with them, in the same order.
+        """
         listed = [{**one, "name": entry.name} for one, entry in zip(self.listed, found, strict=False)]
         return replace(self, listed=listed)
 
     def with_options(self, extra: Sequence[SourceEntry]) -> "SourceList":
-        """The list with these sources of options in place of those of the last scrape."""
+        """The list with these sources of options instead of those of the last scrape."""
         known = {(one["name"], entries.same(one["url"])) for one in self.listed}
         once = [one.listed() for one in extra if (one.name, entries.same(one.url)) not in known]
         return replace(self, once=[{**one, entries.ORIGIN: entries.OPTION} for one in once])
 
     def updated(self, found: Mapping[str, Sequence[SourceEntry]]) -> "SourceList":
-        """The list after some have looked: name of the finder → all that it found. Others keep what they found."""
+        """The list after some finders have looked; ``found`` has all that each of them found. Other finds stay."""
         there = {name: {entries.same(one.url) for one in sources} for name, sources in found.items()}
         ours = {url for urls in self.remembered.values() for url in urls}
         wanted = {url for urls in there.values() for url in urls}
@@ -78,9 +81,9 @@ class SourceList:
         return replace(self, listed=kept, remembered=known_finders)
 
     def without_seeds(self, but: str) -> "SourceList":
-        """The list without what the configuration web interface writes, and without what was found by that.
+        """The list without the seeds of the configuration web interface, and without what was found by them.
 
-        Finders whose names begin with ``but`` keep what they found.
+        Finders whose names begin with ``but`` keep their finds.
         """
         theirs = [one for one in self.listed if _SEED.match(one["name"])]
         for one in theirs:
@@ -95,20 +98,20 @@ def _stands_for_others(listed: Listed) -> bool:
 
 
 def load(path: Path, memory: Path) -> SourceList:
-    """Read the list, which must be whole, and what is remembered of it. Raises :class:`ConfigurationError`."""
+    """Read the list, which must be valid, and what each finder added. Raises :class:`ConfigurationError`."""
     rows: list[Listed] = msgspec.json.decode(read_text(path, "the list of sources", MAX_OWN_BYTES) or "[]")
     once = [one for one in rows if one.get(entries.ORIGIN) == entries.OPTION]
     return SourceList([one for one in rows if one not in once], remembered(memory), once)
 
 
 def remembered(memory: Path) -> dict[str, list[str]]:
-    """Name of a finder → addresses that it found. Raises :class:`ConfigurationError` where that is damaged."""
+    """Read for each finder the addresses that it added. Raises :class:`ConfigurationError` if the file is damaged."""
     advice = "remove it: found sources stay on the list"
     return json_files.read(memory, dict[str, list[str]], "the note on discovered sources", advice) or {}
 
 
 def save(new: SourceList, old: SourceList, path: Path, memory: Path) -> None:
-    """Write what changed. Raises :class:`AgentError` where it can't be written."""
+    """Write what changed. Raises :class:`AgentError` if a file can't be written."""
     with storage_errors(path.parent):
         rows = [*new.listed, *new.once]
         if rows != [*old.listed, *old.once]:

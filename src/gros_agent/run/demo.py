@@ -1,7 +1,7 @@
-"""The whole path on this machine: a controller of its own, and an agent that registers, scrapes and delivers.
+"""The whole flow on this machine: a reference controller, and an agent that registers, scrapes and delivers.
 
-Everything happens in a temporary folder and on loopback, with the real commands on both sides. At the end the rows that
-the controller received are compared with what git says, and searched for the people of the repository.
+It runs in a temporary folder and on loopback, with the real commands on both sides. Afterwards the rows that the
+controller received are compared with the output of git, and searched for the people of the repository.
 """
 
 import contextlib
@@ -38,15 +38,15 @@ PROJECT = "DEMO"
 START_SECONDS = 30
 _SILENCE = 60.0
 _SHORTEST_NAME = 4
-"""A name of fewer characters would be found in half of all texts; whole values are compared for those too."""
+"""Shorter names occur in many texts by chance; they are compared with whole values only."""
 
 Step = Callable[[str, str], None]
-"""Told the name of a step, and what came of it."""
+"""Called with the name of a step and its result."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a demo showed: the repository, what the controller received, and the people that were looked for."""
+    """The result of a demo: the repository, what the controller received, and the people that were searched for."""
 
     repository: str
     inbox: Path
@@ -63,7 +63,7 @@ class Shown:
 
 
 def run(repository: str | None, step: Step, progress: Progress = no_progress) -> Shown:
-    """Go the whole path and tell each step. Raises :class:`AgentError`."""
+    """Run the whole flow, and pass on each step. Raises :class:`AgentError`."""
     with tempfile.TemporaryDirectory(prefix="gros-agent-demo-") as temporary:
         folder = Path(temporary)
         source = repository or _standing_in() or _make_repository(folder / "example")
@@ -115,7 +115,7 @@ class _Steps:
 
 
 def _look(settings: Settings, source: str, inbox: Path) -> Shown:
-    """Compare what arrived with what git says."""
+    """Compare what arrived with the output of git."""
     (clone,) = (one for one in (settings.home.state / "repos" / PROJECT).iterdir() if one.is_dir())
     (batch,) = (path for path in inbox.iterdir() if path.name[0].isdigit())
     people = _people(clone)
@@ -134,7 +134,7 @@ def _look(settings: Settings, source: str, inbox: Path) -> Shown:
 
 
 def _found(people: set[str], values: set[str]) -> set[str]:
-    """The people that are one of the values, or stand in one that is not just a number or hash."""
+    """The people who are one of the values, or occur in a value that is not just a number or hash."""
     text = "\n".join(value for value in values if not re.fullmatch("[0-9a-f]*", value))
     return (people & values) | {person for person in people if len(person) >= _SHORTEST_NAME and person in text}
 

@@ -3,10 +3,10 @@
     deliver what waits → register → preflight → take over the controller's variables → discover → collect → pseudonymise
     → publish → deliver
 
-A registration clears what the agent has at the controller, so nothing may be on its way then, and one project's flow
-ends before the next one's begins. A project that can't register now, since a delivery is stuck or the controller is
-away, is collected all the same if it was registered before, and its batch waits. Where no controller is configured, the
-flow is preflight and scrape. A scrape (:mod:`gros_agent.collect.scrape`) goes from the discovery to the publication.
+A registration clears the agent's files at the controller. So no delivery may be under way then, and the flow of one
+project ends before that of the next begins. If a project can't be registered now (a delivery is stuck, or the
+controller is away), it is collected anyway if it was registered before, and its batch waits. Without a controller the
+flow is preflight and scrape. A scrape (:mod:`gros_agent.collect.scrape`) covers the steps from discover to publish.
 """
 
 import logging
@@ -30,7 +30,7 @@ _LEVELS = {Status.FAILED: logging.ERROR, Status.WARNING: logging.WARNING, Status
 
 
 class Flow:
-    """The steps of one project; ``turn`` is what it may do at the controller."""
+    """The steps of one project. ``turn`` does those that need the controller."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Flow:
         self._turn = turn
 
     def go(self) -> ExitStatus:
-        """Go through the steps. Raises :class:`AgentError` for what ends them."""
+        """Go through the steps. Raises :class:`AgentError` if one of them fails."""
         project = self._project(given=False)  # the controller is asked before what it said last counts
         outbox.keep(project)
         if project.controller is None:

@@ -1,7 +1,7 @@
-"""What the agent did: each run of a project with its outcome per source, kept in SQLite beside the private state.
+"""The history of runs: each run of a project with the outcome of each source, in an SQLite file in the state folder.
 
-Whoever runs the chain writes here; the web interface and the metrics read. A run that is going on is a row without an
-end, whose stage and progress are kept up to date, so that every process sees it.
+Runs write it; the web interface and the metrics read it. A run that is going on is a row without an end. Its stage and
+progress are updated, so that every process can see them.
 """
 
 import math
@@ -21,7 +21,7 @@ from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.masking import shown
 
 KEPT_DAYS = 400
-"""Days after which a run is forgotten: a year can be looked back on."""
+"""Days after which a run is forgotten; enough to look back a year."""
 _PROGRESS_SECONDS = 0.5
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -80,7 +80,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a run ended: its status, what went wrong, each source's outcome, rows per table, and what was delivered."""
+    """The end of a run: its status, what went wrong, each source's outcome, rows per table, and what was delivered."""
 
     status: ExitStatus
     error: str = ""
@@ -95,7 +95,7 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRun:
-    """What became of one source in a run; ``seconds`` is how long it took."""
+    """The result for one source in a run. ``seconds`` is its duration."""
 
     name: str
     type: str
@@ -112,7 +112,7 @@ class SourceRun:
 class Run:
     """One run of a project; ``ended`` and ``status`` are None while it goes on.
 
-    ``stage`` is the step of the chain that it is or was in last, ``what``, ``done`` and ``total`` how far that is.
+    ``stage`` is the current or last step of the flow; ``what``, ``done`` and ``total`` are its progress.
     """
 
     identifier: int
@@ -142,7 +142,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Total:
-    """A number that only ever grows, over all runs of a project.
+    """A counter over all runs of a project, which never decreases.
 
     By name: ``runs`` (by status), ``rows`` (by table), ``source_failures`` (by type of source), ``seconds``,
     ``delivered_rows``, ``delivered_bytes`` and ``retries``; ``label`` is the status, table or type, or empty.
@@ -155,9 +155,9 @@ class Total:
 
 
 class History:
-    """The runs that were, in one SQLite file that several processes may use at once.
+    """The runs, in one SQLite file that several processes may use at once.
 
-    Every method raises :class:`AgentError` when the file can't be used. One that is damaged is set aside.
+    Every method raises :class:`AgentError` if the file can't be used. A damaged file is set aside.
     """
 
     def __init__(self, path: Path) -> None:
@@ -165,7 +165,10 @@ class History:
         self._told = -math.inf
 
     def begin(self, project: str, trigger: str) -> int:
-        """Note that a run starts and return its number. Whatever has no end yet was killed: only one runs at a time."""
+        """Note that a run starts, and return its number.
+
+        Earlier runs without an end were killed: only one runs at a time.
+        """
         self.close_killed()
         now = time.time()
         with self._file.transaction(writes=True) as connection:
@@ -175,9 +178,9 @@ class History:
         return number
 
     def close_killed(self) -> None:
-        """Note the end of runs that were killed: when they were last heard of.
+        """Note the end of runs that were killed, at the moment of their last sign of life.
 
-        To be called by who knows that none is going on.
+        Call only while holding the run lock.
         """
         with self._file.transaction(writes=True) as connection:
             killed = connection.execute("select id, project from runs where ended is null").fetchall()
@@ -188,14 +191,17 @@ class History:
                 _count(connection, project, "runs", ExitStatus.UNEXPECTED.name.lower(), 1)
 
     def stage(self, run: int, name: str) -> None:
-        """Note which step of the chain a run is in."""
+        """Note the step of the flow that a run is in."""
         self._told = -math.inf
         with self._file.transaction(writes=True) as connection:
             words = "update runs set stage = ?, what = '', done = 0, total = null, seen = ? where id = ?"
             connection.execute(words, (name, time.time(), run))
 
     def progress(self, run: int, what: str, done: int, total: int | None) -> None:
-        """Note how far a run is, twice a second at most; the beginning of something always, since it may take hours."""
+        """Note the progress of a run, twice a second at most.
+
+        The start of a step is always noted, since it may take hours.
+        """
         now = time.monotonic()
         if done and now - self._told < _PROGRESS_SECONDS:
             return
@@ -205,9 +211,9 @@ class History:
             connection.execute(words, (_sayable(what), done, total, time.time(), run))
 
     def end(self, run: int, ended: Ended) -> None:
-        """Note how a run ended, and forget those that are too old.
+        """Note how a run ended, and forget runs that are too old.
 
-        Raises :class:`AgentError` for a run that is not going on, whose file was set aside perhaps.
+        Raises :class:`AgentError` if the run is not going on, for instance since its file was set aside.
         """
         now = time.time()
         with self._file.transaction(writes=True) as connection:
@@ -238,12 +244,12 @@ class History:
             connection.execute("delete from runs where ended < ?", (oldest,))
 
     def runs(self, limit: int = 50, project: str | None = None, before: int | None = None) -> list[Run]:
-        """The newest runs, the newest first; of one project, or before the run of a number."""
+        """The newest runs, the newest first; optionally of one project, or before a run's number."""
         words = "where (? is null or project = ?) and (? is null or id < ?) order by id desc limit ?"
         return self._runs(words, (project, project, before, before, limit))
 
     def last_runs(self) -> dict[str, Run]:
-        """The newest run of each project that has ended and was due."""
+        """The newest ended run of each project that was not too early."""
         words = (
             "where id in (select max(id) from runs where ended is not null and status != ? group by project) "
             "order by project"
@@ -256,26 +262,26 @@ class History:
         return found[0] if found and found[0].identifier == number else None
 
     def current(self) -> Run | None:
-        """The run that is going on, or None. A run that was killed counts until the next one starts."""
+        """The run that is going on, or None. A run that was killed counts as going on until the next one starts."""
         newest = self.runs(limit=1)
         return newest[0] if newest and newest[0].ended is None else None
 
     def last_started(self) -> datetime | None:
-        """When the newest run that was due started; one that was told that it is too early does not count."""
+        """When the newest run started that was not too early."""
         words = "select max(started) from runs where status is null or status != ?"
         with self._file.transaction(writes=False) as connection:
             ((moment,),) = connection.execute(words, (int(ExitStatus.NOT_DUE),)).fetchall()
         return None if moment is None else _moment(moment)
 
     def last_successes(self) -> dict[str, datetime]:
-        """When each project was last collected and delivered completely."""
+        """When each project was last collected and delivered without errors."""
         words = "select project, max(ended) from runs where status = ? group by project"
         with self._file.transaction(writes=False) as connection:
             rows = connection.execute(words, (int(ExitStatus.DONE),)).fetchall()
         return {project: _moment(moment) for project, moment in rows}
 
     def rows_per_day(self, days: int = 30) -> list[tuple[str, int]]:
-        """The rows that were collected on each of the last days, as local dates (YYYY-MM-DD), the oldest first."""
+        """The number of rows collected on each of the last days, by local date (YYYY-MM-DD), the oldest first."""
         today = datetime.now().astimezone().date()
         dates = [(today - timedelta(days=ago)).isoformat() for ago in reversed(range(days))]
         words = (
@@ -287,7 +293,7 @@ class History:
         return [(date, found.get(date, 0)) for date in dates]
 
     def totals(self) -> list[Total]:
-        """Every number that only grows."""
+        """All counters."""
         with self._file.transaction(writes=False) as connection:
             rows = connection.execute("select project, name, label, value from totals").fetchall()
         return [Total(*row) for row in rows]
@@ -302,7 +308,10 @@ class History:
 
 
 def _sayable(text: str) -> str:
-    """A text that can be stored and shown: paths can have what no encoding has, others' words can repeat a secret."""
+    """A text that can be stored and shown.
+
+    Paths may hold bytes that can't be decoded, and messages may repeat a secret.
+    """
     return shown(text).encode(errors="replace").decode()
 
 
@@ -311,7 +320,7 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _drop_repeated(connection: sqlite3.Connection, run: int) -> None:
-    """Forget the project's run before this one if both were told that it is too early."""
+    """Forget the project's previous run if that one and this one were too early."""
     words = (
         "delete from runs where id = (select max(before.id) from runs before join runs after "
         "on before.project = after.project and before.id < after.id where after.id = ?) and status = ?"

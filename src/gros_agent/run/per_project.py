@@ -1,9 +1,4 @@
-"""The flow, from top to bottom: for each project, one after the other, what the user asked for.
-
-environment → settings → discover → collect → pseudonymise → write rows and trackers as one batch, which
-:mod:`gros_agent.deliver.delivery` takes from there. Whoever calls this has read the settings; what remains is to go
-through the projects so that one that fails does not stop the next.
-"""
+"""A scrape or a dry run of several projects, one after the other. A project that fails does not stop the next."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +15,7 @@ from gros_agent.sources.base import Progress, no_progress
 def choose_projects(settings: Settings, named: Sequence[str]) -> tuple[str, ...]:
     """The projects that a command is for: the named ones, or all that are configured.
 
-    Raises :class:`ConfigurationError` for malformed keys, or where there is none at all.
+    Raises :class:`ConfigurationError` for malformed keys, or if no project is configured.
     """
     Problems.raise_if(malformed_keys(named, "option --project"))
     chosen = tuple(dict.fromkeys(named)) or settings.projects
@@ -36,7 +31,7 @@ def scrape_projects(
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
 ) -> ExitStatus:
-    """Scrape projects, each with its own settings, and tell each one's report. Returns the worst status."""
+    """Scrape projects, each with its own settings, and pass on each report. Returns the worst status."""
     statuses = []
     for project in projects:
         try:
@@ -54,9 +49,9 @@ def preview_projects(
     tell: Callable[[Preview], None],
     progress: Progress = no_progress,
 ) -> ExitStatus:
-    """Show what scrapes would send. Returns the worst status.
+    """Pass on what scrapes would send. Returns the worst status.
 
-    Raises :class:`AgentError` for the first project that can't be previewed.
+    Raises :class:`AgentError` for the first project that can't be collected.
     """
     check_possible(options)
     statuses = []

@@ -1,4 +1,4 @@
-"""Runs of projects, one after the other: under one lock and one limit, each with an outcome whatever happens in it."""
+"""Runs of projects, one after the other, under one lock and one time limit. Each has an outcome, whatever happens."""
 
 import logging
 import os
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def steady_files(root: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    """Have the settings be the same within, however a configuration tool writes their files meanwhile.
+    """Keep the settings the same within the block, even if a configuration tool writes their files meanwhile.
 
-    It is waited until those files are whole, and the lists of sources with them.
+    It waits until those files, and the lists of sources, are complete.
     """
     lists = Home.of(root, environ).export
     with kept(lambda: files_of(root, environ), lambda: lists.glob(f"*/{entries.FILE}")) as settled:
@@ -45,10 +45,10 @@ def steady_files(root: Path, environ: Mapping[str, str]) -> Iterator[None]:
 def run_projects(
     load: Load, projects: Sequence[str], checks: Checks, options: ScrapeOptions, trigger: str, watcher: Watcher
 ) -> ExitStatus:
-    """Run the flow for each project, one after the other; one that fails does not stop the next.
+    """Run the flow for each project, one after the other. A project that fails does not stop the next.
 
-    ``trigger`` says in a word what made it run, for the history. Returns the worst status. Raises :class:`BusyError`
-    if another run is going on.
+    ``trigger`` is a word for the history that says what started the run. Returns the worst status. Raises
+    :class:`BusyError` if another run is going on.
     """
     settings = load(None, {}, given=False)
     home = settings.home
@@ -80,10 +80,10 @@ def run_projects(
 
 
 def _in_turn(settings: Settings, projects: Sequence[str]) -> Sequence[str]:
-    """The projects in their order, unless the controller works on a batch of one of them.
+    """The order of the projects: as given, unless the controller works on a batch of one of them.
 
-    That stops the registrations of the others. Those that had none for longest come first then, lest the first of them
-    is the only one that ever has its turn.
+    Such a batch stops the registrations of the others. Then the project whose registration is oldest comes first, so
+    that every project gets its turn.
     """
     if not any(open_deliveries.is_with_the_controller(settings.project(project)) for project in projects):
         return projects
@@ -92,13 +92,13 @@ def _in_turn(settings: Settings, projects: Sequence[str]) -> Sequence[str]:
 
 
 def _end_run() -> None:
-    """End a run that goes on long after its time is up, as whoever stops the agent does: another one can begin then."""
+    """Interrupt a run that goes on long after its time is up, so that another one can begin."""
     log.error("the time of this run is up, and it does not end by itself: it is interrupted; %s allows more", RUN_MAX)
     os.kill(os.getpid(), signal.SIGTERM)  # the main thread gets it
 
 
 class _Run:
-    """The run of one project, and what becomes of it."""
+    """The run of one project, and its outcome."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class _Run:
         self._flow = Flow(load, project, checks, options, note, self._turn)
 
     def run(self) -> Ended:
-        """Go through the steps; whatever goes wrong is in what is returned, and in the history."""
+        """Go through the steps. Whatever goes wrong is in the result and in the history."""
         with retry.counted() as retries:
             try:
                 ended = self._ended(self._flow.go())
@@ -139,7 +139,7 @@ class _Run:
         return ended
 
     def _send_log(self) -> None:
-        """Send the log of a run that failed, if that can be done; nobody waits for it."""
+        """Send the log of a failed run to the controller, if possible. A failure is only logged."""
         try:
             project = self._load(self._project, {}, given=False).project(self._project)
             if project.controller is not None:

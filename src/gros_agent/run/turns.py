@@ -1,7 +1,7 @@
-"""What a project may do at the controller in a run, and what it has to wait for.
+"""The steps of a run that need the controller: deliver, register, and whether it is time.
 
-Something that lies there, of this project or another one, is finished first. What can't be finished stops
-registrations until it is too old; collecting goes on meanwhile, and what is collected waits.
+Open deliveries of this project and of others are finished first. A delivery that can't be finished stops registrations
+until it is too old. Collecting goes on meanwhile, and its batches wait.
 """
 
 import logging
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 class Turn:
     """One project's turn in a run. ``stuck`` is shared by all projects: which deliveries can't be finished, and why.
 
-    ``obstacle`` is why the project can't be registered now, or what it collects not be delivered; ``waits`` is why what
-    was collected before still waits.
+    ``obstacle`` is the reason why the project can't be registered or delivered now. ``waits`` is the reason why earlier
+    batches still wait.
     """
 
     def __init__(self, stuck: dict[str, AgentError], note: Note) -> None:
@@ -45,7 +45,7 @@ class Turn:
         return self.obstacle is not None and self.obstacle.away
 
     def deliver_what_waits(self, project: ProjectSettings) -> None:
-        """Finish the deliveries that are open, and deliver what waits; register for it where that is needed."""
+        """Finish open deliveries, and deliver the batches that wait; register first if that is needed."""
         self.obstacle = self._away(project) or self._finish_others(project)
         if not self.is_away:
             self.waits = self._try_to_deliver(project)
@@ -54,14 +54,17 @@ class Turn:
             self._register_and_deliver(project, self.waits)
 
     def register(self, project: ProjectSettings) -> None:
-        """Register, unless that was done or can't be. Raises why not, where a scrape can't do without."""
+        """Register, unless that was done already.
+
+        If it is not possible, raise the reason unless a scrape can do without.
+        """
         if self.obstacle is None and not self._has_registered:
             self._register_and_deliver(project, None)
         if self.obstacle is not None:
             self._go_on_without(project, self.obstacle)
 
     def is_too_early(self, project: ProjectSettings) -> bool:
-        """Whether it is too early for a scrape, as far as the controller says, or its last known schedule."""
+        """Whether it is too early for a scrape, by the controller's answer or by its last known schedule."""
         if self.is_away:
             return not contact.is_due(project)
         if self._note.receipts:  # the schedule counts from what was delivered just now
@@ -69,7 +72,7 @@ class Turn:
         return self._said is not None and self._said.not_due
 
     def postponed(self, project: ProjectSettings, reason: AgentError) -> DeliveryError:
-        """Why what was collected is not delivered now, with how much waits."""
+        """The error that says why the batch is not delivered now, and how many wait."""
         count = len(outbox.waiting(project))
         kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}"
         if not reason.away:
@@ -81,7 +84,7 @@ class Turn:
         return DeliveryError(words, f"{reason.hint}; {later}")
 
     def _away(self, project: ProjectSettings) -> AgentError | None:
-        """Why the controller is away, if it is; what it says of its schedule is noted."""
+        """The reason why the controller is away, or None. Notes its schedule if it answers."""
         if secrets.find(project.home.root, project.key) is None:
             return None
         try:
@@ -100,7 +103,7 @@ class Turn:
         return None
 
     def _register_and_deliver(self, project: ProjectSettings, waits: AgentError | None) -> None:
-        """Register, and deliver what could not be before. What stops either is kept as an obstacle."""
+        """Register, and deliver what waits. Whatever stops either becomes the obstacle."""
         self._note.stage("register")
         try:
             done = self._register(project, waits)
@@ -128,7 +131,7 @@ class Turn:
             raise
 
     def _publish_key(self, project: ProjectSettings) -> None:
-        """Give the public key to the systems of the sources, where that is wanted. A refusal is a warning."""
+        """Publish the key to the systems of the sources, if that is configured. A refusal is a warning."""
         if project.environment.get(SOURCE_KEYS):
             from gros_agent.deliver import source_keys  # noqa: PLC0415 (few want it)
 
@@ -140,7 +143,7 @@ class Turn:
                     log.info("project %s: key at %s: %s", project.key, one.host, one.outcome)
 
     def _go_on_without(self, project: ProjectSettings, obstacle: AgentError) -> None:
-        """Do without a registration, where that can be. Raises the obstacle otherwise."""
+        """Go on without a registration if possible, else raise the obstacle."""
         self._check_registered(project, obstacle)
         if obstacle.away:
             log.info("project %s: goes on without the controller: what is collected waits", project.key)
@@ -148,14 +151,17 @@ class Turn:
             log.warning("project %s: not registered in this run: %s", project.key, obstacle)
 
     def _finish_others(self, project: ProjectSettings) -> AgentError | None:
-        """Finish the open deliveries of other projects. Returns why nothing may be registered now, if so."""
+        """Finish the open deliveries of other projects.
+
+        Returns the reason why nothing may be registered now, or None.
+        """
         settings = project.settings
         others = [one for one in settings.projects if one != project.key]
         obstacles = delivery.obstacles(settings, others, lambda one: self._deliver(settings.project(one)))
         return next(iter(obstacles.values()), None)
 
     def _try_to_deliver(self, project: ProjectSettings) -> AgentError | None:
-        """Deliver what was collected before. Returns why something still waits, if so.
+        """Deliver earlier batches. Returns the reason why some still wait, or None.
 
         Raises :class:`BusyError` where another process works on the project, and :class:`ConfigurationError`.
         """
@@ -179,7 +185,7 @@ class Turn:
         return self._unfinished(project)
 
     def _unfinished_of(self, project: ProjectSettings, waits: AgentError | None) -> AgentError | None:
-        """Why this project may not be registered now: the controller may work on a batch of it."""
+        """The reason why this project may not be registered now, or None: the controller may work on a batch of it."""
         if not open_deliveries.is_with_the_controller(project):
             return None
         return waits or self._unfinished(project)
@@ -192,7 +198,7 @@ class Turn:
         return BusyError(*open_deliveries.still_importing(project.key))
 
     def _check_registered(self, project: ProjectSettings, reason: AgentError) -> None:
-        """Raise the reason why there is no registration now, unless a scrape does without one."""
+        """Raise the reason why there is no registration now, unless a scrape can do without."""
         is_known = secrets.find(project.home.root, project.key) is not None and project.settings.key.exists()
         kept = outbox.waiting(project)
         if is_known and reason.away and contact.may_collect(project):
@@ -205,7 +211,7 @@ class Turn:
         raise reason
 
     def export(self, project: ProjectSettings) -> None:
-        """Deliver what the project has. Raises :class:`DeliveryError` where it is not delivered, or not imported."""
+        """Deliver the project's batches. Raises :class:`DeliveryError` if one is not delivered or not imported."""
         receipts = self._deliver(project, self._note.delivered)
         problem = delivery.problem_of(project, receipts)
         if problem is not None:
@@ -214,7 +220,10 @@ class Turn:
     def _deliver(
         self, project: ProjectSettings, tell: Callable[[Receipt], object] = lambda _: None
     ) -> tuple[Receipt, ...]:
-        """Deliver what a project has. One that is stuck is tried once in a run, and then said to be so."""
+        """Deliver a project's batches.
+
+        A delivery that fails is tried once in a run; later calls raise the same error.
+        """
         if project.key in self._stuck:
             raise self._stuck[project.key]
         try:

@@ -1,4 +1,4 @@
-"""What a run is given, and who is told what becomes of it: watchers, and the history."""
+"""What a run is given, and who is notified of its steps: a watcher, and the history."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class Load(Protocol):
-    """Reads the settings for a project, with overrides, anew each time: preflight may have brought variables for it.
+    """Reads the settings of a project, anew each time, since preflight may have brought variables of the controller.
 
-    With ``given`` those variables of the controller count, where nothing else says otherwise.
+    With ``given`` those variables are used where nothing else sets them.
     """
 
     def __call__(self, project: str | None, overrides: Overrides, *, given: bool) -> Settings:
@@ -31,9 +31,9 @@ class Load(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
-    """How preflight is to check: which secrets file, what to leave out, and settings of its own.
+    """Options of preflight: the secrets file, checks to leave out, and settings of its own.
 
-    With ``skip`` the scrape goes on whatever preflight finds, also before its time. ``silence`` is in seconds.
+    With ``skip`` the scrape goes on whatever preflight finds, even if it is too early. ``silence`` is in seconds.
     """
 
     secrets: Path | None = None
@@ -45,10 +45,10 @@ class Checks:
 
 
 class Watcher(Protocol):
-    """Who is told what becomes of a run."""
+    """Is notified of the steps of a run."""
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """A step is so far."""
+        """A step has made progress."""
         ...
 
     def registered(self, done: Registered) -> None:
@@ -73,9 +73,9 @@ class Watcher(Protocol):
 
 
 class Note:
-    """Takes note of what happens in one run, for its watcher and the history: what was scraped, and what delivered.
+    """Notes what happens in one run, for its watcher and the history.
 
-    A history that can't be written is a warning: the work goes on.
+    If the history can't be written, a warning is logged and the run goes on.
     """
 
     def __init__(self, history: History, project: str, trigger: str, watcher: Watcher) -> None:
@@ -87,12 +87,12 @@ class Note:
         self._try(lambda _: setattr(self, "_run", history.begin(project, trigger)))
 
     def stage(self, name: str) -> None:
-        """Note which step of the flow begins."""
+        """Note that a step of the flow begins."""
         log.debug("stage: %s", name)
         self._try(lambda run: self._history.stage(run, name))
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """Note how far a step is."""
+        """Note the progress of a step."""
         self._watcher.progress(what, done, total)
         self._try(lambda run: self._history.progress(run, what, done, total))
 

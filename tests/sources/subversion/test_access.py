@@ -133,7 +133,7 @@ class TestHttp:
             thread.join()
         assert heard
         assert done.status == 3, done
-        assert "sends us elsewhere" in words(done.output)
+        assert "redirects to another address" in words(done.output)
 
     def test_certificates(self, agent: Agent, served: Path, tmp_path: Path) -> None:
         """One that nobody vouches for is refused, unless it is trusted by name or by ``unsafe_hosts``."""

@@ -167,7 +167,7 @@ class GraphQL:
             data, gaps = _decoded(content, kind)
         except msgspec.MsgspecError as error:
             raise SourceError(
-                f"the answer of {self._url} makes no sense: {error}", "check the address and the system's version"
+                f"the answer of {self._url} could not be parsed: {error}", "check the address and the system's version"
             ) from None
         self.lost += max(lost, gaps)
         return data

@@ -239,7 +239,7 @@ def _versions(context: Context, targets: Targets, now: datetime) -> Generator[Se
 
 
 def _remembered(name: str, told: Any) -> MetricTarget | None:  # noqa: ANN401 (of a tracker)
-    """A target that the tracker remembers, also in the form of other agents; None where it makes no sense."""
+    """A target that the tracker remembers, also in the form of other agents; None where it could not be parsed."""
     if not isinstance(told, dict):
         return None
     fields = {field: value for field, value in told.items() if field in MetricTarget.__struct_fields__}

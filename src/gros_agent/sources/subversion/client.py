@@ -181,7 +181,7 @@ def stalled(silence: float) -> SourceError:
 
 _MISSING = "there is no such repository, or no such folder in it"
 _REASONS: tuple[tuple[str, str, str], ...] = (
-    (r"E170011", "the repository's host sends us elsewhere", "give that URL; redirections are not followed"),
+    (r"E170011", "the repository's host redirects to another address", "give that URL; redirections are not followed"),
     (
         r"[Hh]ost key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host shows another SSH key than the one that was pinned",
