@@ -25,10 +25,24 @@ def load(name: str) -> Any:  # noqa: ANN401 (a module)
 
 
 class LazySource(Declared):
-    """A source whose package has ``access.check``, ``access.version`` and ``collect.collect``."""
+    """A source whose package has ``collect.check`` and ``collect.collect``."""
 
     def _load(self, module: str) -> Any:  # noqa: ANN401 (a module of the package)
         return load(f"{type(self).__module__}.{module}")
+
+    def check(self, context: Context) -> str:
+        """Say who answers, and what is seen."""
+        found: str = self._load("collect").check(context)
+        return found
+
+    def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
+        """Yield what changed since a position."""
+        collected: Collected = yield from self._load("collect").collect(context, since)
+        return collected
+
+
+class LazyApiSource(LazySource):
+    """A source with an API. Its package has ``access.check`` and ``access.version``, too."""
 
     def check(self, context: Context) -> str:
         """Say who answers, what the credentials may do, and what is seen."""
@@ -40,13 +54,8 @@ class LazySource(Declared):
         found: str = self._load("access").version(context)
         return found
 
-    def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
-        """Yield what changed since a position."""
-        collected: Collected = yield from self._load("collect").collect(context, since)
-        return collected
 
-
-class LazyQualitySource(LazySource):
+class LazyQualitySource(LazyApiSource):
     """A quality system: it knows what a project consists of. Its package has ``definition``, too."""
 
     order = Order.QUALITY
@@ -62,7 +71,7 @@ class LazyQualitySource(LazySource):
         return found
 
 
-class LazyReviewSource(LazySource):
+class LazyReviewSource(LazyApiSource):
     """A review system: what it hosts is a Git repository. Its package has ``discovery``, too."""
 
     order = Order.REVIEWS
