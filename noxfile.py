@@ -113,6 +113,13 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/reference.py", *([] if write else ["--check"]))
 
 
+@nox.session(venv_params=ENVIRONMENT)
+def pictures(session: nox.Session) -> None:
+    """Make the pictures of the README anew: ``terminal``, ``page`` or both."""
+    install(session, "-e", ".[dev]")
+    session.run("python", "docs/pictures/make.py", *session.posargs)
+
+
 @nox.session(python=PYTHONS[0], venv_params=ENVIRONMENT)
 def minimums(session: nox.Session) -> None:
     """Run what can differ with the oldest dependencies that are allowed."""

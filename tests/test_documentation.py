@@ -2,12 +2,15 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from support import terminal
 from support.agent import ROOT, Agent
 
+PICTURES = ROOT / "docs" / "pictures"
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")})
 
 
@@ -31,10 +34,20 @@ def in_checkout(name: str, agent: Agent) -> list[str]:
 
 def test_first_command(agent: Agent) -> None:
     """Its last part, in this checkout; the parts before it install what runs this test."""
-    done = agent(*in_checkout("first", agent), "--repo", str(ROOT))
+    command = (*in_checkout("first", agent), "--repo", str(ROOT))
+    done = agent(*command, variables={"COLUMNS": str(terminal.COLUMNS)})
     assert done.status == 0, done
     assert re.search(r"✓ (\d+) commits says git, and as many arrived", done.output)
     assert re.search(r"✓ \d+ names and addresses of its people, 0 of them outside free text", done.output)
+    prompt, *drawn = terminal.text((PICTURES / "demo.svg").read_text())
+    assert prompt.removeprefix("$ ") == readme_command("first").rpartition(" && ")[2]
+    assert unchanging(drawn) == unchanging(done.output.splitlines()), "make it anew: nox -s pictures -- terminal"
+
+
+def unchanging(lines: Iterable[str]) -> list[str]:
+    """What is the same in each run: of tables the first column, and no numbers."""
+    kept = (line.split()[0] if line.startswith(" ") else line.rstrip() for line in lines if line.strip())
+    return [re.sub(r"[0-9][0-9.]*|─+", "…", line) for line in kept]
 
 
 def test_scrape_command(agent: Agent) -> None:
@@ -54,6 +67,18 @@ def test_commands_are_one_line_and_start_from_nothing() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_pictures_are_small_and_load_nothing() -> None:
+    """Each has a text for who does not see it, and is there; the script that makes them has all that are there."""
+    named = re.findall(r'<img src="([^"]+)" width="[0-9]+" alt="[^"]{40,}">', (ROOT / "README.md").read_text())
+    pictures = {path for path in PICTURES.iterdir() if path.suffix in {".svg", ".png"}}
+    assert {ROOT / name for name in named} == pictures
+    assert sum(path.stat().st_size for path in pictures) < 80_000
+    drawing = (PICTURES / "demo.svg").read_text()
+    assert set(re.findall(r"https?://[^\"')]+", drawing)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"@import|@font-face|<script|<image", drawing)
+    assert len((ROOT / "README.md").read_bytes()) <= 7_000
 
 
 def test_claims_name_tests_that_there_are() -> None:

@@ -1,7 +1,5 @@
 """The status page in a browser: it moves without being loaded again, fits a phone, and asks nobody but its agent."""
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -19,33 +16,22 @@ from gros_agent.errors import BusyError, ExitStatus
 from gros_agent.project.report import Outcome
 from gros_agent.run.history import Ended, History
 from gros_agent.service.duty import Access, Attention
+from support.browser import browser as opened
+from support.browser import is_there
 from support.duty import FakeDuty, Running, web
 
 pytestmark = pytest.mark.integration
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-    *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--window-size=1280,1000"),
-)
 LONG = "https://gitlab.example/" + "a-name-that-never-ends/" * 6 + "x" * 300
 SECONDS = 15
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
+    if not is_there():
         pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    os.environ["SE_OFFLINE"] = "true"
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
-    yield chrome
-    chrome.quit()
+    with opened(tmp_path_factory.mktemp("browser")) as chrome:
+        yield chrome
 
 
 @pytest.fixture
