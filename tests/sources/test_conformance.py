@@ -34,7 +34,7 @@ def test_environment(source: Source, sample: Sample) -> None:
     """Where a source lies is known without asking, and its version is short enough for its column."""
     if isinstance(source, Located):
         environment = source.environment(sample.context)
-        assert environment.type == source.kind
+        assert environment.type == (source.sent_as or source.kind)
         assert json.dumps(environment.identity)
         assert environment == source.environment(sample.context)
         assert isinstance(source, Versioned)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from support.replay import Asked, Fault
 from support.web import Answer
 
-_SIZES = ("per_page", "$top", "$maxPageSize", "ps")
+_SIZES = ("per_page", "$top", "$maxPageSize", "ps", "limit")
 _MOMENT = re.compile(rb'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)?"')
 _PROSE = re.compile(
     rb'("(?:title|body|description|content|comment|System\.Title)": ?")(?=[^"])(?!(?:un)?approved this merge request)'

@@ -19,7 +19,7 @@ from gros_agent.runtime.files import MAX_OWN_BYTES, read_text, settle
 from gros_agent.runtime.masking import redactor
 from gros_agent.runtime.spelling import did_you_mean
 from gros_agent.runtime.urls import split, take_credentials, without_credentials, without_user
-from gros_agent.sources import known_types
+from gros_agent.sources import by_type, known_types
 from gros_agent.sources.base import SourceEntry
 
 log = logging.getLogger(__name__)
@@ -87,13 +87,15 @@ def sent(rows: Iterable[Mapping[str, str]], folder: Path) -> bytes:
     Entries that are too long for the importer's columns are left out; it then imports the repository without type and
     address.
     """
-    fitting = [one for entry in of_rows(rows, folder) if _fits(one := _named_by_nobody(entry.listed()))]
+    fitting = [one for entry in of_rows(rows, folder) if _fits(one := _as_published(entry))]
     return ("[\n" + ",\n".join(json.dumps(one) for one in fitting) + "\n]\n" if fitting else "[]\n").encode()
 
 
-def _named_by_nobody(listed: Mapping[str, str]) -> dict[str, str]:
-    """An entry without the user in its URL."""
-    return {**listed, "url": without_user(listed["url"])}
+def _as_published(entry: SourceEntry) -> dict[str, str]:
+    """An entry without the user in its URL, and with a type that the published list of types has."""
+    source = by_type().get(entry.type)
+    kind = source.sent_as if source and source.sent_as else entry.type
+    return {**entry.listed(), "type": kind, "url": without_user(entry.url)}
 
 
 def too_long(path: Path) -> Sequence[str]:

@@ -115,6 +115,7 @@ class Source(Protocol):
     """A kind of system to collect from, which declares all that others need to know of it.
 
     ``kind`` is the type that its entries have, ``also_called`` are other types for the same, ``title`` is its name.
+    ``sent_as`` is the type that the controller gets for its entries, if the published list of types lacks ``kind``.
     ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions, and
     ``documents`` are further trackers, which are JSON objects that several sources may add to.
     ``alongside`` names the types that an entry of this one is collected as, too: what a review system hosts is a Git
@@ -125,6 +126,7 @@ class Source(Protocol):
 
     kind: str
     also_called: tuple[str, ...]
+    sent_as: str
     title: str
     order: Order
     tables: tuple[type[Row], ...]
@@ -156,6 +158,7 @@ class Declared:
     """What a source declares that most have alike."""
 
     also_called: tuple[str, ...] = ()
+    sent_as: str = ""
     documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ()
     host_options: tuple[HostOption, ...] = COMMON
