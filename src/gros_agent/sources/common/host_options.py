@@ -43,4 +43,5 @@ HISTORY: tuple[HostOption, ...] = (
 )
 """Options of version control: how much of a history is collected."""
 
+GROUP = HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP", controller=Right.NAME)
 SKIP_ARCHIVED = HostOption("skip_archived", "leave archived repositories out of discovery", in_template=False)

@@ -14,7 +14,7 @@ from gros_agent.options.hosts import HostOption
 from gros_agent.options.rights import Right
 from gros_agent.rows import CommitComment, GitLabRepo, MergeRequest, MergeRequestNote, MergeRequestReview, Row, VcsEvent
 from gros_agent.sources.base import Environment
-from gros_agent.sources.common.host_options import COMMON, SKIP_ARCHIVED
+from gros_agent.sources.common.host_options import COMMON, GROUP, SKIP_ARCHIVED
 from gros_agent.sources.common.lazy import LazyKeyPublisher
 
 
@@ -39,7 +39,7 @@ class GitLabSource(LazyKeyPublisher):
             git_user="oauth2",  # as GitLab's documentation has it
         ),
         HostOption("has_commit_comments", "GitLab: ask for the comments of each new commit", in_template=False),
-        HostOption("group", "group that holds the project's repositories", "GITLAB_GROUP", controller=Right.NAME),
+        GROUP,
         SKIP_ARCHIVED,
     )
 
