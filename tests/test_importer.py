@@ -158,7 +158,7 @@ def check_identifiers(agent: Agent, one: Together) -> None:
     assert parents
     assert parents <= known
     of_requests = [row for row in table(agent, "data_merge_request_note") if row["repo_name"] == "ants"]
-    of_issues = table(agent, "data_github_issue_note")
+    of_issues = [row for row in table(agent, "data_github_issue_note") if row["repo_name"] == "ants"]
     said = {comment["id"] & BITS for comment in one.github.data["issue_comments"]}
     assert identifiers(of_issues, "note_id") == said
     assert identifiers(of_requests, "note_id") < said
@@ -184,8 +184,8 @@ def test_whole_numbers(agent: Agent, tmp_path: Path) -> None:
         told = scraped(agent, variables=variables)
         assert votes(agent, one) == ["1", "-1", "0"]
         assert str(BITS) not in told
-        notes_of_issues = identifiers(table(agent, "data_github_issue_note"), "note_id")
-        assert notes_of_issues == {comment["id"] for comment in one.github.data["issue_comments"]}
+        of_issues = [row for row in table(agent, "data_github_issue_note") if row["repo_name"] == "ants"]
+        assert identifiers(of_issues, "note_id") == {comment["id"] for comment in one.github.data["issue_comments"]}
         on_lines = [row for row in table(agent, "data_commit_comment") if row["repo_name"] == "ants"]
         assert {comment["id"] for comment in one.github.data["review_comments"]} <= identifiers(on_lines, "note_id")
         assert "3000000000" in {row.get("priority") for row in table(agent, "data_tfs_work_item")}
