@@ -37,7 +37,7 @@ def test_first_command(agent: Agent) -> None:
     command = (*in_checkout("first", agent), "--repo", str(ROOT))
     done = agent(*command, variables={"COLUMNS": str(terminal.COLUMNS)})
     assert done.status == 0, done
-    assert re.search(r"✓ (\d+) commits says git, and as many arrived", done.output)
+    assert re.search(r"✓ git counts (\d+) commits, and \1 arrived", done.output)
     assert re.search(r"✓ \d+ names and addresses of its people, 0 of them outside free text", done.output)
     prompt, *drawn = terminal.text((PICTURES / "demo.svg").read_text())
     assert prompt.removeprefix("$ ") == readme_command("first").rpartition(" && ")[2]

@@ -134,8 +134,9 @@ class ProgressBars:
 
 
 def _table(*headings: str, title: str | None = None) -> _Table:
-    shown_title = None if title is None else Text(title)
-    table = _Table(title=shown_title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown_title = None if title is None else Text(title, style="bold not italic")
+    width = None if shown_title is None else shown_title.cell_len  # a narrow table would fold it
+    table = _Table(title=shown_title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, min_width=width)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
@@ -354,14 +355,15 @@ def print_demo(shown: "Shown") -> None:
     out.print()
     out.print(table)
     if shown.example:
-        example = _table("field", "value", title="Its newest commit")
+        example = _table("field", "value", "", title="The newest commit, as the controller has it")
         for name, value in shown.example.items():
-            example.add_row(name, _example(value))
+            is_person = name in shown.personal
+            example.add_row(name, _example(value), Text("pseudonym" if is_person else "", style="green"))
         out.print(example)
     right = shown.rows["data_vcs_versions"] == shown.commits
-    out.print(_verdict(f"{shown.commits} commits says git, and as many arrived", fine=right))
+    out.print(_verdict(f"git counts {shown.commits} commits, and {shown.rows['data_vcs_versions']} arrived", fine=right))
     found = f": {', '.join(shown.found)}" if shown.found else ""
-    words = f"{shown.people} names and addresses of its people, {len(shown.found)} of them outside free text{found}"
+    words = f"{shown.people} names and addresses of its people: {len(shown.found)} arrived outside free text{found}"
     out.print(_verdict(words, fine=not shown.found))
     out.print(Text("Everything was on this machine, and is gone now."))
 

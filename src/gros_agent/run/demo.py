@@ -55,6 +55,7 @@ class Shown:
     people: int
     found: tuple[str, ...]
     example: dict[str, str]
+    personal: frozenset[str] = frozenset(VcsVersion.personal)
 
     @property
     def is_right(self) -> bool:
@@ -91,7 +92,7 @@ class _Steps:
     progress: Progress
 
     def registered(self, done: Registered) -> None:
-        self.step("register", f"key and secrets of {done.user}; host key {done.pinned}")
+        self.step("register", f"as {done.user}; host key {done.pinned}")
 
     def checked(self, results: Sequence[Result]) -> None:
         if not any(result.status is Status.FAILED for result in results):
