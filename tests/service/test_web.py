@@ -727,6 +727,13 @@ def test_relative(seconds: int, text: str) -> None:
     assert words.relative(now + timedelta(seconds=seconds), now) == text
 
 
+def test_short_forms() -> None:
+    assert words.briefly("incomplete: at least one source was not collected, or not whole") == "incomplete"
+    assert words.briefly("done") == "done"
+    assert words.short_version(f"0.1.0-main-{'0123456789' * 4}") == "0.1.0-main-012345678901"
+    assert words.short_version("0.1.0") == "0.1.0"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

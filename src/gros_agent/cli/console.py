@@ -361,7 +361,9 @@ def print_demo(shown: "Shown") -> None:
             example.add_row(name, _example(value), Text("pseudonym" if is_person else "", style="green"))
         out.print(example)
     right = shown.rows["data_vcs_versions"] == shown.commits
-    out.print(_verdict(f"git counts {shown.commits} commits, and {shown.rows['data_vcs_versions']} arrived", fine=right))
+    out.print(
+        _verdict(f"git counts {shown.commits} commits, and {shown.rows['data_vcs_versions']} arrived", fine=right)
+    )
     found = f": {', '.join(shown.found)}" if shown.found else ""
     words = f"{shown.people} names and addresses of its people: {len(shown.found)} arrived outside free text{found}"
     out.print(_verdict(words, fine=not shown.found))

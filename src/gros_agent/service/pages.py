@@ -75,7 +75,16 @@ class Pages:
             lstrip_blocks=True,
             finalize=words.printable,
         )
-        named = (words.moment, words.relative, words.duration, words.number, words.size, words.clip)
+        named = (
+            words.moment,
+            words.relative,
+            words.duration,
+            words.number,
+            words.size,
+            words.clip,
+            words.briefly,
+            words.short_version,
+        )
         self._templates.filters |= {one.__name__: one for one in named}
         self.calls = (*self._calls(), *others)
         self._document = document(self.calls, duty.version)

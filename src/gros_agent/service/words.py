@@ -1,9 +1,12 @@
 """Moments, durations and numbers as people read them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from gros_agent.runtime.masking import shown
 
+_COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
+_SHORT_HASH = 12
 _LONGEST = 2000
 _NEAR = timedelta(days=180)
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
@@ -56,6 +59,16 @@ def size(count: int) -> str:
 def clip(text: str, longest: int = _LONGEST) -> str:
     """The beginning of a text; the API has all of it."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def briefly(meaning: str) -> str:
+    """The first part of an explanation, up to its colon."""
+    return meaning.partition(": ")[0]
+
+
+def short_version(version: str) -> str:
+    """A version with the hash of its commit shortened, as Git shows it."""
+    return _COMMIT.sub(lambda match: match[0][:_SHORT_HASH], version)
 
 
 def printable(value: object) -> object:
