@@ -38,7 +38,7 @@ def test_first_command(agent: Agent) -> None:
     done = agent(*command, variables={"COLUMNS": str(terminal.COLUMNS)})
     assert done.status == 0, done
     assert re.search(r"✓ git counts (\d+) commits, and \1 arrived", done.output)
-    assert re.search(r"✓ \d+ names and addresses of its people, 0 of them outside free text", done.output)
+    assert re.search(r"✓ \d+ names and addresses of its people: 0 arrived outside free text", done.output)
     prompt, *drawn = terminal.text((PICTURES / "demo.svg").read_text())
     assert prompt.removeprefix("$ ") == readme_command("first").rpartition(" && ")[2]
     assert unchanging(drawn) == unchanging(done.output.splitlines()), "make it anew: nox -s pictures -- terminal"
