@@ -132,7 +132,7 @@ def test_moments(told: str, checked: str) -> None:
 def test_no_moment(told: str, caplog: pytest.LogCaptureFixture) -> None:
     """It is left out, and said so; the others are sent."""
     assert bigboat._status(bigboat._Item("x", bigboat._LastCheck(told), is_ok=True), "") is None
-    assert "which is no moment: left out" in caplog.text
+    assert "which is not a time: left out" in caplog.text
 
 
 def test_credentials_in_the_address(board: Board) -> None:
@@ -303,7 +303,7 @@ def test_more_than_a_controller_takes(agent: Agent, board: Board) -> None:
     board.answer = lambda _: json_answer(STATUS * 8000)
     done = agent("bigboat", "--dry-run", variables=variables(board, 1, agent.home))
     assert done.status == 3
-    assert "tells 16000 measurements" in done.errors
+    assert "returns 16000 measurements" in done.errors
 
 
 def test_dashboard_of_a_project(agent: Agent, board: Board) -> None:

@@ -93,7 +93,7 @@ def test_another_host_key_after_known_hosts_was_deleted(
     """The controller tells its host keys over the pinned HTTPS channel, so that none is trusted at first sight."""
     repository.commit("one", {"a": "1"})
     done = chain(agent, running, "TEST", repository, "TEST")
-    assert "told by the controller over HTTPS" in done[0].output
+    assert "sent by the controller over HTTPS" in done[0].output
     (agent.home / "state" / "controller_hosts").unlink()
     chain(agent, running, "TEST", repository, "TEST")
 

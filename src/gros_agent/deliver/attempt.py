@@ -1,8 +1,8 @@
-"""One try to deliver one batch: upload, announce, find out whether the controller took it, and how its import ends.
+"""One attempt to deliver one batch: upload, announce, find out whether the controller took it, and how its import ends.
 
-A controller that knows batches is asked for this one. At one that does not, the files go when it takes them, and what
-it leaves for the agent tells how the import ends (:mod:`.imports`): files that are gone are no proof, since a
-registration removes them as well.
+A controller that knows batches is asked about this one. Any other controller removes the files when it takes them, and
+the trackers that it leaves for the agent show how the import ended (:mod:`.imports`). Missing files are no proof, since
+a registration removes them as well.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ _POLL_SECONDS = 0.5
 
 
 class Attempt:
-    """Tries to deliver batches of a project, one after the other, or to see how the import of the one before ended.
+    """Tries to deliver the batches of a project in order, or to find out how the previous import ended.
 
-    ``seconds`` is how long to wait for the controller. The project's folder has to be locked.
+    ``seconds`` is how long to wait for the controller. The project's folder must be locked.
     """
 
     def __init__(self, project: ProjectSettings, known_hosts: Path | None, seconds: float, progress: Progress) -> None:
@@ -48,9 +48,10 @@ class Attempt:
         self.knows_batches = capabilities.BATCH in capabilities.capabilities(project)
 
     def deliver(self, one: Waiting, before: Delivery | None) -> Receipt:
-        """Upload a batch and announce it, unless an earlier announcement of it was carried out.
+        """Upload a batch and announce it, unless the controller took it after an earlier announcement.
 
-        Raises :class:`ControllerError`, and :class:`BusyError` where the controller was told and is not done.
+        Raises :class:`ControllerError`, and :class:`DeliveryError` if it can't be determined whether the controller
+        imported the batch.
         """
         self._files = files_of(one.folder, one.manifest)
         if before is not None and before.stage != "uploading":
@@ -66,7 +67,7 @@ class Attempt:
             if not self._is_taken(one, 0):
                 self._note(one, "uploading", refused=True)  # and nothing was done
                 raise
-            log.warning("project %s: the batch was taken all the same: %s", self._project.key, error)
+            log.warning("project %s: the batch was taken anyway: %s", self._project.key, error)
         else:
             self._note(one, "announced", signs)
         if not self._is_taken(one, self._seconds):
@@ -74,14 +75,15 @@ class Attempt:
         return self._taken(one, way, signs)
 
     def settle(self, before: Delivery) -> Receipt | None:
-        """Note how the import of an earlier batch ended. Raises :class:`BusyError` while it goes on.
+        """Note how the import of an earlier batch ended.
 
-        Raises :class:`DeliveryError` where only what a registration brings can tell.
+        Raises :class:`BusyError` while it goes on, and :class:`DeliveryError` if only the trackers that a registration
+        brings can show how it ended.
         """
         receipt = receipts.read(self._project, before.batch)
         if before.stage == "presumed":
             found = self._after_registration(before, receipt)
-            if found is Import.FAILED and not self._imports_nothing():  # it may be this one that goes on
+            if found is Import.FAILED and not self._imports_nothing():  # the import that goes on may be of this batch
                 raise BusyError(*open_deliveries.still_importing(self._project.key))
             return self._ended(before.batch, receipt, found)
         self._progress(f"{self._project.key}: waits for the import of the batch before", 0, None)
@@ -96,7 +98,7 @@ class Attempt:
         return self._ended(before.batch, receipt, found)
 
     def _after_registration(self, before: Delivery, receipt: Receipt | None) -> Import:
-        """Whether a batch was imported, after a registration brought the trackers of the database."""
+        """Whether a batch was imported, according to the trackers that a registration brought from the database."""
         known = capabilities.registration(self._project)
         is_newer = known is not None and before.noted is not None and known.registered > before.noted
         if not is_newer or capabilities.last_registered(self._project.settings) != self._project.key:
@@ -106,7 +108,7 @@ class Attempt:
             return Import.IMPORTED if imports.is_in_database(connection, self._project.key, changed) else Import.FAILED
 
     def _changed(self, before: Delivery, receipt: Receipt | None) -> dict[str, str]:
-        """The trackers that a registration brings and the batch changed, with their SHA-256."""
+        """The trackers that the batch changed and that a registration brings back: file name → SHA-256."""
         for one in outbox.waiting(self._project):
             if one.manifest.identifier == before.batch:
                 found = _trackers(files_of(one.folder, one.manifest))
@@ -115,18 +117,18 @@ class Attempt:
                     for name, digest in found.items()
                     if name in imports.HANDED_BACK and digest != _digest(one.manifest.trackers.get(name))
                 }
-        known = _trackers(receipt.files if receipt else ())  # of an agent that kept no batches
+        known = _trackers(receipt.files if receipt else ())  # written by an agent version that kept no batches
         names = {before.telling} if before.telling in known else imports.HANDED_BACK.intersection(known)
         return {name: known[name] for name in names}
 
     def give_up(self, one: Waiting, before: Delivery) -> None:
-        """Begin the delivery of an announced batch anew, unless the controller has it, or nobody can tell."""
+        """Start the delivery of an announced batch again, unless the controller has it or that can't be seen."""
         self._files = files_of(one.folder, one.manifest)
         try:
             taken = self._is_taken(one, 0)
         except ControllerError as error:
-            log.info("project %s: whether the controller has the batch can't be seen: %s", self._project.key, error)
-            taken = not self.knows_batches  # one that knows batches takes none twice
+            log.info("project %s: can't find out whether the controller has the batch: %s", self._project.key, error)
+            taken = not self.knows_batches  # a controller that knows batches takes each of them once
         if not taken:
             log.warning("project %s: its batch was not taken: it is delivered again", self._project.key)
             self._note(one, "uploading", refused=True)
@@ -134,16 +136,16 @@ class Attempt:
             self._note(one, "presumed", before.signs)
 
     def _imports_nothing(self) -> bool:
-        """Whether the controller says that no import goes on at all."""
+        """Whether the controller reports that no import is running."""
         try:
             importer = ControllerClient(self._project.settings).status(self._project.key).components.get("importer")
         except ControllerError as error:
-            log.info("project %s: whether an import goes on is not known: %s", self._project.key, error)
+            log.info("project %s: can't find out whether an import is running: %s", self._project.key, error)
             return False
         return importer is None or importer.ok
 
     def _was_taken(self, one: Waiting, before: Delivery) -> bool:
-        """Whether an earlier announcement was carried out; soon after it that may be about to happen."""
+        """Whether the controller took the batch after an earlier announcement. If that is recent, wait for it."""
         left = self._seconds - open_deliveries.seconds_so_far(before)
         try:
             return self._is_taken(one, max(left, 0))
@@ -154,9 +156,9 @@ class Attempt:
             raise
 
     def _is_taken(self, one: Waiting, seconds: float) -> bool:
-        """Wait until the controller has taken the announced batch. Returns whether it has.
+        """Wait until the controller has taken the announced batch, and return whether it has.
 
-        Raises :class:`ControllerError` where it has refused it.
+        Raises :class:`ControllerError` if it refused the batch.
         """
         return self._answers_taken(one, seconds) if self.knows_batches else not self._wait_for_pick_up(seconds)
 
@@ -179,7 +181,7 @@ class Attempt:
         return found.state == "taken"
 
     def _check_not_announced(self, one: Waiting) -> None:
-        """Raise :class:`ControllerError` where the controller still has to take an earlier announcement."""
+        """Raise :class:`ControllerError` if the controller still has to process an earlier announcement."""
         if not self.knows_batches:
             return
         if (
@@ -187,7 +189,7 @@ class Attempt:
             == "announced"
         ):
             raise ControllerError(*_not_taken(self._seconds))
-        self._note(one, "uploading", refused=True)  # it does not know of any: a registration stops nothing
+        self._note(one, "uploading", refused=True)  # unknown there: a registration is safe
 
     def _check_folder(self) -> None:
         last = capabilities.last_registered(self._project.settings)
@@ -209,16 +211,16 @@ class Attempt:
         client.announce(self._project.key, names, user, hostname(), batch, repeatable=self.knows_batches)
 
     def _upload(self, one: Waiting) -> tuple[str, Signs]:
-        """Upload all files, again from the file where a connection broke.
+        """Upload all files. If a connection breaks, the next try resumes at the interrupted file.
 
-        Returns the way they went, and by what the end of the import will show.
+        Returns the protocol that was used, and the signs that will show the end of the import.
         """
         left = list(self._files)
 
         def upload() -> tuple[str, Signs]:
             try:
                 with connect(self._project, self._known_hosts) as connection:
-                    self._note(one, "uploading")  # from here on a registration would clear what is there
+                    self._note(one, "uploading")  # from here on a registration would remove uploaded files
                     while left:
                         done = len(self._files) - len(left)
                         self._progress(f"{self._project.key}: upload", done, len(self._files))
@@ -237,7 +239,7 @@ class Attempt:
         )
 
     def _wait_for_pick_up(self, seconds: float) -> bool:
-        """Wait until the files are gone. Returns whether any is left."""
+        """Wait until the controller has removed the files. Returns whether any file is left."""
         smallest = sorted(self._files, key=lambda file: file.size)
         end = time.monotonic() + seconds
         pause = _POLL_SECONDS / 4
@@ -251,7 +253,7 @@ class Attempt:
         return False
 
     def _taken(self, one: Waiting, way: str, signs: Signs) -> Receipt:
-        """Keep the receipt of a batch that was taken, and then see how its import ends."""
+        """Keep the receipt of a batch that was taken, and then find out how its import ends."""
         host, port = ssh_address(self._project.settings)
         receipt = Receipt(
             project=self._project.key,
@@ -275,12 +277,10 @@ class Attempt:
         try:
             found = self._look(receipt, signs)
         except ControllerError as error:
-            log.warning("project %s: whether the import has ended can't be seen now: %s", self._project.key, error)
+            log.warning("project %s: can't find out now whether the import has ended: %s", self._project.key, error)
             return receipt
         if found in {Import.UNDER_WAY, Import.HIDDEN, Import.WIPED} or (found is Import.ENDED and _handed(receipt)):
-            log.info(
-                "project %s: it does not show yet how the import has ended: the next batch waits", self._project.key
-            )
+            log.info("project %s: the result of the import is not known yet: the next batch waits", self._project.key)
             return receipt
         if found is Import.FAILED and not self._imports_nothing():  # a registration may have emptied the folder
             return receipt
@@ -297,7 +297,7 @@ class Attempt:
             raise
 
     def _ended(self, batch: str, receipt: Receipt | None, found: Import) -> Receipt | None:
-        """Keep how an import ended. A batch whose import failed waits again."""
+        """Store how an import ended. A batch whose import failed waits again."""
         imported = {Import.IMPORTED: True, Import.FAILED: False}.get(found)
         if imported:
             log.info("project %s: the controller imported the batch", self._project.key)
@@ -311,7 +311,10 @@ class Attempt:
         return receipt
 
     def _end(self, batch: str, *, delivered: bool) -> None:
-        """Let a batch go that was delivered, and then its open delivery: a kill in between asks once more."""
+        """Remove a delivered batch from the outbox, and close its delivery.
+
+        If the agent is killed in between, the next run asks the controller again.
+        """
         if delivered:
             outbox.forget(self._project, batch)
         open_deliveries.forget(self._project)
@@ -329,8 +332,8 @@ def _not_taken(seconds: float) -> tuple[str, str]:
 
 def _only_a_registration_tells(project: str) -> tuple[str, str]:
     return (
-        f"nothing at the controller tells whether it imported the last batch of {project}",
-        "register the project, as a run does: what the database has tells",
+        f"can't find out whether the controller imported the last batch of {project}",
+        "register the project, as a run does: the trackers from the database then show it",
     )
 
 
@@ -339,7 +342,7 @@ def _digest(text: str | None) -> str:
 
 
 def _handed(receipt: Receipt) -> bool:
-    """Whether a registration brings back trackers of this batch."""
+    """Whether the batch has trackers that a registration brings back."""
     return bool(imports.HANDED_BACK.intersection(_trackers(receipt.files)))
 
 

@@ -1,4 +1,4 @@
-"""The status of a BigBoat dashboard. Its rows go to the controller by themselves and into no table.
+"""Reads the status of a BigBoat dashboard. It is sent to the controller separately, and is not part of any table.
 
 Facts of the API: ``GET /api/v2/status`` with the header ``api-key`` lists objects with ``name``, ``isOk``,
 ``lastCheck`` and ``details``. BigBoat is not maintained any more; installations still run it.
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 _VALUES = ("usedIps", "used", "loadavg", "time")
 _LIMITS = ("totalIps", "total")
 _LOAD = "15"
-"""The load is told for 1, 5 and 15 minutes; the last one counts."""
+"""The load is reported for 1, 5 and 15 minutes; this one is used."""
 NAME_LENGTH = 100
-"""The column that holds a name in the importer's database."""
+"""Characters in the importer's column for a name."""
 
 
 class _LastCheck(msgspec.Struct):
@@ -41,9 +41,9 @@ class _Item(msgspec.Struct, rename={"last_check": "lastCheck", "is_ok": "isOk"})
 
 
 class BigBoat:
-    """A dashboard, as a project's settings have it; ``url`` is its address without credentials.
+    """The dashboard that a project's settings name. ``url`` is its address without credentials.
 
-    Raises :class:`SourceError` for a key that HTTP can't carry.
+    Raises :class:`SourceError` if the key can't be sent in an HTTP header.
     """
 
     kind = "bigboat"
@@ -74,11 +74,11 @@ class BigBoat:
         )
 
     def check(self) -> str:
-        """Ask for the status, and say what answered."""
+        """Ask for the status, and return a sentence about the answer."""
         return f"{self.url} answers with {len(self.statuses())} measurements"
 
     def statuses(self) -> list[BigBoatStatus]:
-        """Measure. Raises :class:`SourceError`."""
+        """Ask the dashboard for its measurements. Raises :class:`SourceError`."""
         items = self._client.get(self._call, list[_Item])
         return [status for item in items if (status := _status(item, self.url))]
 
@@ -86,7 +86,7 @@ class BigBoat:
 def configured(project: ProjectSettings, silence: float = 60.0) -> BigBoat | None:
     """The dashboard of a project, or None if none is configured.
 
-    Raises :class:`SourceError` for an address or a key that can't be used.
+    Raises :class:`SourceError` if the address or the key can't be used.
     """
     url, key = project.get("bigboat", "host"), project.get("bigboat", "key")
     if url is None:
@@ -103,12 +103,12 @@ def configured(project: ProjectSettings, silence: float = 60.0) -> BigBoat | Non
 
 
 def _status(item: _Item, url: str) -> BigBoatStatus | None:
-    """A measurement as it is sent on; None, and a warning, for one whose moment can't be told."""
+    """A measurement as the controller receives it. If its time can't be parsed, it is None, with a warning."""
     try:
         moment = datetime.fromisoformat(item.last_check.ISO)
         checked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        log.warning("%s: %r was checked at %r, which is no moment: left out", url, item.name, item.last_check.ISO)
+        log.warning("%s: %r was checked at %r, which is not a time: left out", url, item.name, item.last_check.ISO)
         return None
     details = item.details if isinstance(item.details, Mapping) else {}
     if len(item.name) > NAME_LENGTH:
@@ -123,7 +123,7 @@ def _status(item: _Item, url: str) -> BigBoatStatus | None:
 
 
 def _first(details: Mapping[str, Any], names: Sequence[str]) -> float | int | None:
-    """The first of these details that is there, if it is a number."""
+    """The first of these details that is present, if it is a number."""
     for name in names:
         if name in details:
             value = details[name]

@@ -1,9 +1,9 @@
-"""Sends the status of a BigBoat dashboard to the controller; what can't be sent is kept, and sent later.
+"""Sends the status of a BigBoat dashboard to the controller. A status that can't be sent is kept, and sent later.
 
-Each poll is a file under ``state/bigboat/KEY``, which goes when the controller took it; nothing else removes one. A
-poll that can't be read, or that alone is refused, is set aside there under another name and hinders no other; once it
-has its ``.json`` back it is sent. A run that is killed between the controller's answer and the removal of the file
-sends that poll again.
+Each poll is a file in ``state/bigboat/KEY``. It is removed once the controller took it, and by nothing else. A poll
+that can't be read, or that the controller refuses while it takes others, is set aside: its file gets another suffix,
+and it does not block the others. With the suffix ``.json`` it is sent again. If a run is killed between the
+controller's answer and the removal of the file, the poll is sent twice.
 """
 
 import logging
@@ -26,28 +26,28 @@ from gros_agent.settings.model import ProjectSettings
 log = logging.getLogger(__name__)
 
 KEPT_POLLS = 3000
-"""How many polls are kept, those that were set aside among them: a month of one each 15 minutes. Then none is added."""
+"""How many polls are kept, including those set aside. That is a month with a poll every 15 minutes."""
 LARGEST_POLL = 1 << 20
-"""Bytes of a poll: some thousand measurements, where a dashboard has a dozen."""
+"""Limit of a poll in bytes. It is enough for thousands of measurements; a dashboard has a dozen."""
 DAMAGED, REFUSED = ".damaged", ".refused"
 TOO_MANY_REFUSALS = 20
-"""After as many refusals in a row, with none taken between them, the polls are not what is wrong."""
+"""After this many refusals in a row the problem is not the polls, and sending stops."""
 _ABOUT_THE_POLL = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
-"""Refusals that tell of this poll alone. A status of 400 tells of an unknown project as well."""
+"""Statuses that concern only this poll. A status of 400 can also mean that the project is unknown."""
 
 
 class Poll(msgspec.Struct, frozen=True):
-    """The statuses of a dashboard at a moment, and its address."""
+    """The measurements of a dashboard at one time, and its address."""
 
     source: str
     statuses: tuple[BigBoatStatus, ...]
 
 
 def measure(project: ProjectSettings) -> Poll:
-    """Ask the dashboard of a project.
+    """Ask the dashboard of a project for its measurements.
 
-    Raises :class:`ConfigurationError` where none is configured, and :class:`SourceError`, also for one that says more
-    than :data:`LARGEST_POLL`: a controller would end the connection without a word, each time.
+    Raises :class:`ConfigurationError` if no dashboard is configured. Raises :class:`SourceError`, also if the answer
+    has more than :data:`LARGEST_POLL` bytes: a controller would close the connection on it without an answer each time.
     """
     dashboard = configured(project)
     if dashboard is None:
@@ -55,17 +55,18 @@ def measure(project: ProjectSettings) -> Poll:
     poll = Poll(dashboard.url, tuple(dashboard.statuses()))
     if len(msgspec.json.encode(poll)) > LARGEST_POLL:
         raise SourceError(
-            f"{poll.source} tells {len(poll.statuses)} measurements, more than {LARGEST_POLL} bytes",
+            f"{poll.source} returns {len(poll.statuses)} measurements, more than {LARGEST_POLL} bytes",
             "is it the right address?",
         )
     return poll
 
 
 def send(project: ProjectSettings) -> tuple[Poll, int]:
-    """Ask the dashboard, and send what it says after what waits. Returns what it says, and how many polls were sent.
+    """Poll the dashboard, and send the waiting polls and then the new one. Returns it, and how many polls were sent.
 
-    Raises :class:`DeliveryError` while the controller does not take it: it is kept. A dashboard that is away raises
-    :class:`SourceError`, after what waits was sent; if the controller is away too, it is logged.
+    Raises :class:`DeliveryError` if the controller does not take the poll, which is kept. If the dashboard does not
+    answer, the waiting polls are sent first; then :class:`SourceError` is raised, or only logged if sending failed,
+    too.
     """
     if project.controller is None:
         raise ConfigurationError(f"no controller is configured for project {project.key}", "set SSH_HOST")
@@ -76,7 +77,7 @@ def send(project: ProjectSettings) -> tuple[Poll, int]:
             _Sender(ControllerClient(project.settings), project.key, folder).send()
             if not _has_room(folder):
                 raise DeliveryError(
-                    f"{folder}: {KEPT_POLLS} polls of the dashboard were set aside, so none is added",
+                    f"{folder}: {KEPT_POLLS} polls of the dashboard were set aside, so no more are added",
                     "see what is wrong with them, and remove them",
                 )
         poll, trouble = None, None
@@ -93,13 +94,13 @@ def send(project: ProjectSettings) -> tuple[Poll, int]:
             raise
     if trouble is not None:
         raise trouble
-    assert poll is not None  # noqa: S101 (there was no trouble)
+    assert poll is not None  # noqa: S101 (no error, so there is a poll)
     log.info("project %s: %d measurements of %s; %d polls sent", project.key, len(poll.statuses), poll.source, polls)
     return poll, polls
 
 
 def waiting(folder: Path) -> list[Path]:
-    """The polls that wait, the oldest first."""
+    """The waiting polls, the oldest first."""
     return sorted(folder.glob("*.json"))
 
 
@@ -112,13 +113,16 @@ def _keep(folder: Path, poll: Poll) -> None:
 def _has_room(folder: Path) -> bool:
     kept = sum(path.suffix in {".json", DAMAGED, REFUSED} for path in folder.iterdir())
     if kept >= KEPT_POLLS:
-        log.error("%s: %d polls are kept, and none is added before the controller takes some", folder, kept)
+        log.error("%s: %d polls are kept, and no more are added before the controller takes some", folder, kept)
     return kept < KEPT_POLLS
 
 
 @dataclass
 class _Sender:
-    """Sends the polls of a folder, the oldest first. A refused one waits until it is clear what was wrong."""
+    """Sends the polls of a folder, the oldest first.
+
+    A refused poll stays until the controller takes another one, which shows that the poll itself is the problem.
+    """
 
     client: ControllerClient
     project: str
@@ -126,7 +130,7 @@ class _Sender:
     _refused: list[Path] = field(default_factory=list)
 
     def send(self) -> int:
-        """Send what waits; return how many polls the controller took. Raises :class:`DeliveryError`."""
+        """Send the waiting polls, and return how many the controller took. Raises :class:`DeliveryError`."""
         polls, sent, aside = waiting(self.folder), 0, 0
         reason: ControllerError | None = None
         for path in polls:
@@ -147,7 +151,7 @@ class _Sender:
                 sent += 1
                 with storage_errors(self.folder):
                     path.unlink()
-                aside += sum(self._set_aside(one) for one in self._refused)  # the controller takes others
+                aside += sum(self._set_aside(one) for one in self._refused)  # the controller takes other polls
                 self._refused.clear()
         if reason is not None:
             words = f"{len(waiting(self.folder))} polls wait" + (f", {aside} were set aside" if aside else "")

@@ -1,10 +1,10 @@
-"""Delivers projects' batches: each is uploaded, announced, taken and imported before the next one comes.
+"""Delivers the batches of projects: each is uploaded, announced, taken and imported before the next one is sent.
 
-What is not announced is not delivered. What waits is kept (:mod:`.outbox`), and so is where a delivery stands
-(:mod:`.open_deliveries`): the next call goes on where this one stopped. A batch has one identifier for all tries: a
-controller that knows it takes the batch once. One that does not imports what it is told of, also a second time, so
-nothing is announced again unless it is known that it was not imported; and the next batch waits until the import has
-ended (:mod:`.imports`).
+The agent keeps waiting batches (:mod:`.outbox`) and the stage of a delivery (:mod:`.open_deliveries`), so that the next
+call resumes where this one stopped. A batch keeps its identifier over all attempts. A controller that knows batches
+takes each identifier once. Any other controller imports whatever is announced, even twice. There a batch is announced
+again only if it is certain that it was not imported, and the next batch waits until the import has ended
+(:mod:`.imports`).
 """
 
 import logging
@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def fetch_trackers(project: ProjectSettings, names: Iterable[str]) -> dict[str, bytes | None]:
-    """The controller's trackers, by file name; None where it has none. Raises :class:`ControllerError`."""
+    """The controller's trackers by file name; None for a tracker that it does not have.
+
+    Raises :class:`ControllerError`.
+    """
     with connect(project) as connection:
         return {name: connection.get(f"update/{project.key}", name) for name in names}
 
@@ -42,14 +45,14 @@ def export(
     progress: Progress = no_progress,
     tell: Callable[[Receipt], object] = lambda _: None,
 ) -> tuple[Receipt, ...]:
-    """Deliver the batches of a project that wait, the oldest first, and return their receipts; ``tell`` each at once.
+    """Deliver a project's waiting batches, the oldest first. ``tell`` gets each receipt at once; all are returned.
 
-    It waits ``wait`` seconds (else as many as the settings say) until a batch was taken, and then until its import has
-    ended. The next one comes only after that: where it does not show, this was the last one for now, and waits in the
-    open delivery until it does. The last receipt may be that of a failed import, whose batch waits again.
+    A batch has ``wait`` seconds (default: from the settings) until it must be taken, and as many until its import must
+    have ended. The next batch is sent only after that. If the end of an import can't be seen, delivery stops for now,
+    and a later call looks again. The last receipt may be that of a failed import, whose batch waits again.
 
-    Raises :class:`DeliveryError` when a batch is not delivered, which the next call does, and :class:`BusyError` while
-    the batch before is imported.
+    Raises :class:`DeliveryError` if a batch was not delivered; the next call tries again. Raises :class:`BusyError`
+    while the previous batch is being imported.
     """
     seconds = project.environment.wait if wait is None else wait
     folder = ProjectFolder(project.folder)
@@ -69,12 +72,12 @@ def export(
 
 
 def _deliver(project: ProjectSettings, attempt: Attempt) -> Iterator[Receipt]:
-    """Deliver what waits, until it does not show how an import ended, or that it failed."""
+    """Deliver the waiting batches, until an import fails or its end can't be seen."""
     before = open_deliveries.read(project)
     if before is not None and before.stage in {"importing", "presumed"}:
         settled = attempt.settle(before)
         waits = any(one.manifest.identifier == before.batch for one in outbox.waiting(project))
-        if settled is not None and settled.imported is False and not waits:  # of an agent that kept no batches
+        if settled is not None and settled.imported is False and not waits:  # of an agent version without batches
             yield settled
             return
         before = None
@@ -84,7 +87,7 @@ def _deliver(project: ProjectSettings, attempt: Attempt) -> Iterator[Receipt]:
         before = None
         if not (attempt.knows_batches or receipt.imported):
             return
-    if before is not None:  # of a batch that waits no longer
+    if before is not None:  # its batch is no longer waiting
         open_deliveries.forget(project)
 
 
@@ -95,7 +98,7 @@ def _not_delivered(project: str, error: ControllerError) -> DeliveryError:
 
 
 def not_imported(project: str) -> DeliveryError:
-    """The error for a batch that the controller took and could not import."""
+    """The error for a batch that the controller took but could not import."""
     return DeliveryError(
         f"the controller took the batch of {project} and could not import it",
         "see export.log at the controller; the next run delivers the batch again",
@@ -103,7 +106,7 @@ def not_imported(project: str) -> DeliveryError:
 
 
 def send_log(project: ProjectSettings) -> bool:
-    """Upload the log of a scrape that brought no batch. Returns whether it could: an open delivery comes first.
+    """Upload the log of a scrape that made no batch. Returns whether it was uploaded: not while a delivery is open.
 
     Raises :class:`ControllerError`.
     """
@@ -116,10 +119,11 @@ def send_log(project: ProjectSettings) -> bool:
 
 
 def abandon(project: ProjectSettings, known_hosts: Path | None = None) -> None:
-    """Let an open delivery stop nothing any more. Its batch stays, and is delivered again unless the controller has it.
+    """Give up an open delivery, so that it no longer blocks registrations. Its batch stays in the outbox.
 
-    The controller is asked first, or its folder looked at. What it may be importing stays open until the trackers that
-    the next registration brings tell. Raises :class:`BusyError` where another process works on the project.
+    The controller or its folder is asked whether it has the batch; if not, the batch is delivered again. If it may be
+    importing the batch, the result stays open until the next registration brings the trackers from the database. Raises
+    :class:`BusyError` if another process works on the project.
     """
     with ProjectFolder(project.folder).locked():
         before = open_deliveries.read(project)
@@ -127,7 +131,7 @@ def abandon(project: ProjectSettings, known_hosts: Path | None = None) -> None:
             return
         one = next((one for one in outbox.waiting(project) if one.manifest.identifier == before.batch), None)
         if before.stage == "importing":
-            log.warning("project %s: the import of its last batch was not seen to end: no longer waiting", project.key)
+            log.warning("project %s: gave up waiting for the import of its last batch", project.key)
             open_deliveries.note(project, before.batch, "presumed", before.signs)
         elif one is None:
             open_deliveries.forget(project)
@@ -136,7 +140,10 @@ def abandon(project: ProjectSettings, known_hosts: Path | None = None) -> None:
 
 
 def give_up(project: ProjectSettings) -> bool:
-    """Abandon an open delivery that is too old, and return whether it was. Raises :class:`BusyError` as that does."""
+    """Abandon an open delivery that is too old, and return whether that happened.
+
+    Raises what :func:`abandon` raises.
+    """
     if not open_deliveries.is_too_old(project):
         return False
     abandon(project)
@@ -144,7 +151,7 @@ def give_up(project: ProjectSettings) -> bool:
 
 
 def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str], object]) -> dict[str, AgentError]:
-    """Finish the open deliveries of projects with ``finish``; return why the others stop a registration now."""
+    """Finish open deliveries with ``finish``. Returns by project why a remaining one blocks a registration."""
     found: dict[str, AgentError] = {}
     for project in projects:
         problem: AgentError = BusyError(*open_deliveries.still_importing(project))
@@ -160,7 +167,7 @@ def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str
                 settings.project(project)
             ):
                 found[project] = problem
-        except AgentError as error:  # where it stands can't be read
+        except AgentError as error:  # its record can't be read
             found[project] = error
     return found
 
@@ -168,19 +175,19 @@ def obstacles(settings: Settings, projects: Iterable[str], finish: Callable[[str
 def finish_open(settings: Settings, projects: Sequence[str], finish: Callable[[str], object]) -> None:
     """Finish every open delivery of these projects with ``finish``.
 
-    Raises the first error of one that can't be, unless it has been for too long.
+    Raises the first error, except for deliveries that have been open too long: they are abandoned.
     """
     for problem in obstacles(settings, projects, finish).values():
         raise problem
 
 
 def controllers_trackers_count(project: ProjectSettings) -> bool:
-    """Whether the controller's trackers are the ones to go on from, and not ours.
+    """Whether to continue from the controller's trackers instead of ours.
 
-    Ours are while a batch waits or its import may go on, where another project's registration cleared the folder, and
-    where positions were put back since the last registration.
-    Neither are after a failed import: it removed the controller's, and ours cover what it lost. Raises
-    :class:`DeliveryError` then, until a registration has brought those of the database.
+    Ours are used while a batch waits or may be being imported, after another project's registration cleared the folder,
+    and after positions were put back since the last registration. Neither can be used after a failed import: it removed
+    the controller's trackers, and ours include the lost rows. :class:`DeliveryError` is raised then, until a
+    registration has brought the trackers from the database.
     """
     if outbox.waiting(project) or open_deliveries.read(project) is not None:
         return False
@@ -190,14 +197,14 @@ def controllers_trackers_count(project: ProjectSettings) -> bool:
         return False
     if receipt is not None and receipt.imported is False and (known is None or known.registered < receipt.delivered):
         raise DeliveryError(
-            f"the controller could not import the last batch of {project.key}: where to go on is not known",
-            "register this project again, as a run does: the database knows",
+            f"the controller could not import the last batch of {project.key}: its positions are unknown",
+            "register this project again, as a run does: that brings the position from the database",
         )
     return capabilities.last_registered(project.settings) in {None, project.key}
 
 
 def our_trackers_count(project: ProjectSettings) -> bool:
-    """Whether our trackers are as good as the controller's: it has imported all that they cover."""
+    """Whether our trackers can replace the controller's, since it has imported everything up to them."""
     if capabilities.BATCH in capabilities.capabilities(project):
         return True
     receipt = last_receipt(project)
@@ -206,10 +213,10 @@ def our_trackers_count(project: ProjectSettings) -> bool:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How to export: only show it, and with another file of host keys.
+    """Options of an export.
 
-    ``wait`` is how many seconds to wait for the controller, in place of what the settings say. With ``abandon`` what
-    was begun and has not ended is given up first (:func:`abandon`).
+    With ``dry_run`` it is only shown. ``known_hosts`` is another file with host keys, and ``wait`` another number of
+    seconds to wait for the controller. With ``abandon`` open deliveries are given up first (:func:`abandon`).
     """
 
     dry_run: bool = False
@@ -220,7 +227,7 @@ class ExportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A batch that would be sent: when it was made, and its files."""
+    """A batch that an export would send: when it was made, and its files."""
 
     made: datetime
     files: tuple[File, ...]
@@ -228,7 +235,7 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """What became of the delivery of a project: receipts, what would be sent in a dry run, or an error."""
+    """The result of a project's export: receipts, planned batches of a dry run, or an error."""
 
     project: str
     receipts: tuple[Receipt, ...] = ()
@@ -246,7 +253,7 @@ def deliver_projects(
     tell: Callable[[Export], None],
     progress: Progress = no_progress,
 ) -> ExitStatus:
-    """Deliver what was collected for projects and tell what became of each. Returns the worst status."""
+    """Deliver the batches of projects, and pass each result to ``tell``. Returns the most severe status."""
     statuses = []
     for project in projects:
         try:
@@ -289,7 +296,7 @@ def _export(project: ProjectSettings, options: ExportOptions, progress: Progress
 
 
 def problem_of(project: ProjectSettings, receipts: Sequence[Receipt]) -> DeliveryError | None:
-    """What is wrong after deliveries that went through: an import that failed, or more that waits for its end."""
+    """The problem after deliveries that succeeded: a failed import, or batches that wait for the end of one."""
     if receipts and receipts[-1].imported is False:
         return not_imported(project.key)
     unconfirmed = open_deliveries.read(project)
@@ -297,7 +304,7 @@ def problem_of(project: ProjectSettings, receipts: Sequence[Receipt]) -> Deliver
     if not others:
         return None
     return DeliveryError(
-        f"{len(others)} more batches of {project.key} wait until the import of the one before has ended",
+        f"{len(others)} more batches of {project.key} wait until the previous import has ended",
         "the next run goes on",
     )
 

@@ -1,11 +1,13 @@
-"""Whether the controller's import of a batch has ended, as far as the agent's folder there tells.
+"""Finds out whether the controller's import of a batch has ended, from the agent's folder at the controller.
 
-An existing controller imports in the background, from one folder for each project, which it clears at the end. What it
-leaves in the agent's ``~/update/KEY`` then tells how the import ended: the batch's trackers after a success, nothing
-after a failure (controller/export.sh of grip-on-software/data-gathering). ``preflight_date.txt`` goes in both cases. A
-registration puts the one of the database there. The agent puts one of its own there before it announces a batch: where
-another one lies there later, or the folder has trackers that are not the batch's, a registration cleared the folder
-meanwhile, and nothing there tells what became of the batch. Without it, a tracker that has become ours tells.
+An existing controller imports in the background, from one folder for each project, which it clears at the end. Then the
+agent's ``~/update/KEY`` shows how the import ended: it has the batch's trackers after a success, and nothing after a
+failure (controller/export.sh of grip-on-software/data-gathering). ``preflight_date.txt`` is removed in both cases.
+
+A registration puts the ``preflight_date.txt`` of the database there. The agent uploads one of its own before it
+announces a batch, as a marker. If the file later has other content, or the folder has trackers of something else than
+the batch, a registration cleared the folder in the meantime, and the result can't be seen. Without a marker, the import
+has succeeded once a tracker there is the batch's.
 """
 
 import enum
@@ -35,15 +37,15 @@ HANDED_BACK = frozenset(
 """The trackers that an existing controller copies back after an import (its ``scraper/*.update`` files)."""
 
 _SETTLED_SECONDS = 2.0
-"""The folder is emptied before it is filled: how long it has to stay empty until that is the end."""
+"""Seconds that the folder must stay empty until that counts as a failure, since it is emptied before it is filled."""
 _POLL_SECONDS = 4.0
 
 
 class Import(enum.Enum):
-    """How far an import is.
+    """The state of an import.
 
-    ``HIDDEN``: nothing tells. ``ENDED``: it has ended, and nothing tells how. ``WIPED``: a registration cleared what
-    could tell.
+    ``HIDDEN``: the state can't be seen. ``ENDED``: it has ended, but how can't be seen. ``WIPED``: a registration
+    cleared the folder that would show it.
     """
 
     UNDER_WAY = enum.auto()
@@ -55,9 +57,9 @@ class Import(enum.Enum):
 
 
 def prepare(connection: Connection, project: str, trackers: Mapping[str, str]) -> Signs:
-    """See to it that the end of the import of a batch will show. To be called before its announcement.
+    """Upload a marker, so that the end of a batch's import can be seen. Call this before the announcement.
 
-    ``trackers`` maps the names of its trackers to their SHA-256.
+    ``trackers`` maps the file names of the batch's trackers to their SHA-256.
     """
     folder = f"update/{project}"
     telling = ""
@@ -78,9 +80,9 @@ def prepare(connection: Connection, project: str, trackers: Mapping[str, str]) -
 
 
 def look(connection: Connection, project: str, trackers: Mapping[str, str], signs: Signs) -> Import:
-    """How far the import of a batch with these trackers is, after the controller took its files.
+    """The state of the import of a batch with these trackers, after the controller took its files.
 
-    Raises :class:`ControllerError` where that can't be asked.
+    Raises :class:`ControllerError` if the folder can't be read.
     """
     folder = f"update/{project}"
     names = _handed_back(trackers)
@@ -95,7 +97,7 @@ def look(connection: Connection, project: str, trackers: Mapping[str, str], sign
             return Import.WIPED if signs.telling and signs.marker else Import.IMPORTED
     except ControllerError as error:
         if "permission denied" in error.message.lower():
-            # at its end an import gives the folder to the account that is named after the project, if there is one
+            # an import ends by giving the folder to the account named after the project, if there is one
             return Import.ENDED
         raise
     if not signs.marked:
@@ -104,10 +106,10 @@ def look(connection: Connection, project: str, trackers: Mapping[str, str], sign
 
 
 def is_in_database(connection: Connection, project: str, changed: Mapping[str, str]) -> bool:
-    """Whether a batch was imported, as the trackers tell that a registration brought from the database.
+    """Whether a batch was imported, according to the trackers that a registration brought from the database.
 
-    ``changed`` maps the names of the trackers that the batch changed to their SHA-256. A batch that changed none has no
-    rows that a second delivery would double. Raises :class:`ControllerError`.
+    ``changed`` maps the file names of the trackers that the batch changed to their SHA-256. A batch that changed no
+    tracker has no rows that a second delivery would duplicate, so the result is false. Raises :class:`ControllerError`.
     """
     folder = f"update/{project}"
     return bool(changed) and all(_is_ours(connection, folder, name, changed) for name in changed)
@@ -123,7 +125,7 @@ def _is_ours(connection: Connection, folder: str, name: str, trackers: Mapping[s
 
 
 def wait(connection: Connection, project: str, trackers: Mapping[str, str], signs: Signs, seconds: float) -> Import:
-    """Look until the import has ended, but not longer than so many seconds. Raises :class:`ControllerError`."""
+    """Wait up to ``seconds`` until the import has ended, and return its state. Raises :class:`ControllerError`."""
     end, pause = time.monotonic() + seconds, _POLL_SECONDS / 32
     while (found := look(connection, project, trackers, signs)) is Import.UNDER_WAY:
         left = end - time.monotonic()

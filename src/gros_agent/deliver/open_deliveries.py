@@ -1,8 +1,8 @@
-"""Deliveries that were begun and have not ended: where each stands, and what it stops.
+"""Deliveries that have started and not ended, and whether they block a registration.
 
-Where one stands is kept in ``state/deliveries/KEY.json``, so that the next call goes on where this one stopped. Such a
-delivery has something at the controller that a registration would clear, so it stops registrations of all projects:
-until it ends, or for as long as the settings say.
+The stage of a delivery is kept in ``state/deliveries/KEY.json``, so that the next call resumes it. An open delivery has
+files at the controller that a registration would remove. So it blocks the registrations of all projects, until it ends
+or the time limit of the settings is over.
 """
 
 import math
@@ -22,10 +22,10 @@ Stage = Literal["uploading", "announcing", "announced", "importing", "presumed"]
 
 @dataclass(frozen=True)
 class Signs:
-    """By what the end of an import will show at the controller, where trackers are handed out.
+    """Signs at the controller, in the folder with trackers, that will show the end of an import.
 
-    ``marked``: ``preflight_date.txt`` was there before the announcement, and will be gone; it held ``marker``, unless
-    that is empty. ``telling`` names a tracker that was another one there, or none.
+    ``marked``: ``preflight_date.txt`` was there before the announcement, and the import will remove it. ``marker`` is
+    its content, if known. ``telling`` is a tracker that was missing there or had other content, if there is one.
     """
 
     marked: bool = False
@@ -37,12 +37,12 @@ NO_SIGNS = Signs()
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the delivery of a batch is, since when it is open (or is imported), and since when so far.
+    """The stage of a batch's delivery, ``since`` when it is open (or being imported), and when the stage was ``noted``.
 
-    ``announcing`` is noted before the announcement is sent, ``importing`` when the controller has taken the files, and
-    ``presumed`` when nothing there tells any more what became of them: the next registration brings what the database
-    has. ``announced`` is when the controller was told of the batch first, and did not refuse. ``marked``, ``telling``
-    and ``marker`` are the signs by which the end of the import will show (:class:`Signs`).
+    The stage is ``announcing`` before the announcement is sent, and ``importing`` once the controller has taken the
+    files. It is ``presumed`` if the folder there no longer shows the result: the next registration brings the trackers
+    of the database. ``announced`` is the time of the first announcement that the controller did not refuse. ``marked``,
+    ``telling`` and ``marker`` are the signs that will show the end of the import (:class:`Signs`).
     """
 
     batch: str
@@ -56,19 +56,19 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def signs(self) -> Signs:
-        """By what the end of its import will show."""
+        """The signs that will show the end of its import."""
         return Signs(self.marked, self.telling, self.marker)
 
 
 def read(project: ProjectSettings) -> Delivery | None:
-    """The open delivery of a project, or None. Raises :class:`ConfigurationError` for a damaged record."""
+    """The open delivery of a project, or None. Raises :class:`ConfigurationError` if its record is damaged."""
     return json_files.read(_record(project), Delivery, "the record of a delivery", "remove it")
 
 
 def note(project: ProjectSettings, batch: str, stage: Stage, signs: Signs = NO_SIGNS, *, refused: bool = False) -> None:
-    """Keep how far the delivery of a batch is. It is open since it was noted first; its import, since it was taken.
+    """Store the stage of a batch's delivery. It is open since the first note; the import, since the batch was taken.
 
-    An announcement that was ``refused`` is as good as none.
+    With ``refused`` the announcement counts as not made.
     """
     before = read(project)
     if before is not None and before.batch != batch:
@@ -88,46 +88,49 @@ def note(project: ProjectSettings, batch: str, stage: Stage, signs: Signs = NO_S
 
 
 def forget(project: ProjectSettings) -> None:
-    """Note that a delivery has ended."""
+    """Remove the record of a delivery that has ended."""
     _record(project).unlink(missing_ok=True)
 
 
 def age(delivery: Delivery) -> timedelta:
-    """How long a delivery has been open, from its announcement on, or its import from when it was taken.
+    """How long a delivery has been open since its announcement, or an import since the batch was taken.
 
-    One of an agent that did not keep that is as old as can be.
+    It is the maximum if an older version of the agent did not record that.
     """
     begun = delivery.since if delivery.stage == "importing" else delivery.announced or delivery.since
     return datetime.now(UTC) - begun if begun else timedelta.max
 
 
 def seconds_so_far(delivery: Delivery) -> float:
-    """How long ago the stage of a delivery was noted. A clock that was set back makes that no time at all."""
+    """Seconds since the stage of a delivery was noted; 0 if the clock was set back."""
     return max((datetime.now(UTC) - delivery.noted).total_seconds(), 0) if delivery.noted else math.inf
 
 
 def is_too_old(project: ProjectSettings) -> bool:
-    """Whether a delivery has been open for so long that it is to stop nothing any more."""
+    """Whether a delivery has been open for so long that it no longer blocks anything."""
     delivery = read(project)
     return delivery is not None and age(delivery) >= timedelta(seconds=project.environment.pick_up_max)
 
 
 def still_importing(project: str) -> tuple[str, str]:
-    """The message and hint for a project whose last batch the controller still imports."""
+    """The message and hint while the controller still imports the last batch of a project."""
     return (
         f"the controller still imports the last batch of project {project}",
-        "nothing is to be done: the next run looks again",
+        "no action is needed: the next run checks again",
     )
 
 
 def is_with_the_controller(project: ProjectSettings) -> bool:
-    """Whether the controller may work on a batch of a project: it was told of it, and the end is not known."""
+    """Whether the controller may be working on a batch of a project: announced, and the result is not known."""
     delivery = read(project)
     return delivery is not None and delivery.stage not in {"uploading", "presumed"}
 
 
 def stops_registrations(project: ProjectSettings) -> bool:
-    """Whether a registration would clear something. Another project's registration has cleared a mere upload."""
+    """Whether a registration would remove files of an open delivery.
+
+    An upload without an announcement was already removed if another project registered after this one.
+    """
     delivery = read(project)
     if delivery is None or delivery.stage == "presumed":
         return False

@@ -1,14 +1,14 @@
-"""Batches that wait for their delivery: what was collected is never replaced before the controller has it.
+"""The outbox: batches that wait for their delivery. No batch is replaced before the controller has it.
 
-The newest batch lies in ``export/KEY``, where others know it. When the next scrape comes, one that waits moves on to
-``state/outbox/KEY``, and they are delivered in order::
+The newest batch is in ``export/KEY``, where other programs expect it. If it still waits when the next scrape starts, it
+is moved to ``state/outbox/KEY``. The batches are delivered in order::
 
-    000007/manifest.json   a batch that waits, whole: its tables, trackers, list of sources and log lie beside it
-    .new-*                 being moved there; worth nothing
+    000007/manifest.json   a waiting batch, with its tables, trackers, list of sources and log beside it
+    .new-*                 an unfinished copy, which can be removed
     .gone-*                delivered or dropped, and being removed
 
-A batch is moved by a copy, which becomes visible by one rename; the next scrape's publication then replaces the one in
-``export/KEY``. Where a process is killed in between, both are there under one identifier and count as one.
+A batch is moved by making a copy and renaming it; the next scrape then replaces the batch in ``export/KEY``. If the
+process is killed in between, there are two copies with one identifier, which count as one batch.
 """
 
 import filecmp
@@ -43,16 +43,16 @@ from gros_agent.tables.batch import (
 log = logging.getLogger(__name__)
 
 LEAST_SPACE = 64 << 20
-"""Bytes of free disk below which nothing more is collected."""
+"""Free disk space in bytes below which nothing is collected."""
 _MANIFEST = "manifest.json"
 _NUMBERED = re.compile(r"\d{6,}")
 _CHANGES_IN_PLACE = (SCRAPE_LOG, PREFLIGHT_DATE, entries.SENT)
-"""Files beside the tables that the next run writes to; everything else is replaced by a rename."""
+"""Files that the next run changes in place. They are copied; all others can be linked, since a rename replaces them."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A batch that waits: the folder where its files lie, and its number in the outbox (None: in ``export/KEY``)."""
+    """A waiting batch: the folder with its files, and its number in the outbox (None if it is in ``export/KEY``)."""
 
     project: str
     number: int | None
@@ -61,22 +61,22 @@ class Waiting:
 
     @property
     def rows(self) -> int:
-        """All rows of its tables."""
+        """Number of rows in all its tables."""
         return sum(self.manifest.tables.values())
 
     @property
     def size(self) -> int:
-        """The bytes of its tables."""
+        """Size of its tables in bytes."""
         return sum(_size(self.folder / name) for name in self.manifest.tables)
 
     @property
     def title(self) -> str:
-        """The batch in words."""
+        """The batch as a phrase for messages."""
         return f"the batch of {self.manifest.made:%Y-%m-%d %H:%M:%S}"
 
 
 def waiting(project: ProjectSettings) -> tuple[Waiting, ...]:
-    """The batches of a project that wait, the oldest first. Raises :class:`AgentError` for a damaged manifest."""
+    """The waiting batches of a project, the oldest first. Raises :class:`AgentError` if a manifest is damaged."""
     newest = ProjectFolder(project.folder).batch()
     gone = newest.identifier if newest is not None and newest.delivered else ""
     found = [
@@ -95,19 +95,19 @@ def _waits(project: ProjectSettings, batch: Manifest) -> bool:
 
 
 def is_worth_keeping(project: ProjectSettings, tables: Mapping[str, int]) -> bool:
-    """Whether tables (file name → rows) are worth keeping.
+    """Whether a batch with these tables (file name → rows) is worth keeping.
 
-    With a controller all are, since each run arrives there. Without one, those are that have more than what the project
-    is, which is the same the next time.
+    With a controller, any rows are. Without one, tables that only describe the project don't count, since the next
+    scrape writes them again.
     """
     kept = tables if project.controller else set(tables) - DESCRIPTION
     return any(tables[name] for name in kept)
 
 
 def has_news(project: ProjectSettings, tables: Mapping[str, int], staging: Path) -> bool:
-    """Whether the tables in ``staging`` have anything that the batch in ``export/KEY``, which waits, does not have.
+    """Whether the tables in ``staging`` have anything new, compared with a batch that waits in ``export/KEY``.
 
-    With a controller they do, since each run arrives there.
+    With a controller the answer is always yes, since it gets each run.
     """
     folder = ProjectFolder(project.folder)
     batch = folder.batch()
@@ -124,9 +124,9 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def keep(project: ProjectSettings) -> None:
-    """Finish what a killed scrape left, and set aside what waits, before a run changes anything.
+    """Clean up after a killed scrape, and move a waiting batch to the outbox, before a run changes anything.
 
-    Raises :class:`BusyError` where another process works on the project.
+    Raises :class:`BusyError` if another process works on the project.
     """
     make_private(project.home.state)
     folder = ProjectFolder(project.folder)
@@ -138,10 +138,10 @@ def keep(project: ProjectSettings) -> None:
 
 
 def set_aside(project: ProjectSettings) -> None:
-    """Copy the batch in ``export/KEY`` to the outbox if it waits, before anything of it changes.
+    """Copy the batch in ``export/KEY`` to the outbox if it waits, before any of its files changes.
 
-    To be called with the project's folder locked. Without a controller a batch whose tables have all gone was fetched:
-    whoever wants them may move them away. Raises :class:`AgentError` where some tables of it are missing.
+    Call only with the project's folder locked. Without a controller users may move the tables away, so a batch without
+    any of its tables counts as fetched. Raises :class:`AgentError` if only some tables are missing.
     """
     folder = ProjectFolder(project.folder)
     batch = folder.batch()
@@ -167,7 +167,7 @@ def set_aside(project: ProjectSettings) -> None:
             check_table(folder.path / name)
             _link(folder.path / name, copy / name)
         for name in batch.trackers:
-            if (folder.path / name).exists():  # one is removed to have a source collected again
+            if (folder.path / name).exists():  # users remove a tracker to collect a source again
                 _link(folder.path / name, copy / name)
         for name in _CHANGES_IN_PLACE:
             if (folder.path / name).exists():
@@ -184,17 +184,20 @@ def set_aside(project: ProjectSettings) -> None:
 
 
 def _news(batch: Manifest) -> list[str]:
-    """The tables of a batch that have more than what the project is."""
+    """The tables of a batch that have rows, without those that only describe the project."""
     return [name for name, rows in batch.tables.items() if rows and name not in DESCRIPTION]
 
 
 def take_back(project: ProjectSettings, identifier: str) -> None:
-    """Have a batch in ``export/KEY`` alone, where it stays. To be called with the project's folder locked."""
+    """Remove a batch from the outbox that stays in ``export/KEY``. Call only with the project's folder locked."""
     _remove(project, identifier)
 
 
 def discard(project: ProjectSettings, folder: ProjectFolder) -> None:
-    """Throw away the batch in ``export/KEY``, and put back the positions of before it. With the folder locked."""
+    """Discard the batch in ``export/KEY``, and restore the positions from before it.
+
+    Call only with the folder locked.
+    """
     _note_put_back(project)
     batch = folder.discard()
     if batch is not None:
@@ -202,7 +205,7 @@ def discard(project: ProjectSettings, folder: ProjectFolder) -> None:
 
 
 def put_back(project: ProjectSettings) -> datetime | None:
-    """When positions of a project were put back last, or None: until the next registration they count, not others."""
+    """When positions of a project were last put back, or None. They are used until the next registration."""
     return json_files.read(_put_back_record(project), datetime, "the note on positions put back", "remove it")
 
 
@@ -215,7 +218,7 @@ def _put_back_record(project: ProjectSettings) -> Path:
 
 
 def forget(project: ProjectSettings, identifier: str) -> None:
-    """Let a batch go that was delivered. To be called with the project's folder locked."""
+    """Remove a delivered batch from the outbox. Call only with the project's folder locked."""
     folder = ProjectFolder(project.folder)
     batch = folder.batch()
     if batch is not None and batch.identifier == identifier:
@@ -224,7 +227,7 @@ def forget(project: ProjectSettings, identifier: str) -> None:
 
 
 def tidy(project: ProjectSettings) -> None:
-    """Remove what a killed process left. To be called with the project's folder locked."""
+    """Remove what a killed process left behind. Call only with the project's folder locked."""
     outbox = _folder(project)
     if not outbox.is_dir():
         return
@@ -238,7 +241,7 @@ def tidy(project: ProjectSettings) -> None:
 
 
 def check_room(project: ProjectSettings) -> None:
-    """Raise :class:`DeliveryError` where so much waits, or for so long, that nothing more may be collected."""
+    """Raise :class:`DeliveryError` if the outbox is full, its oldest batch too old, or the disk nearly full."""
     kept = waiting(project)
     environment = project.environment
     hint = "see gros-agent outbox list, and preflight for what keeps it; OUTBOX_MAX_{} sets the limit"
@@ -261,7 +264,7 @@ def check_room(project: ProjectSettings) -> None:
 
 
 def check_at_home(project: ProjectSettings, *identifiers: str) -> None:
-    """Raise :class:`DeliveryError` if the controller may be working on one of these batches, or may have it."""
+    """Raise :class:`DeliveryError` if one of these batches was announced: the controller may have it."""
     delivery = open_deliveries.read(project)
     if delivery is not None and delivery.stage != "uploading" and delivery.batch in identifiers:
         raise DeliveryError(
@@ -271,10 +274,10 @@ def check_at_home(project: ProjectSettings, *identifiers: str) -> None:
 
 
 def drop(project: ProjectSettings, batches: Sequence[Waiting], *, fetched: bool = False) -> None:
-    """Let batches go that wait. To be called with the project's folder locked.
+    """Remove waiting batches from the outbox. Call only with the project's folder locked.
 
-    Unless somebody has ``fetched`` them, the positions of before are put back where nothing newer waits, so that the
-    next scrape collects again what they had.
+    Unless they were ``fetched``, the positions from before them are restored if no newer batch waits, so that the next
+    scrape collects their content again.
     """
     dropped = {one.manifest.identifier for one in batches}
     is_newest = True
@@ -288,7 +291,10 @@ def drop(project: ProjectSettings, batches: Sequence[Waiting], *, fetched: bool 
 
 
 def _put_back(settings: Settings, one: Waiting) -> None:
-    """Put back the positions of before a batch, before it goes: a kill in between collects again, and loses nothing."""
+    """Restore the positions from before a batch.
+
+    Call this before the batch is removed. If the agent is killed in between, it collects again and loses nothing.
+    """
     folder = ProjectFolder(settings.home.export / one.project)
     batch = folder.batch()
     if batch is not None and batch.identifier == one.manifest.identifier:
@@ -315,7 +321,7 @@ def _remove(project: ProjectSettings, identifier: str) -> None:
 
 
 def _manifest(folder: Path) -> Manifest | None:
-    """The manifest of a batch in the outbox, or None where it has gone. Raises :class:`AgentError`."""
+    """The manifest of a batch in the outbox, or None if the batch was removed. Raises :class:`AgentError`."""
     manifest = read_manifest(folder / _MANIFEST)
     if manifest is None and folder.is_dir():
         raise AgentError(
@@ -333,7 +339,7 @@ def _readable(folder: Path) -> Manifest | None:
 
 
 def projects_with(settings: Settings) -> tuple[str, ...]:
-    """The keys of the projects that have something in the outbox, also of those that are configured no longer."""
+    """The keys of all projects with batches in the outbox, including projects that are no longer configured."""
     folder = settings.home.state / "outbox"
     return tuple(sorted(path.name for path in folder.glob("*/") if any(_numbered(path))))
 
@@ -350,7 +356,7 @@ def _numbered(outbox: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Have a file in a second place; by a copy where the two are on different disks."""
+    """Link a file to a second place, or copy it if the two are on different disks."""
     try:
         os.link(source, target)
     except OSError:

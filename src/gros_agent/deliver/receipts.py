@@ -1,4 +1,4 @@
-"""What a delivery consists of, and the receipts of what was delivered: ``state/receipts/KEY/BATCH.json``."""
+"""The files of a delivery, and the receipts of delivered batches: ``state/receipts/KEY/BATCH.json``."""
 
 import hashlib
 from datetime import datetime
@@ -16,7 +16,7 @@ from gros_agent.tables.batch import Manifest, ProjectFolder, check_table
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of a delivery: under which heading it is announced, its rows (None: no table), bytes and SHA-256."""
+    """A file of a delivery: its heading in the announcement, rows (None if no table), size in bytes, and SHA-256."""
 
     name: str
     heading: Literal["export", "update", "other"]
@@ -26,10 +26,12 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What was delivered, when and to whom. ``way`` is sftp or scp; empty where the files were taken before.
+    """What was delivered, when, and to which controller.
 
-    ``imported`` says how the import ended; None while it goes on, or where that can't be seen. ``known_by`` says what
-    shows that the controller has the batch: itself, the import's end, or that its files are gone, which is no proof.
+    ``way`` is ``sftp`` or ``scp``, and empty if the controller took the files after an earlier upload. ``imported``
+    says whether the import succeeded; it is None while the import goes on, or if the result can't be seen. ``known_by``
+    says how the agent knows that the controller has the batch: by its answer, by the end of the import, or only by the
+    fact that the files are gone, which is no proof.
     """
 
     project: str
@@ -43,12 +45,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """All rows of all tables."""
+        """Number of rows in all tables."""
         return sum(one.rows or 0 for one in self.files)
 
 
 def files_of(folder: Path, batch: Manifest) -> tuple[File, ...]:
-    """What a delivery of a batch in a folder consists of: its tables, trackers, list of sources, and log."""
+    """The files of a batch's delivery: its tables, trackers, list of sources, and log."""
     for name in batch.tables:
         check_table(folder / name)
     listed = [_file(folder / name, "export", rows) for name, rows in sorted(batch.tables.items())]
@@ -62,7 +64,7 @@ def files_of(folder: Path, batch: Manifest) -> tuple[File, ...]:
 
 
 def local(folder: Path, name: str) -> Path:
-    """Where a file of a delivery lies: the list of sources without credentials lies beside the one that is read."""
+    """The path of a file of a delivery. For the list of sources it is the copy without credentials."""
     return folder / (entries.SENT if name == entries.FILE else name)
 
 
@@ -73,18 +75,18 @@ def _file(path: Path, heading: Literal["export", "update", "other"], rows: int |
 
 
 def last_receipt(project: ProjectSettings) -> Receipt | None:
-    """The receipt of the batch that lies in a project's folder, or None where it was not delivered."""
+    """The receipt of the batch in a project's folder, or None if it was not delivered."""
     batch = ProjectFolder(project.folder).batch()
     return None if batch is None else read(project, batch.identifier)
 
 
 def read(project: ProjectSettings, batch: str) -> Receipt | None:
-    """The receipt of a batch, or None where it was not delivered. Raises :class:`ConfigurationError` if damaged."""
+    """The receipt of a batch, or None if it was not delivered. Raises :class:`ConfigurationError` if it is damaged."""
     return json_files.read(_file_of(project, batch), Receipt, "the receipt", "remove it")
 
 
 def keep(settings: Settings, receipt: Receipt) -> None:
-    """Keep a receipt, in place of what was kept of its batch before."""
+    """Store a receipt, and replace an earlier one of its batch."""
     json_files.write(_file_of(settings.project(receipt.project), receipt.batch), receipt)
 
 

@@ -1,4 +1,4 @@
-"""Makes the agent known to the controller: its key pair, its public key over there, a project's secrets back."""
+"""Registers the agent at the controller: sends its public key, and stores the project's secrets that come back."""
 
 import logging
 import os
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 RSA_BITS = 4096
 RSA_NAME = "id_rsa"
-"""A key file of this name holds an RSA key: the configuration web interface asks for it so."""
+"""A key file of this name holds an RSA key, since the configuration web interface uses this name for one."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What a registration did. ``pinned`` says how the SSH host key became known."""
+    """The result of a registration. ``pinned`` says where the SSH host key came from."""
 
     project: str
     agent: str
@@ -39,7 +39,7 @@ class Registered:
     pinned: str
 
     def rows(self) -> dict[str, str]:
-        """The registration as names and texts, for people and programs."""
+        """The registration as a table of names and texts, for output."""
         made = "made" if self.made_key else "kept"
         return {
             "project": self.project,
@@ -53,10 +53,11 @@ class Registered:
 
 @dataclass(frozen=True)
 class Options:
-    """How to register: another key or file of host keys, with a new key pair, without any SSH connection.
+    """Options of a registration.
 
-    Without ``finish`` somebody has seen to the open deliveries. With ``force`` they are given up
-    (:func:`~gros_agent.deliver.delivery.abandon`), while no run of this agent goes on.
+    ``key`` and ``known_hosts`` are other files than the defaults. ``rotate`` makes a new key pair; ``no_ssh`` makes no
+    SSH connection. ``finish`` finishes open deliveries first, and is false if the caller has done so. ``force`` gives
+    them up (:func:`~gros_agent.deliver.delivery.abandon`), and takes the run lock for that.
     """
 
     key: Path | None = None
@@ -68,7 +69,7 @@ class Options:
 
 
 def plan(project: ProjectSettings, key: Path | None, *, rotate: bool) -> str:
-    """What a registration would send, in words."""
+    """A phrase that says what a registration would send."""
     path = key or project.settings.key
     if rotate or not path.exists():
         return f"a new public key, to be made at {path}, as agent {agent_key(project)}"
@@ -78,8 +79,8 @@ def plan(project: ProjectSettings, key: Path | None, *, rotate: bool) -> str:
 def register(project: ProjectSettings, options: Options) -> Registered:
     """Register a project, and store its secrets. Raises :class:`AgentError`.
 
-    The controller clears all that the agent has there, so open deliveries are finished first. With ``rotate`` a new
-    key pair replaces the old one as soon as the controller took it.
+    The controller removes all files of the agent, so open deliveries are finished first. With ``rotate`` a new key pair
+    replaces the old one once the controller has accepted it.
     """
     make_private(project.home.state)
     hosts = HostKeys(options.known_hosts or controller_hosts(project.settings))
@@ -103,7 +104,7 @@ def _register(project: ProjectSettings, options: Options, hosts: HostKeys) -> Re
     made = _new_pair(project.settings, options.key, rotate=rotate)
     answer = ControllerClient(project.settings).register(project.key, made.line if made else public_line(path))
     if made:
-        _store(path, made)  # not before the controller took it: one that is lost here is replaced at the next try
+        _store(path, made)  # only after the controller accepted it; a key that is lost here is replaced by the next try
     stored = secrets.candidates(project.home.root, project.key)[0]
     if (before := secrets.find(project.home.root, project.key)) and secrets.read(before).salts != answer.secrets.salts:
         words = "the controller has other secrets for %s than before: people have other pseudonyms from now on"
@@ -115,15 +116,18 @@ def _register(project: ProjectSettings, options: Options, hosts: HostKeys) -> Re
 
 
 def _pin(settings: Settings, hosts: HostKeys, told: tuple[str, ...], *, no_ssh: bool) -> str:
-    """Pin the SSH host key: those that came over HTTPS; else the one that is shown, the first time."""
+    """Pin the SSH host keys that came over HTTPS; without any, the key that the host shows at first contact.
+
+    Returns a phrase that says where the key came from.
+    """
     host, port = ssh_address(settings)
     known = hosts.of(host, port)
     if told:
         keys = [parse_key(line) for line in told]
         if known and not set(keys) & set(known.values()):
-            log.warning("the controller tells other SSH host keys than those that were pinned: they are pinned now")
+            log.warning("the controller has other SSH host keys than the pinned ones: the new keys are pinned now")
         hosts.pin(host, port, keys)
-        return "told by the controller over HTTPS"
+        return "sent by the controller over HTTPS"
     if known:
         return "pinned before"
     if no_ssh:
@@ -136,16 +140,16 @@ def _pin(settings: Settings, hosts: HostKeys, told: tuple[str, ...], *, no_ssh: 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A key pair in memory: the private key as its file has it, and the line of the public one."""
+    """A key pair in memory: the content of the private key's file, and the line of the public key."""
 
     private: bytes = field(repr=False)
     line: str
 
 
 def _new_pair(settings: Settings, named: Path | None, *, rotate: bool) -> _Pair | None:
-    """A new key pair, which lies in no file yet; None where the one that is there counts.
+    """Make a new key pair, without storing it; None if the existing one is used.
 
-    Raises :class:`ConfigurationError` where it could not be stored, or the agent was registered with another key.
+    Raises :class:`ConfigurationError` if the pair could not be stored, or the agent was registered with another key.
     """
     path = named or settings.key
     if path.exists() and not rotate:
@@ -172,14 +176,14 @@ def _new_pair(settings: Settings, named: Path | None, *, rotate: bool) -> _Pair 
 
 
 def _check_earlier(settings: Settings, path: Path) -> None:
-    """Raise :class:`ConfigurationError` where an agent was registered with the user's own key, which counted before."""
+    """Raise :class:`ConfigurationError` if the agent was registered with the user's own key, as older versions did."""
     earlier = Path("~/.ssh/id_rsa").expanduser()
     is_known = controller_hosts(settings).exists() and any(
         secrets.find(settings.home.root, project) for project in settings.projects
     )
     if path == settings.home.key and path != earlier and is_known and earlier.exists():
         raise ConfigurationError(
-            f"this agent is registered, there is no key {path}, and {earlier} does not count by itself any more",
+            f"this agent is registered, there is no key {path}, and {earlier} is no longer used automatically",
             f"to keep that key: DEFINITIONS_CREDENTIALS_ENV=AGENT_KEY and AGENT_KEY={earlier}; "
             f"for a key of the agent's own: gros-agent register --path {path}",
         )
@@ -189,13 +193,13 @@ def _store(path: Path, pair: _Pair) -> None:
     make_missing(path.parent)
     with storage_errors(path.parent):
         replace_file(_public(path), pair.line.encode() + b"\n", 0o644)
-        replace_file(path, pair.private, 0o600)  # all at once: half a key would stand in the way of every later run
+        replace_file(path, pair.private, 0o600)  # in one step: half a key would make every later run fail
 
 
 def public_line(path: Path) -> str:
-    """The one line of a public key, the same bytes each time, without a newline at its end.
+    """The line of a public key, always the same bytes, without a newline at its end.
 
-    It has no comment: that of a key which somebody made names who did, and on which machine.
+    The comment is left out, since it often names a person and a machine.
     """
     private = read_private_key(path)
     return f"{private.get_name()} {private.get_base64()}"

@@ -1,6 +1,6 @@
-"""Gives the agent's public key to the systems that sources lie on, so that Git may go over SSH there.
+"""Publishes the agent's public key at the systems of sources, so that Git can use SSH there.
 
-The key of a host is the one that its section in ``credentials.cfg`` leads to, else the agent's own.
+The key for a host is the one that its section in ``credentials.cfg`` names, else the agent's own.
 """
 
 import logging
@@ -25,7 +25,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Where:
-    """Which systems get the key: those of the project's sources, further GitLab hosts, all with a key of their own."""
+    """Which systems get a key.
+
+    ``sources``: those of the project's sources. ``gitlab``: further GitLab hosts. ``credentials``: all hosts with a key
+    of their own in ``credentials.cfg``.
+    """
 
     sources: bool = False
     gitlab: Sequence[str] = ()
@@ -34,7 +38,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Published:
-    """What became of the key at one system."""
+    """The result at one system."""
 
     project: str
     host: str
@@ -45,14 +49,14 @@ class Published:
 
 
 def title(project: str) -> str:
-    """The name that the key has there."""
+    """The name of the key at a system."""
     return f"GROS agent for the {project} project"
 
 
 def publish(
     project: ProjectSettings, where: Where, own_key: Path | None = None, *, dry_run: bool
 ) -> Iterator[Published]:
-    """Publish the key, and yield what became of it at each system. A system that refuses stops no other."""
+    """Publish the key, and yield the result for each system. A failure at one system does not affect the others."""
     for part in _systems(project, where):
         host, key = host_of(part.entry.url)[0], own_key or project.settings.key
         try:
@@ -68,7 +72,7 @@ def publish(
 def _publish(project: ProjectSettings, part: Part, context: Context, key: Path, *, dry_run: bool) -> str:
     publisher = part.source
     if not isinstance(publisher, KeyPublisher):
-        raise SourceError(f"{part.source.title} takes no public keys through its API", "add the key there by hand")
+        raise SourceError(f"{part.source.title} accepts no public keys through its API", "add the key there by hand")
     if not key.exists():
         if dry_run:
             return "a key would be made and added"
@@ -80,7 +84,7 @@ def _publish(project: ProjectSettings, part: Part, context: Context, key: Path, 
 
 
 def _pin(settings: Settings, entry: SourceEntry, lines: Sequence[str]) -> None:
-    """Pin the host keys that a system publishes, where none was seen yet."""
+    """Pin the host keys that a system publishes, if no key of that host is pinned yet."""
     host = host_of(entry.url)[0]
     pinned = HostKeys(pinned_hosts(settings))
     if lines and not pinned.of(host, DEFAULT_PORT):
@@ -89,7 +93,7 @@ def _pin(settings: Settings, entry: SourceEntry, lines: Sequence[str]) -> None:
 
 
 def _systems(project: ProjectSettings, where: Where) -> Iterator[Part]:
-    """One part for each host that gets the key."""
+    """Yield one part for each host that gets the key."""
     seen: set[str] = set()
     for part in _wanted(project, where):
         host = host_of(part.entry.url)[0].lower()
@@ -126,11 +130,11 @@ def _has_token(settings: Settings, part: Part) -> bool:
 
 
 def _tokens(source: Source) -> set[str]:
-    """The options with a token that tell the system of a host."""
+    """The names of the options with a token that show which system a host runs."""
     return {option.name for option in source.host_options if option.secret and option.identifies}
 
 
 def _of_host(kind: str, host: str) -> Part:
     if kind not in sources():
-        raise ConfigurationError(f"nothing here knows the keys of {kind}", "leave it out")
+        raise ConfigurationError(f"this agent has no source of type {kind}", "leave it out")
     return Part(SourceEntry(kind, host, f"https://{host}/"), sources()[kind])
