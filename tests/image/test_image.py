@@ -119,7 +119,7 @@ class TestBuild:
         found = one.exec("sh", "-c", "find / -xdev -name pyvenv.cfg 2>/dev/null || true")
         assert found.split() == ["/opt/gros-agent/pyvenv.cfg"]
         assert one.exec("gros-agent", "version").strip() == __version__
-        assert "tells no branch and commit" in one.exec("gros-agent", "preflight", "--json", ok=False)
+        assert "has no branch and commit" in one.exec("gros-agent", "preflight", "--json", ok=False)
 
 
 class TestUsers:
@@ -235,7 +235,7 @@ class TestLife:
         first.until("ready")
         second = run("--network", f"container:{first.identifier}", "-e", "CRON_PERIOD=daily")
         assert second.wait() == 7
-        assert "port 7070 is taken" in second.logs()
+        assert "port 7070 is in use" in second.logs()
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ class TestStart:
         one = stay(JIRA_KEY="-")
         done = agent("entrypoint", "--port", str(one.port), variables=EVER)
         assert done.status == 7
-        assert f"port {one.port} is taken" in done.errors
+        assert f"port {one.port} is in use" in done.errors
 
     def test_once_and_end(self, agent: Agent, repository: Repository) -> None:
         repository.commit("one", {"a": "1"})
@@ -249,7 +249,7 @@ def test_one_that_ignores_the_request_is_killed(agent: Agent, stay: Callable[...
         status, took = one.end()
     assert status == 0
     assert took < 10
-    assert "is killed: the next one goes on where it was" in one.text
+    assert "is killed: the next one continues from there" in one.text
     History(agent.home / "state" / "history.sqlite").close_killed()
     (run,) = History(agent.home / "state" / "history.sqlite").runs()
     assert run.error == "was killed before its end"
@@ -265,7 +265,7 @@ def test_changed_variables_count_for_the_next_run(agent: Agent, stay: Callable[.
         (agent.home / "env").write_text("\nJIRA_KEY='TEST'")
         one.until("the settings were read again")
         (agent.home / "env").write_text("JIRA_KEY=TEST\n$(rubbish)\n")
-        one.until("what was good before goes on to count")
+        one.until("the last valid settings stay in use")
         assert one.ask("/readyz").status_code == 503
         assert one.ask("/scrape", "POST").status_code == 201
         one.until("the scrape ended: status 0")

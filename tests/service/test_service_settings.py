@@ -177,7 +177,7 @@ class TestLastGood:
         (home / name).write_text(rubbish)
         assert not good.refresh()
         assert good.problems
-        assert "goes on to count" in caplog.text
+        assert "the last valid settings stay in use" in caplog.text
         assert self.worker(good, home) == (("ABC",), "controller.example")
         copies = [path for path in (home / "state" / "last-good").rglob("*") if path.is_file()]
         assert copies

@@ -280,7 +280,9 @@ def test_stops_at_once_with_open_connections(duty: FakeDuty) -> None:
         socket.create_connection(("127.0.0.1", running.port), timeout=5)
 
 
-@pytest.mark.parametrize(("address", "port", "words"), [("127.0.0.1", None, "is taken"), ("agent", 0, "no IP address")])
+@pytest.mark.parametrize(
+    ("address", "port", "words"), [("127.0.0.1", None, "is in use"), ("agent", 0, "not an IP address")]
+)
 def test_where_it_can_not_listen(duty: FakeDuty, address: str, port: int | None, words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = Server(duty, address, taken.getsockname()[1] if port is None else port)

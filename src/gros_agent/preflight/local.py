@@ -227,7 +227,7 @@ def check_version(scope: Scope) -> Iterator[Result]:
     if match and match["commit"]:
         yield Result("version", Status.OK, text)
     else:
-        detail = f"{text} tells no branch and commit: nobody can tell whether this agent is up to date"
+        detail = f"{text} has no branch and commit: nobody can tell whether this agent is up to date"
         hint = "make a VERSION file before the image is built: gros-agent version --stamp > VERSION"
         yield Result("version", Status.WARNING, detail, hint)
 

@@ -1,4 +1,4 @@
-"""A call of the web interface as it is declared: its route and its description are made from the same words."""
+"""Declares a call of the web interface. Its route and its description are made from this declaration."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Reply:
-    """What a call answers: in words, and either as a type of :mod:`.responses` or as another kind of content."""
+    """An answer of a call: its meaning, and its content as a type of :mod:`.responses` or as a media type."""
 
     meaning: str
     content: type | str
@@ -20,7 +20,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A part of a query or, where ``in_path``, of a path; ``schema`` is its JSON Schema."""
+    """A parameter of the query or, with ``in_path``, of the path. ``schema`` is its JSON Schema."""
 
     name: str
     meaning: str
@@ -30,7 +30,10 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One path with one method. ``is_open``: whoever asks, without a host name or a token."""
+    """One path with one method.
+
+    An ``is_open`` call is answered to everybody, without checking the host name or token.
+    """
 
     path: str
     handler: Handler

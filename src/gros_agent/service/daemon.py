@@ -1,4 +1,4 @@
-"""The agent that stays up: it works at each period and on request, each time in a process of its own."""
+"""The agent as a daemon: it runs periodically and on request, each time in its own process."""
 
 import asyncio
 import logging
@@ -29,13 +29,13 @@ from gros_agent.settings.version import STAMPED, version
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-"""How often files are looked at for changes."""
+"""Interval between two checks for changed files."""
 CONTROLLER_SECONDS = 60.0
-"""How often the controller is looked for."""
+"""Interval between two checks whether the controller can be reached."""
 ANSWER_SECONDS = 3.0
-"""How long it may take to connect, and to answer; the end of the agent waits for a look that is under way."""
+"""Time limit to connect and to answer. When the agent stops, it waits for a check that is under way."""
 AT_ONCE_SECONDS = 0.6
-"""A process that ends sooner failed at once; the web interface of existing installations waits for a second."""
+"""A process that ends sooner counts as failed at once. The web interface of existing agents waits for a second."""
 
 SCRAPE, DASHBOARD = "scrape", "dashboard status"
 
@@ -53,7 +53,7 @@ def _kept(project: ProjectSettings) -> Kept:
 
 
 class Daemon:
-    """The agent on duty. ``command`` is what stands before the names of the agent's commands."""
+    """The agent as a daemon. ``command`` is the prefix of the agent's commands: program and options."""
 
     def __init__(self, good: LastGood, command: Sequence[str]) -> None:
         self._good = good
@@ -67,22 +67,22 @@ class Daemon:
 
     @property
     def settings(self) -> Settings:
-        """The settings that count now."""
+        """The settings in use."""
         return self._good.settings
 
     @property
     def mode(self) -> str:
-        """How it works."""
+        """Its mode."""
         return mode_of(self.settings)[0]
 
     @property
     def reason(self) -> str:
-        """Why it works so."""
+        """A sentence that says why it is in that mode."""
         return mode_of(self.settings)[1]
 
     @property
     def access(self) -> Access:
-        """Who may ask."""
+        """Who may use the web interface."""
         environment = self.settings.environment
         token = environment.agent_token
         return Access(hosts=environment.agent_hosts, token=token.reveal() if token else None)
@@ -108,7 +108,7 @@ class Daemon:
         return SCRAPE in self._processes or is_held(self.settings.home.run_lock)
 
     def obstacles(self) -> list[Attention]:
-        """What keeps the agent from working."""
+        """The problems that keep the agent from working."""
         found = [Attention(problem.message, problem.hint) for problem in self._good.problems]
         if not self.projects:
             found.append(Attention("no project is configured", "set JIRA_KEY to the key of a project"))
@@ -117,25 +117,25 @@ class Daemon:
         return found
 
     def warnings(self) -> list[Attention]:
-        """What its operator should know."""
+        """Warnings for its operator."""
         found = [Attention(text) for text in self.settings.warnings]
         for project in self.projects if self.controller else ():
             hint = "set it here if it is wanted; docs/configuration.md has what a controller may set"
             found += [Attention(f"{project}: {text}", hint) for text in kept(self.settings.project(project)).warnings()]
         if not self.controller:
-            found.append(Attention("no controller is configured: what is collected stays here", "set SSH_HOST"))
+            found.append(Attention("no controller is configured: batches stay here", "set SSH_HOST"))
         match = STAMPED.fullmatch(self.version)
         if not match or not match["commit"]:
             hint = "make a VERSION file before the image is built"
-            found.append(Attention(f"the version {self.version} tells no branch and commit", hint))
+            found.append(Attention(f"the version {self.version} has no branch and commit", hint))
         return found
 
     def outbox(self) -> list[Kept]:
-        """What waits for its delivery."""
+        """The waiting batches of each project."""
         return [_kept(self.settings.project(project)) for project in self.projects]
 
     async def start(self, trigger: str) -> None:
-        """Start a scrape that goes on whatever preflight finds."""
+        """Start a scrape that ignores the result of preflight."""
         if self.is_running:
             raise BusyError("a scrape is running", "wait until it is done")
         ended = await self._run(SCRAPE, "run", "--trigger", trigger, "--skip-preflight")
@@ -144,7 +144,7 @@ class Daemon:
             raise SourceError(f"the scrape failed at once: {meaning(ended.result())}", "see the agent's log")
 
     async def work(self, stopped: asyncio.Event) -> None:
-        """Work until ``stopped`` is set; then end what runs."""
+        """Work until ``stopped`` is set; then end all running processes."""
         self._schedule.start()
         self._plan()
         self._keep(asyncio.create_task(self._every(LOOK_SECONDS, self._look_at_files)))
@@ -177,7 +177,7 @@ class Daemon:
         try:
             last = self.history.last_started()
         except AgentError as error:
-            log.warning("when the last run was is not known: %s", error)
+            log.warning("can't find out when the last run was: %s", error)
             last = None
         return is_due(period, last, datetime.now(self._zone()))
 
@@ -185,8 +185,8 @@ class Daemon:
         await self._scrape("schedule")
 
     async def _scrape(self, trigger: str) -> None:
-        """Scrape all projects, and wait for the end; what goes wrong is told, and ends nothing."""
-        await asyncio.to_thread(self._good.settle)  # a file that is just written looks as if there were no project
+        """Scrape all projects, and wait for the end. Errors are logged; the daemon goes on."""
+        await asyncio.to_thread(self._good.settle)  # a file that is being written may look as if it had no project
         self._good.refresh()
         if not self.projects:
             log.warning("it is time for a scrape, but no project is configured: set JIRA_KEY")
@@ -200,7 +200,7 @@ class Daemon:
 
     async def _attempt(self, name: str, *arguments: str) -> None:
         try:
-            await asyncio.shield(await self._run(name, *arguments))  # a schedule that stops must not forget it
+            await asyncio.shield(await self._run(name, *arguments))  # a stopped schedule must not cancel it
         except AgentError as error:
             log.warning("%s", error)
 
@@ -243,7 +243,7 @@ class Daemon:
             return error.message
 
     def _set_zone(self) -> None:
-        """Log in the time zone of the settings, as the schedule has it."""
+        """Use the time zone of the settings for the log, as the schedule does."""
         if self.settings.environment.time_zone:
             os.environ["TZ"] = self.settings.environment.time_zone
             time.tzset()

@@ -1,4 +1,4 @@
-"""What a running agent can be asked: this is all that its web interface knows of it."""
+"""The interface of a running agent: this is all that its web interface uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gros_agent.run.history import History
 
 @dataclass(frozen=True)
 class Attention:
-    """Something that keeps the agent from its work, or that its operator should know, and what to do about it."""
+    """A problem that keeps the agent from working, or a warning for its operator, and what to do about it."""
 
     message: str
     hint: str = ""
@@ -18,10 +18,10 @@ class Attention:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What waits for the delivery of a project: how many batches, how many bytes, and since when the oldest does.
+    """The waiting batches of a project: how many batches, their size in bytes, and when the oldest was made.
 
-    ``away`` says since when the controller does not answer, as far as the last run found out. Where what waits can't be
-    read, ``problem`` says why, and the numbers say nothing.
+    ``away`` is since when the controller does not answer, according to the last run. If the batches can't be read,
+    ``problem`` says why, and the numbers are meaningless.
     """
 
     project: str
@@ -34,18 +34,18 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Who may ask: the host names that requests must carry (none: any), and a token that they need (None: none)."""
+    """Who may use the web interface: allowed ``Host`` headers (empty: any), and the required token (None: no token)."""
 
     hosts: tuple[str, ...] = ()
     token: str | None = None
 
 
 class Duty(Protocol):
-    """The agent that is on duty. Every method answers at once, and may be called from any thread but :meth:`start`."""
+    """A running agent. Methods return quickly, and all but :meth:`start` may be called from any thread."""
 
     @property
     def history(self) -> History:
-        """The runs that were."""
+        """The history of runs."""
         ...
 
     @property
@@ -65,7 +65,7 @@ class Duty(Protocol):
 
     @property
     def access(self) -> Access:
-        """Who may ask, as the environment files say now."""
+        """Who may use the web interface, by the current environment files."""
         ...
 
     @property
@@ -80,7 +80,7 @@ class Duty(Protocol):
 
     @property
     def next_run(self) -> datetime | None:
-        """When the next scrape is due; None where none is planned."""
+        """When the next scrape is due; None if no scrape is planned."""
         ...
 
     @property
@@ -89,19 +89,19 @@ class Duty(Protocol):
         ...
 
     def obstacles(self) -> Sequence[Attention]:
-        """What keeps the agent from working: wrong configuration, a controller that was not seen."""
+        """The problems that keep the agent from working: a wrong configuration, a controller that can't be reached."""
         ...
 
     def warnings(self) -> Sequence[Attention]:
-        """What its operator should know."""
+        """Warnings for its operator."""
         ...
 
     def outbox(self) -> Sequence[Kept]:
-        """What waits for its delivery, for each project."""
+        """The waiting batches of each project."""
         ...
 
     async def start(self, trigger: str) -> None:
-        """Start a scrape of all projects that goes on whatever preflight says, and return when it runs.
+        """Start a scrape of all projects that ignores the result of preflight, and return once it runs.
 
         Raises :class:`BusyError` if one is running, :class:`SourceError` if it fails at once, and
         :class:`AgentError` if it can't be started.

@@ -1,4 +1,4 @@
-"""The calls of the web interface that are asked by programs."""
+"""The calls of the web interface for programs."""
 
 import asyncio
 import contextlib
@@ -39,33 +39,33 @@ _REFUSED = "the request names another host, or comes from another site"
 
 
 class Api:
-    """The answers to programs."""
+    """Answers the calls of programs."""
 
     def __init__(self, duty: Duty) -> None:
         self._duty = duty
 
     def calls(self) -> tuple[Call, ...]:
-        """Every call."""
+        """All calls."""
         return (
             Call(
                 path="/status",
                 handler=self.status,
                 summary="Whether a scrape is running",
-                replies={200: Reply("A scrape is running.", Answer), 503: Reply("None is running.", Answer)},
+                replies={200: Reply("A scrape is running.", Answer), 503: Reply("No scrape is running.", Answer)},
             ),
             Call(
                 path="/scrape",
                 method="POST",
                 handler=self.scrape,
                 summary="Start a scrape",
-                about="It goes on whatever preflight says. A body is ignored. Other sites' pages may not ask for it.",
+                about="The result of preflight is ignored. A body is ignored. Other sites' pages may not ask for it.",
                 replies={
                     201: Reply("It was started.", Started),
                     400: Reply("Another method was used.", Problem),
                     403: Reply(f"Refused: {_REFUSED}.", Problem),
                     413: Reply("The body is too long.", Problem),
                     500: Reply("It can't be started.", Problem),
-                    503: Reply("One is running, or it failed at once.", Problem),
+                    503: Reply("A scrape is running already, or the new one failed at once.", Problem),
                 },
             ),
             Call(
@@ -79,7 +79,7 @@ class Api:
                 path="/readyz",
                 handler=self.ready,
                 summary="Whether the agent can work",
-                about="Its configuration is valid, and the controller was seen.",
+                about="Its configuration is valid, and the controller can be reached.",
                 replies={200: Reply("It can.", Answer), 503: Reply("It can't.", Answer)},
                 is_open=True,
             ),
@@ -94,13 +94,13 @@ class Api:
             Call(
                 path="/api/state",
                 handler=self.state,
-                summary="What the agent is and does, and what needs attention",
+                summary="The state of the agent, and what needs attention",
                 replies={200: Reply("The state right now.", StateAnswer)},
             ),
             Call(
                 path="/api/runs",
                 handler=self.runs,
-                summary="The runs that were, with the outcome of each source",
+                summary="The latest runs, with the outcome of each source",
                 parameters=(
                     Parameter("limit", "How many runs at most.", limit),
                     Parameter("project", "Only runs of the project with this key.", project),
@@ -119,7 +119,7 @@ class Api:
                 parameters=(numbered,),
                 replies={
                     200: Reply("The run.", RunAnswer),
-                    404: Reply("There is none with that number.", Problem),
+                    404: Reply("There is no run with that number.", Problem),
                     503: _UNREADABLE,
                 },
             ),
@@ -132,17 +132,20 @@ class Api:
         )
 
     async def status(self, _request: Request) -> Response:
-        """Whether a scrape is running, as existing clients ask it."""
+        """Answer whether a scrape is running, in the way that existing clients expect."""
         if self._duty.is_running:
             return answer(Answer(ok=True, message="a scrape is running"))
         return answer(Answer(ok=False, message="no scrape is running"), 503)
 
     async def alive(self, _request: Request) -> Response:
-        """That the process is alive."""
+        """Answer that the process is alive."""
         return answer(Answer(ok=True, message="the agent is alive"))
 
     async def ready(self, _request: Request) -> Response:
-        """Whether the agent can work. Anybody may ask: what is wrong is only told to those who have the token."""
+        """Answer whether the agent can work.
+
+        The call is open to everybody, so the answer does not say what is wrong.
+        """
         if self._duty.obstacles():
             return answer(Answer(ok=False, message="the agent can't work: /api/state says why"), 503)
         return answer(Answer(ok=True, message="the agent can work"))
@@ -160,23 +163,23 @@ class Api:
         return answer(Started(), 201)
 
     async def state(self, _request: Request) -> Response:
-        """What the agent is and does."""
+        """Answer with the agent's state."""
         return answer(await asyncio.to_thread(state, self._duty))
 
     async def runs(self, request: Request) -> Response:
-        """The runs that were."""
+        """Answer with the latest runs."""
         query = parameters(request, ("limit", "project", "before"))
         limit = number(query, "limit", _MAX_RUNS) or 50
         project, before = query.get("project"), number(query, "before", MAX_NUMBER)
         if project is not None and not 0 < len(project) <= _MAX_PROJECT:
             raise HTTPException(400, f"project must have 1 to {_MAX_PROJECT} characters")
-        # one more than is shown says whether there are others
+        # one more than is shown, to see whether there are others
         found = await asyncio.to_thread(self._duty.history.runs, limit + 1, project, before)
         shown = tuple(map(run_answer, found[:limit]))
         return answer(RunsAnswer(shown, shown[-1].id if len(found) > limit else None))
 
     async def run(self, request: Request) -> Response:
-        """One run."""
+        """Answer with one run."""
         text = request.path_params["number"]
         number = int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
         found = await asyncio.to_thread(self._duty.history.run, number) if number else None
@@ -185,12 +188,15 @@ class Api:
         return answer(run_answer(found))
 
     async def metrics(self, _request: Request) -> Response:
-        """The metrics."""
+        """Answer with the metrics."""
         return Response(await asyncio.to_thread(metrics, self._duty), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def _read_body(request: Request) -> None:
-    """Read what nobody needs: a client that still sends would miss the answer. One that is slow is not waited for."""
+    """Read and ignore the body, since a client that is still sending would miss the answer.
+
+    Don't wait for slow clients.
+    """
     length = 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_BODY_SECONDS):
@@ -201,17 +207,17 @@ async def _read_body(request: Request) -> None:
 
 
 def parameters(request: Request, names: tuple[str, ...]) -> dict[str, str]:
-    """The parameters of a query. Raises an answer with status 400 for one that is unknown or given twice."""
+    """The parameters of a query. Raises an :class:`HTTPException` (400) if one is unknown or given twice."""
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in names or name in found:
-            raise HTTPException(400, f"{name[:50]} is no parameter of this call, or is given twice")
+            raise HTTPException(400, f"{name[:50]} is not a parameter of this call, or is given twice")
         found[name] = value
     return found
 
 
 def number(query: dict[str, str], name: str, largest: int) -> int | None:
-    """A parameter that is a number, or None. Raises an answer with status 400."""
+    """A parameter as a number, or None. Raises an :class:`HTTPException` (400) if it is out of range."""
     text = query.get(name)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What happens when a container starts: see to the files, and stay up where that is wanted."""
+"""What happens when a container starts: prepare the files and, depending on the mode, keep running."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def prepare(settings: Settings) -> None:
-    """Make what is missing: configuration files from their templates, and the version for others to read.
+    """Make missing files: configuration files from their templates, and a file with the version for other programs.
 
-    The folders of secrets and keys, which the image has open to its group for users without a name, are closed where
-    they belong to this one.
+    The image has the folders of secrets and keys open to their group, for users without a name. If they belong to the
+    agent's user, they are closed.
 
-    A place that can't be written is a warning: what is there counts, and preflight says what is needed.
+    A place that can't be written is only a warning: existing files are used, and preflight says what is missing.
     """
     home = settings.home
     for folder in (secrets.candidates(home.root, "")[0].parent, home.root / ".ssh"):
@@ -55,7 +55,7 @@ def _or_warn(make: Callable[[], None]) -> None:
 
 
 def stay(good: LastGood, command: Sequence[str], address: str, port: int) -> None:
-    """Serve the web interface and work at each period, until SIGTERM or SIGINT comes."""
+    """Serve the web interface and run periodically, until SIGTERM or SIGINT arrives."""
     asyncio.run(_stay(good, command, address, port))
 
 

@@ -1,4 +1,4 @@
-"""Who may ask the web interface: the host that a request names, its token, and the site that a form comes from."""
+"""Access control of the web interface: the host name of a request, its token, and the site that a form comes from."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""What every answer tells a browser."""
+"""Headers of every answer."""
 
 _log = logging.getLogger(__name__)
 _ASK = {"WWW-Authenticate": 'Basic realm="gros-agent", charset="UTF-8"'}
@@ -32,9 +32,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Guard:
-    """Refuses who may not ask, and sees to it that every answer has its headers and every bug an answer.
+    """Middleware: rejects unauthorised requests, sets security headers, turns exceptions into a JSON 500.
 
-    ``access`` says who may ask now; ``open_paths`` are there for everybody.
+    ``access`` returns who may use the web interface now; ``open_paths`` are open to everybody.
     """
 
     def __init__(self, app: ASGIApp, access: Callable[[], Access], open_paths: frozenset[str]) -> None:
@@ -78,7 +78,7 @@ class Guard:
 
 
 def is_host(given: str, names: tuple[str, ...]) -> bool:
-    """Whether a ``Host`` header is one of these names; a name without a port fits any port."""
+    """Whether a ``Host`` header is one of these names. A name without a port matches any port."""
     found = _parse(given)
     if found is None:
         return False
@@ -101,7 +101,7 @@ def has_token(authorization: bytes, token: bytes) -> bool:
 
 
 def is_cross_site(request: Request) -> bool:
-    """Whether a browser says that another site's page made this request. Who is no browser says nothing."""
+    """Whether a browser reports that another site's page made this request. Other clients don't send these headers."""
     if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         return True
     origin = request.headers.get("origin")
@@ -126,7 +126,7 @@ def _authorization(request: Request) -> bytes:
 
 
 def _parse(host: str) -> tuple[str, int | None] | None:
-    """A host's name or address and its port, in one spelling; None for what is no host."""
+    """A host's name or address, normalised, and its port; None if it can't be parsed."""
     try:
         return str(ip_address(host)), None  # an IPv6 address without brackets has no port
     except ValueError:

@@ -1,4 +1,4 @@
-"""The settings of an agent that stays up while its files change under it: the last good ones count."""
+"""The settings of a daemon, whose files may change while it runs: it uses the last valid ones."""
 
 import hashlib
 import logging
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 
 class LastGood:
-    """Reads the settings again when their files changed, and keeps the last ones that could be read.
+    """Reads the settings again when their files change, and keeps the last valid settings.
 
-    ``problems`` are what is wrong with the files now. A process that works gets the files as they were when they were
-    good: see :meth:`variables`. ``odd`` finds further warnings, which the command line alone can tell. Raises
-    :class:`ConfigurationError` where the files are wrong from the start.
+    ``problems`` are the errors in the files now. Processes get the last valid content of the files: see
+    :meth:`variables`. ``odd`` finds further warnings that only the command line knows. Raises
+    :class:`ConfigurationError` if the files are wrong from the start.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LastGood:
         redactor.hide(self.settings.secrets())
 
     def refresh(self) -> bool:
-        """Read what changed. Returns whether the settings are other ones now."""
+        """Read the files again if they changed. Returns whether there are new settings."""
         seen, contents = _look(self.settings)
         if seen == self._seen:
             return False
@@ -54,7 +54,7 @@ class LastGood:
         except ConfigurationError as error:
             self.problems = error.problems if isinstance(error, Problems) else (error,)
             for problem in self.problems:
-                log.error("%s; what was good before goes on to count", problem.message)  # noqa: TRY400 (in words)
+                log.error("%s; the last valid settings stay in use", problem.message)  # noqa: TRY400 (in words)
             return False
         if self.problems:
             log.info("the settings can be read again")
@@ -67,20 +67,20 @@ class LastGood:
         return replace(settings, warnings=(*settings.warnings, *self._odd(settings)))
 
     def settle(self) -> None:
-        """Wait until nobody writes the files."""
+        """Wait until the files no longer change."""
         if not settle(lambda: files_of(self._root, self._environ)):
-            log.warning("the configuration files change on and on")
+            log.warning("the configuration files keep changing")
 
     def variables(self) -> dict[str, str]:
-        """The environment for a process that works. While files are wrong it leads to copies of the good ones.
+        """The environment for a process. While files are wrong, it refers to copies of the last valid ones.
 
-        Raises :class:`AgentError` where those can't be written.
+        Raises :class:`AgentError` if the copies can't be written.
         """
         if not self.problems:
             return dict(self._environ)
         digest = hashlib.sha256(msgspec.json.encode(self._contents)).hexdigest()
         folder = self._folder / digest[:16]
-        if not folder.exists():  # another process may still read what was good before this
+        if not folder.exists():  # a new folder each time, since another process may still read older copies
             with storage_errors(self._folder.parent):
                 make_missing(self._folder)
                 writing = Path(tempfile.mkdtemp(dir=self._folder))
@@ -90,7 +90,7 @@ class LastGood:
         return self._environ | {FROZEN_VARIABLE: str(folder)}
 
     def clear(self) -> None:
-        """Remove the copies; to be called while no process works."""
+        """Remove the copies. Call only while no process runs."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -99,7 +99,7 @@ class LastGood:
 
 
 def _look(settings: Settings) -> tuple[list[tuple[int, ...] | None], dict[str, bytes]]:
-    """How the files look from outside, and what is in those that can be read, by their names for a frozen folder."""
+    """The files' state (modification time, size, inode, mode), and the content of the readable ones by name."""
     seen: list[tuple[int, ...] | None] = []
     contents: dict[str, bytes] = {}
     for name, path in _files(settings):

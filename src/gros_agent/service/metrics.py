@@ -1,4 +1,4 @@
-"""The metrics of an agent, for Prometheus: what its history and the agent itself say at the moment they are asked."""
+"""The metrics of an agent for Prometheus, calculated from its history and state at each request."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -23,13 +23,13 @@ COUNTERS = {
     "delivered_rows": ("delivered_rows", "Rows that the controller took.", ""),
     "retries": ("retries", "Requests, queries and uploads that were tried again.", ""),
 }
-"""The numbers that only grow, by their name in the history: name, meaning, and the label beside ``project``."""
+"""The counters by their name in the history: metric, meaning, and the label in addition to ``project``."""
 
 _Values = Iterable[tuple[Sequence[str], float]]
 
 
 def metrics(duty: Duty) -> bytes:
-    """All metrics, as Prometheus reads them. Waits for the disk."""
+    """All metrics in the format of Prometheus. Reads the disk, so don't call it in the event loop."""
     registry = CollectorRegistry()
     registry.register(_Collector(duty))
     return shown(generate_latest(registry).decode()).encode()
@@ -40,15 +40,15 @@ class _Collector(Collector):
         self._duty = duty
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric."""
+        """Yield all metrics."""
         duty = self._duty
-        yield _gauge("info", "What agent this is.", [((duty.version, duty.mode), 1)], "version", "mode")
+        yield _gauge("info", "Version and mode of the agent.", [((duty.version, duty.mode), 1)], "version", "mode")
         yield _gauge("running", "Whether a scrape is running.", [((), duty.is_running)])
         if duty.next_run:
             moment = duty.next_run.timestamp()
             yield _gauge("next_run_timestamp_seconds", "When the next scrape is due.", [((), moment)])
-        yield _gauge("obstacles", "Things that keep the agent from working.", [((), len(duty.obstacles()))])
-        yield _gauge("warnings", "Things that its operator should know.", [((), len(duty.warnings()))])
+        yield _gauge("obstacles", "Problems that keep the agent from working.", [((), len(duty.obstacles()))])
+        yield _gauge("warnings", "Warnings for its operator.", [((), len(duty.warnings()))])
         yield from _kept(duty.outbox())
         try:
             history = duty.history
@@ -60,7 +60,7 @@ class _Collector(Collector):
         seen = dict.fromkeys(duty.projects, 0.0) | {name: when.timestamp() for name, when in successes.items()}
         yield _gauge(
             "last_success_timestamp_seconds",
-            "When a project was last collected and delivered completely; 0 for never.",
+            "When a project was last collected and delivered without errors; 0 for never.",
             [((project,), when) for project, when in seen.items()],
             "project",
         )
@@ -79,13 +79,13 @@ def _kept(found: Sequence[Kept]) -> Iterator[Metric]:
     yield _gauge("outbox_bytes", "Bytes of their tables.", [((one.project,), one.size) for one in readable], "project")
     yield _gauge(
         "outbox_oldest_timestamp_seconds",
-        "When the oldest of them was made; missing where none waits.",
+        "When the oldest of them was made; missing if no batch waits.",
         [((one.project,), one.oldest.timestamp()) for one in readable if one.oldest],
         "project",
     )
     yield _gauge(
         "controller_away",
-        "Whether the controller did not answer when it was asked last: what is collected waits.",
+        "Whether the controller did not answer when it was last asked; new batches wait.",
         [((one.project,), one.away is not None) for one in found],
         "project",
     )
@@ -95,7 +95,7 @@ def _last_runs(runs: Iterable[Run]) -> Iterator[Metric]:
     ended = [(run, run.ended, run.status) for run in runs if run.ended is not None and run.status is not None]
     yield _gauge(
         "last_run_timestamp_seconds",
-        "When the last run of a project that was due ended.",
+        "When the last run of a project ended that was not too early.",
         [((run.project,), end.timestamp()) for run, end, _ in ended],
         "project",
     )

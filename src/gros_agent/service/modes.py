@@ -1,8 +1,8 @@
-"""The ways in which an agent works, and which one the environment asks for.
+"""The modes of an agent, and the one that the environment selects.
 
-- ``JENKINS_URL`` is set: work once for each project, and end with a truthful status.
-- ``CRON_PERIOD`` is set: stay up, and work at each period.
-- neither: stay up, and work on request.
+- ``JENKINS_URL`` is set: run once for each project, and end with the status of the run.
+- ``CRON_PERIOD`` is set: stay up, and run periodically.
+- neither: stay up, and run on request.
 """
 
 import enum
@@ -19,7 +19,7 @@ _EVERY = {
 
 
 class Mode(enum.StrEnum):
-    """How an agent works."""
+    """The mode of an agent."""
 
     JENKINS = "Jenkins-style"
     DAEMON = "Daemon"
@@ -27,7 +27,7 @@ class Mode(enum.StrEnum):
 
 
 def mode_of(settings: Settings) -> tuple[Mode, str]:
-    """The mode that the environment asks for, and a sentence that says why."""
+    """The mode that the environment selects, and a sentence that says why."""
     environment = settings.environment
     keys = ", ".join(settings.projects) or "no project, as JIRA_KEY is not set"
     if environment.jenkins_style:

@@ -1,4 +1,4 @@
-"""Describes the web interface as OpenAPI 3.1: from its calls, and from the types of their answers."""
+"""Describes the web interface as OpenAPI 3.1, from its calls and the types of their answers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,17 +9,17 @@ from gros_agent.service.calls import Call, Parameter, Reply
 from gros_agent.service.responses import Problem
 
 _INTRODUCTION = (
-    "What this agent does and did. GET calls answer HEAD as well. Every error has one format. "
+    "The state of this agent, and its runs. GET calls answer HEAD as well. Every error has one format. "
     "Requests must name a host that AGENT_HOST lists and carry the token AGENT_TOKEN, where these are set."
 )
 _GUARDED = {
-    401: Reply("A token is needed, and was not given.", Problem),
+    401: Reply("The token is missing or wrong.", Problem),
     403: Reply("The request names another host.", Problem),
 }
 
 
 def document(calls: Iterable[Call], version: str) -> dict[str, Any]:
-    """The description of all calls."""
+    """The OpenAPI document for all calls."""
     listed = tuple(calls)
     types = {Problem} | {
         reply.content for call in listed for reply in call.replies.values() if isinstance(reply.content, type)

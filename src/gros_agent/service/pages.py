@@ -1,4 +1,4 @@
-"""The pages of the web interface for people: the agent's status, and the description of its API."""
+"""The HTML pages of the web interface: the agent's status, and the description of its API."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ from gros_agent.service.responses import Problem, RunAnswer, StateAnswer, run_an
 from gros_agent.service.state import state
 
 STAGES = ("register", "preflight", "scrape", "export")
-"""The steps of the chain."""
+"""The steps of a run."""
 
 _SHOWN = 10
 _DAYS = 30
@@ -33,7 +33,7 @@ _LEAST = 2
 
 @dataclass(frozen=True)
 class Bar:
-    """A day of the chart: where its bar stands and how high it is, in units of the drawing."""
+    """A day of the chart: position and height of its bar, in units of the SVG."""
 
     day: date
     rows: int
@@ -52,7 +52,7 @@ class Chart:
 
     @property
     def rows(self) -> int:
-        """All rows of these days."""
+        """Number of rows on all these days."""
         return sum(bar.rows for bar in self.bars)
 
     @property
@@ -62,7 +62,7 @@ class Chart:
 
 
 class Pages:
-    """The pages for an agent on duty, and the description of every call, ``others`` among them."""
+    """The pages of a running agent, and the description of all calls, including ``others``."""
 
     def __init__(self, duty: Duty, others: Sequence[Call]) -> None:
         self._duty = duty
@@ -117,14 +117,14 @@ class Pages:
             Call(
                 path="/static/{name}",
                 handler=self.static,
-                summary="What the pages are made of",
+                summary="Static files of the pages",
                 parameters=(name,),
-                replies={200: Reply("The file.", "*/*"), 404: Reply("There is none with that name.", Problem)},
+                replies={200: Reply("The file.", "*/*"), 404: Reply("There is no file with that name.", Problem)},
             ),
         )
 
     async def status_page(self, request: Request) -> Response:
-        """What the agent is, does and did."""
+        """Answer with the status page."""
         before = number(parameters(request, ("before",)), "before", MAX_NUMBER)
         return HTMLResponse(await asyncio.to_thread(self._status_page, before))
 
@@ -144,15 +144,15 @@ class Pages:
         )
 
     async def api_page(self, _request: Request) -> Response:
-        """Every call, for people."""
+        """Answer with the description of all calls as a page."""
         return HTMLResponse(self._templates.get_template("api.html").render(document=self._document))
 
     async def openapi(self, _request: Request) -> Response:
-        """Every call, for programs."""
+        """Answer with the OpenAPI document."""
         return Response(msgspec.json.encode(self._document), media_type="application/json")
 
     async def static(self, request: Request) -> Response:
-        """A file of the pages; browsers keep it, and ask whether it is still the same."""
+        """Answer with a static file. Browsers cache it, and check each time whether it has changed."""
         name = request.path_params["name"]
         if not re.fullmatch(r"[a-z]+\.[a-z]+", name):
             raise HTTPException(404)
@@ -165,7 +165,7 @@ def _history(duty: Duty, before: int | None) -> tuple[list[RunAnswer], Chart | N
     try:
         runs = [run_answer(run) for run in duty.history.runs(_SHOWN + 1, before=before)]
         days = duty.history.rows_per_day(_DAYS)
-    except AgentError:  # the state says what is wrong
+    except AgentError:  # the state says why
         return [], None
     return runs, draw(days)
 
@@ -177,7 +177,7 @@ def _mood(seen: StateAnswer) -> str:
 
 
 def _stages(seen: StateAnswer) -> list[tuple[str, str]]:
-    """Each step of the chain with what it is: done, now or later."""
+    """The steps of a run, each with ``done``, ``now`` or ``later``."""
     stage = seen.current.stage if seen.current else ""
     names = (*STAGES, stage) if stage and stage not in STAGES else STAGES
     if not stage:
@@ -190,7 +190,7 @@ def _stages(seen: StateAnswer) -> list[tuple[str, str]]:
 
 
 def draw(days: Sequence[tuple[str, int]]) -> Chart:
-    """The chart of the rows of some days (YYYY-MM-DD). A day with any rows has a bar that can be seen."""
+    """The chart of the rows of some days (YYYY-MM-DD). The bar of a day with rows has a minimum height."""
     most = max((rows for _, rows in days), default=0)
     bars = [
         Bar(

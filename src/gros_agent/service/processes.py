@@ -1,4 +1,4 @@
-"""The processes in which an agent that stays up does its work: one of a name at a time, all of them ended with it."""
+"""The processes of a daemon: only one of each name at a time, and all are ended with the daemon."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ from gros_agent.errors import AgentError, BusyError, ExitStatus
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 7.0
-"""How long processes may take to end when they are asked to."""
+"""Time that processes have to end after SIGTERM."""
 
 
 class Processes:
-    """Runs commands of the agent; ``command`` is what stands before their names."""
+    """Runs commands of the agent. ``command`` is their prefix: program and options."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = tuple(command)
@@ -26,9 +26,9 @@ class Processes:
         return name in self._running
 
     async def start(self, name: str, arguments: Sequence[str], environ: Mapping[str, str]) -> "asyncio.Task[int]":
-        """Start a command under a name, and return the task that ends with its exit status.
+        """Start a command under a name, and return a task that ends with its exit status.
 
-        Raises :class:`BusyError` if one of that name runs, :class:`AgentError` if it can't be started.
+        Raises :class:`BusyError` if a process of that name is running, :class:`AgentError` if it can't be started.
         """
         if name in self._running:
             raise BusyError(f"a {name} is running", "wait until it is done")
@@ -45,7 +45,7 @@ class Processes:
         return asyncio.create_task(self._until_end(name, process))
 
     async def end(self) -> None:
-        """Ask all processes to end, and make them after :data:`STOP_SECONDS`."""
+        """Terminate all processes, and kill those that have not ended after :data:`STOP_SECONDS`."""
         waiting = dict(self._running)
         for process in waiting.values():
             with contextlib.suppress(ProcessLookupError):
@@ -55,7 +55,7 @@ class Processes:
             await asyncio.wait([asyncio.create_task(one.wait()) for one in waiting.values()], timeout=STOP_SECONDS)
         for name, process in waiting.items():
             if process.returncode is None:
-                log.warning("the %s did not end in time, and is killed: the next one goes on where it was", name)
+                log.warning("the %s did not end in time, and is killed: the next one continues from there", name)
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
@@ -70,7 +70,7 @@ class Processes:
 
 
 def meaning(status: int) -> str:
-    """What an exit status of a process says, in words; a negative one is the signal that ended it."""
+    """The meaning of a process's exit status, as text. A negative status is the signal that ended it."""
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     known = status in ExitStatus.__members__.values()

@@ -1,4 +1,4 @@
-"""What the web interface answers: the types that its JSON and its OpenAPI description are made of."""
+"""The answers of the web interface: the types of its JSON and of its OpenAPI description."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from gros_agent.service.duty import Attention, Kept
 
 
 class Answer(Struct, frozen=True):
-    """Whether it is so, and a sentence about it."""
+    """Yes or no, and a sentence about it."""
 
     ok: bool
     message: str
@@ -28,7 +28,7 @@ class Started(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """What went wrong: the HTTP status in words, a sentence, and never a traceback."""
+    """What went wrong: the HTTP status as text, and a sentence. There is never a traceback."""
 
     status: str
     message: str
@@ -51,7 +51,7 @@ class Notice(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """How something ended: the exit status as a number, its name, and what that means."""
+    """An exit status: its number, name and meaning."""
 
     number: int
     name: str
@@ -59,12 +59,12 @@ class Status(Struct, frozen=True):
 
 
 class SourceAnswer(Struct, frozen=True):
-    """What became of one source in a run."""
+    """The result for one source in a run."""
 
     name: str
     type: str
     items: Annotated[int, Meta(description="New items that were collected.")]
-    expected: Annotated[int | None, Meta(description="Items that the source said it has, where it says so.")]
+    expected: Annotated[int | None, Meta(description="Number of items by the source's own report, if it gives one.")]
     seconds: float
     status: Status
     error: str
@@ -73,7 +73,7 @@ class SourceAnswer(Struct, frozen=True):
 
 
 class RunAnswer(Struct, frozen=True):
-    """One run of a project; ended, status and seconds are null while it goes on."""
+    """One run of a project. While it goes on, ended, status and seconds are null."""
 
     id: int
     project: str
@@ -83,7 +83,7 @@ class RunAnswer(Struct, frozen=True):
     seconds: float | None
     status: Status | None
     stage: Annotated[str, Meta(description="The step that it is or was in last.")]
-    what: Annotated[str, Meta(description="What that step is at.")]
+    what: Annotated[str, Meta(description="What that step is working on.")]
     done: int
     total: int | None
     error: str
@@ -101,22 +101,22 @@ class RunsAnswer(Struct, frozen=True):
     """Runs, the newest first."""
 
     runs: tuple[RunAnswer, ...]
-    next: Annotated[int | None, Meta(description="Give it as `before` to get older ones; null where none are left.")]
+    next: Annotated[int | None, Meta(description="Pass it as `before` to get older runs; null if there are none.")]
 
 
 class KeptAnswer(Struct, frozen=True):
-    """What waits for the delivery of a project."""
+    """The waiting batches of a project."""
 
     project: str
     batches: int
     bytes: int
     oldest: Annotated[datetime | None, Meta(description="When the oldest of them was made.")]
     away: Annotated[datetime | None, Meta(description="Since when the controller does not answer.")]
-    problem: Annotated[str, Meta(description="Why it can't be read what waits; empty where it can.")]
+    problem: Annotated[str, Meta(description="Why the waiting batches can't be read; empty if they can.")]
 
 
 class StateAnswer(Struct, frozen=True):
-    """What the agent is, what it does right now, and what needs attention."""
+    """The agent's configuration, its current activity, and what needs attention."""
 
     name: str
     version: str
@@ -128,40 +128,40 @@ class StateAnswer(Struct, frozen=True):
     next_run: datetime | None
     current: Annotated[RunAnswer | None, Meta(description="The run that is going on.")]
     last_run: Annotated[int | None, Meta(description="The number of the newest run that has ended.")]
-    outbox: Annotated[tuple[KeptAnswer, ...], Meta(description="What waits, for each project with anything to say.")]
+    outbox: Annotated[tuple[KeptAnswer, ...], Meta(description="Waiting batches of projects with anything to report.")]
     obstacles: Annotated[tuple[Notice, ...], Meta(description="What keeps the agent from working.")]
     failures: Annotated[tuple[Notice, ...], Meta(description="What went wrong in the last run of each project.")]
     warnings: tuple[Notice, ...]
 
 
 def answer(content: Struct, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer in JSON."""
+    """An answer as JSON, without secrets."""
     return Response(msgspec.json.encode(shown_in(msgspec.to_builtins(content))), status, headers, "application/json")
 
 
 def problem(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """An error in the format that existing clients know."""
+    """An error as JSON, in the format that existing clients know."""
     words = f"{status} {HTTPStatus(status).phrase}"
     return answer(Problem(error=Fault(status=words, message=sayable(message))), status, headers)
 
 
 def sayable(text: str) -> str:
-    """A text that can be encoded: paths can have what no encoding has."""
+    """A text that can be encoded as UTF-8: paths may hold bytes that can't be decoded."""
     return text.encode(errors="replace").decode()
 
 
 def notice(about: Attention | AgentError) -> Notice:
-    """What needs attention."""
+    """A problem or warning as the web interface answers it."""
     return Notice(message=sayable(about.message), hint=sayable(about.hint))
 
 
 def moment(when: datetime | None) -> datetime | None:
-    """A moment in UTC."""
+    """The same moment in UTC."""
     return None if when is None else when.astimezone(UTC)
 
 
 def kept_answer(one: Kept) -> KeptAnswer:
-    """What waits, as it is told."""
+    """Waiting batches as the web interface answers them."""
     return KeptAnswer(
         project=sayable(one.project),
         batches=one.batches,
@@ -173,7 +173,7 @@ def kept_answer(one: Kept) -> KeptAnswer:
 
 
 def run_answer(run: Run) -> RunAnswer:
-    """A run as it is told."""
+    """A run as the web interface answers it."""
     return RunAnswer(
         id=run.identifier,
         project=run.project,

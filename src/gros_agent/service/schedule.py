@@ -1,4 +1,4 @@
-"""When the agent works: the periods that a user may name, and a scheduler that clocks may mislead only for a moment."""
+"""The schedule of the agent: the periods that a user may set, and a scheduler that copes with changes of the clock."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 TICK_SECONDS = 2.0
-"""How often the clock is looked at: a run is late by no more after a clock that jumped ahead."""
+"""Interval between two looks at the clock: the most by which a run is late after the clock jumped ahead."""
 _JUMP_SECONDS = 60.0
 _JITTER_SECONDS = 60
 
@@ -21,11 +21,11 @@ PERIODS: Mapping[str, Mapping[str, str]] = {
     "weekly": {"day_of_week": "sat", "hour": "3", "minute": "0"},
     "monthly": {"day": "1", "hour": "5", "minute": "0"},
 }
-"""The fields of a cron expression for each period; the hours are those of the cron of existing agents (Alpine's)."""
+"""The fields of a cron expression for each period, with the hours of existing agents' cron (Alpine's)."""
 
 
 class _Turns(CronTrigger):  # type: ignore[misc]
-    """Adds chance in UTC: added to local time, it leads an hour back where a clock is set back at the end of summer."""
+    """Adds the jitter in UTC: in local time it could move a run back by an hour when daylight saving time ends."""
 
     def _apply_jitter(self, next_fire_time: datetime | None, jitter: int | None, now: datetime) -> datetime | None:
         exact = next_fire_time.astimezone(UTC) if next_fire_time else None
@@ -34,12 +34,12 @@ class _Turns(CronTrigger):  # type: ignore[misc]
 
 
 def trigger(period: str, zone: tzinfo) -> CronTrigger:
-    """When a period's turns are, each up to a minute later, so that a thousand agents do not call at once."""
+    """The trigger of a period. Each time gets a delay of up to a minute, so that many agents don't start at once."""
     return _Turns(timezone=zone, jitter=_JITTER_SECONDS, **PERIODS[period])
 
 
 def is_due(period: str, last: datetime | None, now: datetime) -> bool:
-    """Whether a turn of the period was between the last run (None: there was none) and now."""
+    """Whether a time of the period lies between the last run and now. It is true without a last run (None)."""
     if last is None:
         return True
     exact = CronTrigger(timezone=now.tzinfo, **PERIODS[period])
@@ -48,9 +48,9 @@ def is_due(period: str, last: datetime | None, now: datetime) -> bool:
 
 
 class Schedule:
-    """Calls jobs at their periods: never twice at once, once for several turns that were missed.
+    """Calls jobs periodically: a job never twice at once, and only once after several missed times.
 
-    ``now`` is the clock, ``monotonic`` the one that never jumps.
+    ``monotonic`` is a clock that never jumps.
     """
 
     def __init__(self, zone: tzinfo, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -62,12 +62,12 @@ class Schedule:
         self._periods: dict[str, str] = {}
 
     def start(self) -> None:
-        """Begin; to be called in the loop that runs the jobs."""
+        """Start. Call it in the event loop that runs the jobs."""
         self._scheduler.start()
         self._watch = asyncio.create_task(self._watch_clock())
 
     async def stop(self) -> None:
-        """Call no job any more; those that run are left alone."""
+        """Stop calling jobs. Running jobs continue."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -75,7 +75,7 @@ class Schedule:
         self._scheduler.shutdown(wait=False)
 
     def plan(self, name: str, period: str | None, work: Callable[[], Awaitable[None]]) -> None:
-        """Call ``work`` at each turn of a period from now on, or never again without one."""
+        """Call ``work`` periodically from now on. Without a period, remove the job."""
         if self._periods.get(name) == period:
             return
         if period is None:
@@ -86,17 +86,17 @@ class Schedule:
         self._scheduler.add_job(work, trigger(period, self._zone), id=name, replace_existing=True)
 
     def next(self, name: str) -> datetime | None:
-        """When a job is called next, or None."""
+        """When a job will be called next, or None."""
         job = self._scheduler.get_job(name)
         return job.next_run_time if job else None
 
     async def _watch_clock(self) -> None:
-        """Look at the clock again and again: a sleep until a moment would trust in a clock that never jumps."""
+        """Compare the clocks periodically, since the scheduler's own sleep does not notice when the clock jumps."""
         offset = time.time() - self._monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             moved = time.time() - self._monotonic() - offset
-            if moved < -_JUMP_SECONDS:  # back: what was planned by the old clock is too far away
+            if moved < -_JUMP_SECONDS:  # back: times that were planned by the old clock are too far away
                 for name, period in self._periods.items():
                     self._scheduler.reschedule_job(name, trigger=trigger(period, self._zone))
             if abs(moved) > _JUMP_SECONDS:

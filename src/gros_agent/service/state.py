@@ -1,4 +1,4 @@
-"""What there is to say of an agent right now; the status page and ``/api/state`` say the same."""
+"""The state of an agent, as the status page and ``/api/state`` show it."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -23,7 +23,7 @@ _FINE = (ExitStatus.DONE, ExitStatus.NOT_DUE)
 
 
 def state(duty: Duty) -> StateAnswer:
-    """The state of an agent. Waits for the disk."""
+    """The state of an agent. Reads the disk, so don't call it in the event loop."""
     is_running = duty.is_running
     try:
         current = _current(duty) if is_running else None

@@ -1,4 +1,4 @@
-"""The web interface: puts its calls together, and serves them."""
+"""The web interface: collects its calls, and serves them."""
 
 import asyncio
 import errno
@@ -27,7 +27,7 @@ _STOP_SECONDS = 1
 
 
 def app(duty: Duty) -> Starlette:
-    """The application that answers for an agent on duty."""
+    """The web application of a running agent."""
     calls = Pages(duty, Api(duty).calls()).calls
     open_paths = frozenset(call.path for call in calls if call.is_open)
     made = Starlette(
@@ -42,7 +42,7 @@ def app(duty: Duty) -> Starlette:
 class Server:
     """Serves the web interface of an agent inside the running event loop.
 
-    ``port`` is where it listens once it was started.
+    After the start, ``port`` is the port that it listens on.
     """
 
     def __init__(self, duty: Duty, address: str, port: int = PORT) -> None:
@@ -53,7 +53,7 @@ class Server:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen, and return when requests are answered. Raises :class:`ConfigurationError` where that can't be."""
+        """Listen, and return once requests are answered. Raises :class:`ConfigurationError` if it can't listen."""
         listener = self._bind()
         self.port = listener.getsockname()[1]
         self._server = EmbeddedServer(
@@ -64,9 +64,9 @@ class Server:
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="critical",  # it complains of its clients
+                log_level="critical",  # it would log clients' errors
                 access_log=False,
-                proxy_headers=False,  # a client can't say that it comes from elsewhere
+                proxy_headers=False,  # clients must not set their own address
                 server_header=False,
                 limit_concurrency=_CONNECTIONS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
@@ -81,7 +81,7 @@ class Server:
             await self._serving
 
     async def stop(self) -> None:
-        """Answer what was asked, for a second at most, and close every connection."""
+        """Finish open requests for at most a second, and close all connections."""
         if self._server and self._serving:
             self._server.should_exit = True
             await self._serving
@@ -91,17 +91,17 @@ class Server:
             return bind(self._address, self.port)
         except ValueError:
             raise ConfigurationError(
-                f"{self._address!r} is no IP address that the web interface can listen at", "try 0.0.0.0"
+                f"{self._address!r} is not an IP address that the web interface can listen on", "try 0.0.0.0"
             ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ConfigurationError(
-                    f"port {self.port} is taken: the web interface can't listen at {self._address}",
-                    "end the other program, another agent perhaps, or give this one another port",
+                    f"port {self.port} is in use: the web interface can't listen on {self._address}",
+                    "end the other program, which may be another agent, or choose another port",
                 ) from None
             raise ConfigurationError(
-                f"the web interface can't listen at {self._address} port {self.port}: {error.strerror}",
-                "give it another address or port",
+                f"the web interface can't listen on {self._address} port {self.port}: {error.strerror}",
+                "choose another address or port",
             ) from None
 
 
@@ -111,14 +111,14 @@ async def _explain(request: Request, error: Exception) -> Response:
     status, message = error.status_code, error.detail
     headers = dict(error.headers or {})
     if status == 405:  # noqa: PLR2004
-        message = f"{request.method} is not possible here, but {headers.get('Allow', 'nothing')}"
+        message = f"{request.method} is not allowed here; allowed: {headers.get('Allow', 'nothing')}"
         status = 400 if request.url.path == "/scrape" else status
     elif status == 404 and message == "Not Found":  # noqa: PLR2004
-        message = "there is nothing at this path"
+        message = "this path does not exist"
     return problem(status, message, headers)
 
 
 async def _tell(_request: Request, error: Exception) -> Response:
-    """An error of the agent: its history can't be read."""
+    """The answer to an error of the agent: its history can't be read."""
     assert isinstance(error, AgentError)  # noqa: S101 (as above)
     return problem(503, f"{error.message}: {error.hint}" if error.hint else error.message)

@@ -1,4 +1,4 @@
-"""Moments, durations and numbers as people read them."""
+"""Formats moments, durations and numbers for people."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,13 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 def moment(when: datetime, now: datetime | None = None) -> str:
-    """A moment in the agent's own zone; the year only where it is not near."""
+    """A moment in the agent's time zone. The year is shown only if it is more than 180 days away."""
     is_near = abs((now or datetime.now(UTC)) - when) < _NEAR
     return f"{when.astimezone():{'%a %d %b %H:%M %Z' if is_near else '%a %d %b %Y %H:%M %Z'}}"
 
 
 def relative(when: datetime, now: datetime | None = None) -> str:
-    """How far a moment is from now."""
+    """A moment relative to now, like ``2 hours ago``."""
     seconds = (when - (now or datetime.now(UTC))).total_seconds()
     for size, unit in _UNITS:
         count = round(abs(seconds) / size)
@@ -30,7 +30,7 @@ def relative(when: datetime, now: datetime | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """How long something took."""
+    """A duration."""
     if seconds < 10:  # noqa: PLR2004
         return f"{max(0.0, seconds):.1f} s"
     whole = round(seconds)
@@ -42,12 +42,12 @@ def duration(seconds: float) -> str:
 
 
 def number(value: int) -> str:
-    """A number with its thousands apart."""
+    """A number with thousands separators."""
     return f"{value:,}"
 
 
 def size(count: int) -> str:
-    """A number of bytes."""
+    """A size in bytes, with a unit."""
     value, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:  # noqa: PLR2004
@@ -57,7 +57,7 @@ def size(count: int) -> str:
 
 
 def clip(text: str, longest: int = _LONGEST) -> str:
-    """The beginning of a text; the API has all of it."""
+    """The beginning of a long text. The API has all of it."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
 
 
@@ -72,5 +72,5 @@ def short_version(version: str) -> str:
 
 
 def printable(value: object) -> object:
-    """A value for a page: a text without secrets, in which what no page can show is spelt out."""
+    """A value for a page: secrets in texts are masked, and characters that can't be shown are escaped."""
     return shown(value) if type(value) is str else value

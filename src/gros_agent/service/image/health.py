@@ -1,4 +1,4 @@
-"""The image's health check: whether the web interface answers, or a single run is at work."""
+"""The image's health check: whether the web interface answers, or a single run is going on."""
 
 import http.client
 import os
@@ -12,7 +12,7 @@ _SECONDS = 4
 
 
 def is_healthy(home: Home, port: int) -> bool:
-    """Whether this agent is alive. One that works once and ends has no web interface, but holds its lock."""
+    """Whether this agent is alive. An agent that runs only once has no web interface, but holds the run lock."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
     try:
         connection.request("GET", "/healthz")

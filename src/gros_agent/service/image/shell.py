@@ -1,6 +1,6 @@
 """``env.sh`` of the image: runs a command in the agent's environment, or a shell.
 
-The variables of the environment files are set, root becomes the agent's user, and a user without a name gets one.
+It sets the variables of the environment files, changes from root to the agent's user, and gives a nameless user a name.
 """
 
 import logging
@@ -20,7 +20,7 @@ _PROMPT = r"gros-agent:\w\$ "
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Become the command in ``arguments``; returns only where that can't be done, with an exit status as a shell's."""
+    """Replace this process with the command in ``arguments``. Returns only on failure, with the status of a shell."""
     configure("INFO", "text")
     home = Home.of(Path(os.environ.get("GROS_AGENT_HOME") or Path.cwd()), os.environ)
     try:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         variables["PS1"] = _PROMPT
     try:
-        os.execvpe(command[0], command, variables)  # noqa: S606 (what it is called for)
+        os.execvpe(command[0], command, variables)  # noqa: S606 (its purpose)
     except OSError as error:
         sys.stderr.write(f"error: {command[0]} can't be run: {error.strerror}\n")
         return 127 if isinstance(error, FileNotFoundError) else 126

@@ -1,4 +1,4 @@
-"""Which user the agent is in a container: never root, and one with a name."""
+"""The agent's user in a container: not root, and with a name."""
 
 import contextlib
 import logging
@@ -14,15 +14,15 @@ from gros_agent.settings.home import Home
 log = logging.getLogger(__name__)
 
 USER_VARIABLE = "GROS_AGENT_USER"
-"""The user to become where a container is started as root; the image sets it."""
+"""The user to change to if a container is started as root; the image sets it."""
 _LIBRARY = "libnss_wrapper.so"
 
 
 def step_down(home: Home) -> None:
-    """Where root runs a container, give the agent's folders to its user and become that: root has no business here.
+    """If root runs the container, give the agent's folders to the agent's user, and change to that user.
 
-    Nothing happens to another user, or where :data:`USER_VARIABLE` names none. Raises :class:`ConfigurationError` where
-    it is not possible.
+    Do nothing for other users, or if :data:`USER_VARIABLE` is not set. Raises :class:`ConfigurationError` if the user
+    does not exist or can't be changed to.
     """
     name = os.environ.get(USER_VARIABLE)
     if not name or os.getuid() != 0:
@@ -30,7 +30,7 @@ def step_down(home: Home) -> None:
     try:
         user = pwd.getpwnam(name)
     except KeyError:
-        raise ConfigurationError(f"{USER_VARIABLE}: there is no user {name}", "name one of the image") from None
+        raise ConfigurationError(f"{USER_VARIABLE}: there is no user {name}", "name a user of the image") from None
     for folder in (home.export, home.root / "config", home.root / ".ssh", home.root / "secrets", home.state):
         _give(folder, user)
     try:
@@ -39,7 +39,7 @@ def step_down(home: Home) -> None:
         os.setuid(user.pw_uid)
     except PermissionError:
         raise ConfigurationError(
-            "started as root, but without the right to become another user",
+            "started as root, but without the capabilities to change to another user",
             "leave --user 0 out, or add the capabilities SETUID and SETGID",
         ) from None
     os.environ["HOME"] = user.pw_dir
@@ -59,7 +59,7 @@ def _give(folder: Path, user: pwd.struct_passwd) -> None:
 
 
 def _not_of(folder: Path, uid: int) -> Iterator[Path]:
-    """A folder and everything in it that does not belong to a user; links are not followed."""
+    """Yield everything in a folder, and itself, that does not belong to the user. Links are not followed."""
     if not folder.is_dir() or folder.is_symlink():
         return
     for current, names, files in os.walk(folder, onerror=_raise):
@@ -74,9 +74,9 @@ def _raise(error: OSError) -> None:
 
 
 def give_name(home: Home) -> None:
-    """Give a user without a name one, for programs that insist on it (ssh): by a library and a file in the state.
+    """Give a nameless user a name, for programs that need it (ssh), by ``nss_wrapper`` and files in the state folder.
 
-    A state that can't be written is no obstacle here: it will be told where it matters.
+    A state folder that can't be written is no error here; later steps report it.
     """
     try:
         pwd.getpwuid(os.getuid())
