@@ -445,7 +445,7 @@ class TestOutput:
         (ready.export() / "scrape.log").symlink_to("/dev/full")
         done = ready.scrape("--source", f"git:code={repository.path}")
         assert done.status == 0, done
-        assert done.errors.count("scrape.log lacks lines: No space left on device") == 1
+        assert done.errors.count("scrape.log is incomplete: No space left on device") == 1
         assert "Traceback" not in done.errors
         assert len(versions(ready)) == 1
 
@@ -542,7 +542,7 @@ class TestErrors:
             (("--project", "TEST", "--source", "git"), 7, "write TYPE=URL"),
             (("--project", "TEST", "--source", "cvs=http://x/"), 7, "there is no type 'cvs'"),
             (("--project", "TEST", "--source", "git=ext::sh -c x"), 7, "transport is not allowed"),
-            (("--project", "TEST", "--source", "git=--upload-pack=x"), 7, "is no URL"),
+            (("--project", "TEST", "--source", "git=--upload-pack=x"), 7, "is not a URL"),
             (("--project",), 2, "requires an argument"),
             (("--no-such-option",), 2, "No such option"),
             ((), 7, "no project is named"),

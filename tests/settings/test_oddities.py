@@ -334,7 +334,7 @@ class TestFilesInTheWay:
         (agent.home / name).write_text("x")
         done = agent("scrape", "--project", "TEST", "--source", f"git:x={repository.path.as_uri()}")
         assert done.status == 7
-        assert "a file stands where a folder has to be" in " ".join(done.output.split())
+        assert "this is a file, but must be a folder" in " ".join(done.output.split())
         assert "move it away" in done.output
         assert (agent.home / name).read_text() == "x"
 

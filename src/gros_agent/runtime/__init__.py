@@ -1,1 +1,1 @@
-"""Processes, threads, time limits, files, logs and masking: what every other room stands on."""
+"""The basis of all other rooms: processes, threads, time limits, files, logs and masking of secrets."""

@@ -1,4 +1,4 @@
-"""A small SQLite file that several processes use at once: transactions, and what happens when it is damaged."""
+"""A small SQLite file that several processes may use at once, with transactions and recovery from damage."""
 
 import contextlib
 import fcntl
@@ -20,9 +20,9 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """Where it lies, how its tables are made, the number of that version, and what it is called in messages.
+    """An SQLite file: its path, the SQL of its schema, the version of the schema, and its name in messages.
 
-    Every transaction raises :class:`AgentError` when the file can't be used. One that is damaged is set aside.
+    Every transaction raises :class:`AgentError` if the file can't be used. A damaged file is set aside.
     """
 
     path: Path
@@ -32,7 +32,10 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, *, writes: bool) -> Iterator[sqlite3.Connection]:
-        """Work that is done or not done as a whole. Those that only read do not wait for each other."""
+        """A transaction, which is done completely or not at all.
+
+        Transactions that only read don't wait for each other.
+        """
         connection = self._opened(writes)
         try:
             yield connection
@@ -42,7 +45,9 @@ class Database:
             if not _is_damage(error):
                 raise self._unusable(error) from error
             self._set_aside(error)
-            raise AgentError(f"{self.path}: {self.name} was damaged", "it was set aside: a new one begins") from error
+            raise AgentError(
+                f"{self.path}: {self.name} was damaged", "it was set aside: a new file is started"
+            ) from error
         finally:
             connection.close()
 
@@ -84,14 +89,14 @@ class Database:
     def _create(self, connection: sqlite3.Connection) -> None:
         connection.execute("rollback")
         connection.execute("begin immediate")
-        if _version(connection) == 0:  # nobody else was faster
+        if _version(connection) == 0:  # no other process was faster
             for words in self.schema.split(";"):
                 connection.execute(words)
             connection.execute(f"pragma user_version = {self.version}")
         connection.execute("commit")
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        """Rename a damaged file and its journal, which would damage the next one, unless another process did it."""
+        """Rename a damaged file, unless another process did, and its journal, which would damage the next file."""
         aside = self.path.with_suffix(".damaged")
         with storage_errors(self.path.parent), _locked(self.path.parent):
             if self._is_sound():

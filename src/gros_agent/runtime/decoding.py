@@ -1,8 +1,9 @@
-"""Decoders that several threads may ask for.
+"""JSON decoders that are safe to use from several threads.
 
-msgspec (tried: 0.19 to 0.22) builds what it knows of a type step by step, and keeps it with the type from the first
-step on. A thread that decodes a type while another one still builds it crashes the program. So each decoder is built
-once, by one thread at a time; using it is safe. Whatever may run in several threads decodes by these.
+msgspec (tried: 0.19 to 0.22) builds its information about a type step by step, and stores it with the type from the
+first step on. If one thread decodes a type while another thread is still building it, the program crashes. So each
+decoder is built once, by one thread at a time; using it is safe. Code that may run in several threads must use these
+decoders.
 """
 
 from threading import Lock
@@ -17,7 +18,7 @@ _built: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    """The decoder of JSON as some type."""
+    """The decoder of JSON to a type."""
     found = _built.get(kind)
     if found is None:
         with _building:

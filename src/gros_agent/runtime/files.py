@@ -1,7 +1,7 @@
-"""Reading small text files that a user wrote: bounded, UTF-8, and with an error that says what to do.
+"""Reads small text files of users: limited in size, as UTF-8, and with errors that say what to do.
 
-A configuration tool empties a file before it writes it anew, and writes several, one after the other. :func:`settle`
-waits until it is done, and within :func:`kept` files stay what they were, whatever becomes of them.
+A configuration tool empties a file before it writes it again, and writes several files in turn. :func:`settle` waits
+until it is done. Within :func:`kept` reading returns the same content, even if the files change.
 """
 
 import os
@@ -15,13 +15,13 @@ from pathlib import Path
 from gros_agent.errors import ConfigurationError
 
 MAX_BYTES = 1 << 20
-"""More than any file that configures the agent ever holds."""
+"""Limit for configuration files; real ones are far smaller."""
 MAX_OWN_BYTES = 128 << 20
-"""More than any file that grows with the number of sources ever holds."""
+"""Limit for files that grow with the number of sources; real ones are far smaller."""
 QUIET_SECONDS = 0.5
-"""A file that changed less than this ago may still be written."""
+"""A file that changed less than this ago may still be being written."""
 PATIENCE_SECONDS = 10.0
-"""How long to wait for files that change on and on."""
+"""How long to wait for files that keep changing."""
 
 _kept: ContextVar[Mapping[Path, bytes | OSError] | None] = ContextVar("_kept", default=None)
 
@@ -29,7 +29,7 @@ _kept: ContextVar[Mapping[Path, bytes | OSError] | None] = ContextVar("_kept", d
 def read_text(path: Path, what: str, most: int = MAX_BYTES) -> str | None:
     """Return the text of a file, or None if there is no such file.
 
-    ``what`` names the file in messages. Raises :class:`ConfigurationError` when the file can't be read, is not UTF-8
+    ``what`` names the file in messages. Raises :class:`ConfigurationError` if the file can't be read, is not UTF-8,
     or is larger than ``most`` bytes.
     """
     try:
@@ -69,9 +69,9 @@ def _content(path: Path, most: int) -> bytes:
 
 
 def settle(find: Callable[[], Iterable[Path]]) -> bool:
-    """Wait until none of the files that ``find`` names changed a moment ago. Returns whether that came in time.
+    """Wait until none of the files that ``find`` names has just changed. Returns whether that happened in time.
 
-    It is called again for each look, since a file can name others. Where nothing changed lately this takes no time.
+    ``find`` is called for each check, since a file can name others. If nothing changed recently, this returns at once.
     """
     end = time.monotonic() + PATIENCE_SECONDS
     while young := [age for path in find() if 0 <= (age := _age(path)) < QUIET_SECONDS]:
@@ -82,7 +82,7 @@ def settle(find: Callable[[], Iterable[Path]]) -> bool:
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file changed; a clock that was set back, or a missing file, is no reason to wait."""
+    """Seconds since a file changed. It is negative if the clock was set back, and long enough for a missing file."""
     try:
         return time.time() - path.stat().st_mtime
     except OSError:
@@ -91,9 +91,9 @@ def _age(path: Path) -> float:
 
 @contextmanager
 def kept(find: Callable[[], Iterable[Path]], also: Callable[[], Iterable[Path]]) -> Iterator[bool]:
-    """Wait until files have settled, and have :func:`read_text` find within what they hold then.
+    """Wait until files have settled. Within this context :func:`read_text` returns their content of that moment.
 
-    ``find`` names those files, ``also`` those that have to settle with them and are read as they are. Yields whether
+    ``find`` names these files. ``also`` names files that must settle as well, but are read as they are. Yields whether
     they settled in time.
     """
     end = time.monotonic() + PATIENCE_SECONDS
@@ -126,7 +126,7 @@ def _read(path: Path) -> bytes | OSError:
 
 
 def owner(path: Path) -> str:
-    """Name the owner of a file, or its number where the system knows no name, or ``somebody else``."""
+    """The name of a file's owner, ``user`` and the UID if it has no name, or ``somebody else`` if it can't be read."""
     try:
         uid = path.stat().st_uid
     except OSError:

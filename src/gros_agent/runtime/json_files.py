@@ -1,4 +1,7 @@
-"""JSON files that the agent keeps for itself, such as how far a delivery is: read whole or not, written all at once."""
+"""The agent's own JSON files, such as the stage of a delivery.
+
+They are validated when read, and replaced atomically.
+"""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +17,10 @@ T = TypeVar("T")
 
 
 def read(path: Path, kind: type[T], what: str, advice: str) -> T | None:
-    """Return what a record says, or None if there is no such file.
+    """Read a file as a type, or return None if it does not exist.
 
-    ``what`` names it in messages, ``advice`` says what to do with one that is damaged. Raises
-    :class:`ConfigurationError` for that, and for one that can't be read.
+    ``what`` names the file in messages, ``advice`` says what to do if it is damaged. Raises
+    :class:`ConfigurationError` if it is damaged or can't be read.
     """
     text = read_text(path, what, MAX_OWN_BYTES)
     try:
@@ -26,8 +29,8 @@ def read(path: Path, kind: type[T], what: str, advice: str) -> T | None:
         raise ConfigurationError(f"{path}: {what} is damaged: {error}", advice) from None
 
 
-def write(path: Path, content: Any) -> None:  # noqa: ANN401 (whatever can be JSON)
-    """Put a record in place of what was there. Its folder is made for the owner alone. Raises :class:`AgentError`."""
+def write(path: Path, content: Any) -> None:  # noqa: ANN401 (anything that JSON can hold)
+    """Write or replace a file. A missing folder is made, accessible only to its owner. Raises :class:`AgentError`."""
     with storage_errors(path.parent):
         make_missing(path.parent)
         replace_file(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")

@@ -1,8 +1,8 @@
-"""How long something may take in all, whoever works for it: threads, waits, requests and programs that it started.
+"""Limits the total time of some work, including its threads, waits, requests and the programs that it starts.
 
-A limit counts for the code within :func:`within`, and for the threads that :mod:`.parallel` starts there.
-When its time is up, the programs that were started under it are ended, and :func:`check`, :func:`sleep` and whatever
-else looks at it raise :class:`TimeUpError`.
+A limit applies to the code within :func:`within`, and to the threads that :mod:`.parallel` starts there. When its time
+is up, the programs that were started under it are killed. :func:`check`, :func:`sleep` and other functions that check
+the limit raise :class:`TimeUpError`.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ from contextvars import ContextVar
 from gros_agent.errors import Own, SourceError
 
 GRACE_SECONDS = 300.0
-"""How long a run whose time is up may take to tell and keep what it has, before it is ended from outside."""
+"""Time that a run has after its limit to report and store its results, before it is ended from outside."""
 
 
 class TimeUpError(SourceError):
-    """The time for all of something is over."""
+    """The time limit of some work is over."""
 
 
 class Limit:
-    """A moment at which something is given up. ``name`` is the variable that sets how many ``seconds`` it has.
+    """A moment at which work is given up. ``name`` is the variable that sets its ``seconds``.
 
-    A program that is started there may have as many bytes of ``memory`` of its own, if that is said.
+    ``memory`` is the limit in bytes for each program that is started under it; None for no limit.
     """
 
     def __init__(self, seconds: float, name: str, until: float | None = None, memory: int | None = None) -> None:
@@ -37,35 +37,35 @@ class Limit:
 
     @property
     def left(self) -> float:
-        """Seconds that are left, 0 where the time is up."""
+        """Seconds that are left; 0 if the time is up."""
         return max(0.0, self.until - time.monotonic())
 
     @property
     def is_up(self) -> bool:
-        """Whether the time is over."""
+        """Whether the time is up."""
         return self.left <= 0
 
     def error(self) -> TimeUpError:
-        """What is raised when the time is up."""
+        """The error to raise when the time is up."""
         return TimeUpError(
             Own(f"it took longer than {self.seconds:g} s in all, and was given up"),
             f"find out what is slow there; {self.name} allows more",
         )
 
     def on_end(self, end: Callable[[], object]) -> object:
-        """Have ``end`` called from another thread when the time is up; :meth:`forget` takes it back."""
+        """Register ``end`` to be called from another thread when the time is up. Returns a key for :meth:`forget`."""
         key = object()
         with self._lock:
             self._ends[key] = end
         return key
 
     def forget(self, key: object) -> None:
-        """Take back what :meth:`on_end` noted."""
+        """Remove a registration of :meth:`on_end`."""
         with self._lock:
             self._ends.pop(key, None)
 
     def end(self) -> None:
-        """Call what waits for the end."""
+        """Call all registered functions."""
         with self._lock:
             ends = list(self._ends.values())
         for end in ends:
@@ -77,12 +77,12 @@ _current: ContextVar[Limit | None] = ContextVar("limit", default=None)
 
 
 def current() -> Limit | None:
-    """The limit that counts here."""
+    """The limit that applies here, or None."""
     return _current.get()
 
 
 def left() -> float | None:
-    """Seconds that are left here; None where there is no limit."""
+    """Seconds that are left here; None without a limit."""
     limit = _current.get()
     return None if limit is None else limit.left
 
@@ -95,7 +95,7 @@ def check() -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Wait, but no longer than there is time. Raises :class:`TimeUpError`."""
+    """Sleep, but not beyond the limit. Raises :class:`TimeUpError`."""
     limit = _current.get()
     if limit is None:
         time.sleep(seconds)
@@ -106,9 +106,9 @@ def sleep(seconds: float) -> None:
 
 @contextlib.contextmanager
 def within(seconds: float, name: str, memory: int | None = None) -> Iterator[Limit]:
-    """Give what happens here so many seconds in all, or what is left of an outer limit if that is less.
+    """Limit the code within to ``seconds`` in total, or to the rest of an outer limit if that is less.
 
-    Each program that is started may use so many bytes of ``memory``.
+    Each program that is started may use ``memory`` bytes.
     """
     outer = _current.get()
     limit = Limit(seconds, name, memory=memory)
@@ -127,7 +127,7 @@ def within(seconds: float, name: str, memory: int | None = None) -> Iterator[Lim
 
 @contextlib.contextmanager
 def hard(limit: Limit, end: Callable[[], object], grace: float | None = None) -> Iterator[None]:
-    """Call ``end`` from another thread where what happens here goes on for long after its time is up."""
+    """Call ``end`` from another thread if the code within still runs ``grace`` seconds after the limit."""
     timer = threading.Timer(limit.left + (GRACE_SECONDS if grace is None else grace), end)
     timer.daemon = True
     timer.start()

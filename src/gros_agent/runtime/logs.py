@@ -1,6 +1,6 @@
-"""Logging: configured once, to standard error, as text or JSON lines, with every known secret left out.
+"""Logging to standard error, as text or JSON lines, with all known secrets masked.
 
-The log that is delivered says less than the one for people here: see :mod:`gros_agent.runtime.own`.
+The delivered log contains less than this one: see :mod:`gros_agent.runtime.own`.
 """
 
 import copy
@@ -17,7 +17,7 @@ from gros_agent.runtime.masking import redactor, shown
 __all__ = ["IN_RESULTS", "SCRAPE_LOG", "LogFormat", "ProjectLog", "configure", "redactor"]
 
 IN_RESULTS = {"is_in_results": True}
-"""What a record that tells of something which results show, too, carries as its extra attributes."""
+"""Pass as ``extra`` when logging something that the results show as well."""
 KEPT = logging.INFO
 """The lowest level of records in the log of a scrape."""
 SCRAPE_LOG = "scrape.log"
@@ -26,9 +26,9 @@ LogFormat = Literal["text", "json"]
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to whatever standard error is at the moment: progress bars put something else in its place.
+    """Writes to the current ``sys.stderr``, which progress bars replace.
 
-    ``beside`` says whether results are read at the same place.
+    ``beside`` says whether results are shown at the same place.
     """
 
     beside = False
@@ -37,30 +37,30 @@ class _StandardError(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
-        """Drop a record that standard error does not take: there is nobody else to tell."""
+        """Drop a record that can't be written, since there is no other place to report it."""
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
-        """Where records go."""
+        """The stream for records."""
         return sys.stderr
 
 
 class _File(logging.FileHandler):
-    """A log file. Where it can't be written, standard error says so once, and the work goes on."""
+    """A log file. If it can't be written, standard error says so once, and work continues."""
 
     _has_failed = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
-        """Take note of a record that can't be written."""
+        """Handle a record that can't be written."""
         del record
         self.fail()
 
     def fail(self) -> None:
-        """Say that the file lacks something."""
+        """Log once that the file is incomplete."""
         if not self._has_failed:
             self._has_failed = True
             reason = getattr(sys.exc_info()[1], "strerror", None) or sys.exc_info()[1]
-            logging.getLogger("gros_agent.runtime.logs").warning("%s lacks lines: %s", self.baseFilename, reason)
+            logging.getLogger("gros_agent.runtime.logs").warning("%s is incomplete: %s", self.baseFilename, reason)
 
 
 class _Text(logging.Formatter):
@@ -68,13 +68,13 @@ class _Text(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record whose further lines are indented, so that none can be taken for another record."""
+        """Format a record as text. Further lines are indented, so that they can't be mistaken for another record."""
         lines = shown(super().format(_fresh(record))).split("\n")
         return "\n    ".join(lines)
 
 
 def _fresh(record: logging.LogRecord) -> logging.LogRecord:
-    """A record without what another handler made of its traceback."""
+    """A copy of the record without the traceback text that another handler cached."""
     fresh = copy.copy(record)
     fresh.exc_text = None
     return fresh
@@ -86,8 +86,8 @@ class _Json(logging.Formatter):
     default_msec_format = "%s.%03dZ"
 
     def format(self, record: logging.LogRecord) -> str:
-        """One JSON object a line."""
-        import json  # noqa: PLC0415 (few want such a log)
+        """Format a record as a line with a JSON object."""
+        import json  # noqa: PLC0415 (rarely used)
 
         content = {
             "time": self.formatTime(record),
@@ -101,10 +101,13 @@ class _Json(logging.Formatter):
 
 
 class _Project(logging.Formatter):
-    """As the status dashboard of existing installations reads it, in words of ours alone: it is delivered."""
+    """The format that the status dashboard of existing installations reads.
+
+    It is delivered, so only own words are in it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record, and where its error came from."""
+        """Format a record, with the places that its error came through."""
         lines = [f"{self.formatTime(record)}:{record.levelname}:{delivered(record)}"]
         if record.exc_info and record.exc_info[1]:
             lines.append(own.trace(record.exc_info[1]))
@@ -112,12 +115,12 @@ class _Project(logging.Formatter):
 
 
 def delivered(record: logging.LogRecord) -> str:
-    """What a record says to others."""
+    """The delivered wording of a record."""
     return shown(own.message(record))
 
 
 class ProjectLog:
-    """A scrape's own log file, made anew; its last line says with which status the scrape ended."""
+    """A new log file of a scrape. Its last line says with which status the scrape ended."""
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(b"")
@@ -140,7 +143,7 @@ class ProjectLog:
 
 
 def configure(level: str, form: LogFormat) -> None:
-    """Send the agent's log records of ``level`` and above to standard error; other handlers stay as they are."""
+    """Send the agent's log records of ``level`` and above to standard error. Other handlers are not changed."""
     handler = _StandardError()
     handler.setFormatter(_Json() if form == "json" else _Text())
     logger = logging.getLogger("gros_agent")
@@ -150,9 +153,9 @@ def configure(level: str, form: LogFormat) -> None:
 
 
 def show(level: str) -> None:
-    """Have standard error show records of ``level`` and above.
+    """Show records of ``level`` and above on standard error.
 
-    What is kept and what is delivered does not depend on it: records of :data:`KEPT` and above are made in any case.
+    Log files and the delivered log don't depend on it: records of :data:`KEPT` and above are always created.
     """
     logger = logging.getLogger("gros_agent")
     for handler in logger.handlers:
@@ -162,10 +165,10 @@ def show(level: str) -> None:
 
 
 def tell_once(*, beside: bool) -> None:
-    """Leave out of standard error what results show, where both are read at one place.
+    """Leave messages out of the log that the results show as well, if both go to the same place.
 
-    That is so where both lead to the same terminal, file or pipe, and ``beside`` wherever they lead. A log of JSON
-    lines is for a program, which reads no results.
+    That is the case if both go to the same terminal, file or pipe, or always with ``beside``. A log of JSON lines is
+    not changed, since it is for programs.
     """
     for handler in logging.getLogger("gros_agent").handlers:
         if isinstance(handler, _StandardError) and not isinstance(handler.formatter, _Json):
@@ -175,14 +178,14 @@ def tell_once(*, beside: bool) -> None:
 
 
 def shows_errors_beside_results() -> bool:
-    """Whether whoever reads the results has read the errors of the log before."""
+    """Whether the errors of the log are shown at the same place as the results."""
     logger = logging.getLogger("gros_agent")
     shown = (one for one in logger.handlers if isinstance(one, _StandardError) and one.beside)
     return any(one.level <= logging.ERROR for one in shown)
 
 
 def is_one_place() -> bool:
-    """Whether standard output and standard error lead to the same terminal, file or pipe."""
+    """Whether standard output and standard error go to the same terminal, file or pipe."""
     try:
         if sys.stdout.isatty() and sys.stderr.isatty():
             return True

@@ -1,7 +1,7 @@
-"""The one way in which texts are made fit to be shown: known secrets are masked, control characters are spelt out.
+"""Makes texts safe to show: known secrets are masked, and control characters are escaped.
 
-Whatever leaves the program for people goes through :func:`shown`: the log, standard output, JSON, the history, the web
-interface. A server may repeat a secret in many forms, so each is known in those in which servers write texts.
+All output for people goes through :func:`shown`: the log, standard output, JSON, the history, the web interface. A
+server may repeat a secret in several encodings, so each secret is known in the encodings that servers use.
 """
 
 import re
@@ -14,20 +14,20 @@ from urllib.parse import quote, quote_plus
 from gros_agent.runtime.urls import without_password
 
 MASK = "********"
-"""What stands in place of a secret."""
+"""Replaces a secret."""
 _SHORTEST = 4
-"""A secret of fewer characters would mask half of every line."""
+"""Shorter secrets are not masked: they would match in every line."""
 _SHORTEST_CODED = 6
-"""The same for what base64 makes of it."""
+"""The same for its base64 form."""
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # what terminals obey: of ASCII but for tabs and ends of lines, and C1
-    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # what turns the direction of a line, or ends it
-    "\ud800-\udfff]"  # what no encoding has
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters that terminals obey: ASCII without tab and newline, and C1
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # characters that change a line's direction, or end a line
+    "\ud800-\udfff]"  # surrogates, which can't be encoded
 )
 
 
 class Redactor:
-    """Knows secrets, and masks them in texts, in whichever form they stand there."""
+    """Knows secrets, and masks them in texts, in all known encodings."""
 
     def __init__(self) -> None:
         self._plain: frozenset[str] = frozenset()
@@ -37,10 +37,10 @@ class Redactor:
         self._lock = threading.Lock()
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Leave these texts out from now on."""
+        """Mask these texts from now on."""
         new = {secret for secret in secrets if len(secret) >= _SHORTEST}
         forms = {form for secret in new for form in _forms(secret)}
-        with self._lock:  # threads of several sources do this
+        with self._lock:  # several sources call this from their threads
             if forms <= self._plain:
                 return
             self._plain |= forms
@@ -49,7 +49,7 @@ class Redactor:
             self._coded_pattern = _any_of(self._coded)
 
     def redact(self, text: str) -> str:
-        """A text without the secrets that are known, and without the credentials in its URLs."""
+        """The text with known secrets masked, and with the credentials in its URLs masked."""
         if self._coded_pattern is not None:
             text = "".join(self._without_coded(text, self._coded_pattern))
         if self._pattern is not None:
@@ -58,9 +58,9 @@ class Redactor:
 
     @staticmethod
     def _without_coded(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
-        """The parts of a text, where each run of base64 that holds a secret is masked as a whole.
+        """The parts of a text, with each run of base64 that holds a secret masked as a whole.
 
-        Each character is looked at a few times at most, however long a run is: such a text may come from anybody.
+        Each character is read only a few times, however long a run is, since the text may come from an attacker.
         """
         done = 0
         for found in pattern.finditer(text):
@@ -78,7 +78,7 @@ class Redactor:
 
 
 _RUN = frozenset(string.ascii_letters + string.digits + "+/_=-")
-"""What surrounds a secret in base64: a user's name before it, for instance."""
+"""Characters of a run of base64 around a secret, which may encode a user name before it, for instance."""
 
 
 def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
@@ -87,7 +87,7 @@ def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as servers write it: as it is, and escaped for URLs, JSON, HTML and Python."""
+    """Yield a secret in the forms that servers write: as it is, and escaped for URLs, JSON, HTML and Python."""
     import html  # noqa: PLC0415 (a command that shows no secret needs none of these)
     import json  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _coded(secret: str) -> Iterator[str]:
-    """What base64 makes of a secret, wherever in a text it stands: what depends on nothing before or after it."""
+    """Yield the base64 of a secret for each of three offsets, without characters that depend on its surroundings."""
     import base64  # noqa: PLC0415 (a command that shows no secret does not need it)
 
     content = secret.encode(errors="replace")
@@ -116,26 +116,26 @@ def _coded(secret: str) -> Iterator[str]:
 
 
 redactor = Redactor()
-"""Knows the secrets of this process: there is one, as there is one set of loggers."""
+"""The redactor with the secrets of this process."""
 
 
 def visible(text: str) -> str:
-    r"""A text in which what a terminal would obey is spelt out: ``\x1b`` for an escape. Ends of lines stay."""
+    r"""A text with control characters escaped: ``\x1b`` for an escape. Newlines stay."""
     return _HIDDEN.sub(lambda found: _spelt(found[0]), text)
 
 
 def _spelt(character: str) -> str:
     code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 (what two digits can tell)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 (what two digits can hold)
 
 
 def shown(text: str) -> str:
-    """A text as people may see it."""
+    """A text that is safe to show: secrets masked, control characters escaped."""
     return visible(redactor.redact(text))
 
 
 def shown_in(content: Any) -> Any:  # noqa: ANN401 (whatever can be JSON)
-    """The same for every text in what becomes JSON, keys too but for names such as our fields have."""
+    """Apply :func:`shown` to every text in JSON content. Keys that look like our field names are left as they are."""
     if isinstance(content, str):
         return shown(content)
     if isinstance(content, dict):

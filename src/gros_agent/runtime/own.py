@@ -1,9 +1,9 @@
-"""What of a log record may be delivered: words of this program alone, and none that somebody else wrote.
+"""Makes the delivered wording of log records: it has only this program's own words.
 
-A delivered log goes to others, who must learn no name from it. So it is made anew of what is known to be ours, and not
-of the text that people see here: the words of the call, which stand in the program, with what fits in. That is numbers
-and moments, :class:`Own` words, and texts that are delivered anyhow, such as the names of sources; of an error its own
-words and where it was raised. Everything else is left out, whatever it is.
+The delivered log goes to other people, and must not contain names. So it is not made from the text of the local log,
+but from parts that are known to be safe: the constant message of the log call, with its safe arguments. These are
+numbers, moments, :class:`Own` texts, and texts that are delivered anyway, such as the names of sources. Of an error it
+has the own words and the place that raised it. Everything else is left out.
 """
 
 import datetime as dt
@@ -18,19 +18,19 @@ from gros_agent.errors import AgentError, Own
 
 LEFT_OUT = "…"
 ELSEWHERE = "see the agent's own log"
-"""What stands for an error that has no words of its own for others."""
+"""Replaces an error without a wording that may be delivered."""
 _OURS = (bool, int, float, type(None), dt.date, dt.time, dt.timedelta, enum.Enum, Own)
 _PACKAGE = Path(__file__).parent
 _known: set[str] = set()
 
 
 def know(texts: Iterable[str]) -> None:
-    """Take texts for ours that are delivered in other files anyhow: project keys, types and names of sources."""
+    """Allow texts that are delivered in other files anyway: project keys, types and names of sources."""
     _known.update(texts)
 
 
 def message(record: logging.LogRecord) -> str:
-    """What a record says, in words of ours."""
+    """The message of a record, from safe parts only."""
     if not record.args:
         return str(record.msg) if isinstance(record.msg, str) else _ours(record.msg)
     arguments = record.args if isinstance(record.args, tuple) else (record.args,)
@@ -53,10 +53,10 @@ def _ours(value: object) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Where an error came from: files, lines and functions, and the kinds of errors, without what they say."""
+    """The traceback of an error: files, lines, functions and types of errors, without their messages."""
     lines: list[str] = []
     seen: BaseException | None = error
-    while seen is not None and len(lines) < 100:  # noqa: PLR2004 (enough for anybody)
+    while seen is not None and len(lines) < 100:  # noqa: PLR2004 (more than any real chain)
         lines += [
             f"  {_file(frame.filename)}:{frame.lineno} in {frame.name}"
             for frame in traceback.extract_tb(seen.__traceback__)
@@ -67,13 +67,13 @@ def trace(error: BaseException) -> str:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """The last place of ours that an error went through."""
+    """The last place in the agent's own code that an error came through."""
     frames = [frame for frame in traceback.extract_tb(trace) if Path(frame.filename).is_relative_to(_PACKAGE)]
     return f"{_file(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
 
 
 def _file(name: str) -> str:
-    """A file of the program, without the folders of the machine."""
+    """The path of a file of the program, without the folders of the machine."""
     path = Path(name)
     return path.relative_to(_PACKAGE).as_posix() if path.is_relative_to(_PACKAGE) else path.name
 

@@ -1,4 +1,4 @@
-"""Does several things at once, in threads, with a limit for those that would burden the same host."""
+"""Runs several tasks at once in threads, with a limit for tasks at the same host."""
 
 import contextlib
 import contextvars
@@ -13,27 +13,27 @@ from typing import Generic, TypeVar
 from gros_agent.runtime import process
 
 _NOTICE_SECONDS = 0.1
-"""How long a thread that has something takes to notice that nobody wants it any more."""
+"""Time after which a thread with an item notices that its consumer has stopped."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _END_SECONDS = 5.0
-"""How long threads have to notice that all is over; they end with the program in any case."""
+"""Time that threads have to end after a failure; they end with the program in any case."""
 
 
 @dataclass(frozen=True)
 class _Done(Generic[R]):
-    """What became of a task: ``result`` gives what it returned, or raises what it raised."""
+    """The end of a task. ``result`` returns its result or raises its error."""
 
     number: int
     result: Callable[[], R]
 
 
 def _thread(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
-    """A thread for which the limits of its maker count.
+    """Make a thread that inherits the time limit of its creator.
 
-    It is a daemon, so that one which waits for a host's answer does not hold up the program's end.
+    It is a daemon thread, so that waiting for a host's answer does not delay the program's end.
     """
     context = contextvars.copy_context()
     return threading.Thread(target=context.run, args=(work, *arguments), name=name, daemon=True)
@@ -49,9 +49,9 @@ def run(
 ) -> list[R]:
     """Do ``work`` for each task, and return the results in the order of the tasks.
 
-    At most ``at_once`` are done at the same time, and at most ``per_lane`` of those with the same ``lane`` (None has
-    no limit). One task alone is done in the caller's own thread. If one fails, those that run are ended together with
-    the programs that they started, no other is begun, and its error is raised; so it is with an interruption.
+    At most ``at_once`` tasks run at the same time, and at most ``per_lane`` tasks with the same ``lane`` (no limit for
+    None). A single task runs in the caller's thread. If a task fails or the program is interrupted, running tasks are
+    ended together with the programs that they started, no other task starts, and the error is raised.
     """
     if at_once == 1 or len(tasks) == 1:
         return [work(task) for task in tasks]
@@ -92,7 +92,7 @@ class _Crew(Generic[T, R]):
         return [results[number] for number in range(len(self._tasks))]
 
     def _begin(self) -> None:
-        """Begin as many of those that wait as may be, the first ones first."""
+        """Start as many waiting tasks as the limits allow, in order."""
         passed = deque[int]()
         while self._waiting and len(self._threads) < self._at_once:
             number = self._waiting.popleft()
@@ -121,10 +121,10 @@ class _Crew(Generic[T, R]):
 
 
 def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None, None]:
-    """Yield what several iterators yield, each in a thread of its own and up to ``ahead`` items before they are taken.
+    """Merge several iterators, each in its own thread, with up to ``ahead`` items per stream read in advance.
 
-    What one stream yields keeps its order. If one fails, its error is raised and the others end with their next item;
-    so they do when nobody takes any more.
+    The items of one stream stay in order. If a stream fails, its error is raised, and the others end with their next
+    item. The same happens if the consumer stops.
     """
     items: queue.Queue[Future[R] | None] = queue.Queue(maxsize=ahead * max(1, len(streams)))
     is_over = threading.Event()
@@ -143,7 +143,7 @@ def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None,
                 put(done)
                 if is_over.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 (raised again by the thread that takes)
+        except BaseException as error:  # noqa: BLE001 (raised again in the consumer)
             failed: Future[R] = Future()
             failed.set_exception(error)
             put(failed)
@@ -164,9 +164,9 @@ def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None,
 
 
 def mapped(work: Callable[[T], R], items: Iterable[T], at_once: int = 8) -> Generator[R, None, None]:
-    """Yield what ``work`` makes of each item, in their order, while that of the next ones is done.
+    """Yield the result of ``work`` for each item in order, while the next items are being processed.
 
-    An error is raised in its turn; what has not begun by then is never begun.
+    An error is raised in its turn; items that have not started by then are not processed.
     """
     tasks: queue.SimpleQueue[tuple[Future[R], T] | None] = queue.SimpleQueue()
     threads: list[threading.Thread] = []
@@ -196,5 +196,5 @@ def _serve(tasks: "queue.SimpleQueue[tuple[Future[R], T] | None]", work: Callabl
         if done.set_running_or_notify_cancel():
             try:
                 done.set_result(work(item))
-            except BaseException as error:  # noqa: BLE001 (raised again by the thread that takes)
+            except BaseException as error:  # noqa: BLE001 (raised again in the consumer)
                 done.set_exception(error)

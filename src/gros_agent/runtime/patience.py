@@ -1,8 +1,8 @@
-"""HTTP connections that have to get somewhere: time-outs for the head and the body of a request, and for its answer.
+"""Time-outs of HTTP connections: for the head and body of a request, and for sending its answer.
 
-Uvicorn waits without end for a request that was begun. Whoever opens many such connections would keep everybody else
-out, the health check first. So a connection on which nothing is being answered is closed after some seconds, and at
-once where one address has too many: the one that has waited longest goes, and who sends a whole request is served.
+Uvicorn waits without limit for the rest of a request. A client with many such connections could block all others, even
+the health check. So an idle connection, on which no request is being answered, is closed after some seconds. If there
+are too many idle connections, the one that has waited longest is closed at once. Complete requests are always answered.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
-"""Within which the head of a request has to be there, from its first byte or the connection's beginning on."""
+"""Time limit for the head of a request, from its first byte or from the start of the connection."""
 BODY_SECONDS = 30.0
-"""Within which the body has to follow."""
+"""Time limit for the body."""
 TAKE_SECONDS = 60.0
-"""Within which an answer has to be taken, once all of it is there to be sent."""
+"""Time limit for the client to receive an answer, once all of it is ready to be sent."""
 PER_ADDRESS = 32
-"""Connections of one address on which nothing is being answered."""
+"""Limit of idle connections of one address."""
 OVERALL = 96
-"""The same, of all addresses together: fewer than Uvicorn answers at once."""
+"""Limit of idle connections of all addresses; it is below Uvicorn's limit of concurrent requests."""
 _LOOK_SECONDS = 1.0
 
 
@@ -30,10 +30,10 @@ _Stage = tuple[str, object, float | None]
 
 
 class PatientProtocol(H11Protocol):
-    """One connection, which is given up when it gets nowhere."""
+    """A connection that is closed if it makes no progress."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to look at it; make room for it first."""
+        """Start watching the connection, and close others if there are too many."""
         super().connection_made(transport)
         self._stage: _Stage = ("", None, None)
         self._given_up = False
@@ -42,22 +42,22 @@ class PatientProtocol(H11Protocol):
         self._address = (transport.get_extra_info("peername") or ("",))[0]
         self._look_again()
         waiting = [one for one in self.connections if isinstance(one, PatientProtocol) and one.is_waiting()]
-        _make_room([one for one in waiting if one._address == self._address], PER_ADDRESS)  # noqa: SLF001 (its like)
+        _make_room([one for one in waiting if one._address == self._address], PER_ADDRESS)  # noqa: SLF001 (same class)
         _make_room(waiting, OVERALL)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and note how far the request is."""
+        """Process the data, and note the stage of the request."""
         self._heard = True
         super().data_received(data)
         self._note()
 
     def is_waiting(self) -> bool:
-        """Whether nothing is being answered: no request is whole, or the last one's answer is given."""
+        """Whether the connection is idle: no request is complete, or the last answer is finished."""
         if self._given_up:
             return False
         stage, _, _ = self._where()
@@ -65,11 +65,11 @@ class PatientProtocol(H11Protocol):
 
     @property
     def waited(self) -> float:
-        """Seconds since the connection got somewhere."""
+        """Seconds since the connection last made progress."""
         return time.monotonic() - self._since
 
     def give_up(self) -> None:
-        """Close the connection at once, whatever waits to be sent."""
+        """Close the connection at once, without sending the rest."""
         self._given_up = True
         self.transport.abort()
 
@@ -81,7 +81,7 @@ class PatientProtocol(H11Protocol):
                 self._heard = False
 
     def _where(self) -> "_Stage":
-        """What the connection waits for, in which request, and for how many seconds at most."""
+        """The stage of the connection, its request, and the time limit in seconds."""
         cycle = self.cycle
         if cycle is None or (cycle.response_complete and self._heard and not self.transport.is_closing()):
             return "head", cycle, HEAD_SECONDS
@@ -100,7 +100,7 @@ class PatientProtocol(H11Protocol):
 
 
 def _make_room(waiting: Iterable[Any], most: int) -> None:
-    """Give those up that have waited longest, where there are too many."""
+    """Close the connections that have waited longest, if there are more than ``most``."""
     longest_first = sorted(waiting, key=lambda one: one.waited, reverse=True)
     for one in longest_first[: max(0, len(longest_first) - most)]:
         one.give_up()

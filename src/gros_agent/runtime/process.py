@@ -1,6 +1,6 @@
-"""Runs other programs: with a list of arguments and never a shell, with time-outs, and with bounded output.
+"""Runs other programs with a list of arguments, without a shell, with time-outs and limited output.
 
-A program is started in a process group of its own, so that it can be ended together with what it started.
+Each program gets its own process group, so that it can be killed together with its child processes.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from gros_agent.errors import SourceError
 from gros_agent.runtime import limits
 
 MAX_OUTPUT = 64 << 20
-"""Bytes of standard output that :func:`run` takes."""
+"""Limit of standard output for :func:`run`, in bytes."""
 MAX_ERRORS = 64 << 10
-"""Bytes of standard error that are kept, the last ones."""
+"""How many of the last bytes of standard error are kept."""
 BUSY_SHARE = 0.1
-"""The share of a silence in which a program has to use a processor to be taken for one that works."""
+"""Share of a silent period in which a program must use a processor to count as working."""
 MAX_SILENCES = 30
-"""Silences in a row after which a program is ended, whatever it does: an hour with the usual time-out."""
+"""Silent periods in a row after which a program is killed even if it computes: an hour with the default time-out."""
 _BLOCK = 64 << 10
 _ENDING_TIMES, _ENDING_PAUSE = 100, 0.02
-"""How often programs are looked for that should have ended, and the seconds in between."""
+"""How often to check whether killed programs have ended, and the seconds between two checks."""
 
 _lock = threading.Lock()
 _started: "weakref.WeakSet[subprocess.Popen[bytes]]" = weakref.WeakSet()
@@ -39,7 +39,7 @@ _refused = 0
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program did. ``stalled`` is true if it was ended because it showed no sign of life."""
+    """The result of a program. ``stalled`` is true if it was killed because it showed no sign of life."""
 
     status: int
     output: bytes
@@ -54,15 +54,15 @@ def start(
     stdin: int = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start a program whose standard output is a pipe. Raises :class:`SourceError` if it is not there.
+    """Start a program with a pipe as standard output. Raises :class:`SourceError` if it is not installed.
 
-    It is ended when the time of what it was started for is up.
+    It is killed when the current time limit is up.
     """
     limits.check()
     try:
         with _lock:
             if _refused:
-                raise SourceError(f"{arguments[0]} was not started: all is being ended")
+                raise SourceError(f"{arguments[0]} was not started, since the work is being stopped")
             process = subprocess.Popen(
                 arguments,
                 env=dict(environment),
@@ -82,7 +82,7 @@ def start(
 
 
 def _end_in_time(process: subprocess.Popen[bytes]) -> None:
-    """Have a program ended when the time of what it was started for is up."""
+    """Register a program to be killed when the current time limit is up."""
     limit = limits.current()
     if limit is None:
         return
@@ -100,9 +100,10 @@ def _end_in_time(process: subprocess.Popen[bytes]) -> None:
 
 
 def _bound(process: subprocess.Popen[bytes]) -> None:
-    """Have a program, and those that it starts, end when they want more memory than they may have.
+    """Limit the memory of a program and its child processes.
 
-    That is what they write to: files that they map to read them, such as the packs of a repository, do not count.
+    The limit is for memory that they write to. Files that they map for reading, such as the packs of a repository,
+    don't count.
     """
     limit = limits.current()
     if limit is not None and limit.memory is not None:
@@ -113,17 +114,17 @@ def _bound(process: subprocess.Popen[bytes]) -> None:
 
 
 def memory_of_a_program() -> int:
-    """Bytes that one program may use where nothing else is said: half of the machine's, from 512 MiB to 4 GiB.
+    """Default memory limit of one program in bytes: half of the machine's memory, at least 512 MiB, at most 4 GiB.
 
-    In a container its memory is the machine's.
+    In a container the memory of the container is used.
     """
     return max(512 << 20, min(4 << 30, _memory() // 2))
 
 
 def _memory(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> int:
-    """Bytes of memory that there are for this process, as far as its control groups (versions 1 and 2) limit them.
+    """Memory in bytes that this process may use: the machine's, or less by its control groups (versions 1 and 2).
 
-    The kernel's documentation has the files: admin-guide/cgroup-v2 (``memory.max``, a number or ``max``) and
+    The kernel's documentation describes the files: admin-guide/cgroup-v2 (``memory.max``, a number or ``max``) and
     admin-guide/cgroup-v1/memory (``memory.limit_in_bytes``).
     """
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
@@ -139,7 +140,7 @@ def _memory(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self
         folder, name = (root, "memory.max") if not controllers else (root / "memory", "memory.limit_in_bytes")
         inner = folder / place.strip("/")
         for one in (inner, *inner.parents):
-            with contextlib.suppress(OSError, ValueError):  # none there, or no limit
+            with contextlib.suppress(OSError, ValueError):  # no such file, or no limit
                 found.append(int((one / name).read_text()))
             if one == folder:
                 break
@@ -148,8 +149,8 @@ def _memory(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self
 
 @contextlib.contextmanager
 def none_left() -> Iterator[None]:
-    """End all programs that were started, and start no others meanwhile: for ending threads that wait for them."""
-    global _refused  # noqa: PLW0603 (as many programs as the process has)
+    """Kill all started programs, and refuse to start others meanwhile, so that threads that wait for them end."""
+    global _refused  # noqa: PLW0603 (one count for the whole process)
     with _lock:
         _refused += 1
         for process in list(_started):
@@ -164,7 +165,7 @@ def none_left() -> Iterator[None]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program and what it started, at once, and close its pipes."""
+    """Kill a program and its child processes, and close its pipes."""
     with contextlib.suppress(ProcessLookupError):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -176,9 +177,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_forgotten(name: str, value: str) -> None:
-    """End programs that have this variable: those that an agent which was killed could not end any more.
+    """Kill programs with this environment variable, which a killed agent left running.
 
-    The variable has to be one that nobody but the agent sets, and the caller the only one who may have such programs.
+    Only the agent may set the variable, and no process but the caller may have such programs.
     """
     wanted = f"{name}={value}".encode()
     for _ in range(_ENDING_TIMES):
@@ -194,7 +195,7 @@ def end_forgotten(name: str, value: str) -> None:
 def _has_variable(path: Path, wanted: bytes) -> bool:
     try:
         return wanted in path.read_bytes().split(b"\0")
-    except OSError:  # it belongs to another user, or ended meanwhile
+    except OSError:  # belongs to another user, or has ended
         return False
 
 
@@ -208,21 +209,21 @@ class _Signs:
         self._times = 0
 
     def heard(self) -> None:
-        """It printed something."""
+        """Note that it printed something."""
         self._times = 0
 
     def computes(self) -> bool:
-        """Whether it used a processor since it was asked last; false if it was asked too often in a row."""
+        """Whether it used a processor since the last call; false after too many calls without output."""
         before, self._used = self._used, _processor_seconds(self._group)
         self._times += 1
         return self._used - before >= self._enough and self._times <= MAX_SILENCES
 
 
 def _processor_seconds(group: int) -> float:
-    """The processor time of all processes of a group, and of those that they waited for: proc_pid_stat(5)."""
+    """Processor time in seconds of all processes of a group and their ended children: proc_pid_stat(5)."""
     ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended
             fields = path.read_bytes().rpartition(b")")[2].split()
             if int(fields[2]) == group:
                 ticks += sum(map(int, fields[11:15]))
@@ -236,11 +237,11 @@ def run(
     silence: float,
     on_errors: Callable[[bytes], None] | None = None,
 ) -> Completed:
-    """Run a program to its end and return what it printed.
+    """Run a program to its end, and return its output.
 
-    It is ended when it prints nothing for ``silence`` seconds in which it did not compute either: git checks a history
-    of a million commits without a word. ``on_errors`` gets each piece of standard error, which is where programs show
-    their progress. Raises :class:`SourceError` when it prints more than :data:`MAX_OUTPUT`.
+    It is killed if it neither prints nor computes for ``silence`` seconds; git, for instance, checks a history of a
+    million commits without output. ``on_errors`` gets each piece of standard error, where programs show their progress.
+    Raises :class:`SourceError` if it prints more than :data:`MAX_OUTPUT`.
     """
     process = start(arguments, environment)
     assert process.stdout is not None  # noqa: S101 (for the type checker: start makes pipes)

@@ -1,7 +1,7 @@
-"""Another try, later: for what fails for a while, such as a connection that breaks or a server that is busy.
+"""Retries after temporary failures, such as a broken connection or a busy server.
 
-Whoever tries again says so by :class:`PassingError`, and how often with a constant of its own, whose docstring says why
-so often. The tries that fail and are followed by another one are counted by :func:`counted`.
+Code raises :class:`PassingError` to ask for a retry. Each user has its own constant for the number of tries, whose
+docstring gives the reason. :func:`counted` counts the retries.
 """
 
 import random
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 
 class PassingError(Exception):
-    """Another try may succeed; ``error`` is what to raise where there is none.
+    """A temporary failure: another try may succeed. ``error`` is raised if there is none.
 
-    ``pause`` are the seconds to wait before that try, if they are known. ``reason`` says why there is one, where that
-    is not what the error says.
+    ``pause`` is the time to wait before the next try in seconds, if known. ``reason`` says why there is another try, if
+    the error does not.
     """
 
     def __init__(self, error: AgentError, pause: float | None = None, reason: str = "") -> None:
@@ -35,14 +35,14 @@ class PassingError(Exception):
 
 
 class Retries:
-    """How many tries were followed by another one."""
+    """The number of retries."""
 
     def __init__(self) -> None:
         self.count = 0
         self._lock = threading.Lock()
 
     def add(self) -> None:
-        """Count one more; several threads may do that."""
+        """Count one more retry. Several threads may call this."""
         with self._lock:
             self.count += 1
 
@@ -52,7 +52,7 @@ _counted: ContextVar[Retries | None] = ContextVar("retries", default=None)
 
 @contextmanager
 def counted() -> Iterator[Retries]:
-    """Count the retries of what happens here, and in threads that are started here with a copy of the context."""
+    """Count the retries of the code within, and of threads that are started there with a copy of the context."""
     retries = Retries()
     token = _counted.set(retries)
     try:
@@ -62,12 +62,12 @@ def counted() -> Iterator[Retries]:
 
 
 def linear(number: int) -> float:
-    """Seconds to wait after a failed try, the first of which is number 1: about one more each time."""
+    """Seconds to wait after failed try ``number`` (1 is the first): about one second more each time."""
     return random.uniform(0.5, 1.5) * number  # noqa: S311 (jitter, no secret)
 
 
 def exponential(first: float, longest: float) -> Callable[[int], float]:
-    """Waits that double from ``first`` to ``longest`` seconds, each with up to ``first`` more by chance."""
+    """Waits that double from ``first`` to ``longest`` seconds, plus a random part of up to ``first`` seconds."""
     return lambda number: min(first * 2 ** (number - 1), longest) + random.uniform(0, first)  # noqa: S311 (jitter)
 
 
@@ -77,9 +77,9 @@ def repeat(
     tell: Callable[[AgentError | str], object],
     pause: Callable[[int], float] = linear,
 ) -> T:
-    """Do ``work`` up to so many times, until it raises no :class:`PassingError`; ``tell`` why before each wait.
+    """Call ``work`` up to ``tries`` times, until it raises no :class:`PassingError`. ``tell`` gets each reason to wait.
 
-    Raises the error of the last try, and :class:`TimeUpError` where the time is up while it waits.
+    Raises the error of the last try, and :class:`TimeUpError` if the time limit is up during a wait.
     """
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt  # noqa: PLC0415 (few need it)
 

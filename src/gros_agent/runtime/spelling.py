@@ -1,10 +1,10 @@
-"""Finds the name that a misspelt one was probably meant for."""
+"""Suggests the correct name for a misspelt one."""
 
 from collections.abc import Iterable
 
 
 def is_near(text: str, other: str) -> bool:
-    """Whether two texts differ by one letter that is missing, is another or changed places, or in their case alone."""
+    """Whether two texts differ by one missing, wrong or swapped letter, or only in case."""
     one, two = text.lower(), other.lower()
     if one == two:
         return True
@@ -17,7 +17,7 @@ def is_near(text: str, other: str) -> bool:
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """A question for the known name that a text is probably meant to be; nothing where none is near."""
+    """``: did you mean NAME?`` for the known name that is most similar, or an empty text if none is similar."""
     from difflib import get_close_matches  # noqa: PLC0415 (few names are wrong)
 
     names = tuple(known)

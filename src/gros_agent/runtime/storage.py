@@ -1,4 +1,4 @@
-"""What can go wrong with a disk, said in words, and files that are whole or not there."""
+"""Turns disk errors into messages, replaces files atomically, and locks files."""
 
 import contextlib
 import errno
@@ -17,9 +17,10 @@ from gros_agent.runtime.files import owner
 
 @contextmanager
 def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn an operating system's error about ``folder`` into one that says what to do.
+    """Turn an :class:`OSError` about ``folder`` into an error that says what to do.
 
-    A full disk becomes :class:`AgentError`; a folder that may not be written :class:`ConfigurationError`.
+    A folder that can't be written, or a file in the place of a folder, becomes :class:`ConfigurationError`. A full disk
+    and all other errors become :class:`AgentError`.
     """
     try:
         yield
@@ -38,13 +39,13 @@ def storage_errors(folder: Path) -> Iterator[None]:
         is_in_the_way = error.errno == errno.EEXIST and Path(place) in {folder, *folder.parents}
         if is_in_the_way or error.errno == errno.ENOTDIR:
             raise ConfigurationError(
-                f"{place}: a file stands where a folder has to be", "move it away, or name another folder"
+                f"{place}: this is a file, but must be a folder", "move it away, or name another folder"
             ) from error
         raise AgentError(f"{place}: {os.strerror(error.errno or errno.EIO)}", "check the path and the disk") from error
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk knows the names in a folder."""
+    """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -53,7 +54,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_synced(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file and wait until the disk has it. It must not exist yet."""
+    """Write a new file, and wait until it is on the disk. It must not exist yet."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
@@ -62,7 +63,7 @@ def write_synced(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Replace a file by another content, all at once."""
+    """Replace the content of a file atomically, or create the file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     temporary.unlink(missing_ok=True)
     write_synced(temporary, content, mode)
@@ -71,9 +72,9 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove the files in a folder, and in those within it, that a killed process was to put in the place of others.
+    """Remove the temporary files of :func:`replace_file` that killed processes left in a folder and its subfolders.
 
-    Those of a process that still lives stay, unless they are old: numbers of processes are used again.
+    Files of a living process stay, unless they are old, since process numbers are reused.
     """
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _LARGE]
@@ -82,7 +83,7 @@ def clear_leftovers(folder: Path) -> None:
             if match is None:
                 continue
             path = Path(place, name)
-            with contextlib.suppress(OSError):  # whoever it belongs to removes or renames it
+            with contextlib.suppress(OSError):  # its process may remove or rename it
                 if not _is_alive(int(match[1])) or time.time() - path.stat().st_mtime > _OLD_SECONDS:
                     path.unlink()
 
@@ -90,7 +91,7 @@ def clear_leftovers(folder: Path) -> None:
 _LEFTOVER = re.compile(r"\..+\.(\d{1,9})\.new")
 _OLD_SECONDS = 3600.0
 _LARGE = frozenset({"repos", "outbox"})
-"""Folders of the state with many files, none of which is put in place so."""
+"""Folders of the state that are skipped: they have many files, and none of these."""
 
 
 def _is_alive(process: int) -> bool:
@@ -104,9 +105,9 @@ def _is_alive(process: int) -> bool:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that is for its owner alone, and close one of ours that is open to others.
+    """Make a folder that only its owner can access. If it exists and is ours, remove the access of others.
 
-    Local clones in it have names and addresses as they are. Raises :class:`AgentError` where it can't be made.
+    Local clones in it contain names and addresses of people. Raises :class:`AgentError` if it can't be made.
     """
     make_missing(folder)
     with storage_errors(folder):
@@ -116,9 +117,9 @@ def make_private(folder: Path) -> None:
 
 
 def make_missing(folder: Path) -> None:
-    """Make a folder and those above it, as far as they are missing, for their owner alone whatever the umask says.
+    """Make a folder and its missing parents, accessible only to their owner whatever the umask is.
 
-    Those that are there stay as they are. Raises :class:`AgentError` where they can't be made.
+    Existing folders are not changed. Raises :class:`AgentError` if they can't be made.
     """
     with storage_errors(folder):
         for one in reversed((folder, *folder.parents)):
@@ -128,10 +129,10 @@ def make_missing(folder: Path) -> None:
 
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Keep other processes out while this one holds the lock file ``path``.
+    """Hold the lock file ``path``, so that no other process runs this code.
 
-    Raises :class:`BusyError`, with ``what`` in it, if one is in. A lock that is asked for by :func:`is_held` alone is
-    waited for.
+    Raises :class:`BusyError`, with ``what`` in its message, if another process holds it. The short lock of
+    :func:`is_held` does not count: this waits for it.
     """
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Takes the URLs of sources apart: ordinary ones, and the short form ``user@host:path`` that git knows."""
+"""Parses the URLs of sources: ordinary URLs, and git's short form ``user@host:path``."""
 
 import re
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from gros_agent.errors import SourceError
 
 SCP = "scp"
-"""The scheme that the short form gets: its path starts at the user's home on the other side."""
+"""The scheme for the short form, whose path is relative to the user's home at the host."""
 
 _SCP_LIKE = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]]+\]|[^/:@]+):(?P<path>(?!//).+)")
 _PRINTABLE = 32
 
 
 def split(url: str) -> SplitResult:
-    """Take a URL, or ``user@host:path``, apart. Raises :class:`SourceError` for what is neither."""
+    """Parse a URL or ``user@host:path``. Raises :class:`SourceError` if it is neither."""
     hint = "write a URL such as https://host/path or ssh://user@host/path"
     if url.startswith("-") or any(ord(character) < _PRINTABLE for character in url):
-        raise SourceError(f"{url!r} is no URL", hint)
+        raise SourceError(f"{url!r} is not a URL", hint)
     if "::" in url.partition("/")[0]:
         raise SourceError(f"{url}: this transport is not allowed", hint)
     if "://" in url:
@@ -31,15 +31,15 @@ def split(url: str) -> SplitResult:
         return parts
     match = _SCP_LIKE.fullmatch(url)
     if match is None or match["host"].startswith("-"):
-        raise SourceError(f"{url}: this is no URL", hint)
+        raise SourceError(f"{url}: this is not a URL", hint)
     user = f"{match['user']}@" if match["user"] else ""
     return SplitResult(SCP, user + match["host"], match["path"], "", "")
 
 
 def take_credentials(url: str) -> tuple[str, str | None, str | None]:
-    """Return a URL without its password, and the user name and password that stood in it.
+    """Return a URL without its password, and the user name and password from it.
 
-    For HTTP(S) the user name is taken out too. A URL that can't be taken apart is returned as it is.
+    For HTTP(S) the user name is removed, too. A URL that can't be parsed is returned unchanged.
     """
     try:
         parts = split(url)
@@ -55,9 +55,9 @@ def take_credentials(url: str) -> tuple[str, str | None, str | None]:
 
 
 def at_host(url: str, address: str) -> str:
-    """A URL with this host[:port] instead of its own. Raises :class:`SourceError` for what is no URL.
+    """A URL with this host[:port] instead of its own. Raises :class:`SourceError` if it can't be parsed.
 
-    The short form has no place for a port: it goes without.
+    In the short form the port is left out.
     """
     parts = split(url)
     user, at, _ = parts.netloc.rpartition("@")
@@ -67,7 +67,7 @@ def at_host(url: str, address: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """A URL for people and for others: without its user name and password, which are masked where it can't be read."""
+    """A URL for output: without user name and password. If it can't be parsed, credentials are masked."""
     return without_password(take_credentials(url)[0])
 
 
@@ -77,11 +77,11 @@ def without_password(text: str) -> str:
 
 
 SERVICES = frozenset({"git", "svn", "hg"})
-"""Users of addresses that stand for a service: everybody has the same, and it names nobody."""
+"""User names of services in URLs. They are the same for everybody, so they identify no person."""
 
 
 def without_user(url: str) -> str:
-    """A URL for others: without its password, and without its user unless that is one of :data:`SERVICES`."""
+    """A URL for delivery: without its password, and without its user name unless that is in :data:`SERVICES`."""
     taken = without_credentials(url)
     try:
         parts = split(taken)
@@ -94,16 +94,16 @@ def without_user(url: str) -> str:
 
 
 def host_of(url: str) -> tuple[str, int | None]:
-    """The host and the port of a URL, empty and None for a file. Raises :class:`SourceError`."""
+    """The host and port of a URL; empty and None for a file. Raises :class:`SourceError` if it can't be parsed."""
     parts = split(url)
     return parts.hostname or "", None if parts.scheme == SCP else parts.port
 
 
 def blocking_pattern(url: str, patterns: Sequence[str]) -> str | None:
-    """The pattern of the block list that a URL matches, or None.
+    """The first pattern of the block list that matches a URL, or None.
 
-    A ``*`` stands for any characters within the scheme, the host (with its port) or the path. A pattern without a
-    scheme is for all of them, one without a path for the whole host.
+    A ``*`` matches any characters within the scheme, the host (with its port) or the path. A pattern without a scheme
+    matches every scheme, a pattern without a path the whole host.
     """
     parts = split(url)
     scheme = "ssh" if parts.scheme == SCP else parts.scheme
@@ -118,7 +118,7 @@ def blocking_pattern(url: str, patterns: Sequence[str]) -> str | None:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether a pattern matches a text: each part between its ``*`` where it comes first, which is linear."""
+    """Whether a pattern matches a text. Each part between ``*`` is searched for in order, which takes linear time."""
     text = text.lower()
     first, *others = pattern.lower().split("*")
     if not others:
