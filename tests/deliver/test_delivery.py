@@ -559,7 +559,7 @@ def test_a_file_that_trickles_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         between.set(Fault("drip", at=30_000, towards="client"))
         with ssh.Connection("127.0.0.1", between.port, server.user, server.key, pinned) as connection:
             begun = time.monotonic()
-            with pytest.raises(ControllerError, match=r"was not here after 1 s"):
+            with pytest.raises(ControllerError, match=r"was not complete after 1 s"):
                 connection.get(str(tmp_path / "update"), "tracker.json")
             assert time.monotonic() - begun < 10
         assert between.struck

@@ -134,12 +134,12 @@ class TestStart:
             (damaged / name).write_text("nonsense")
         for arguments, status, text in (
             (("--folder", shared.folder), 5, "another controller has"),
-            (("--folder", "c", "--listen", "nowhere"), 7, "is no IP address"),
+            (("--folder", "c", "--listen", "nowhere"), 7, "is not an IP address"),
             (("--folder", "c", "--network", "ABC=x"), 7, "option --network"),
             (("--folder", "damaged"), 7, "certificate.pem"),
             (("--folder", "c", "--environment", "none"), 7, "there is no such file"),
-            (("--folder", "c", "--https-port", str(shared.https)), 7, "nothing can listen"),
-            (("--folder", "c", "--ssh-port", str(shared.ssh)), 7, "nothing can listen"),
+            (("--folder", "c", "--https-port", str(shared.https)), 7, "can't listen"),
+            (("--folder", "c", "--ssh-port", str(shared.ssh)), 7, "can't listen"),
         ):
             done = agent("controller", "serve", *ports, *arguments)
             assert (done.status, done.output) == (status, ""), done
@@ -375,15 +375,15 @@ class TestExport:
     @pytest.mark.parametrize(
         ("files", "contents", "reason"),
         [
-            ({"export": ["../x.json"]}, {}, "no file name"),
-            ({"export": ["/etc/passwd"]}, {}, "no file name"),
-            ({"export": [".."]}, {}, "no file name"),
-            ({"export": [".hidden"]}, {}, "no file name"),
-            ({"export": ["receipt.json"]}, {"receipt.json": "[]"}, "no file name"),
-            ({"export": ["a\nb"]}, {}, "no file name"),
+            ({"export": ["../x.json"]}, {}, "not a valid file name"),
+            ({"export": ["/etc/passwd"]}, {}, "not a valid file name"),
+            ({"export": [".."]}, {}, "not a valid file name"),
+            ({"export": [".hidden"]}, {}, "not a valid file name"),
+            ({"export": ["receipt.json"]}, {"receipt.json": "[]"}, "not a valid file name"),
+            ({"export": ["a\nb"]}, {}, "not a valid file name"),
             ({"export": ["missing.json"]}, {}, "No such file"),
-            ({"export": ["x.json"]}, {"x.json": "["}, "no JSON"),
-            ({"export": ["x.json"]}, {"x.json": "[" * 100_000}, "no JSON"),
+            ({"export": ["x.json"]}, {"x.json": "["}, "not JSON"),
+            ({"export": ["x.json"]}, {"x.json": "[" * 100_000}, "not JSON"),
         ],
     )
     def test_refused(self, shared: Controller, key: Path, files: Any, contents: dict[str, str], reason: str) -> None:
@@ -538,7 +538,7 @@ class TestSsh:
         for command in ("id", "scp -t /etc/", "scp -f ~/update/ABC/x; id", "git-upload-pack 'x'"):
             status, errors = shared.run(key, command)
             assert status == 1
-            assert "for files alone" in errors
+            assert "only for files" in errors
         with shared.shell(key) as client:
             channel = client.get_transport().open_session()  # type: ignore[union-attr]
             channel.invoke_shell()

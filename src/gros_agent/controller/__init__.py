@@ -1,10 +1,10 @@
-"""Our side of the wire to the controller: HTTPS calls, files over SSH, and what pins both."""
+"""The client side of the controller: HTTPS calls, files over SSH, and the pinning of certificates and host keys."""
 
 from gros_agent.errors import AgentError, ExitStatus
 
 
 class ControllerError(AgentError):
-    """The controller can't be reached, refuses, or answers something that it should not."""
+    """The controller can't be reached, refuses a request, or sends an invalid answer."""
 
     status = ExitStatus.PREFLIGHT
 
@@ -22,8 +22,8 @@ class ControllerError(AgentError):
         super().__init__(message, hint, own=own)
         self.away = away
         self.stranger = stranger
-        """Whether the controller does not know this agent, or its key: somebody registered another one, perhaps."""
+        """Whether the controller does not know this agent or its key; perhaps another agent took its place."""
         self.answered = answered
-        """The HTTP status of a refusal; None where nothing was answered, or over SSH."""
+        """The HTTP status of a refusal; None without an answer, or over SSH."""
         self.transient = transient
-        """Whether another try may go better: a connection broke, nothing was refused."""
+        """Whether another try may succeed: a connection broke, but nothing was refused."""

@@ -1,4 +1,4 @@
-"""What a controller answers to the calls of :mod:`.https`."""
+"""The controller's answers to the calls of :mod:`.https`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ import msgspec
 from gros_agent.privacy.secrets import Secrets
 
 MOST = 64
-"""Host keys, capabilities or components that a controller may name: far more than any has."""
+"""Limit for the host keys, capabilities or components in an answer; real controllers have far fewer."""
 
 
 class Told(msgspec.Struct):
-    """What only some controllers add to the secrets of a registration."""
+    """What some controllers add to the secrets in the answer to a registration."""
 
     host_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)] = ()
     capabilities: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)] = ()
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """What a controller answers to a registration; only some tell their SSH host keys, and what they can do."""
+    """The answer to a registration. Only some controllers include their SSH host keys and capabilities."""
 
     secrets: Secrets
     host_keys: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 class BatchState(msgspec.Struct, frozen=True):
-    """What became of a batch: whether it was taken, waits to be, was refused (the reason says why), or is unknown."""
+    """The state of a batch: taken, announced (waiting), refused (``reason`` says why), or unknown."""
 
     state: Literal["unknown", "announced", "taken", "refused"]
     reason: str = ""
@@ -37,8 +37,8 @@ class BatchState(msgspec.Struct, frozen=True):
 class Component(msgspec.Struct, frozen=True):
     """The status of a part of the controller.
 
-    The component ``tracker`` of some controllers tells the schedule: ``interval`` is how many seconds after a scrape
-    the next one is due.
+    In the component ``tracker``, some controllers give the schedule: ``interval`` is the time between two scrapes in
+    seconds.
     """
 
     ok: bool
@@ -49,10 +49,10 @@ class Component(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Status:
-    """The controller's components, and how far its clock is from ours, in seconds (None: it did not say).
+    """The controller's components, and the difference between our clock and its clock in seconds (None: not known).
 
-    ``registered`` says whether the agent's last registration was for this project: only then the controller has its
-    folders, and the component ``permissions`` counts.
+    ``registered`` says whether the agent's last registration was for this project. Only then does the controller have
+    the project's folders, so only then is the component ``permissions`` considered.
     """
 
     components: Mapping[str, Component]
@@ -61,15 +61,15 @@ class Status:
 
     @property
     def contents(self) -> str | None:
-        """The environment file for the scrape; None where the controller did not hand it out."""
+        """The environment file for the scrape, or None if the controller did not send it."""
         configuration = self.components.get("configuration")
         return configuration.contents if configuration and configuration.ok else None
 
     @property
     def faults(self) -> frozenset[str]:
-        """The components that are wrong, without those that merely follow from others, and without hints.
+        """The components with a fault, without those that only follow from others.
 
-        ``importer`` is one for all projects: it is not OK while any import goes on, which is no fault.
+        ``importer`` is shared by all projects: it is not OK while any import is running, which is not a fault.
         """
         bad = {name for name, component in self.components.items() if not component.ok}
         causes = bad - _FOLLOW
@@ -78,7 +78,7 @@ class Status:
 
     @property
     def not_due(self) -> bool:
-        """Whether nothing is wrong but that the schedule says it is too early."""
+        """Whether the only problem is that it is too early by the schedule."""
         tracker = self.components.get("tracker")
         return tracker is not None and not tracker.ok and not self.faults
 
@@ -91,13 +91,13 @@ class VersionAnswer(msgspec.Struct, frozen=True):
 
 
 _FOLLOW = {"configuration", "total"}
-"""Components that are not OK where any other is not."""
+"""Components that are not OK whenever another one is not."""
 
 
 class BigBoatStatus(msgspec.Struct, frozen=True):
     """One measurement of a BigBoat dashboard.
 
-    ``checked_time`` is in UTC, ``value`` and ``max`` are None where there is no number.
+    ``checked_time`` is in UTC. ``value`` and ``max`` are None if there is no number.
     """
 
     name: str

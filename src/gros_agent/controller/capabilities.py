@@ -1,7 +1,7 @@
-"""What a project's controller can do, as its answer to the registration said; kept between runs.
+"""The capabilities of a project's controller, from its answer to the registration; kept between runs.
 
-The file ``state/controllers/KEY.json`` holds it. Existing controllers name nothing, and what is not named is not
-assumed. This module imports nothing that is slow: a scrape asks it before it writes.
+They are in ``state/controllers/KEY.json``. Existing controllers name no capabilities, and the agent assumes none that
+is not named. This module imports nothing slow, since each scrape uses it.
 """
 
 import logging
@@ -18,14 +18,14 @@ from gros_agent.settings.model import ProjectSettings, Settings
 log = logging.getLogger(__name__)
 
 BATCH: Final = "batch"
-"""The controller knows a batch by its identifier: it takes one that is announced twice once."""
+"""The controller knows batches by their identifiers: it takes a batch once, even if it is announced twice."""
 
 WHOLE_NUMBERS: Final = "whole-numbers"
-"""It takes integers of any size; an existing importer takes 31 bits."""
+"""The controller takes integers of any size; an existing importer takes 31 bits."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registration told: the controller as ``host:port``, when that was, and the names of what it can do."""
+    """The record of a registration: the controller as ``host:port``, the time, and the controller's capabilities."""
 
     controller: str
     registered: datetime
@@ -33,9 +33,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def capabilities(project: ProjectSettings) -> frozenset[str]:
-    """The names of what the project's controller can do; none where it said nothing, or where there is none.
+    """The names of the capabilities of the project's controller; empty without a controller or a registration.
 
-    What another controller said does not count. Raises :class:`ConfigurationError` for a damaged file.
+    Records of another controller are ignored. Raises :class:`ConfigurationError` if the file is damaged.
     """
     known = registration(project)
     return frozenset(known.capabilities) if known else frozenset()
@@ -44,7 +44,7 @@ def capabilities(project: ProjectSettings) -> frozenset[str]:
 def registration(project: ProjectSettings) -> Known | None:
     """The last registration of a project with the controller that is configured now, or None.
 
-    Raises :class:`ConfigurationError` for a damaged file.
+    Raises :class:`ConfigurationError` if the file is damaged.
     """
     if project.controller is None:
         return None
@@ -54,9 +54,9 @@ def registration(project: ProjectSettings) -> Known | None:
 
 
 def last_registered(settings: Settings) -> str | None:
-    """The project that the agent registered last with its controller, or None where that is not known.
+    """The project that the agent registered last with its controller, or None if that is not known.
 
-    A registration clears what the controller keeps for the agent: it has folders for this project alone.
+    A registration removes the agent's other folders at the controller, so it has folders only for this project.
     """
     folder = settings.home.state / "controllers"
     found = {path.stem: _of_any(settings.project(path.stem)) for path in folder.glob("*.json")}
@@ -65,7 +65,7 @@ def last_registered(settings: Settings) -> str | None:
 
 
 def _of_any(project: ProjectSettings) -> Known | None:
-    """The last registration of any project, or None where that can't be read: it is none of this one's business."""
+    """The last registration of another project, or None if its file can't be read, which must not stop this one."""
     try:
         return registration(project)
     except ConfigurationError as error:
@@ -74,7 +74,7 @@ def _of_any(project: ProjectSettings) -> Known | None:
 
 
 def keep(project: ProjectSettings, named: tuple[str, ...]) -> None:
-    """Keep what the controller named at a registration that was just done, in place of what it named before."""
+    """Store the capabilities that the controller named at a registration just now, and replace earlier ones."""
     known = Known(
         controller=_address(project.settings),
         registered=datetime.now().astimezone(),

@@ -1,6 +1,6 @@
-"""The controller's HTTPS API: every call has time-outs, a bounded answer, and an error that names what happened.
+"""The controller's HTTPS API. Every call has time-outs, a limit for the answer, and errors that say what happened.
 
-The calls are those that existing GROS controllers answer, under ``https://HOST[:port]/auth/``.
+The calls are those of existing GROS controllers, under ``https://HOST[:port]/auth/``.
 """
 
 import contextlib
@@ -38,21 +38,21 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 ANSWER_SECONDS = 300.0
-"""Seconds in which an answer has to be whole; one that may come later has as long for its body."""
+"""Time limit for a complete answer in seconds; it is longer for calls with a longer time-out."""
 MAX_ANSWER = 1 << 20
-"""Bytes of an answer that are taken; the largest honest one is an environment file of a few kilobytes."""
+"""Limit of an answer in bytes; the largest real one is an environment file of a few kilobytes."""
 TRIES = 3
-"""Tries of a call: the next run tries again, so that one need not wait for long."""
+"""Tries of a call. They are few, since the next run tries again."""
 _SHOWN = 200
 _FORM = "application/x-www-form-urlencoded"
 _OF_PROXIES = 520
-"""From here on statuses are those of proxies, which no standard knows."""
+"""Statuses from here on are non-standard ones of proxies."""
 _FROM_BETWEEN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
-"""What a server in between says where the controller's own answer does not come."""
+"""Statuses that a proxy sends if it gets no answer from the controller."""
 
 
 class _Body(io.BytesIO):
-    """The body of a request, which knows whether any of it was sent."""
+    """The body of a request. ``sent`` says whether any of it was sent."""
 
     sent = False
 
@@ -65,16 +65,16 @@ class _Body(io.BytesIO):
 
 
 class NoAnswerError(ControllerError):
-    """A call was sent and no answer came: it may have been carried out."""
+    """A call was sent, but got no answer: the controller may have carried it out."""
 
     def __init__(self, path: str, reason: str) -> None:
-        hint = "whether it was carried out has to be found out"
+        hint = "the controller may have carried it out anyway"
         super().__init__(f"no answer to {path} came: {reason}", hint, away=True)
 
 
 @dataclass
 class ControllerClient:
-    """Speaks to one controller for one agent. Raises :class:`ConfigurationError` for a bad certificate file."""
+    """The client of one agent at one controller. Raises :class:`ConfigurationError` for an invalid certificate file."""
 
     settings: Settings
     read_seconds: float = READ_SECONDS
@@ -85,7 +85,7 @@ class ControllerClient:
         self._session.headers["User-Agent"] = agent
         certificate = self.settings.certificate
         if certificate is not None:
-            read_pinned(certificate)  # says what is wrong with the file, which a TLS context does not
+            read_pinned(certificate)  # says what is wrong with the file; a TLS context does not
         trusted = self.settings.trusted
         self._session.mount("https://", PinningAdapter(trusted))
         self._session.verify = str(trusted) if trusted else True
@@ -98,19 +98,19 @@ class ControllerClient:
 
     @property
     def user_agent(self) -> str:
-        """Name and version of the agent and of what it speaks HTTP with."""
+        """Name and version of the agent and of its HTTP library."""
         return str(self._session.headers["User-Agent"])
 
     @property
     def host(self) -> tuple[str, int]:
-        """The controller's host and HTTPS port. Raises :class:`ControllerError` where none is configured."""
+        """The controller's host and HTTPS port. Raises :class:`ControllerError` if no controller is configured."""
         address = self.settings.controller_address()
         if address is None:
             raise ControllerError("no controller is configured", "set SSH_HOST, or use --ssh HOST")
         return address
 
     def register(self, project: str, public_key: str) -> Registration:
-        """Send the agent's public key and get a project's secrets."""
+        """Send the agent's public key, and return the project's secrets."""
         answer = self._call("POST", "agent.py", self._keys(project), {"public_key": public_key})
         try:
             secrets = msgspec.json.decode(answer.content, type=Secrets)
@@ -131,7 +131,7 @@ class ControllerClient:
         except ControllerError:
             if answer.status == HTTPStatus.OK:
                 raise
-            raise self._refused("status.py", answer) from None  # something in between answers for it
+            raise self._refused("status.py", answer) from None  # the answer is from a proxy
         if len(components) > MOST:
             raise ControllerError(
                 f"the controller's answer to status.py has {len(components)} components", "is it a GROS controller?"
@@ -149,11 +149,11 @@ class ControllerClient:
         *,
         repeatable: bool = False,
     ) -> None:
-        """Tell that files were uploaded; only after this does the controller import them.
+        """Announce uploaded files; only then does the controller import them.
 
-        The answer may come when the import has ended, so it may take as long as the settings say. Without one the
-        announcement may have arrived all the same. It is made again where nothing of it was sent, or where the
-        controller knows a batch that it had before: then the announcement is ``repeatable``.
+        Some controllers answer only when the import has ended, so the time-out is that of an import in the settings.
+        Even without an answer the announcement may have arrived. It is repeated if nothing of it was sent. If it is
+        ``repeatable``, since the controller knows batches, it is repeated after a missing answer as well.
         """
         key = agent_key(self.settings.project(project))
         agent = {
@@ -171,22 +171,22 @@ class ControllerClient:
                 log.warning("project %s: %s", project, error)
                 raise PassingError(error) from None
 
-        with contextlib.suppress(NoAnswerError):  # what became of it shows
+        with contextlib.suppress(NoAnswerError):  # the caller finds out whether it arrived
             repeat(announce, TRIES if repeatable else 1, lambda _: None)
 
     def batch(self, project: str, identifier: str) -> BatchState:
-        """Ask what became of a batch; only a controller that names the capability ``batch`` can say."""
+        """Ask for the state of a batch. Only controllers with the capability ``batch`` know it."""
         query = {**self._keys(project), "batch": identifier}
         decoded: BatchState = self._decode(self._call("GET", "export.py", query), BatchState)
         return decoded
 
     def send_status(self, project: str, statuses: "Sequence[BigBoatStatus]", source: str) -> None:
-        """Hand over what a dashboard says; ``source`` is its address."""
+        """Send the measurements of a dashboard; ``source`` is its address."""
         form = {"status": _json(statuses), "source": source}
         self._call("POST", "status.py", {"project": project}, form, allowed=(HTTPStatus.ACCEPTED,))
 
     def version(self, text: str) -> VersionAnswer | None:
-        """Ask whether a version is up to date. None: the controller can't tell."""
+        """Ask whether a version is up to date. None if the controller does not know."""
         allowed = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST)
         answer = self._call("GET", "version.py", {"version": text}, allowed=allowed)
         if answer.status == HTTPStatus.BAD_REQUEST:
@@ -195,7 +195,7 @@ class ControllerClient:
         return decoded
 
     def log(self, project: str, record: Mapping[str, str]) -> None:
-        """Hand over a log record, by the names of its attributes. Tried once: a log must not hold up the work."""
+        """Send a log record: attribute name → text. It is tried only once, since logging must not delay the work."""
         answer = self._once(
             "POST", "log.py", {"project": project}, _Body(urlencode(record).encode()), self.read_seconds
         )
@@ -215,10 +215,10 @@ class ControllerClient:
         *,
         once: bool = False,
     ) -> "_Answer":
-        """Call the controller, again if it is busy or a connection breaks. Raises :class:`ControllerError`.
+        """Call the controller, and retry if it is busy or a connection breaks. Raises :class:`ControllerError`.
 
-        What may be done ``once`` only is called again as long as nothing of it was sent. Its answer may take long, and
-        :class:`NoAnswerError` says that none came.
+        A call that must be done only ``once`` is retried only if nothing of it was sent. Its answer may take long; if
+        none arrives, :class:`NoAnswerError` is raised.
         """
 
         def call() -> "_Answer":
@@ -245,7 +245,7 @@ class ControllerClient:
 
     @property
     def _limit(self) -> float:
-        """Seconds that an answer may take which comes when an import has ended."""
+        """Time-out in seconds for an answer that comes after the import."""
         return self.settings.environment.import_limit
 
     def _once(
@@ -314,7 +314,7 @@ class ControllerClient:
             f"the controller refused {path} with status {answer.status}: {text or 'without a reason'}",
             "see the controller's log; a status of 503 says try again later",
             answered=answer.status,
-            # while a registration goes on, or a batch is taken, a controller says 503 to another one
+            # a controller refuses a registration with 503 during another one, or while it takes a batch
             away=answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
             and (path, answer.status) != ("agent.py", HTTPStatus.SERVICE_UNAVAILABLE),
         )
@@ -338,7 +338,7 @@ class _Answer:
 
 
 def agent_key(project: ProjectSettings) -> str:
-    """The key that names the agent towards the controller: its first project's, or this one's."""
+    """The key that identifies the agent at the controller: the key of its first project, or else of this one."""
     return project.settings.projects[0] if project.settings.projects else project.key
 
 
@@ -348,20 +348,20 @@ def agent_user(project: ProjectSettings) -> str:
 
 
 def hostname() -> str | None:
-    """The name of this machine, if it has a dot: existing dashboards fail on one that has none."""
+    """The name of this machine, or None if it has no dot: existing dashboards fail on such names."""
     name = platform.node()
     return name if "." in name else None
 
 
 def announced_name(settings: Settings, own: str | None) -> str | None:
-    """The name that the controller is told for this machine: another one, or none, if the settings say so."""
+    """The name of this machine for the controller. The settings can replace or suppress ``own``."""
     told = settings.environment.values.get(HOSTNAME)
     if told is None or not told.text.strip():
         return own
     return told.effective if told.effective and "." in told.effective else None
 
 
-def _json(content: Any) -> str:  # noqa: ANN401 (whatever can be JSON)
+def _json(content: Any) -> str:  # noqa: ANN401 (anything that JSON can hold)
     return msgspec.json.encode(content).decode()
 
 
@@ -373,11 +373,11 @@ def _skew(date: str | None) -> float | None:
 
 
 def _is_distrust(error: Exception) -> bool:
-    """Whether a certificate was refused: a connection that breaks within TLS is an SSL error as well."""
+    """Whether a certificate was refused. A broken connection within TLS is also an SSL error, but does not count."""
     return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
 
 
 def _is_broken(error: Exception) -> bool:
-    """Whether another try may go better: a connection can also break within TLS or an answer. A time-out is none."""
+    """Whether a connection broke, also within TLS or an answer, so that another try may succeed."""
     broken = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
     return broken and not _is_distrust(error)

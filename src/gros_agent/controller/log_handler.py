@@ -1,4 +1,4 @@
-"""Hands log records of WARNING and above to the controller, in a thread of its own, so that the work never waits."""
+"""Sends log records of WARNING and above to the controller, in its own thread, so that the work never waits."""
 
 import contextlib
 import logging
@@ -15,9 +15,9 @@ from gros_agent.runtime import own
 from gros_agent.runtime.logs import delivered
 
 MAX_WAITING = 500
-"""Records that wait to be sent; further ones are dropped, as they stand in the local log too."""
+"""Limit of waiting records; further ones are dropped, since the local log has them too."""
 LAST_SECONDS = 5.0
-"""How long the end of the program may wait for the last records."""
+"""Time limit for sending the last records at the program's end."""
 _NAMES = (
     *("name", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName", "created", "msecs"),
     *("relativeCreated", "thread", "threadName", "process", "processName", "msg", "args", "exc_info", "stack_info"),
@@ -36,7 +36,7 @@ class ControllerHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put what of a record may be delivered into the queue."""
+        """Queue the delivered wording of a record."""
         said = delivered(record)
         content = {name: str(getattr(record, name)) for name in _NAMES}
         content |= {"pathname": own.place(record), "message": said, "msg": said, "args": "None", "exc_info": "None"}
@@ -47,7 +47,7 @@ class ControllerHandler(logging.Handler):
             self._waiting.put_nowait(content)
 
     def close(self) -> None:
-        """Send what waits, for :data:`LAST_SECONDS` at most."""
+        """Send the waiting records, for :data:`LAST_SECONDS` at most."""
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(None)
         self._thread.join(LAST_SECONDS)
@@ -58,5 +58,5 @@ class ControllerHandler(logging.Handler):
             try:
                 self._client.log(self.project, content)
             except (ControllerError, TooSlowError, requests.RequestException):
-                # not a warning: that would come back here
+                # not a warning, which would be sent to this handler again
                 logging.getLogger(__name__).debug("a log record was not sent: %s", traceback.format_exc(limit=1))

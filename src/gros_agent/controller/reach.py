@@ -1,4 +1,4 @@
-"""Where the controller's SSH server is, and how to log in there."""
+"""The address of the controller's SSH server, and logging in there."""
 
 from pathlib import Path
 
@@ -20,6 +20,6 @@ def controller_hosts(settings: Settings) -> Path:
 
 
 def ssh_address(settings: Settings) -> tuple[str, int]:
-    """Host and SSH port of the controller. Raises :class:`ControllerError`."""
+    """Host and SSH port of the controller. Raises :class:`ControllerError` if no controller is configured."""
     host, _ = ControllerClient(settings).host
     return host, settings.port("port") or DEFAULT_PORT

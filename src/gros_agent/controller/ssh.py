@@ -1,7 +1,8 @@
-"""Moves files to and from the controller over SSH: by SFTP where the server has it, by classic scp where it has not.
+"""Moves files to and from the controller over SSH: by SFTP if the server supports it, else by classic scp.
 
-The host key is pinned; another one is refused with both fingerprints. Existing controllers permit classic scp into
-``~/export`` and out of ``~/update`` and refuse SFTP, newer ones have SFTP alone: the first file finds out.
+The host key is pinned; another key is refused with an error that has both fingerprints. Existing controllers permit
+classic scp into ``~/export`` and out of ``~/update`` and refuse SFTP; newer ones support only SFTP. The first file
+finds out.
 """
 
 import base64
@@ -26,18 +27,18 @@ from gros_agent.runtime.storage import make_missing, replace_file, storage_error
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 60.0
-"""How long an answer about a file may take: a slow line has to bring what is under way first."""
+"""Time limit for an answer about a file. It is long, since a slow line first has to transfer pending data."""
 LARGEST_FETCHED = 128 << 20
-"""Bytes of a file that are fetched, whatever size it says it has: a tracker has a hundred for each source."""
+"""Limit of a fetched file in bytes; a tracker has about a hundred bytes per source."""
 FETCH_SECONDS = 600.0
-"""Seconds in which such a file has to be here, however slowly it trickles in."""
+"""Time limit for fetching a file, even if data keeps arriving slowly."""
 _REQUEST = 128 << 10
 """Bytes in one SFTP write; OpenSSH takes messages of up to 256 KiB (SFTP_MAX_MSG_LENGTH)."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _GONE = re.compile("no such file", re.IGNORECASE)
 _SSH_ERRORS = (paramiko.SSHException, scp.SCPException, EOFError, OSError)
 
-# without a handler its thread's tracebacks go to standard error, and we tell what went wrong ourselves
+# without a handler its thread's tracebacks would go to standard error; we report errors ourselves
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
@@ -54,12 +55,12 @@ class HostKeys:
                 raise ConfigurationError(f"{path}: the host keys can't be read: {error}", "correct the file") from None
 
     def of(self, host: str, port: int) -> dict[str, paramiko.PKey]:
-        """The pinned keys of a host, by their kind."""
+        """The pinned keys of a host by key type."""
         found = self._keys.lookup(_entry(host, port))
         return dict(found.items()) if found else {}
 
     def pin(self, host: str, port: int, keys: Iterable[paramiko.PKey]) -> None:
-        """Pin these keys of a host, in place of those that it has."""
+        """Pin these keys of a host, and remove its old ones."""
         name = _entry(host, port)
         if self._keys.lookup(name):
             del self._keys[name]
@@ -87,12 +88,12 @@ def read_private_key(path: Path) -> paramiko.PKey:
 
 
 def parse_key(line: str) -> paramiko.PKey:
-    """A public key from its one line. Raises :class:`ControllerError`."""
+    """Parse the line of a public key. Raises :class:`ControllerError`."""
     try:
         kind, content = line.split()[:2]
         return paramiko.PKey.from_type_string(kind, base64.b64decode(content))
-    except Exception as error:  # noqa: BLE001 (what arrives is anybody's: paramiko stumbles over it in many ways)
-        raise ControllerError(f"the controller names a host key that is none: {error}", "report it") from None
+    except Exception as error:  # noqa: BLE001 (paramiko fails on invalid input in many ways)
+        raise ControllerError(f"the controller sent an invalid host key: {error}", "report it") from None
 
 
 def _entry(host: str, port: int) -> str:
@@ -100,7 +101,7 @@ def _entry(host: str, port: int) -> str:
 
 
 class Connection:
-    """An SSH connection to the controller as the agent's user. Raises :class:`ControllerError` for all that fails."""
+    """An SSH connection to the controller as the agent's user. All failures raise :class:`ControllerError`."""
 
     def __init__(self, host: str, port: int, user: str, key: Path, pinned: HostKeys) -> None:
         self._place = f"{host} port {port}"
@@ -121,7 +122,7 @@ class Connection:
             check_host_key(self._transport.get_remote_server_key(), known, self._place, pinned.path)
             self._transport.auth_publickey(user, private)
         except paramiko.AuthenticationException as error:
-            broken = not self._transport.is_active()  # paramiko calls that a failed authentication too
+            broken = not self._transport.is_active()  # paramiko reports that as failed authentication, too
             self._transport.close()
             if broken:
                 raise self._broken(error) from None
@@ -142,11 +143,11 @@ class Connection:
 
     @property
     def way(self) -> str:
-        """How files are moved: ``sftp`` or ``scp``, found out by asking for SFTP."""
+        """The protocol for files: ``sftp``, or ``scp`` if the server refuses SFTP."""
         return "scp" if self._open_sftp() is None else "sftp"
 
     def put(self, source: Path, folder: str, name: str) -> None:
-        """Upload a file. By SFTP it comes under a temporary name and is renamed when it is whole."""
+        """Upload a file. By SFTP it gets a temporary name, and is renamed once it is complete."""
         _check_name(name)
         sftp = self._open_sftp()
         try:
@@ -161,7 +162,7 @@ class Connection:
             raise self._broken(error, f"{name} could not be uploaded") from None
 
     def get(self, folder: str, name: str) -> bytes | None:
-        """Download a file of up to :data:`LARGEST_FETCHED` bytes, or return None if there is none."""
+        """Download a file of up to :data:`LARGEST_FETCHED` bytes, or return None if it does not exist."""
         _check_name(name)
         sftp = self._open_sftp()
         fetching = _Fetching(self._place, name, self._transport)
@@ -190,7 +191,7 @@ class Connection:
         return bytes(content)
 
     def exists(self, folder: str, name: str) -> bool:
-        """Whether a file is there. By scp that means to fetch it, so ask for a small one."""
+        """Whether a file exists. By scp it has to be fetched for that, so ask for small files."""
         sftp = self._open_sftp()
         if sftp is None:
             return self.get(folder, name) is not None
@@ -216,7 +217,7 @@ class Connection:
         return self._sftp
 
     def _scp(self, told: "_Fetching | None" = None) -> scp.SCPClient:
-        # the tilde has to arrive unquoted; nothing in the paths that we make needs quotes
+        # the tilde must arrive unquoted; our paths need no quotes
         return scp.SCPClient(self._transport, sanitize=False, socket_timeout=SILENCE_SECONDS, progress=told)
 
     def _broken(self, error: BaseException, what: str = "the SSH connection failed") -> ControllerError:
@@ -226,9 +227,10 @@ class Connection:
 
 
 class _Fetching:
-    """Looks at how much of a file comes and for how long, before it is read and while it is.
+    """Limits the size of a fetched file and the time for it, before and during the transfer.
 
-    An answer that trickles in is never a silence, so the connection is closed from outside when the time is up.
+    Slowly arriving data does not trigger the time-out for silence, so a timer closes the connection when the time is
+    up.
     """
 
     def __init__(self, place: str, name: str, transport: paramiko.Transport) -> None:
@@ -245,7 +247,7 @@ class _Fetching:
         self._timer.cancel()
 
     def __call__(self, _name: bytes | str, size: int, so_far: int) -> None:
-        """Raise :class:`ControllerError` for too much, and for what takes too long."""
+        """Raise :class:`ControllerError` if the file is too large, or takes too long."""
         if max(size, so_far) > LARGEST_FETCHED:
             raise ControllerError(
                 f"{self._place}: {self._name} has more than {LARGEST_FETCHED} bytes",
@@ -257,14 +259,14 @@ class _Fetching:
         """Raise :class:`ControllerError` if the time is up."""
         if time.monotonic() >= self._until:
             raise ControllerError(
-                f"{self._place}: {self._name} was not here after {FETCH_SECONDS:g} s",
+                f"{self._place}: {self._name} was not complete after {FETCH_SECONDS:g} s",
                 "try again later; see what slows the controller down",
                 transient=True,
             )
 
 
 def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
-    """Send a file without waiting for each answer, and make sure that all of it arrived."""
+    """Upload a file without waiting for each answer, and check that all of it arrived."""
     with source.open("rb") as stream, sftp.open(target, "wb") as remote:
         remote.MAX_REQUEST_SIZE = _REQUEST
         remote.set_pipelined(True)
@@ -276,9 +278,9 @@ def _upload(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
 
 
 def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Transport:
-    """Shake hands, asking for a host key of a kind that is pinned."""
+    """Do the SSH handshake, preferring host keys of the pinned types."""
     transport = paramiko.Transport(plain)
-    transport.channel_timeout = CONNECT_SECONDS  # it would wait an hour
+    transport.channel_timeout = CONNECT_SECONDS  # default: an hour
     options = transport.get_security_options()
     kinds = set(known) | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in known else set())
     wanted = [kind for kind in options.key_types if kind in kinds]
@@ -289,14 +291,14 @@ def _start(plain: socket.socket, known: dict[str, paramiko.PKey]) -> paramiko.Tr
     except BaseException as error:
         transport.close()
         if isinstance(error, Exception) and not isinstance(error, _SSH_ERRORS):
-            # what arrives before the keys are agreed upon can't be checked: paramiko stumbles over damage in many ways
+            # data before the key exchange has no integrity check, and paramiko fails on damage in many ways
             raise paramiko.SSHException(f"the handshake could not be parsed: {error}") from error
         raise
     return transport
 
 
 def shown_host_key(host: str, port: int) -> paramiko.PKey:
-    """The key that a host shows, without trusting it. Raises :class:`ControllerError`."""
+    """The key that a host shows, without verifying it. Raises :class:`ControllerError` if it can't be reached."""
     try:
         transport = _start(socket.create_connection((host, port), timeout=CONNECT_SECONDS), {})
     except _SSH_ERRORS as error:
@@ -310,7 +312,7 @@ def shown_host_key(host: str, port: int) -> paramiko.PKey:
 
 
 def check_host_key(shown: paramiko.PKey, known: dict[str, paramiko.PKey], place: str, path: Path) -> None:
-    """Raise :class:`ControllerError` with both fingerprints if a host shows another key than the pinned one."""
+    """Raise :class:`ControllerError` with the fingerprints if a host shows another key than the pinned ones."""
     if shown in known.values():
         return
     pinned = ", ".join(key.fingerprint for key in known.values())
@@ -322,7 +324,7 @@ def check_host_key(shown: paramiko.PKey, known: dict[str, paramiko.PKey], place:
 
 def _check_name(name: str) -> None:
     if not _PLAIN_NAME.fullmatch(name):
-        raise ControllerError(f"{name!r} is no name of a file for the controller", "report this as a mistake")
+        raise ControllerError(f"{name!r} is not a valid file name for the controller", "report this as a mistake")
 
 
 def _is_missing(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The controller's certificate: what the pinned file holds, and what the server shows."""
+"""The controller's certificate: in the pinned file, and as shown by the server."""
 
 import hashlib
 import socket
@@ -23,7 +23,7 @@ _END = b"-----END CERTIFICATE-----"
 
 @dataclass(frozen=True)
 class Certificate:
-    """For whom a certificate is, from when until when, and its SHA-256 fingerprint in hexadecimal digits."""
+    """A certificate: its names, its period of validity, and its SHA-256 fingerprint in hexadecimal digits."""
 
     names: tuple[str, ...]
     begin: datetime
@@ -32,7 +32,7 @@ class Certificate:
 
 
 def read_pinned(path: Path) -> list[Certificate]:
-    """Read the certificates of a PEM file. Raises :class:`ConfigurationError` if there is none or one is damaged."""
+    """Read the certificates of a PEM file. Raises :class:`ConfigurationError` if it has none, or a damaged one."""
     hint = "put the controller's public certificate there, in PEM form"
     try:
         content = path.read_bytes()
@@ -48,7 +48,7 @@ def read_pinned(path: Path) -> list[Certificate]:
 
 
 def read_shown(host: str, port: int, seconds: float) -> Certificate:
-    """Ask a server for its certificate without trusting it. Raises :class:`ControllerError`."""
+    """Ask a server for its certificate without verifying it. Raises :class:`ControllerError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -68,26 +68,26 @@ def read_shown(host: str, port: int, seconds: float) -> Certificate:
 
 
 class PinningAdapter(TimedAdapter):
-    """Makes a session's connections with such a context."""
+    """Uses the TLS context of :func:`trusting` for a session's connections."""
 
     def __init__(self, trusted: Path | None) -> None:
         self._trusted = trusted
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base class's signature)
-        """Hand the context to the connections."""
+        """Pass the context to the connections."""
         options.setdefault("socket_options", [*HTTPConnection.default_socket_options, *_kept_alive()])
         super().init_poolmanager(*arguments, **options, ssl_context=trusting(self._trusted))
 
 
 def _kept_alive() -> Iterator[tuple[int, int, int]]:
-    """Socket options by which a silent connection stays, and one whose other end is gone breaks after minutes.
+    """Yield socket options for TCP keep-alive, so that a dead connection breaks after some minutes.
 
-    The answer to an announcement can take hours, and what lies between forgets connections that are silent so long.
+    The answer to an announcement can take hours, and network devices drop connections that are idle for that long.
     """
     yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 10)):
-        if hasattr(socket, name):  # not every system has them
+        if hasattr(socket, name):  # not available on every system
             yield socket.IPPROTO_TCP, getattr(socket, name), value
 
 

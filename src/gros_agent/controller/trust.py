@@ -1,4 +1,7 @@
-"""Whether a server shows a certificate that is trusted. Nothing but the standard library: an idle agent asks it too."""
+"""Checks whether a server's certificate is trusted.
+
+It needs only the standard library, so an idle agent stays small.
+"""
 
 import socket
 import ssl
@@ -6,9 +9,9 @@ from pathlib import Path
 
 
 def trusting(trusted: Path | None) -> ssl.SSLContext:
-    """A context that trusts the certificates of a file and no others, or those of the system without one.
+    """A TLS context that trusts only the certificates of a file, or those of the system without a file.
 
-    A certificate in the file is trusted as it is, whoever signed it, and also where two have the same subject: the old
+    A certificate in the file is trusted itself, whoever signed it. Two certificates may have the same subject: the old
     one of a controller and its successor.
     """
     context = ssl.create_default_context(cafile=str(trusted) if trusted else None)
@@ -17,7 +20,10 @@ def trusting(trusted: Path | None) -> ssl.SSLContext:
 
 
 def refusal(host: str, port: int, trusted: Path | None, seconds: float) -> str | None:
-    """Why a server is not trusted with a certificate file, or without one with the system's; None if it is."""
+    """The reason why a server is not trusted or can't be reached; None if it is trusted.
+
+    It is checked with the certificates of a file, or with those of the system without a file.
+    """
     try:
         context = trusting(trusted)
         with (

@@ -1,5 +1,5 @@
-"""The reference controller: a small, real server of the other side, for trying the agent and for its tests.
+"""The reference controller: a small, real controller, for trying the agent and for its tests.
 
-It speaks what existing controllers speak (an HTTPS API, SFTP, classic scp), takes every batch once, and keeps what it
-takes in plain folders.
+It has the interfaces of existing controllers (an HTTPS API, SFTP, classic scp), takes every batch once, and stores
+batches in plain folders.
 """

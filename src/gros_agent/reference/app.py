@@ -1,4 +1,4 @@
-"""The HTTPS API under ``/auth/``: takes requests apart, checks them, and leaves the work to the state."""
+"""The HTTPS API under ``/auth/``: parses and checks requests, and leaves the work to the state."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ MAX_BODY = 1 << 20
 """The longest body of a request, in bytes."""
 
 CAPABILITIES = (BATCH, WHOLE_NUMBERS)
-"""What a registration says that this controller can do: the inbox keeps each file as it came, numbers included."""
+"""The capabilities in the answer to a registration. The inbox stores files unchanged, so numbers can be of any size."""
 
 _log = logging.getLogger(__name__)
 _MAX_FIELDS = 60
@@ -52,7 +52,7 @@ _LOG_FIELDS: Mapping[str, str] = {
     "levelno": r"\d{1,4}",
     "lineno": r"\d{1,9}",
 }
-"""The fields of a log record, and what their texts look like."""
+"""The fields of a log record, and patterns for their values."""
 
 
 class _Files(msgspec.Struct):
@@ -74,7 +74,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass
 class Controller:
-    """The answers to every request. ``announced`` wakes the intake; ``trouble`` is what stops it."""
+    """Answers all requests. ``announced`` wakes the intake; ``trouble`` is the problem that stops it, or empty."""
 
     state: State
     options: Options
@@ -98,7 +98,7 @@ class Controller:
         )
 
     async def register(self, request: Request) -> Response:
-        """Register an agent for a project: its key in, the project's salts out."""
+        """Register an agent for a project: store its public key, and answer with the project's salts."""
         project, user = self._project(request), _user(request)
         public_key = (await _form(request)).get("public_key", "")
         if not is_public_key(public_key):
@@ -117,13 +117,13 @@ class Controller:
         return JSONResponse(answer)
 
     async def status(self, request: Request) -> Response:
-        """Whether a scrape may start now."""
+        """Answer whether a scrape may start now."""
         project, user = self._project(request), _user(request)
         found = await asyncio.to_thread(components, self.state, self.options, project, user, self.trouble)
         return JSONResponse(found, 200 if found["total"]["ok"] else 503)
 
     async def keep_status(self, request: Request) -> Response:
-        """Keep what a BigBoat dashboard said."""
+        """Store the measurements of a BigBoat dashboard."""
         project, form = self._project(request), await _form(request)
         source = form.get("source", "")
         statuses = _json(form, "status", list[dict[str, Any]])
@@ -134,7 +134,7 @@ class Controller:
         return Response(status_code=202)
 
     async def export(self, request: Request) -> Response:
-        """Note that a batch was uploaded; it is taken after the answer."""
+        """Store the announcement of a batch, which is taken after the answer."""
         project, form = self._project(request), await _form(request)
         files, agent = _json(form, "files", _Files), _json(form, "agent", _Agent)
         names = {kind: listed or [] for kind, listed in msgspec.structs.asdict(files).items()}
@@ -148,7 +148,7 @@ class Controller:
         return Response(status_code=202)
 
     async def batch(self, request: Request) -> Response:
-        """What became of a batch that the agent announced."""
+        """Answer with the state of a batch that the agent announced."""
         project, user = self._project(request), _user(request)
         batch = request.query_params.get("batch", "")
         if not NAME.fullmatch(batch):
@@ -157,7 +157,7 @@ class Controller:
         return JSONResponse({"state": state, "reason": reason})
 
     async def log(self, request: Request) -> Response:
-        """Keep a log record of WARNING or above."""
+        """Store a log record of WARNING or above."""
         project, form = self._project(request), await _form(request)
         for required in ("levelno", "levelname", "message"):
             if required not in form:
@@ -165,14 +165,14 @@ class Controller:
         for name, value in form.items():
             shape = _LOG_FIELDS.get(name)
             if shape is None or len(value) > _MAX_VALUE or not re.fullmatch(shape, value, re.DOTALL):
-                raise HTTPException(400, f"{name[:50]} is no field of a log record, or has a value that it can't have")
+                raise HTTPException(400, f"{name[:50]} is not a field of a log record, or has an invalid value")
         if int(form["levelno"]) < _WARNING:
             return Response(status_code=204)
         await asyncio.to_thread(self.state.keep_record, "log", project, form)
         return Response(status_code=202)
 
     async def encrypt(self, request: Request) -> Response:
-        """The pseudonym of a value in a project."""
+        """Answer with the pseudonym of a value in a project."""
         project, value = self._project(request), request.query_params.get("value")
         if value is None:
             raise HTTPException(400, "value is missing")
@@ -183,15 +183,15 @@ class Controller:
         return JSONResponse({"value": digest.hexdigest(), "encryption": 1})
 
     async def version(self, request: Request) -> Response:
-        """Whether an agent is as new as this controller."""
+        """Answer whether an agent's version is as new as this controller's."""
         match = STAMPED.fullmatch(request.query_params.get("version", ""))
         if not match or not match["commit"] or not re.fullmatch(r"\d{1,9}(\.\d{1,9}){0,5}", match["module"]):
-            raise HTTPException(400, "this is no stamped version")
+            raise HTTPException(400, "this is not a stamped version")
         up_to_date = _numbers(match["module"]) >= _numbers(__version__)
         return JSONResponse({"up_to_date": up_to_date, "version": __version__})
 
     async def access(self, request: Request) -> Response:
-        """The projects that the client's address may see."""
+        """Answer with the projects that the client's address may access."""
         seen = [key for key in self.options.networks if self.options.sees(_address(request), key)]
         return JSONResponse(seen if self.options.networks else ["*"])
 
@@ -208,7 +208,7 @@ class Controller:
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
     async def handle(request: Request) -> Response:
-        # Starlette lets HEAD in where GET is
+        # Starlette allows HEAD where it allows GET
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
@@ -230,7 +230,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form, each given once. Raises an answer with status 400 or 413."""
+    """The fields of a form.
+
+    Raises an :class:`HTTPException` (400) if one is given twice, or (413) if it is too long.
+    """
     bounded = Request(request.scope, _bounded(request.receive))
     form = await bounded.form(max_files=0, max_fields=_MAX_FIELDS)
     found = {name: value for name, value in form.multi_items() if isinstance(value, str)}
@@ -240,7 +243,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Refuse a body that is too long, but read some of it first: a client that still sends would miss the answer."""
+    """Refuse a body that is too long, but read more of it first: a client that is still sending misses the answer."""
     length = 0
 
     async def receive_bounded() -> Message:
@@ -261,4 +264,4 @@ def _json(form: Mapping[str, str], name: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(form.get(name, "").encode(), type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise HTTPException(400, f"{name} is not what it should be: {error}") from None
+        raise HTTPException(400, f"{name} is invalid: {error}") from None

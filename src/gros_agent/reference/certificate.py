@@ -1,4 +1,4 @@
-"""The controller's self-signed certificate: made at the first start, kept ever after."""
+"""The controller's self-signed certificate, which is made at the first start."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.runtime.storage import replace_file, storage_errors
 
 DAYS = 365
-"""How long a certificate is valid."""
+"""Validity of a certificate."""
 
 AGAIN = "remove certificate.pem and key.pem to have new ones made, and give every agent the new certificate"
-"""What to do about a certificate that can't be used."""
+"""Hint for a certificate that can't be used."""
 
 
 @dataclass(frozen=True)
 class CertificateFiles:
-    """Where the certificate and its private key lie, and which of the wanted names the certificate lacks."""
+    """The paths of the certificate and its private key, and the wanted names that it is not valid for."""
 
     certificate: Path
     key: Path
@@ -31,9 +31,9 @@ class CertificateFiles:
 
 
 def ensure(folder: Path, address: str, names: Sequence[str]) -> CertificateFiles:
-    """Make a certificate for an address, ``localhost`` and the names, or use the one that is there.
+    """Make a certificate for an address, ``localhost`` and the names, or use the existing one.
 
-    Raises :class:`ConfigurationError` where the one that is there can't be used.
+    Raises :class:`ConfigurationError` if the existing one can't be used.
     """
     files = CertificateFiles(folder / "certificate.pem", folder / "key.pem")
     if not files.certificate.exists():
@@ -74,7 +74,7 @@ def _make(files: CertificateFiles, address: str, names: Sequence[str]) -> None:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))  # an agent's clock may be a little behind
+        .not_valid_before(now - dt.timedelta(minutes=5))  # an agent's clock may be slow
         .not_valid_after(now + dt.timedelta(days=DAYS))
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -87,7 +87,7 @@ def _make(files: CertificateFiles, address: str, names: Sequence[str]) -> None:
         serialization.NoEncryption(),
     )
     with storage_errors(files.key.parent):
-        # the certificate comes last: where it is missing, both are made again
+        # the certificate is written last: if it is missing, both are made again
         replace_file(files.key, private, 0o600)
         replace_file(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
         files.certificate.chmod(0o644)

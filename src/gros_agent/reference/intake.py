@@ -1,8 +1,8 @@
-"""Takes announced batches: each one whole, and once, wherever the process is killed.
+"""Takes announced batches, each completely and only once, even if the process is killed.
 
-The order carries it: copy to a hidden folder, rename it into the inbox, keep the trackers, remove what was uploaded,
-note it as taken. Until that note the announcement stands, and the next start goes through the same steps again, each
-of which finds its work done or does it.
+The order of steps ensures that: copy the files to a hidden folder, rename it into the inbox, store the trackers, remove
+the uploaded files, note the batch as taken. Until that note the batch stays announced. After a kill, the next start
+repeats the steps, and each step skips what is already done.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from gros_agent.reference.store import USER, Announcement, State
 from gros_agent.runtime.storage import storage_errors, sync_folder, write_synced
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""What a file in a batch, and a batch itself, may be called."""
+"""Pattern of the names of batches and of the files in them."""
 
 RECEIPT = "receipt.json"
 _CHUNK = 1 << 20
@@ -30,13 +30,13 @@ _log = logging.getLogger(__name__)
 
 
 class Refusal(Exception):  # noqa: N818 (an answer to an agent, not an error of ours)
-    """A batch is not as it should be; the text says why."""
+    """A batch is refused; the text says why."""
 
 
 def take_all(state: State) -> None:
-    """Take every batch that was announced.
+    """Take all announced batches.
 
-    Raises :class:`AgentError` where the disk does not let us, after the other batches: they wait for nobody.
+    If the disk causes an error, the other batches are taken first; then :class:`AgentError` is raised.
     """
     failed: AgentError | None = None
     for announcement in state.announced():
@@ -50,7 +50,7 @@ def take_all(state: State) -> None:
 
 
 def take(state: State, announcement: Announcement) -> None:
-    """Take one batch, refuse it, or find that it was taken before."""
+    """Take one batch, refuse it, or note that it was taken before."""
     title = f"batch {announcement.batch} of {announcement.project}"
     try:
         _check(state, announcement)
@@ -72,16 +72,16 @@ def take(state: State, announcement: Announcement) -> None:
 
 def _check(state: State, announcement: Announcement) -> None:
     if not USER.fullmatch(announcement.user) or state.public_key(announcement.user) is None:
-        raise Refusal(f"{announcement.user!r} is no registered agent")
+        raise Refusal(f"{announcement.user!r} is not a registered agent")
     if not state.owns(announcement.user, announcement.project):
         raise Refusal(f"{announcement.user} did not register for project {announcement.project}")
     for name in announcement.names:
         if not NAME.fullmatch(name) or name == RECEIPT:
-            raise Refusal(f"{name!r} is no file name that a batch can have")
+            raise Refusal(f"{name!r} is not a valid file name for a batch")
 
 
 def _copy(state: State, announcement: Announcement, uploaded: Path) -> Path:
-    """Copy a batch into the inbox, unless an earlier attempt did. Returns its folder there."""
+    """Copy a batch into the inbox, unless an earlier attempt did so. Returns its folder there."""
     inbox = state.folder / "inbox" / announcement.project
     final = inbox / f"{announcement.sequence:06d}-{announcement.batch}"
     if final.exists():
@@ -117,15 +117,15 @@ def _kind(announcement: Announcement, name: str) -> str:
 
 
 def _copy_file(source: Path, target: Path) -> dict[str, Any]:
-    """Copy a file, and say what it holds. What is checked is the copy, which nobody can change any more."""
+    """Copy a file, and return its rows, size and hash. The copy is checked, since the agent can't change it."""
     try:
-        # O_NONBLOCK: opening a pipe must not wait for somebody who writes into it
+        # O_NONBLOCK: opening a pipe must not wait for a writer
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise Refusal(f"{source.name} can't be read: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Refusal(f"{source.name} is no regular file")
+        raise Refusal(f"{source.name} is not a regular file")
     digest = hashlib.sha256()
     with os.fdopen(descriptor, "rb") as reader, target.open("xb") as writer:
         while chunk := reader.read(_CHUNK):
@@ -138,9 +138,9 @@ def _copy_file(source: Path, target: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path) -> int | None:
-    """The length of the array in a JSON file, or None where it holds something else."""
+    """The length of the array in a JSON file, or None if it has something else."""
     try:
         content: Any = msgspec.json.decode(path.read_bytes())
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise Refusal(f"{path.name} is no JSON: {error}") from None
+        raise Refusal(f"{path.name} is not JSON: {error}") from None
     return len(content) if isinstance(content, list) else None

@@ -1,7 +1,7 @@
-"""Classic scp, the side that runs on the server: ``scp -t`` takes files, ``scp -f`` gives them.
+"""The server side of classic scp: ``scp -t`` receives files, ``scp -f`` sends them.
 
-AsyncSSH has a server side as well, but it knows one path a command, where existing agents ask for several, and its
-clients' commands can't be refused one by one.
+AsyncSSH has a server side as well, but it supports only one path per command, while existing agents ask for several;
+and it can't refuse single commands.
 """
 
 import os
@@ -22,7 +22,7 @@ _Process = asyncssh.SSHServerProcess[bytes]
 
 @dataclass(frozen=True)
 class Command:
-    """What a client asks for: ``paths`` are relative to the agent's home."""
+    """The request of a client. ``takes`` means that the server receives. ``paths`` are relative to the agent's home."""
 
     takes: bool
     times: bool
@@ -30,14 +30,14 @@ class Command:
 
 
 def parse(text: str) -> Command | None:
-    """Read the command of an scp client, or return None for anything that an agent may not run."""
+    """Parse the command of an scp client, or return None if agents may not run it."""
     match = _COMMAND.fullmatch(text)
     if not match:
         return None
     paths = tuple(path.removeprefix("~/") for path in match[3].split())
     places = [_PATH.fullmatch(path) for path in paths]
     takes = match[2] == "t"
-    # into one place in export/KEY/; from files alone
+    # uploads go to one place in export/KEY/; downloads must name files
     allowed = all(
         place and ((place[1] == "export" and len(paths) == 1) if takes else place[3] is not None) for place in places
     )
@@ -51,7 +51,7 @@ async def serve(process: _Process, home: Path, command: Command) -> int:
             return await _take(process, home, command.paths[0])
         return await _give(process, home, command)
     except (asyncssh.Error, ConnectionError, EOFError):
-        return 1  # the client went away, and there is nobody to tell
+        return 1  # the client has disconnected
 
 
 def _complain(process: _Process, message: str) -> int:
@@ -92,7 +92,10 @@ async def _take(process: _Process, home: Path, place: str) -> int:
 
 
 async def _receive(process: _Process, stream: BinaryIO, size: int) -> str:
-    """Write what comes; after a failure go on reading, since the client goes on sending. Returns what failed."""
+    """Write the received data, and return an error text or an empty one.
+
+    After a failure it goes on reading, since the client goes on sending.
+    """
     failure = ""
     while size:
         chunk = await process.stdin.read(min(size, _CHUNK))
@@ -136,7 +139,7 @@ async def _give(process: _Process, home: Path, command: Command) -> int:
 
 async def _send(process: _Process, stream: BinaryIO, size: int) -> bool:
     while size:
-        # a file that became shorter meanwhile is filled up: its size was said already
+        # a file that has become shorter is padded, since its size was already sent
         chunk = stream.read(min(size, _CHUNK)) or bytes(min(size, _CHUNK))
         process.stdout.write(chunk)
         await process.stdout.drain()
@@ -146,7 +149,7 @@ async def _send(process: _Process, stream: BinaryIO, size: int) -> bool:
 
 
 async def _agreed(process: _Process) -> bool:
-    """Read the client's answer to what was sent."""
+    """Read the client's answer, and return whether it accepts."""
     answer = await process.stdin.readexactly(1)
     if answer == b"\0":
         return True

@@ -1,4 +1,4 @@
-"""Runs the controller: HTTPS, SSH and the intake of batches in one event loop, until a signal ends them."""
+"""Runs the controller: HTTPS, SSH and the intake of batches in one event loop, until a signal arrives."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(options: Options) -> None:
-    """Serve until SIGTERM or SIGINT. Raises :class:`AgentError` where it can't start."""
+    """Serve until SIGTERM or SIGINT arrives. Raises :class:`AgentError` if it can't start."""
     state = State(options.folder)
     try:
         asyncio.run(_serve(state, options))
@@ -42,14 +42,14 @@ async def _serve(state: State, options: Options) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     files = certificate.ensure(state.folder, options.listen, options.names)
     if files.missing:
-        _log.warning("%s is not for %s: remove it and key.pem", files.certificate, ", ".join(files.missing))
+        _log.warning("%s is not valid for %s: remove it and key.pem", files.certificate, ", ".join(files.missing))
     if options.publish:
         with storage_errors(options.publish):
             options.publish.mkdir(parents=True, exist_ok=True)
             replace_file(options.publish / "wwwgros.crt", files.certificate.read_bytes())
     host_key = ssh_server.ensure_host_key(state.folder)
     controller = Controller(state, options, (ssh_server.host_key_line(host_key),))
-    # what was announced before the last end comes first, before anybody can upload over it
+    # take earlier announcements first, before their files can be overwritten by uploads
     await asyncio.to_thread(take_all, state)
     with _bind(options) as listener:
         https = _server(controller, files)
@@ -68,7 +68,7 @@ async def _serve(state: State, options: Options) -> None:
         intake = asyncio.create_task(_take(controller))
         ports = {"https": listener.getsockname()[1], "ssh": acceptor.get_port()}
         said = {**ports, "certificate": str(files.certificate), "folder": str(state.folder)}
-        print(json.dumps(said), flush=True)  # noqa: T201 (what the command is called for)
+        print(json.dumps(said), flush=True)  # noqa: T201 (the command's output)
         await _first(stopped.wait(), web, intake)
         _log.info("stopping")
         https.should_exit = True
@@ -80,7 +80,7 @@ async def _serve(state: State, options: Options) -> None:
 
 
 async def _first(event: Coroutine[Any, Any, Any], *tasks: asyncio.Task[None]) -> None:
-    """Wait until something happens, or a task ends before it does."""
+    """Wait until the event happens or one of the tasks ends."""
     waiting = asyncio.create_task(event)
     await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -95,7 +95,7 @@ def _bind(options: Options) -> socket.socket:
 
 def _unavailable(address: str, port: int, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"nothing can listen at {address} port {port}: {error.strerror}", "give another port, or 0 for a free one"
+        f"can't listen on {address} port {port}: {error.strerror}", "choose another port, or 0 for a free one"
     )
 
 
@@ -109,7 +109,7 @@ def _server(controller: Controller, files: CertificateFiles) -> EmbeddedServer:
             lifespan="off",
             log_config=None,
             access_log=False,
-            proxy_headers=False,  # a client can't say that it comes from elsewhere
+            proxy_headers=False,  # clients must not set their own address
             server_header=False,
             limit_concurrency=200,
             timeout_graceful_shutdown=1,
@@ -120,7 +120,7 @@ def _server(controller: Controller, files: CertificateFiles) -> EmbeddedServer:
 
 
 async def _take(controller: Controller) -> None:
-    """Take batches whenever one is announced; where the disk does not let us, say so and try again."""
+    """Take batches when they are announced. After an error of the disk or database, log it and try again."""
     while True:
         timeout = _RETRY_SECONDS if controller.trouble else None
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What the operator of a controller chooses."""
+"""The options of a controller's operator."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of ``controller serve``: ``days`` and ``drift`` (minutes) are the schedule of scrapes."""
+    """The options of ``controller serve``. A scrape is due ``days`` days minus ``drift`` minutes after the last one."""
 
     folder: Path
     listen: str = "127.0.0.1"
@@ -35,19 +35,21 @@ class Options:
     usernames: tuple[UsernamePattern, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what can be checked before anything starts. Raises :class:`ConfigurationError`."""
+        """Check the options before anything starts. Raises :class:`ConfigurationError`."""
         try:
             ip_address(self.listen)
         except ValueError:
-            raise ConfigurationError(f"option --listen: {self.listen!r} is no IP address", "try 127.0.0.1") from None
+            raise ConfigurationError(
+                f"option --listen: {self.listen!r} is not an IP address", "try 127.0.0.1"
+            ) from None
         for key in (*self.projects, *self.networks):
             if not KEY.fullmatch(key):
-                raise ConfigurationError(f"{key!r} is no project key", "a key consists of upper-case letters")
+                raise ConfigurationError(f"{key!r} is not a project key", "a key consists of upper-case letters")
         if self.environment:
             self.contents()
 
     def contents(self) -> str:
-        """The environment file that agents get for a scrape. Raises :class:`ConfigurationError`."""
+        """The content of the environment file that agents get for a scrape. Raises :class:`ConfigurationError`."""
         if self.environment is None:
             return ""
         text = read_text(self.environment, "the environment file")
@@ -56,13 +58,13 @@ class Options:
         return text
 
     def sees(self, address: str, project: str) -> bool:
-        """Whether a client at an address may deal with a project; one without an allow-list is for all."""
+        """Whether a client at an address may access a project. Without an allow-list everybody may."""
         allowed = self.networks.get(project)
         return allowed is None or any(ip_address(address) in network for network in allowed)
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Read ``KEY=CIDR`` options. Raises :class:`ConfigurationError`."""
+    """Parse ``KEY=CIDR`` options. Raises :class:`ConfigurationError`."""
     found: dict[str, tuple[IPv4Network | IPv6Network, ...]] = {}
     for text in texts:
         key, _, network = text.partition("=")

@@ -1,4 +1,4 @@
-"""The SSH server: public keys alone, and files alone, by SFTP and classic scp, inside the agent's folder."""
+"""The SSH server: only with public keys, and only for files in the agent's folder, by SFTP and classic scp."""
 
 import os
 import posixpath
@@ -18,14 +18,14 @@ _PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\r\n]*)?")
 _MAX_KEY = 16_384
 _LOGIN_SECONDS = 30
 _STRANGERS = 64
-"""Connections of one address that have not logged in yet; with one more the oldest is closed."""
+"""Limit of connections of one address that are not logged in; with more, the oldest is closed."""
 Strangers = dict[asyncssh.SSHServerConnection, str]
-"""The connections that have not logged in yet, the oldest first, and their addresses."""
+"""The connections that are not logged in, the oldest first, with their addresses."""
 _DEPTH = 3  # export/KEY/FILE
 
 
 def is_public_key(text: str) -> bool:
-    """Whether a text is one line with an OpenSSH public key, and nothing else that a key file may hold."""
+    """Whether a text is one line with an OpenSSH public key, without options or anything else."""
     if len(text) > _MAX_KEY or not _PUBLIC_KEY.fullmatch(text):
         return False
     try:
@@ -36,7 +36,7 @@ def is_public_key(text: str) -> bool:
 
 
 def ensure_host_key(folder: Path) -> asyncssh.SSHKey:
-    """The server's host key, made at the first start. Raises :class:`ConfigurationError` for a damaged one."""
+    """The server's host key, which is made at the first start. Raises :class:`ConfigurationError` if it is damaged."""
     path = folder / "ssh_host_key"
     with storage_errors(folder):
         if not path.exists():
@@ -46,17 +46,18 @@ def ensure_host_key(folder: Path) -> asyncssh.SSHKey:
         return asyncssh.import_private_key(content)
     except asyncssh.KeyImportError as error:
         raise ConfigurationError(
-            f"{path} is no SSH key: {error}", "restore it from a backup, or remove it: agents will notice the new one"
+            f"{path} is not an SSH key: {error}",
+            "restore it from a backup, or remove it: agents will notice the new one",
         ) from None
 
 
 def host_key_line(key: asyncssh.SSHKey) -> str:
-    """The public part of a host key as agents get it: kind and key, no comment."""
+    """The public part of a host key as agents get it: type and key, without a comment."""
     return " ".join(key.export_public_key().decode().split()[:2])
 
 
 async def listen(state: State, options: Options, host_key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
-    """Start the server. Raises :class:`OSError` where it can't listen."""
+    """Start the server. Raises :class:`OSError` if it can't listen."""
     strangers: Strangers = {}
 
     async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -87,7 +88,7 @@ def _user(channel: Any) -> str:  # noqa: ANN401 (channels of several kinds)
 async def _run(process: asyncssh.SSHServerProcess[bytes], state: State, options: Options) -> int:
     command = scp.parse(process.command or "") if options.scp and not process.subsystem else None
     if command is None:
-        process.stderr.write(b"This account is for files alone: " + _offered(options) + b"\n")
+        process.stderr.write(b"This account is only for files: " + _offered(options) + b"\n")
         return 1
     return await scp.serve(process, state.home(_user(process.channel)), command)
 
@@ -96,11 +97,11 @@ def _offered(options: Options) -> bytes:
     ways = (["sftp"] if options.sftp else []) + (
         ["scp -t ~/export/KEY/, scp -f ~/update/KEY/FILE"] if options.scp else []
     )
-    return ", ".join(ways).encode() or b"and they are switched off"
+    return ", ".join(ways).encode() or b"both protocols are switched off"
 
 
 class _Server(asyncssh.SSHServer):
-    """Lets agents in with the key that they registered, and nobody else."""
+    """Accepts only agents, with the key that they registered."""
 
     def __init__(self, state: State, strangers: Strangers) -> None:
         self._state = state
@@ -108,7 +109,7 @@ class _Server(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Make room where an address has too many connections without having logged in."""
+        """Close connections of an address if it has too many that are not logged in."""
         self._connection = conn
         self._strangers[conn] = (conn.get_extra_info("peername") or ("",))[0]
         same = [one for one, address in self._strangers.items() if address == self._strangers[conn]]
@@ -117,11 +118,11 @@ class _Server(asyncssh.SSHServer):
             one.abort()
 
     def auth_completed(self) -> None:
-        """It is no stranger any more."""
+        """Note that the connection is logged in."""
         self._known()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Forget the connection."""
         del exc
         self._known()
 
@@ -130,7 +131,7 @@ class _Server(asyncssh.SSHServer):
             self._strangers.pop(self._connection, None)
 
     def public_key_auth_supported(self) -> bool:
-        """Public keys are the one way in."""
+        """Allow public keys, which are the only way to log in."""
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
@@ -140,28 +141,31 @@ class _Server(asyncssh.SSHServer):
 
 
 class _Files(asyncssh.SFTPServer):
-    """The agent's folder. Links can't be made, and one that is there can't lead out."""
+    """SFTP in the agent's folder. Links can't be made, and existing ones can't lead out of it."""
 
     def map_path(self, path: bytes) -> bytes:
-        """Where a path of the client's lies; ``~/`` is the agent's folder."""
+        """The real path of a client's path; ``~/`` is the agent's folder.
+
+        Raises an SFTP error if it leads out of it.
+        """
         root = self._chroot or b""
         if path in {b"~", b"/~"} or path.startswith((b"~/", b"/~/")):
             path = path.lstrip(b"/")[1:]
         relative = posixpath.normpath(b"/" + path).lstrip(b"/")
         mapped = os.path.realpath(posixpath.join(root, relative)) if relative else root
         if mapped != root and not mapped.startswith(root + b"/"):
-            raise asyncssh.SFTPPermissionDenied("this leads out of the agent's folder")
+            raise asyncssh.SFTPPermissionDenied("this path leads out of the agent's folder")
         return mapped
 
     def _changeable(self, path: bytes) -> bytes:
-        """Refuse to change anything but files in ``export/KEY/``: the folders are the controller's."""
+        """Return ``path`` if it is a file in ``export/KEY/``; else raise an SFTP error: others are protected."""
         relative = os.path.relpath(self.map_path(path), self._chroot).split(b"/")
         if len(relative) != _DEPTH or relative[0] != b"export":
             raise asyncssh.SFTPPermissionDenied("only files in export/KEY/ can be changed")
         return path
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:  # noqa: ANN401 (the base's)
-        """Open a file, with permissions of ours."""
+        """Open a file, ignoring the client's permissions."""
         del attrs
         if pflags & ~asyncssh.FXF_READ:
             self._changeable(path)
@@ -176,11 +180,11 @@ class _Files(asyncssh.SFTPServer):
         super().rename(self._changeable(oldpath), self._changeable(newpath))
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
-        """Rename a file, over another one if need be."""
+        """Rename a file, and replace an existing one."""
         super().posix_rename(self._changeable(oldpath), self._changeable(newpath))
 
     def setstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
-        """Set size and times of a file; permissions and owners stay the controller's."""
+        """Set size and times of a file, but neither permissions nor owner."""
         super().setstat(self._changeable(path), _harmless(attrs))
 
     def lsetstat(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:

@@ -1,4 +1,4 @@
-"""What ``status.py`` answers: a component for everything that has to be right before an agent collects."""
+"""The answer of ``status.py``: a component for each condition that must hold before an agent collects."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ PREFLIGHT_DATE = "preflight_date.txt"
 
 
 def components(state: State, options: Options, project: str, user: str, trouble: str) -> dict[str, dict[str, Any]]:
-    """The state of each component, with ``total`` over all of them. ``trouble`` is what stops the intake, if any."""
+    """The state of each component, and ``total`` over all of them. ``trouble`` is the intake's problem, or empty."""
     found = {
         "database": _component(),
         "tracker": _component(_too_early(state, options, project)),
@@ -48,20 +48,20 @@ def _unprepared(state: State, project: str, user: str) -> str:
 
 
 def _interval(options: Options) -> float:
-    """How many seconds after a scrape the next one is due."""
+    """Seconds between a scrape and the time at which the next one is due."""
     if options.days is None:
         return 0.0
     return max(timedelta(days=options.days, minutes=-options.drift).total_seconds(), 0.0)
 
 
 def _too_early(state: State, options: Options, project: str) -> str:
-    """Until when the schedule wants an agent to wait, in words; empty when a scrape is due."""
+    """A message with the time until which an agent has to wait; empty if a scrape is due."""
     path = state.trackers(project) / PREFLIGHT_DATE
     if options.days is None or not path.exists():
         return ""
     try:
         last = datetime.fromisoformat(path.read_text(encoding="utf-8").strip()).astimezone()
     except ValueError:
-        return ""  # a date that nobody can read must not stop an agent for ever
+        return ""  # an invalid date must not stop an agent for ever
     due = last + timedelta(days=options.days) - timedelta(minutes=options.drift)
     return f"not due before {due.isoformat(' ', 'seconds')}" if datetime.now(UTC) < due else ""

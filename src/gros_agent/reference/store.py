@@ -1,12 +1,12 @@
-"""What the controller keeps: one SQLite file, and folders beside it.
+"""The controller's storage: one SQLite file, and folders beside it.
 
 ::
 
     controller.db             projects with their salts, agents with their keys, announcements, statuses, log records
     agents/agent-A/export/K/  what an agent uploads
     agents/agent-A/update/K/  the trackers that an agent fetches
-    trackers/K/               the trackers that are kept
-    inbox/K/N-BATCH/          the batches that were taken, each with a receipt.json
+    trackers/K/               the stored trackers
+    inbox/K/N-BATCH/          the taken batches, each with a receipt.json
 """
 
 import fcntl
@@ -29,15 +29,15 @@ from gros_agent.privacy.secrets import TOKEN_BYTES, Salts
 from gros_agent.runtime.storage import replace_file, storage_errors
 
 KEY = re.compile(r"[A-Z]{1,64}")
-"""What a project key and an agent key look like."""
+"""Pattern of project keys and agent keys."""
 
 USER = re.compile(r"agent-[A-Z]{1,64}")
-"""What the account of an agent looks like."""
+"""Pattern of agents' accounts."""
 
 _BATCH_FOLDER = re.compile(r"(\d{6,18})-(.+)")
 
 MOST_RECORDS = 10_000
-"""How many log records and statuses are kept of each kind; the oldest go."""
+"""How many log records, and how many statuses, are kept; older ones are removed."""
 
 _BUSY_SECONDS = 10
 _SALTS = "SELECT salt, pepper FROM project WHERE key = ?"
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS record (
 
 @dataclass(frozen=True)
 class Announcement:
-    """A batch that an agent says it has uploaded: file names by kind (``export``, ``update``, ``other``)."""
+    """The announcement of an uploaded batch. ``files`` has file names by kind (``export``, ``update``, ``other``)."""
 
     sequence: int
     project: str
@@ -69,17 +69,17 @@ class Announcement:
 
     @property
     def user(self) -> str:
-        """The account that uploaded it, as the announcement has it."""
+        """The account that uploaded it, according to the announcement."""
         return str(self.agent.get("user", ""))
 
     @property
     def names(self) -> list[str]:
-        """Every announced name once."""
+        """All announced file names, without duplicates."""
         return list(dict.fromkeys(name for names in self.files.values() for name in names))
 
 
 def now() -> str:
-    """The present moment, as it is kept: ISO 8601 in UTC."""
+    """The current time as it is stored: ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat()
 
 
@@ -87,7 +87,7 @@ class State:
     """The controller's folder. Several threads may use it; two processes may not."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder, or make it. Raises :class:`BusyError` where another controller has it."""
+        """Open or make the folder. Raises :class:`BusyError` if another controller uses it."""
         self.folder = folder.absolute()
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class State:
             with closing(self._connect()) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_SCHEMA)
-                connection.execute("DELETE FROM lock")  # whoever held it died with the process
+                connection.execute("DELETE FROM lock")  # left by a killed process
                 self._go_on_counting(connection)
         except sqlite3.DatabaseError as error:
             self.close()
@@ -114,7 +114,7 @@ class State:
             ) from None
 
     def _go_on_counting(self, connection: sqlite3.Connection) -> None:
-        """Number announcements from after what lies in the inbox: a database that was lost knows nothing of that."""
+        """Continue numbering after the batches in the inbox, in case the database was lost."""
         folders = (self.folder / "inbox").glob("*/*")
         numbers = [int(match[1]) for path in folders if (match := _BATCH_FOLDER.fullmatch(path.name))]
         counted = "SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'announcement'"
@@ -124,7 +124,7 @@ class State:
             connection.execute("INSERT INTO sqlite_sequence VALUES ('announcement', ?)", (max(numbers),))
 
     def close(self) -> None:
-        """Let another controller have the folder."""
+        """Release the folder for another controller."""
         os.close(self._lock)
 
     def _connect(self) -> sqlite3.Connection:
@@ -132,7 +132,7 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside one transaction, which an exception takes back."""
+        """A connection inside one transaction, which is rolled back on an exception."""
         with closing(self._connect()) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
@@ -140,25 +140,25 @@ class State:
                 yield connection
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        """Read, without waiting for whoever writes."""
+        """Run a query, without waiting for writers."""
         with closing(self._connect()) as connection:
             return connection.execute(query, values).fetchall()
 
     def home(self, user: str) -> Path:
-        """The folder that an agent sees as its home."""
+        """The folder that is an agent's home."""
         return self.folder / "agents" / user
 
     def trackers(self, project: str) -> Path:
-        """The folder with the trackers kept for a project."""
+        """The folder with the stored trackers of a project."""
         return self.folder / "trackers" / project
 
     def salts(self, project: str) -> Salts | None:
-        """The salts of a project, or None where nobody registered for it."""
+        """The salts of a project, or None if no agent registered for it."""
         rows = self._rows(_SALTS, project)
         return Salts(*rows[0]) if rows else None
 
     def public_key(self, user: str) -> str | None:
-        """The key that an account may log in with."""
+        """The public key of an account, or None if it is not registered."""
         rows = self._rows("SELECT public_key FROM agent WHERE user = ?", user)
         return str(rows[0][0]) if rows else None
 
@@ -173,9 +173,9 @@ class State:
     def register(self, project: str, user: str, public_key: str) -> Salts:
         """Register an agent for a project, with the side effects that existing controllers have.
 
-        The key replaces the one before, the agent's ``export`` and ``update`` (all of its home, for another key) are
-        made anew for this project alone. Raises :class:`BusyError` while another registration goes on, or while a
-        batch of this agent is being taken, which this would destroy.
+        The key replaces the previous one. The agent's ``export`` and ``update`` folders are removed and made again for
+        this project only; with a new key, the whole home is removed. Raises :class:`BusyError` during another
+        registration, or while a batch of this agent is being taken, which this would destroy.
         """
         with self._registering(), storage_errors(self.folder), self.transaction() as connection:
             pending = "SELECT 1 FROM announcement WHERE state = 'announced' AND json_extract(agent, '$.user') = ?"
@@ -190,7 +190,7 @@ class State:
             connection.execute("INSERT OR IGNORE INTO registration VALUES (?, ?)", (user, project))
             tokens = (secrets.token_hex(TOKEN_BYTES), secrets.token_hex(TOKEN_BYTES))
             connection.execute("INSERT OR IGNORE INTO project VALUES (?, ?, ?)", (project, *tokens))
-            # what was refused lay in the folders that go now
+            # the files of refused batches are removed now
             connection.execute(
                 "UPDATE announcement SET state = 'withdrawn'"
                 " WHERE state = 'refused' AND json_extract(agent, '$.user') = ?",
@@ -223,7 +223,7 @@ class State:
             shutil.copytree(self.trackers(project), home / "update" / project, dirs_exist_ok=True)
 
     def keep_tracker(self, project: str, user: str, name: str, content: bytes) -> None:
-        """Keep a tracker, and give it to the agent at once."""
+        """Store a tracker, and copy it to the agent's folder."""
         self.trackers(project).mkdir(exist_ok=True)
         replace_file(self.trackers(project) / name, content)
         update = self.home(user) / "update" / project
@@ -231,7 +231,7 @@ class State:
         replace_file(update / name, content)
 
     def announce(self, project: str, batch: str | None, agent: Mapping[str, Any], files: Mapping[str, Any]) -> None:
-        """Note that a batch was uploaded. One that still waits to be taken is not noted twice."""
+        """Store the announcement of a batch, unless the same batch is still waiting."""
         texts = (json.dumps(agent), json.dumps(files))
         with self.transaction() as connection:
             waiting = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'announced')"
@@ -243,7 +243,7 @@ class State:
             )
 
     def announced(self) -> list[Announcement]:
-        """The batches that wait to be taken, the oldest first."""
+        """The announced batches that are not taken yet, the oldest first."""
         query = (
             "SELECT sequence, project, batch, agent, files, moment FROM announcement"
             " WHERE state = 'announced' ORDER BY sequence"
@@ -254,7 +254,7 @@ class State:
         ]
 
     def was_taken(self, project: str, batch: str) -> bool:
-        """Whether a batch was taken before. The inbox tells as well: the database may be of an earlier day."""
+        """Whether a batch was taken before. The inbox is checked as well, since the database may be an older backup."""
         query = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'taken')"
         return bool(self._rows(query, project, batch)) or self._is_in_inbox(project, batch)
 
@@ -263,13 +263,13 @@ class State:
         waits = "SELECT 1 FROM announcement WHERE (sequence, project, batch, state) = (?, ?, ?, 'announced')"
         for folder in folders:
             match = _BATCH_FOLDER.fullmatch(folder.name)
-            # one that was copied by an attempt that was killed is still to be finished
+            # a copy of a killed attempt still has to be finished
             if match and match[2] == batch and not self._rows(waits, int(match[1]), project, batch):
                 return True
         return False
 
     def batch(self, project: str, user: str, batch: str) -> tuple[str, str]:
-        """What became of a batch of an agent: ``taken``, ``announced``, ``refused`` or ``unknown``, and why."""
+        """The state of an agent's batch (``taken``, ``announced``, ``refused`` or ``unknown``), and the reason."""
         query = (
             "SELECT state, reason FROM announcement WHERE (project, batch) = (?, ?)"
             " AND json_extract(agent, '$.user') = ? ORDER BY sequence DESC"
@@ -280,7 +280,7 @@ class State:
         return found[0] if found and found[0][0] != "withdrawn" else ("unknown", "")
 
     def settle(self, announcement: Announcement, state: str, reason: str = "") -> None:
-        """Note what became of an announcement: ``taken``, ``repeated`` or ``refused``."""
+        """Store the result of an announcement: ``taken``, ``repeated`` or ``refused``."""
         with self.transaction() as connection:
             connection.execute(
                 "UPDATE announcement SET state = ?, reason = ? WHERE sequence = ?",
@@ -288,7 +288,7 @@ class State:
             )
 
     def refusal(self, project: str) -> str | None:
-        """Why the last batch of a project was refused, or None if it was not."""
+        """The reason why the last batch of a project was refused, or None if it was not."""
         query = (
             "SELECT state, batch, reason FROM announcement"
             " WHERE project = ? AND state NOT IN ('announced', 'withdrawn') ORDER BY sequence DESC LIMIT 1"
@@ -298,7 +298,7 @@ class State:
         return None
 
     def keep_record(self, kind: str, project: str, content: object) -> None:
-        """Keep what an agent sent: a ``log`` record or a BigBoat ``status``."""
+        """Store a ``log`` record or a BigBoat ``status`` of an agent."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO record (kind, project, moment, content) VALUES (?, ?, ?, ?)",
