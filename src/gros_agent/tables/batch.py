@@ -1,15 +1,16 @@
-"""A scrape's files become visible all at once, or not at all.
+"""Publishes all files of a scrape at once, or none.
 
-A scrape writes into a hidden folder, and publishing it is one rename of that folder: before it, a crash leaves the old
-state; after it, whoever opens the project next moves the files to their places first. The batch's manifest stays in
-that folder until the run that made it has told its result, so that a run that was killed in between is known.
+A scrape writes into a hidden folder, and publishes it by one rename. After a crash before the rename, the old state is
+unchanged. After a crash after it, the next process that opens the project first moves the files to their places. The
+manifest of the batch stays in that folder until its run has reported the result, so that a run that was killed before
+that is noticed.
 
 ::
 
-    .staging-*                 being written; worth nothing
-    .publishing/               published: its files belong in place of those beside it
+    .staging-*                 being written; can be removed
+    .publishing/               published: its files replace those beside it
     .publishing/manifest.json  published and in place, not yet reported
-    .batch.json                the manifest of the batch that lies here
+    .batch.json                the manifest of the batch in this folder
 """
 
 import shutil
@@ -43,18 +44,18 @@ _BATCH = ".batch.json"
 _LOCK = ".lock"
 ENVIRONMENTS = "data_environments.json"
 SNAPSHOTS = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in TABLES if row.snapshot)})
-"""Files that each scrape writes whole."""
+"""Files that each scrape writes completely."""
 DESCRIPTION = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in (Project, SourceId))})
-"""Those of them that say what a project is, and would be the same at any other moment."""
+"""Those of them that describe the project, and don't depend on the time of the scrape."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch consists of.
+    """The content of a batch.
 
-    ``identifier`` is the same for every try to deliver it, ``delivered`` when the controller took it. ``tables`` maps a
-    file's name to its number of rows. ``trackers`` maps the name of a tracker that the batch brought to the text that
-    it had before (None: there was no such file), so that a batch can be thrown away. ``time_zone`` is that of
-    the moments in its tables (empty: not noted).
+    ``identifier`` stays the same for all tries to deliver it; ``delivered`` is when the controller took it. ``tables``
+    maps file names to numbers of rows. ``trackers`` maps the file name of each tracker in the batch to its text before
+    the batch (None if the file did not exist), so that a batch can be discarded. ``removed`` names files that
+    publishing removes. ``time_zone`` is that of the moments in the tables (empty: not recorded).
     """
 
     kind: Literal["scrape", "discard"] = "scrape"
@@ -68,24 +69,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """The rows that no other scrape would bring: tables that are whole each time do not count."""
+        """The number of new rows, without the tables that each scrape writes completely."""
         return sum(count for name, count in self.tables.items() if name not in SNAPSHOTS)
 
 
 class ProjectFolder:
-    """The folder ``export/KEY`` with what is collected for one project."""
+    """The folder ``export/KEY`` with the collected files of one project."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out. Raises :class:`BusyError` if one is in."""
+        """Lock the folder. Raises :class:`BusyError` if another process has locked it."""
         with exclusive(self.path / _LOCK, f"another scrape of {self.path.name}"):
             yield
 
     def recover(self) -> Manifest | None:
-        """Finish what a killed process left, and return the batch that it never reported, if there is one."""
+        """Clean up after a killed process, and return the batch that it published but did not report, or None."""
         with storage_errors(self.path):
             for leftover in self.path.glob(f"{_STAGING}*"):
                 shutil.rmtree(leftover)
@@ -99,12 +100,12 @@ class ProjectFolder:
             return manifest
 
     def batch(self) -> Manifest | None:
-        """The manifest of the batch that lies here, or None."""
+        """The manifest of the batch in this folder, or None."""
         return read_manifest(self.path / _BATCH)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A hidden folder to write a batch into; what was not published is removed at the end."""
+        """Yield a hidden folder to write a batch into. It is removed at the end, unless it was published."""
         with storage_errors(self.path):
             folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.path))
         try:
@@ -113,7 +114,7 @@ class ProjectFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, staging: Path, tables: Mapping[str, int], trackers: Mapping[str, bytes]) -> Manifest:
-        """Publish the table files in ``staging`` and these trackers in place of the batch that lies here.
+        """Publish the table files in ``staging`` and these trackers, and replace the batch in this folder.
 
         ``tables`` maps file names to numbers of rows, ``trackers`` file names to contents.
         """
@@ -129,7 +130,10 @@ class ProjectFolder:
         return manifest
 
     def publish_positions(self, staging: Path, tables: Mapping[str, int], trackers: Mapping[str, bytes]) -> Manifest:
-        """Publish new positions, and those ``tables`` in ``staging`` that say what the project is; the batch stays."""
+        """Publish new positions, and the tables in ``staging`` that describe the project.
+
+        The rest of the batch stays.
+        """
         batch = self.batch()
         if batch is None:
             raise ValueError("there is no batch to stay")
@@ -142,14 +146,17 @@ class ProjectFolder:
         return manifest
 
     def mark_delivered(self, moment: datetime) -> None:
-        """Note that the batch that lies here was taken by the controller, so that a scrape may replace it."""
+        """Note that the controller took the batch in this folder, so that a scrape may replace it."""
         batch = self.batch()
         if batch is not None:
             with storage_errors(self.path):
                 replace_file(self.path / _BATCH, _encoded(msgspec.structs.replace(batch, delivered=moment)))
 
     def discard(self) -> Manifest | None:
-        """Throw away the batch that lies here and put the trackers back, and return its manifest, or None."""
+        """Discard the batch in this folder, restore the trackers, and return its manifest.
+
+        None if there is no batch.
+        """
         batch = self.batch()
         if batch is None:
             return None
@@ -168,7 +175,7 @@ class ProjectFolder:
         return batch
 
     def acknowledge(self) -> None:
-        """Note that the result of the published batch was told to whoever asked for it."""
+        """Note that the result of the published batch was reported to the user."""
         publishing = self.path / _PUBLISHING
         with storage_errors(self.path):
             manifest = read_manifest(publishing / _MANIFEST)
@@ -188,10 +195,10 @@ class ProjectFolder:
             self._move_in_place()
 
     def _move_in_place(self) -> Manifest | None:
-        """Move published files to their places; doing it twice is as good as once."""
+        """Move published files to their places. It can be repeated after a crash."""
         publishing = self.path / _PUBLISHING
         manifest = read_manifest(publishing / _MANIFEST)
-        if manifest is None:  # reported, and killed while the folder was removed
+        if manifest is None:  # killed after the report, while the folder was being removed
             return None
         for name in (*manifest.tables, *manifest.trackers):
             if (publishing / name).exists():
@@ -211,27 +218,27 @@ def _encoded(manifest: Manifest) -> bytes:
 
 
 def check_table(path: Path) -> None:
-    """Raise :class:`AgentError` where a table of a batch is missing."""
+    """Raise :class:`AgentError` if a table of a batch is missing."""
     if not path.exists():
         raise AgentError(
-            f"{path} is missing, which is a table of a batch that waits",
-            "restore it; or let the batch go, and collect its rows again: gros-agent outbox drop",
+            f"{path} is missing: it is a table of a waiting batch",
+            "restore it; or drop the batch, and collect its rows again: gros-agent outbox drop",
         )
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write the manifest of a batch to a place where none is."""
+    """Write the manifest of a batch to a new file."""
     write_synced(path, _encoded(manifest))
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """The manifest at a path, or None. Raises :class:`AgentError` for one that is damaged."""
+    """Read a manifest; None if the file does not exist. Raises :class:`AgentError` if it is damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        alone = path if path.name == _BATCH else path.parent  # beside that of the newest lies what the project needs
+        alone = path if path.name == _BATCH else path.parent  # beside .batch.json are other files
         raise AgentError(
             f"{path}: the manifest of a batch is damaged: {error}",
             f"restore it from a backup; or move {alone} away, and collect its rows again: scrape --full",

@@ -1,6 +1,6 @@
-"""Finds rows of a table whose key stands before, in eight bytes a row, so that a long history takes little memory.
+"""Finds rows of a table with the same key, with eight bytes per row, so that a long history needs little memory.
 
-What is noticed is a hash that comes twice; the rows themselves are compared only then, since the file has them.
+It stores only hashes of the keys. If a hash occurs twice, the rows themselves are read from the file and compared.
 """
 
 from array import array
@@ -11,11 +11,11 @@ from operator import attrgetter
 from gros_agent.rows import Row, key_of
 
 _BUCKETS = 16
-"""How many parts of the hashes are sorted one after another: only a sixteenth of them takes memory as a list then."""
+"""Number of parts in which the hashes are sorted, so that only a part of them is in memory as a list at a time."""
 
 
 class Keys:
-    """The hashes of the keys of a table's rows; where keys are grouped, of the groups."""
+    """The hashes of the keys of a table's rows, or of the groups if the keys are grouped."""
 
     def __init__(self, row: type[Row]) -> None:
         group = row.key[: row.grouped] or row.key
@@ -28,7 +28,7 @@ class Keys:
         self._members = set[object]()
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Take note of rows in the order in which they are written."""
+        """Store the hashes of rows. Call it in the order in which the rows are written."""
         if not self._has_key:
             return
         if self._members_of is None:
@@ -55,17 +55,17 @@ class Keys:
         return hash(self._hash_of(row)) in hashes
 
     def repeated(self, others: Sequence["Keys"] = ()) -> set[int]:
-        """The hashes that come several times, here or in all of these together."""
+        """The hashes that occur several times, here and in ``others`` together."""
         several = (self, *others)
         within = {number for one in several for number in one.within()}
         return within.union(*(_twice(bucket) for bucket in zip(*(one.buckets() for one in several), strict=True)))
 
     def within(self) -> set[int]:
-        """The hashes of groups that have a member twice."""
+        """The hashes of groups with the same member twice."""
         return self._repeated
 
     def buckets(self) -> Sequence["array[int]"]:
-        """All hashes, by their remainder."""
+        """All hashes, divided into parts by their remainder."""
         return self._hashes
 
 

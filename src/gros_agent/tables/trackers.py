@@ -1,7 +1,7 @@
-"""Trackers: small files that say up to where each source was collected, so that the next scrape goes on there.
+"""Trackers: small files with the positions of sources, from which the next scrape continues.
 
-Most map a source's name to its position. Those of quality systems (:data:`UPDATES`) list their sources, and map a
-source's URL to its position, its version.
+Most trackers map a source's name to its position. Those of quality systems (:data:`UPDATES`) have a list of sources,
+and map a source's URL to its position, its version.
 """
 
 import json
@@ -23,19 +23,19 @@ class _Update(msgspec.Struct):
 
 
 def key(tracker: str, name: str, url: str) -> str:
-    """What a tracker knows a source by, of its name and URL."""
+    """The key of a source in a tracker: its name or its URL."""
     return url if tracker in UPDATES else name
 
 
 def position(positions: Mapping[str, str], wanted: str) -> str | None:
-    """The position of a source, by its :func:`key`; other agents write some URLs with a slash at their end."""
+    """The position of a source by its :func:`key`, also if another agent wrote its URL with a slash at the end."""
     return positions.get(wanted) or positions.get(f"{wanted}/")
 
 
 def read(path: Path) -> dict[str, str]:
-    """Read the positions that a tracker keeps; a missing one is empty.
+    """Read the positions in a tracker; they are empty if the file is missing.
 
-    Raises :class:`ConfigurationError` for a damaged one: guessing would lose or repeat rows.
+    Raises :class:`ConfigurationError` if it is damaged, since a guess would lose or repeat rows.
     """
     text = read_text(path, "the tracker", MAX_OWN_BYTES)
     if text is None:
@@ -49,13 +49,13 @@ def read(path: Path) -> dict[str, str]:
 
 
 TEXT = "text"
-"""The name of what a tracker holds that is no JSON."""
+"""The key for the content of a tracker that is plain text instead of JSON."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Read a tracker that is a JSON object of its source's own, or one line of text; a missing one is empty.
+    """Read a tracker with a JSON object in its source's own format, or with a line of text; empty if it is missing.
 
-    Raises :class:`ConfigurationError` for a damaged one.
+    Raises :class:`ConfigurationError` if it is damaged.
     """
     text = read_text(path, "the tracker", MAX_OWN_BYTES)
     if text is not None and path.suffix == ".txt":
@@ -81,7 +81,7 @@ def encode(
 ) -> bytes:
     """The content of a tracker file; ``listed`` are its sources, each with type, name and URL.
 
-    Beside these and the positions, one of :data:`UPDATES` keeps what ``further`` has.
+    Only trackers in :data:`UPDATES` contain ``listed`` and the fields of ``further``.
     """
     if name not in UPDATES:
         return encode_document(positions)
@@ -89,12 +89,12 @@ def encode(
 
 
 def encode_document(content: Mapping[str, Any]) -> bytes:
-    """A JSON object, readable for people, in ASCII."""
+    """A JSON object as indented ASCII text."""
     return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
 def merged(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with what is new in it: within objects too, and at the end of lists that have not got it."""
+    """Merge ``new`` into ``before``. Inner objects are merged too; new items are appended to lists."""
     result = dict(before)
     for name, value in new.items():
         old = result.get(name)
@@ -108,5 +108,5 @@ def merged(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_version(text: str) -> bool:
-    """Whether a position can be a commit hash, and nothing that a program could take for an option."""
+    """Whether a position is a commit hash, so that no program can mistake it for an option."""
     return re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None

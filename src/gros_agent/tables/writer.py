@@ -1,11 +1,11 @@
-"""Writes tables as JSON arrays, a block of rows at a time, into folders that nobody reads yet.
+"""Writes tables as JSON arrays, in blocks of rows, into unpublished folders.
 
-Each source has files of its own, so that several can be collected at once, and the rows of one that fails are gone with
-its files; they are joined at the end.
+Each source has its own files, so that several sources can be collected at once. If a source fails, its rows are removed
+with its files. The files are joined at the end.
 
-What is written is what the importer takes, for every table of every source: each block is read back through the row
-type's own decoder before it reaches the file, values are made to fit (:mod:`gros_agent.rows.fitting`), and of several
-rows with one key one is written (:mod:`gros_agent.tables.duplicates`). What was changed is counted.
+All written rows are valid for the importer. Each block is checked with the decoder of its row type before it is
+written, values are made to fit (:mod:`gros_agent.rows.fitting`), and of several rows with the same key only one is
+written (:mod:`gros_agent.tables.duplicates`). Changes are counted.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 _START = b"[\n"
 _END = b"\n]\n"
-"""What stands before and after the rows of a table that has some."""
+"""Start and end of a table file with rows."""
 _BLOCK = 1 << 20
 
 
 @dataclass
 class Repeated:
-    """Rows that were left out, since their key stands in another one: ``same`` were equal to it, ``others`` not."""
+    """Numbers of rows that were left out since another row has the same key: equal rows (``same``) and ``others``."""
 
     same: int = 0
     others: int = 0
@@ -48,7 +48,7 @@ class Repeated:
 
 
 class TableFile:
-    """One table's file: a JSON array with one row a line."""
+    """The file of one table: a JSON array with one row per line."""
 
     def __init__(self, folder: Path, row: type[Row], *, whole_numbers: bool = False) -> None:
         self.row = row
@@ -62,38 +62,38 @@ class TableFile:
 
     @property
     def changed(self) -> Changed:
-        """How many values were changed to fit."""
+        """The number of values that were changed to fit."""
         return self._values.changed
 
     def write(self, block: Pseudonymised[R]) -> None:
-        """Append rows of this table. Raises :class:`AgentError` for a row of another shape."""
+        """Append rows of this table. Raises :class:`AgentError` if a row does not match its type."""
         rows, content = self._values.encoded(block.rows)
         self.keys.add(rows)
         self._stream.write(b",\n" if self.count else _START[1:])
-        # a raw newline stands between rows and nowhere else: JSON escapes those within texts
+        # there are raw newlines only between rows, since JSON escapes those within texts
         self._stream.write(content[:-1].replace(b"}\n{", b"},\n{"))
         self.count += len(rows)
 
     def close(self) -> None:
-        """End the array, with one row for each key."""
+        """Close the array, and leave only one row for each key."""
         self._stream.write(_END if self.count else b"]\n")
         self._stream.close()
         self.repeated += write_once([self])
 
     def abandon(self) -> None:
-        """Close the file as it is: nobody will read it."""
-        with contextlib.suppress(OSError):  # what was not written yet may not fit on the disk
+        """Close the file as it is. It will not be used."""
+        with contextlib.suppress(OSError):  # the rest of the buffer may not fit on the disk
             self._stream.close()
 
     def lines(self) -> Iterator[bytes]:
-        """The rows as they lie in the file."""
+        """Yield the rows of the file, each as a line of JSON."""
         with self.path.open("rb") as stream:
             for line in stream:
                 if line.startswith(b"{"):
                     yield line.rstrip(b",\n")
 
     def rewrite(self, lines: Iterable[bytes]) -> None:
-        """Put these rows in place of those in the file."""
+        """Replace the rows in the file by these."""
         new = self.path.with_suffix(".new")
         count = 0
         with new.open("wb") as stream:
@@ -107,7 +107,7 @@ class TableFile:
 
 
 class Writer:
-    """The files of one source: a table each, made when the writer is, so that an empty table is an empty array.
+    """The files of one source, one per table. They are made at once, so that a table without rows is an empty array.
 
     With ``whole_numbers`` they are for a controller that takes numbers of more than 31 bits.
     """
@@ -131,25 +131,25 @@ class Writer:
             table.abandon()
 
     def write(self, block: Pseudonymised[R]) -> None:
-        """Append a block of rows to the table that they belong to.
+        """Append a block of rows to their table.
 
-        Raises :class:`AgentError` when the disk is full.
+        Raises :class:`AgentError` if the disk is full.
         """
         if block.rows:
             with storage_errors(self.folder):
                 self.tables[type(block.rows[0]).table].write(block)
 
     def close(self) -> None:
-        """Finish all files. Raises :class:`AgentError` when the disk is full."""
+        """Close all files. Raises :class:`AgentError` if the disk is full."""
         with storage_errors(self.folder):
             for table in self.tables.values():
                 table.close()
 
 
 def write_once(parts: Sequence[TableFile]) -> Repeated:
-    """Leave one row for each key in files of one table, which are closed, at the place of the first that has it.
+    """Leave only one row for each key in closed files of one table, at the place of the first row with the key.
 
-    Which of several it is, :meth:`Row.one_of` says.
+    :meth:`Row.one_of` chooses the row.
     """
     first, *others = parts
     hashes = first.keys.repeated([part.keys for part in others])
@@ -165,7 +165,7 @@ def write_once(parts: Sequence[TableFile]) -> Repeated:
 
 
 class _Chosen:
-    """Which row is written for each key whose hash is one of these."""
+    """Chooses the row that is written for each key with one of these hashes."""
 
     def __init__(self, row: type[Row], hashes: set[int]) -> None:
         self.repeated = Repeated()
@@ -176,7 +176,7 @@ class _Chosen:
         self._rows: dict[Any, tuple[Row, bytes]] = {}
 
     def read(self, part: TableFile) -> None:
-        """Take note of the rows in a file."""
+        """Read the rows of a file, and choose among those with the same key."""
         for line in part.lines():
             row = self._decode(line)
             if not part.keys.is_among(row, self._hashes):
@@ -190,7 +190,7 @@ class _Chosen:
                 self._rows[key] = (row, line)
 
     def left(self, part: TableFile) -> Iterator[bytes]:
-        """The rows of a file as they are to stand in it."""
+        """Yield the rows that a file should contain."""
         known, part.keys = part.keys, Keys(self._row)
         for line in part.lines():
             row, content = self._decode(line), line
@@ -205,7 +205,7 @@ class _Chosen:
 
 @dataclass(frozen=True)
 class Joined:
-    """A table of a whole scrape: its rows, how many values were changed to fit, and how many rows were left out."""
+    """A table of a scrape: row type, path, number of rows, values that were changed to fit, and rows left out."""
 
     row: type[Row]
     path: Path
@@ -215,9 +215,9 @@ class Joined:
 
 
 def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[Writer]) -> tuple[Joined, ...]:
-    """Make one file a table in ``folder`` of what several sources brought, in their order, and have the disk keep it.
+    """Join the files of several sources into one synced file per table in ``folder``, in the order of the sources.
 
-    The files of the writers, which have to be closed, are used up. Raises :class:`AgentError` when the disk is full.
+    The writers must be closed; their files are moved or removed. Raises :class:`AgentError` if the disk is full.
     """
     with storage_errors(folder):
         joined = (
@@ -228,13 +228,13 @@ def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[Writer]) -> 
 
 
 def _single(table: Joined) -> Joined | None:
-    """Make the file hold one object: the first. Without one, there is no file."""
+    """Replace the array by its first object. If it is empty, remove the file, and return None."""
     found = msgspec.json.decode(table.path.read_bytes(), type=list[msgspec.Raw])
     if not found:
         table.path.unlink()
         return None
     if found[1:]:
-        log.warning("%s has room for one: %d others were left out", table.path.name, len(found) - 1)
+        log.warning("%s can hold only one object: %d others were left out", table.path.name, len(found) - 1)
     replace_file(table.path, bytes(found[0]) + b"\n")
     return replace(table, count=1)
 
@@ -265,7 +265,7 @@ def _join(folder: Path, row: type[Row], parts: Sequence[TableFile]) -> Joined:
 
 
 def _copy_rows(path: Path, stream: IO[bytes]) -> None:
-    """Copy what stands between the brackets of an array that has rows."""
+    """Append the content of a non-empty array to ``stream``, without its brackets, and remove its file."""
     left = path.stat().st_size - len(_START) - len(_END)
     with path.open("rb") as source:
         source.seek(len(_START))
