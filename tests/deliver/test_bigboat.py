@@ -327,7 +327,7 @@ class TestPreflight:
         assert self.result(agent, given) == ("ok", f"{board.url} answers with 2 measurements")
         board.answer = lambda _: json_answer({}, 403)
         assert self.result(agent, given)[0] == "warning"
-        for host, words in (("bigboat.example", "this is not a URL"), ("ftp://127.0.0.1", "is no address")):
+        for host, words in (("bigboat.example", "this is not a URL"), ("ftp://127.0.0.1", "is not a valid address")):
             status, detail = self.result(agent, given | {"BIGBOAT_HOST": host})
             assert (status, words in detail) == ("warning", True)
         blocked = given | {"GATHERER_URL_BLACKLIST": "ftp://x,127.0.0.1:*"}

@@ -539,7 +539,7 @@ def test_a_controller_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_PORT": str(port), "SSH_HTTPS_CERT": str(pem)}
         asking = controller_https.ControllerClient(load(tmp_path, variables), read_seconds=0.4)
         begun = time.monotonic()
-        with pytest.raises(ControllerError, match=r"not there after 0\.5 s"):
+        with pytest.raises(ControllerError, match=r"not complete after 0\.5 s"):
             asking.version("1")
         assert time.monotonic() - begun < 4
 

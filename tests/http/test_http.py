@@ -203,7 +203,7 @@ def test_nobody_there() -> None:
 @pytest.mark.parametrize("key", ["two\nlines", " space", "space ", "tab\t", "euro\u20ac", "nul\0"])
 def test_header_that_can_not_be_sent(key: str) -> None:
     """The key itself is not told."""
-    with pytest.raises(SourceError, match="holds characters that HTTP can't carry") as caught:
+    with pytest.raises(SourceError, match="has characters that HTTP does not allow") as caught:
         WebClient(headers={"api-key": Secret(key)})
     assert key.strip() not in caught.value.message
 
@@ -319,7 +319,7 @@ def test_slow_drip_ends(head: str, secure: bool, tmp_path: Path) -> None:
     with dripping(HEADS[head], pem if secure else None) as port:
         begun = time.monotonic()
         asking = WebClient(silence=5, longest_answer=0.5, authorities=pem if secure else None)
-        with pytest.raises(SourceError, match=r"not there after 0\.5 s") as raised:
+        with pytest.raises(SourceError, match=r"not complete after 0\.5 s") as raised:
             asking.get(f"http{'s' if secure else ''}://127.0.0.1:{port}/", dict)
         assert time.monotonic() - begun < 4
         assert "ANSWER_MAX_SECONDS" in raised.value.hint

@@ -138,7 +138,7 @@ def test_nothing(tmp_path: Path, said: str) -> None:
     settings = load(tmp_path, {"CONTROLLER_ENVIRONMENT": said})
     done = applied(settings.project("ABC"), "cleanupRepos=true\n")
     assert not done.settings.environment.cleanup_repos
-    assert "CONTROLLER_ENVIRONMENT says that nothing is taken" in done.refused[0]
+    assert "CONTROLLER_ENVIRONMENT accepts nothing" in done.refused[0]
 
 
 @pytest.mark.parametrize("text", ["A=b\n" * 501, f"A={'x' * (65 << 10)}"])

@@ -119,7 +119,7 @@ class TestLosing:
         (tmp_path / "settings.cfg").write_text("[ssh]\nhost=old.example\ncert=\n[jenkins]\npassword=one-secret\n")
         told = load(tmp_path, {"SSH_HOST": "new.example", "SSH_HTTPS_CERT": "x", "JENKINS_PASSWORD": "two"}).warnings
         assert len(told) == 3
-        assert "SSH_HOST=new.example (environment) does not count" in told[1]
+        assert "SSH_HOST=new.example (environment) is ignored" in told[1]
         assert f"{tmp_path}/settings.cfg line 2 says old.example" in told[1]
         assert "says nothing for [ssh] cert" in told[2]
         assert not any("one-secret" in one or "two" in one for one in told)
@@ -243,7 +243,7 @@ class TestLosingNames:
         (tmp_path / "settings.cfg").write_text("[projects]\nABC=of the file\n")
         variables = {"JIRA_KEY": "ABC", "PROJECT_NAME": "of the variable"}
         (told,) = warnings(tmp_path, variables)
-        assert "PROJECT_NAME=of the variable (environment) does not count" in told
+        assert "PROJECT_NAME=of the variable (environment) is ignored" in told
         assert f"{tmp_path}/settings.cfg line 2 says of the file for [projects] ABC" in told
         assert not warnings(tmp_path, variables | {"PROJECT_NAME": "of the file"})
 
@@ -260,7 +260,7 @@ class TestLosingCredentials:
         names = {"HOST": "git.example", "USERNAME": "carl", "PASSWORD": "two-secret", "UNSAFE": "1"}
         told = warnings(tmp_path, {prefix + name: text for name, text in names.items()})
         assert len(told) == 3
-        assert f"{prefix}USERNAME=carl (environment) does not count" in told[0]
+        assert f"{prefix}USERNAME=carl (environment) is ignored" in told[0]
         assert f"{tmp_path}/credentials.cfg line 2 says ada for [git.example] username" in told[0]
         assert f"{tmp_path}/credentials.cfg line 3 says ******** for [git.example] password" in told[1]
         assert f"{tmp_path}/credentials.cfg has no unsafe_hosts in [git.example]" in told[2]
@@ -272,14 +272,15 @@ class TestLosingCredentials:
 
     def test_without_a_host(self, tmp_path: Path) -> None:
         (told,) = warnings(tmp_path, {"SOURCE_PASSWORD": "a-secret", "DEFINITIONS_CREDENTIALS_ENV": "THE_KEY"})
-        assert told == "SOURCE_PASSWORD (environment) counts for nothing, since SOURCE_HOST says no host that it is for"
+        assert told == "SOURCE_PASSWORD (environment) is ignored, since SOURCE_HOST does not say which host it is for"
 
 
 def test_quotes_are_part_of_a_value(tmp_path: Path) -> None:
     (tmp_path / "settings.cfg").write_text('[projects]\nABC="my project"\n[teams]\nABC=the "A" team\n')
     (told,) = warnings(tmp_path, {})
     assert (
-        told == f"{tmp_path}/settings.cfg line 2: [projects] abc stands in quotes, which are part of it: leave them out"
+        told == f"{tmp_path}/settings.cfg line 2: [projects] abc is in quotes, "
+        "which become part of the value: leave them out"
     )
 
 
@@ -373,7 +374,7 @@ def test_proxies_that_are_none(agent: Agent, proxy: str) -> None:
     source = ("--source", "quality-time:x=https://127.0.0.1:1/")
     done = agent("scrape", "--project", "TEST", *source, variables=variables)
     assert done.status == 3
-    assert "its proxy is no address that can be used" in done.output
+    assert "its proxy is not a valid address" in done.output
     assert "correct http_proxy, https_proxy or all_proxy" in done.output
 
 
@@ -381,7 +382,7 @@ def test_proxies_that_are_none(agent: Agent, proxy: str) -> None:
 def test_a_section_that_is_no_host(tmp_path: Path, section: str) -> None:
     (tmp_path / "credentials.cfg").write_text(f"[{section}]\nusername=ada\n")
     (told,) = warnings(tmp_path, {})
-    assert told == f"{tmp_path}/credentials.cfg: [{section}] is no host: write [HOST] or [HOST:PORT]"
+    assert told == f"{tmp_path}/credentials.cfg: [{section}] is not a host: write [HOST] or [HOST:PORT]"
 
 
 @pytest.mark.parametrize("section", ["git.example", "git.example:8443", "10.0.0.1", "[::1]:22", "localhost"])
@@ -393,12 +394,12 @@ def test_a_section_that_is_a_host(tmp_path: Path, section: str) -> None:
 @pytest.mark.parametrize("name", ["SOURCE_MAX_SECONDS", "OUTBOX_MAX_BYTES", "PROGRAM_MAX_MEMORY"])
 def test_a_limit_of_nothing(tmp_path: Path, name: str) -> None:
     (told,) = warnings(tmp_path, {name: "0"})
-    assert told == f"{name}=0 (environment) is as good as none: its default counts; write a number above 0"
+    assert told == f"{name}=0 (environment) leaves the default limit: write a number above 0"
 
 
 def test_a_name_without_a_dot(tmp_path: Path) -> None:
     (told,) = warnings(tmp_path, {"GROS_AGENT_HOSTNAME": "machine"})
-    assert "has no dot: it is not told to the controller" in told
+    assert "has no dot: it is not sent to the controller" in told
     assert not warnings(tmp_path, {"GROS_AGENT_HOSTNAME": "no"})
 
 

@@ -197,8 +197,8 @@ class TestBadFiles:
         [
             ("host=x\n", ":1:"),
             ("[ssh]\nhost=x\nnothing\n", ":3:"),
-            ("[ssh]\n[ssh]\n", ":2: [ssh] stands here a second time"),
-            ("[ssh]\na=1\na=2\n", ":3: [ssh] a stands here a second time"),
+            ("[ssh]\n[ssh]\n", ":2: [ssh] appears here a second time"),
+            ("[ssh]\na=1\na=2\n", ":3: [ssh] a appears here a second time"),
         ],
     )
     def test_names_the_line(self, tmp_path: Path, text: str, words: str) -> None:

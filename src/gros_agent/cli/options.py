@@ -106,7 +106,7 @@ def unknown_variables(settings: "Settings") -> list[str]:
 
     known = {*VARIABLES, *option_variables()}
     found = [
-        f"the variable {name} ({ours[name].origin}) is none of the agent's{did_you_mean(name, sorted(known))}"
+        f"the variable {name} ({ours[name].origin}) is unknown to the agent{did_you_mean(name, sorted(known))}"
         for name in sorted(suspect - known)
     ]
     return [warning for warning in found if warning not in settings.warnings]

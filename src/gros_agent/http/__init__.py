@@ -1,8 +1,8 @@
 """HTTP requests to the systems that are collected from.
 
-- :mod:`.client` asks: time-outs, retries, bounded answers, addresses that are never asked,
-- :mod:`.traffic` is what all requests to a host share: how many at once, and how long to wait when the host says so,
-- :mod:`.paging` goes through the pages of a list,
-- :mod:`.repair` reads JSON of systems that are not exact,
-- :mod:`.faults` says in words what can go wrong.
+- :mod:`.client` sends requests, with time-outs, retries, size limits, and a list of blocked URLs,
+- :mod:`.traffic` limits the requests to a host: how many at a time, and how long to wait if the host says so,
+- :mod:`.paging` reads the pages of a list,
+- :mod:`.repair` reads JSON of systems that produce invalid values,
+- :mod:`.faults` turns failures into error messages.
 """

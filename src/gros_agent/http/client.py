@@ -1,4 +1,4 @@
-"""A client that asks one system: time-outs, retries, bounded answers, addresses that are never asked."""
+"""A client for one system, with time-outs, retries, size limits, and a list of blocked URLs."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -30,19 +30,19 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 TRIES = 4
-"""Tries of a request where nothing else is said: a restart of a server takes some seconds."""
+"""The default number of tries of a request. A restart of a server takes some seconds."""
 BACKOFF = 0.5
-"""Seconds before the second try; twice as many before each further one, and up to as many more by chance."""
+"""Seconds before the second try. The pause doubles before each further try, plus up to as much again at random."""
 _LONGEST_PAUSE = 30.0
 LONGEST_WAIT = 60.0
-"""Seconds that a server may ask to wait before the next try; one that asks for more is given up for this time."""
+"""The longest pause before the next try that is accepted from a server, in seconds. Longer requests fail."""
 LONGEST_ANSWER = 600.0
-"""Seconds after which an answer that still comes in, drop by drop, is given up, where nothing else is said."""
+"""The default time limit for a complete answer, in seconds. It also ends answers that trickle in."""
 MAX_ANSWER = 64 << 20
-"""Bytes of an answer that are taken."""
+"""The size limit of an answer, in bytes."""
 REDIRECTIONS = 3
 SECONDARY_LIMIT = 60.0
-"""Seconds to wait where a server says that there were too many requests, and nothing of when to go on."""
+"""The pause in seconds after too many requests, if the server does not say how long to wait."""
 _LATIN = 0xFF
 
 T = TypeVar("T")
@@ -50,9 +50,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What was asked for, and what else the answer said. Names of headers are read in any case.
+    """The decoded content of an answer, with status and headers. Header names are case-insensitive.
 
-    ``request`` is what was answered: a page may have become smaller.
+    ``request`` is the request that was answered, which may be for a smaller page than the original.
     """
 
     value: T
@@ -62,7 +62,7 @@ class Answer(Generic[T]):
 
 
 class _NoAuthentication(AuthBase):
-    """Keeps a user's ``.netrc`` out of it."""
+    """Disables the user's ``.netrc``."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
@@ -70,10 +70,10 @@ class _NoAuthentication(AuthBase):
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask: ``content`` goes as JSON. One that must not be repeated is sent ``once``.
+    """A request. ``content`` is sent as JSON. With ``once`` it is never repeated.
 
-    ``budget`` names what the request counts against at its host. Where a server can't answer it, ``smaller`` gives a
-    request for a part of it.
+    ``budget`` names the rate limit of the host that the request counts against. If the server can't answer, ``smaller``
+    returns a request for a part of it.
     """
 
     method: str
@@ -88,19 +88,17 @@ class Request:
 
 @dataclass
 class WebClient:
-    """Asks one system. ``headers`` go with every request, secret ones too: they are shown nowhere.
+    """A client for one system. ``headers`` are sent with every request; secret headers are never shown.
 
-    Raises :class:`SourceError` for a header that HTTP can't carry, such as a key with a line break in it.
-
-    ``is_safe`` is false where certificates are not to be verified, ``authorities`` the file with the certificates that
-    count instead of the usual ones, ``blocked`` the patterns of addresses that are never asked, ``silence`` the seconds
-    after which a server that says nothing is given up, ``longest_wait`` the seconds that a server may ask to wait,
-    ``longest_answer`` those in which an answer has to be there, headers and all (:data:`LONGEST_ANSWER` by default).
-    ``authentication`` gives headers anew for each request, for tokens that expire. ``traffic`` is shared by all that
-    ask the same host. ``login`` answers a server that wants to be convinced within a connection, as NTLM does; such
-    a client asks one thing at a time. Redirections are followed on the same host alone (:func:`is_same_place`), and
-    only with ``follows``. ``proxies`` are variables such as ``https_proxy`` and ``no_proxy``; without any, those of the
-    process count.
+    Raises :class:`SourceError` for a header that is invalid in HTTP, such as a key with a line break. ``is_safe`` is
+    false if certificates are not verified, ``authorities`` is the file with the certificates to use instead of the
+    default. URLs that match a pattern in ``blocked`` are never requested. A server that is silent for ``silence``
+    seconds is given up; ``longest_wait`` is the longest pause in seconds that a server may ask for, ``longest_answer``
+    the time limit in seconds for a complete answer with headers (default: :data:`LONGEST_ANSWER`). ``authentication``
+    returns headers for each request, for tokens that expire. ``traffic`` is shared by all clients of the same host.
+    ``login`` authenticates a connection, as NTLM does; such a client sends one request at a time. Redirects are
+    followed on the same host only (:func:`is_same_place`), and only with ``follows``. ``proxies`` maps variables such
+    as ``https_proxy`` and ``no_proxy`` to values; if it is empty, those of the process are used.
     """
 
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
@@ -129,16 +127,16 @@ class WebClient:
             disable_warnings(InsecureRequestWarning)  # preflight warns of it, once and in words
 
     def get(self, url: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:
-        """Ask for JSON of some type. Raises :class:`SourceError`."""
+        """Request JSON of a type. Raises :class:`SourceError`."""
         return self.ask(Request("GET", url, query), kind).value
 
     def ask(self, request: Request, kind: type[T]) -> Answer[T]:
-        """Send a request, and return the answer as JSON of some type (``NoneType`` if it has no content).
+        """Send a request, and return the answer as JSON of a type (``NoneType`` if it has no content).
 
-        Credentials in the URL are used as HTTP's basic authentication has them, and are in no error.
+        Credentials in the URL are used for HTTP basic authentication, and never appear in errors.
 
-        Raises :class:`HttpError` for an answer that is none, and :class:`SourceError` where no sense can be made of
-        it, or none comes.
+        Raises :class:`HttpError` for an error status, and :class:`SourceError` if the body can't be decoded or no
+        response arrives.
         """
         call = _Call(self, request)
         return repeat(
@@ -149,14 +147,14 @@ class WebClient:
         )
 
     def ask_if_changed(self, request: Request, kind: type[T], mark: str) -> Answer[T] | None:
-        """Ask for something that was seen with an entity tag (RFC 9110, section 8.8.3): None if it is the same."""
+        """Request something by its entity tag (RFC 9110, section 8.8.3). None if it has not changed."""
         conditional = replace(request, headers={**request.headers, "If-None-Match": mark} if mark else request.headers)
         answer = self.ask(conditional, kind)
         return None if answer.status == HTTPStatus.NOT_MODIFIED else answer
 
 
 class _Call:
-    """A request to an address that may be asked; it may take several tries."""
+    """A request to an allowed address, including its retries."""
 
     def __init__(self, client: WebClient, request: Request) -> None:
         self._client = client
@@ -174,11 +172,11 @@ class _Call:
     def _check_allowed(self, url: str) -> None:
         pattern = blocking_pattern(url, self._client.blocked)
         if pattern is not None:
-            hint = "GATHERER_URL_BLACKLIST lists what is never asked"
+            hint = "GATHERER_URL_BLACKLIST lists the URLs that are never requested"
             raise SourceError(f"{without_password(url)} is blocked by {pattern}", hint)
 
     def send(self, kind: type[T]) -> Answer[T]:
-        """Try once. Raises :class:`SourceError`, or what leads to another try."""
+        """Try once. Raises :class:`SourceError`, or an error that leads to another try."""
         client = self._client
         with client.traffic.request(self._request.budget, self._host, client.tell):
             try:
@@ -186,8 +184,8 @@ class _Call:
                     answer, content = self._ask(self._address, self._request.query)
             except TooSlowError as error:
                 words = SourceError(
-                    f"{self._shown}: {error}, though something kept coming",
-                    "see what the system is busy with; ANSWER_MAX_SECONDS allows more",
+                    f"{self._shown}: {error}, although data kept arriving",
+                    "check the load of the system, or raise ANSWER_MAX_SECONDS",
                     own=str(error),
                 )
                 if self._request.smaller is None:
@@ -209,7 +207,7 @@ class _Call:
         return Answer(self._decoded(answer, content, kind), answer.status_code, answer.headers, self._request)
 
     def _ask_for_less(self) -> None:
-        """Have the next try ask for a part, where that can be: the whole may be too much for the server."""
+        """Request a smaller part in the next try, if possible: the whole may be too much for the server."""
         if self._request.smaller is not None:
             self._request = self._request.smaller(self._request)
 
@@ -239,7 +237,7 @@ class _Call:
         return answer, content
 
     def _check(self, answer: requests.Response, content: bytes) -> None:
-        """Mind the host's limits. Raises for an answer that is none."""
+        """Observe the host's limits. Raises for an error status."""
         status, budget = answer.status_code, self._request.budget
         traffic, longest = self._client.traffic, self._client.longest_wait
         wait, exhausted = asked_wait(answer.headers), exhausted_wait(answer.headers)
@@ -249,7 +247,7 @@ class _Call:
             return
         error = refused(answer, content, self._shown, self._client.explain)
         if status == HTTPStatus.FORBIDDEN and (exhausted is not None or "rate limit" in error.text.lower()):
-            # a secondary limit without a header: a minute, as GitHub's documentation asks for
+            # a secondary limit without a header: wait a minute, as GitHub's documentation demands
             wait = wait or exhausted or min(SECONDARY_LIMIT, longest)
         elif status == HTTPStatus.TOO_MANY_REQUESTS:
             wait = wait or exhausted
@@ -290,32 +288,32 @@ class _Call:
 
 
 def is_same_place(address: str, location: str) -> bool:
-    """Whether a redirection stays at a host and port, or goes from its usual port to the one for TLS."""
+    """Whether a redirect stays on a host and port, or goes from port 80 to TLS on port 443."""
     one, other = urlsplit(address), urlsplit(location)
     try:
         ports = (one.port, other.port)
-    except ValueError:  # which is none
+    except ValueError:  # an invalid port
         return False
     is_secured = (one.scheme, other.scheme) == ("http", "https") and ports[0] in {None, 80} and ports[1] in {None, 443}
     return one[:2] == other[:2] or (is_secured and one.hostname == other.hostname)
 
 
 def _carried(headers: Mapping[str, str | Secret]) -> dict[str, str]:
-    """Headers that HTTP can carry: values in Latin-1, without line breaks and without spaces around them."""
+    """Check that HTTP can carry headers: values in Latin-1, without line breaks and surrounding spaces."""
     secrets = [value.reveal() for value in headers.values() if isinstance(value, Secret)]
     redactor.hide((*secrets, *(secret.rpartition(" ")[2] for secret in secrets)))  # a server may repeat them
     carried = {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
     for name, value in carried.items():
         if value != value.strip() or not value.isprintable() or any(ord(character) > _LATIN for character in value):
             raise SourceError(
-                f"what is configured for the header {name} holds characters that HTTP can't carry",
+                f"the value for the header {name} has characters that HTTP does not allow",
                 "check the key, token or password",
             )
     return carried
 
 
 def _proxies(named: Mapping[str, str], address: str) -> dict[str, str] | None:
-    """The proxies for an address, as the library takes them; an empty one is none."""
+    """The proxies for an address, in the format of requests. An empty value means no proxy."""
     if not named:
         return None
     if should_bypass_proxies(address, no_proxy=named.get("no_proxy", "")):

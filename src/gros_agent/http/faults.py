@@ -1,4 +1,4 @@
-"""What can go wrong with a request, in words."""
+"""Turns failures of requests into error messages."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -10,7 +10,10 @@ from gros_agent.runtime.masking import redactor
 from gros_agent.runtime.urls import without_credentials, without_password
 
 _LOOKED_AT = 4096
-"""Bytes of a refusal in which secrets are looked for before it is cut: half a secret would not be known."""
+"""The number of bytes of an error answer that are searched for secrets before it is cut.
+
+Half a secret could not be found.
+"""
 _NO_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -18,7 +21,7 @@ _NO_ADDRESS = (
 )
 _HINTS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "check the key, token or password: it may have expired",
-    HTTPStatus.FORBIDDEN: "check the key, token or password, and what it may do",
+    HTTPStatus.FORBIDDEN: "check the key, token or password, and its permissions",
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "check the user and password of the proxy",
     HTTPStatus.NOT_FOUND: "check the address; it may have moved, or be hidden from these credentials",
     HTTPStatus.GONE: "it was removed, or switched off there",
@@ -30,7 +33,7 @@ _TRANSIENT = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPSt
 
 
 def is_server_fault(status: int) -> bool:
-    """Whether a status says that the server, or a proxy before it, is at fault; proxies have numbers of their own."""
+    """Whether a status blames the server or its proxy. Proxies have statuses of their own."""
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -40,7 +43,7 @@ def is_transient(status: int) -> bool:
 
 
 class HttpError(SourceError):
-    """An answer with a status of 300 or more, its headers and the beginning of its text."""
+    """An answer with a status of 300 or more, with its headers and the beginning of its text."""
 
     def __init__(self, message: str, hint: str, answer: requests.Response, text: str) -> None:
         super().__init__(message, hint, own=f"the server answers with status {answer.status_code}")
@@ -50,7 +53,10 @@ class HttpError(SourceError):
 
 
 Explain = Callable[[int, Mapping[str, str], str], str | None]
-"""Knows a system's refusals better: status, headers and text → what to do, or None. A web page has no text."""
+"""Explains a system's error: takes status, headers and text, and returns a hint or None.
+
+The text of a web page is empty.
+"""
 
 
 def refused(answer: requests.Response, content: bytes, shown: str, explain: Explain) -> HttpError:
@@ -64,7 +70,7 @@ def refused(answer: requests.Response, content: bytes, shown: str, explain: Expl
     if status < HTTPStatus.BAD_REQUEST:
         where = without_credentials(answer.headers.get("Location", "?"))
         message = f"{shown} redirects to {where}"
-        hint = known or "give that address; redirections are not followed"
+        hint = known or "configure that address; redirects are not followed"
     elif status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         message = f"{shown} refuses the credentials with status {status}{_said(text)}"
     elif status == HTTPStatus.NOT_FOUND:
@@ -85,7 +91,7 @@ def unreachable(error: requests.RequestException, shown: str) -> SourceError:
     if is_certificate(error):
         return SourceError(
             f"the certificate of {shown} is not trusted",
-            "if it is its own, name the file with it as cacert of this host; unsafe_hosts does without verification",
+            "if it is self-signed, set cacert of this host to its file; unsafe_hosts disables verification",
             own="the server's certificate is not trusted",
         )
     if isinstance(error, requests.Timeout):
@@ -94,12 +100,12 @@ def unreachable(error: requests.RequestException, shown: str) -> SourceError:
         )
     if isinstance(error, requests.exceptions.InvalidURL) and "proxy url" in str(error).lower():
         return SourceError(
-            f"{shown} can't be asked: its proxy is no address that can be used",
+            f"{shown} can't be reached: its proxy is not a valid address",
             "correct http_proxy, https_proxy or all_proxy: write http://HOST:PORT",
-            own="the proxy is no address that can be used",
+            own="the proxy is not a valid address",
         )
     if isinstance(error, _NO_ADDRESS):
-        return SourceError(f"{shown} is no address", "write http://HOST or https://HOST")
+        return SourceError(f"{shown} is not a valid address", "write http://HOST or https://HOST")
     reason = without_password(innermost(error))
     return SourceError(
         f"{shown} can't be reached: {reason}", "check the address and the network", own="the server can't be reached"
@@ -107,17 +113,17 @@ def unreachable(error: requests.RequestException, shown: str) -> SourceError:
 
 
 def is_certificate(error: requests.RequestException) -> bool:
-    """Whether a certificate is the trouble."""
+    """Whether the certificate is the problem."""
     return isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower()
 
 
 def is_lasting(error: requests.RequestException) -> bool:
-    """Whether another try would end alike."""
+    """Whether another try would fail in the same way."""
     return is_certificate(error) or isinstance(error, _NO_ADDRESS)
 
 
 def innermost(error: BaseException) -> str:
-    """The words of the system's error behind an HTTP library's."""
+    """The message of the system error behind an error of an HTTP library."""
     seen: BaseException = error
     while True:
         inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)

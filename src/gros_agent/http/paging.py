@@ -1,4 +1,4 @@
-"""Goes through the pages of a list, however the system names the next one."""
+"""Reads the pages of a list, for any way in which a system names the next page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -14,24 +14,24 @@ T = TypeVar("T")
 
 Query = Mapping[str, str]
 Next = Callable[[Answer[T], Query], Query | None]
-"""Given a page and the query that it answers, tells the query of the next page, or None at the end."""
+"""Takes a page and its query, and returns the query of the next page, or None at the end."""
 
 
 def pages(
     client: WebClient, url: str, kind: type[T], query: Query, following: Next[T], *, size: str, page: str = ""
 ) -> Iterator[Answer[T]]:
-    """Ask for each page of a list. Raises :class:`SourceError`, also if a page comes again.
+    """Yield each page of a list. Raises :class:`SourceError`, also if a page is repeated.
 
-    ``size`` names what says how many items a page has, ``page`` what counts the pages, if that is how the list goes
-    on: a page that a server can't give is asked for in parts, and the next ones are whole again. Of what leads to the
-    next page only the query counts: a system behind a proxy may not know its own address.
+    ``size`` is the query parameter with the page size, ``page`` the one with the page number, if the list has one. If a
+    server can't return a page, it is requested in smaller parts; the following pages have the full size again. Only the
+    query of a link to the next page is used: a system behind a proxy may not know its own address.
     """
     asked: set[frozenset[tuple[str, str]]] = set()
     wanted: Query | None = query
     while wanted is not None:
         mark = frozenset(wanted.items())
         if mark in asked:
-            raise SourceError(f"{url} sends us from page to page in a circle", "report it to whoever runs the system")
+            raise SourceError(f"the pages of {url} repeat in a loop", "report it to the operator of the system")
         asked.add(mark)
         answer = client.ask(Request("GET", url, wanted, smaller=smaller_page(size, page)), kind)
         yield answer
@@ -41,7 +41,7 @@ def pages(
 
 
 def _whole_page(query: Query, whole: str, size: str, page: str) -> Query:
-    """A query with the whole size again, where its page begins at the beginning of such a one."""
+    """A query with the full page size again, if the position is at the start of such a page."""
     if page not in query:
         return {**query, size: whole}
     begin = (int(query[page]) - 1) * int(query.get(size, whole))
@@ -50,9 +50,9 @@ def _whole_page(query: Query, whole: str, size: str, page: str) -> Query:
 
 
 def smaller_page(size: str, page: str = "") -> Callable[[Request], Request]:
-    """What asks for the first part of a page; where pages are counted, a part that still begins at a page's beginning.
+    """Return a function that requests the first part of a page. Numbered parts start at a page boundary.
 
-    A size becomes a half, or a fifth where it is odd, down to one item.
+    The size is halved, or divided by five if it is odd, down to one item.
     """
 
     def smaller(request: Request) -> Request:
@@ -70,7 +70,7 @@ def smaller_page(size: str, page: str = "") -> Callable[[Request], Request]:
 
 
 def by_link(answer: Answer[T], _query: Query) -> Query | None:
-    """The next page as the header ``Link`` has it (RFC 8288), which GitHub and GitLab send."""
+    """The next page from the header ``Link`` (RFC 8288), which GitHub and GitLab send."""
     for link in parse_header_links(answer.headers.get("Link", "")):
         if link.get("rel") == "next":
             return dict(parse_qsl(urlsplit(link["url"]).query, keep_blank_values=True))

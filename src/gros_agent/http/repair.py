@@ -1,7 +1,7 @@
-"""Reads JSON of systems that are not exact: texts that are no Unicode, and moments that no calendar has.
+"""Reads JSON of systems that produce invalid Unicode and impossible dates.
 
-One such value in one comment would lose all that its page has. What can't be read is replaced, and only where an answer
-can't be read as it is.
+One such value in one comment would make its whole page unreadable. Invalid values are replaced, and only if an answer
+can't be decoded unchanged.
 """
 
 import re
@@ -20,11 +20,11 @@ _ESCAPE = re.compile(
 _REPLACEMENT = rb"\ufffd"
 _MOMENT = re.compile(rb'"[+-]?(?P<year>[0-9]{4,9})-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,16}(?:Z|[+-][0-9]{2}:?[0-9]{2})?"')
 _FIRST, _LAST = b'"1000-01-01T00:00:00Z"', b'"9999-12-31T23:59:59Z"'
-"""The bounds of what the tables can hold."""
+"""The earliest and latest moments that the tables can hold."""
 
 
 def decoded(content: bytes, kind: type[T]) -> T:
-    """JSON as some type. Raises :class:`msgspec.DecodeError`, or RecursionError for what is nested too deeply."""
+    """Decode JSON as a type. Raises :class:`msgspec.DecodeError`, or RecursionError if it is nested too deeply."""
     try:
         return decoder(kind).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -35,7 +35,7 @@ def decoded(content: bytes, kind: type[T]) -> T:
 
 
 def _unicode(content: bytes) -> bytes:
-    """JSON without bytes that are no UTF-8, and without halves of surrogate pairs."""
+    """The JSON without invalid UTF-8, and without unpaired surrogates."""
     valid = content.decode("utf-8", "replace").encode()
     return _ESCAPE.sub(lambda found: _REPLACEMENT if found["half"] else found[0], valid)
 

@@ -1,7 +1,7 @@
-"""Connections whose answers have to be there within a time: headers and body together, however slowly they trickle in.
+"""Connections with a time limit for a complete answer, headers and body together.
 
-A time-out of a socket is one for silence: a server that sends a byte a second never meets it. Here the time that is
-left is looked at before each read from the socket, while headers come in as well as later.
+The time-out of a socket only limits silence, so a server that sends one byte per second never exceeds it. Here the
+remaining time is checked before each read from the socket, for headers as well as for the body.
 """
 
 import http.client
@@ -23,16 +23,16 @@ _seconds: ContextVar[float | None] = ContextVar("seconds", default=None)
 
 
 class TooSlowError(Exception):
-    """An answer took longer than it may, though something kept coming."""
+    """An answer took too long, although data kept arriving."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the answer was not there after {seconds:g} s")
+        super().__init__(f"the answer was not complete after {seconds:g} s")
         self.seconds = seconds
 
 
 @contextmanager
 def answers_within(seconds: float) -> Iterator[None]:
-    """Give each answer to a request that is made here so many seconds, from its first header to its end."""
+    """Limit each answer within the block to this many seconds, from its first header to its end."""
     token = _seconds.set(seconds)
     try:
         yield
@@ -41,7 +41,7 @@ def answers_within(seconds: float) -> Iterator[None]:
 
 
 class _Reader(io.RawIOBase):
-    """Reads from a socket until the time is up."""
+    """Reads from a socket until the time limit."""
 
     def __init__(self, raw: Any, connection: socket.socket, seconds: float | None) -> None:  # noqa: ANN401 (SocketIO)
         super().__init__()
@@ -54,15 +54,15 @@ class _Reader(io.RawIOBase):
 
     @property
     def _sock(self) -> socket.socket:
-        """The connection, where libraries look for it that log in within one, as NTLM does."""
+        """The connection. Libraries that authenticate a connection, for instance with NTLM, look for it here."""
         return self._connection
 
     def readable(self) -> bool:
-        """It is there to be read."""
+        """Always true."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 (any buffer)
-        """Read what is there. Raises :class:`TooSlowError`, or :class:`TimeUpError`."""
+        """Read available data. Raises :class:`TooSlowError`, or :class:`TimeUpError`."""
         left = self._left()
         if left is None:
             return self._read(buffer)
@@ -91,13 +91,13 @@ class _Reader(io.RawIOBase):
         return self._limit.left if left is None else min(left, self._limit.left)
 
     def close(self) -> None:
-        """Close what is read from."""
+        """Close the stream."""
         self._raw.close()
         super().close()
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer that is read in time."""
+    """An answer that is read within the time limit."""
 
     def __init__(self, connection: socket.socket, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base's)
         super().__init__(connection, *arguments, **options)
@@ -119,16 +119,16 @@ _POOLS = {"http": _in_time(HTTPConnectionPool), "https": _in_time(HTTPSConnectio
 
 
 class TimedAdapter(HTTPAdapter):
-    """Makes a session's connections such ones, also those by way of a proxy."""
+    """An adapter whose connections have the time limit, also those through a proxy."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base class's signature)
-        """Have the pools make such connections."""
+        """Make the pools create such connections."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> PoolManager:  # noqa: ANN401 (the base class's)
         """The same for a proxy."""
         manager: PoolManager = super().proxy_manager_for(*arguments, **options)
-        if manager.pool_classes_by_scheme == _USUAL:  # others are for SOCKS
+        if manager.pool_classes_by_scheme == _USUAL:  # other pools are for SOCKS
             manager.pool_classes_by_scheme = _POOLS
         return manager

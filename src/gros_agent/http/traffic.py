@@ -1,7 +1,7 @@
-"""What all requests to one host share: how many there are at once, and when its limits let the next one go.
+"""Limits all requests to one host: how many at the same time, and when the next may start.
 
-Limits are told in headers: ``Retry-After`` (RFC 9110, section 10.2.3) in seconds or as a date; what is left of a budget
-and when it is filled up again in ``X-RateLimit-Remaining`` and ``X-RateLimit-Reset`` (GitHub, Azure DevOps) or
+Servers announce limits in headers: ``Retry-After`` (RFC 9110, section 10.2.3) in seconds or as a date; the remaining
+budget and its reset in ``X-RateLimit-Remaining`` and ``X-RateLimit-Reset`` (GitHub, Azure DevOps) or
 ``RateLimit-Remaining`` and ``RateLimit-Reset`` (GitLab), in seconds since 1970.
 """
 
@@ -22,7 +22,7 @@ AT_ONCE = 8
 AT_ONCE_EVERYWHERE = 64
 """Requests to all hosts at the same time."""
 _SOON = 2.0
-"""Waits up to so many seconds are not worth telling."""
+"""Waits of up to this many seconds are not reported."""
 
 _everywhere = threading.BoundedSemaphore(AT_ONCE_EVERYWHERE)
 
@@ -30,9 +30,9 @@ Tell = Callable[[str], None]
 
 
 class Traffic:
-    """The requests to one host, from however many threads and sources.
+    """The requests to one host, from all threads and sources.
 
-    A host may have several budgets, each with a name; a request uses one of them.
+    A host may have several budgets, each with a name; a request counts against one of them.
     """
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
@@ -42,13 +42,13 @@ class Traffic:
 
     @contextmanager
     def request(self, budget: str, host: str, tell: Tell) -> Iterator[None]:
-        """Wait until the budget allows another request and there is room for it; keep the room meanwhile."""
+        """Wait until the budget allows another request and a slot is free. Hold the slot for the block."""
         self._wait(budget, host, tell)
         with self._places, _everywhere:
             yield
 
     def hold(self, budget: str, seconds: float) -> None:
-        """Let no request on a budget begin for so long."""
+        """Start no request on a budget for this many seconds."""
         with self._lock:
             self._resumes[budget] = max(self._resumes.get(budget, 0.0), time.monotonic() + seconds)
 
@@ -62,14 +62,14 @@ class Traffic:
                 return
             if left > _SOON and resume > told:
                 moment = datetime.now(UTC).astimezone() + timedelta(seconds=left)
-                log.warning("%s wants us to wait; going on at %s", host, f"{moment:%H:%M:%S}")
-                tell(f"waits for {host} until {moment:%H:%M:%S}")
+                log.warning("%s asks to wait; continuing at %s", host, f"{moment:%H:%M:%S}")
+                tell(f"waiting for {host} until {moment:%H:%M:%S}")
                 told = resume
             limits.sleep(left)
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an answer asks to wait before the next try, or None."""
+    """The pause in seconds that an answer asks for, or None."""
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None
@@ -82,7 +82,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def exhausted_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds until a budget that is used up is filled again, by the server's clock; None if there is some left."""
+    """Seconds until an exhausted budget is reset, by the server's clock. None if some of it is left."""
     for prefix in ("X-RateLimit", "RateLimit"):
         remaining, reset = headers.get(f"{prefix}-Remaining", ""), headers.get(f"{prefix}-Reset", "")
         if remaining.strip() == "0" and reset.strip().isdecimal():
@@ -91,7 +91,7 @@ def exhausted_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def server_time(headers: Mapping[str, str]) -> datetime:
-    """The moment at which a server answered, by its own clock; by ours if it doesn't tell."""
+    """The time of an answer by the server's clock, or by ours if the server does not send it."""
     try:
         moment = parsedate_to_datetime(headers.get("Date", ""))
     except (ValueError, TypeError, OverflowError):

@@ -1,8 +1,7 @@
 """Which certificate authorities are trusted: one rule for git, svn, APIs and the controller.
 
-The first of these that there is: the file that is configured for a host (``cacert``) or for the controller
-(``SSH_HTTPS_CERT``), that of ``SSL_CERT_FILE``, that of ``REQUESTS_CA_BUNDLE``, the system's store. Nothing else counts
-beside it.
+The first that exists is used, alone: the file that is configured for a host (``cacert``) or for the controller
+(``SSH_HTTPS_CERT``), that of ``SSL_CERT_FILE``, that of ``REQUESTS_CA_BUNDLE``, the system's store.
 """
 
 import ssl
@@ -12,7 +11,7 @@ from pathlib import Path
 
 VARIABLES = {
     "SSL_CERT_FILE": "file with the certificate authorities that are trusted instead of the system's",
-    "REQUESTS_CA_BUNDLE": "the same, where `SSL_CERT_FILE` is not set",
+    "REQUESTS_CA_BUNDLE": "the same, if `SSL_CERT_FILE` is not set",
 }
 
 _STORES = (
@@ -22,16 +21,16 @@ _STORES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-"""Where systems keep all authorities in one file: Debian and Alpine, RHEL and Fedora (new, old), SUSE, others."""
+"""Files with all authorities of a system: Debian and Alpine, RHEL and Fedora (new, old), SUSE, others."""
 
 
 def named(variable: Callable[[str], str | None]) -> tuple[str, str] | None:
-    """The variable that names a file, and the file; None where none does. ``variable`` tells a variable's value."""
+    """The variable that names a file, and the file; None if neither is set. ``variable`` returns a variable's value."""
     return next(((name, path) for name in VARIABLES if (path := variable(name))), None)
 
 
 @cache
 def of_the_system() -> Path | None:
-    """The file with the system's authorities, or None where it has none."""
+    """The file with the system's authorities, or None if there is no such file."""
     default = ssl.get_default_verify_paths().openssl_cafile
     return next((Path(one) for one in (*_STORES, default) if Path(one).is_file()), None)

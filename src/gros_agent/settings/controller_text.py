@@ -1,9 +1,9 @@
-"""A controller's environment text: the weakest origin of a setting, from an allow-list, and never an error of ours.
+"""A controller's environment text: settings with the lowest precedence, limited to an allow-list.
 
-Which variables it may set stands in their declarations (:class:`gros_agent.options.rights.Right`). A credential goes
-only to a host that has the same or a stronger origin: an address of the controller's is refused where a credential of
-the operator's would go there, and a credential of the controller's where a section of the operator's would send it
-elsewhere.
+The declaration of a variable says whether a controller may set it (:class:`gros_agent.options.rights.Right`). A
+credential is sent only to a host whose address has the same or a stronger origin. So an address from the controller is
+refused if the operator's credentials would be sent to it, and a credential from the controller is refused if a section
+of the operator would send it elsewhere. Mistakes in the text never become errors.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,22 +22,22 @@ from gros_agent.settings.model import ProjectSettings, Settings
 from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS, Option, Sections, controller_rights
 
 FILE = "preflight_env"
-"""The file in a project's folder with the text that its controller gave last."""
+"""The file in a project's folder with the latest text from its controller."""
 MAX_BYTES = 64 << 10
-"""Bytes of a text that are taken; an honest one has a few lines."""
+"""The size limit of a text, in bytes. A real text has a few lines."""
 MAX_LINES = 500
 HTTPS_PORT = 443
 _ORIGIN = Path("the controller's environment text")
 _SHOWN = 20
-"""Refusals that are told one by one: more are counted."""
+"""The number of refusals that are shown one by one. Further refusals are counted."""
 _CREDENTIALS = {"username", "password", "token"}
-"""Options that say who somebody is, whether they are secret or not."""
+"""Options with credentials, whether they are secret or not."""
 _PREFIXES = ("SOURCE_", "DEFINITIONS_")
 
 
 @dataclass(frozen=True)
 class Applied:
-    """The settings with what a text sets; which variables count, which lose against ours, and what was refused, why."""
+    """The settings after a text was applied, and which variables took effect, lost against ours, or were refused."""
 
     settings: Settings
     counts: tuple[str, ...] = ()
@@ -45,25 +45,25 @@ class Applied:
     refused: tuple[str, ...] = ()
 
     def warnings(self) -> Iterator[str]:
-        """What was refused, in words; a long list is cut."""
+        """The refusals in words; a long list is cut."""
         yield from self.refused[:_SHOWN]
         if len(self.refused) > _SHOWN:
             yield f"{len(self.refused) - _SHOWN} more lines of {_ORIGIN} were not taken"
 
 
 def rights() -> dict[str, Right]:
-    """A controller's right to every variable that is declared, by its name."""
+    """The controller's right to each declared variable, by name."""
     found = {name: one.controller for name, one in (*VARIABLES.items(), *PROXIES.items())}
     return {**controller_rights(), **found}
 
 
 def right_to(name: str) -> Right:
-    """A controller's right to a variable; those of options of a command are how the agent works."""
+    """The controller's right to a variable. Variables of command-line options concern the agent itself."""
     return rights().get(name) or (Right.AGENT if name.startswith("GROS_AGENT_") else Right.UNKNOWN)
 
 
 def excess(text: str) -> str | None:
-    """Why a text is too much to be kept, or None."""
+    """Why a text is too large to keep, or None."""
     size, lines = len(text.encode(errors="replace")), text.count("\n") + 1
     if size > MAX_BYTES:
         return f"{_ORIGIN} has {size} bytes, more than {MAX_BYTES}"
@@ -73,7 +73,7 @@ def excess(text: str) -> str | None:
 
 
 def kept(project: ProjectSettings) -> Applied:
-    """The settings with the text that is kept for a project; one that can't be read sets nothing."""
+    """The settings with the text that is kept for a project. A text that can't be read sets nothing."""
     path = project.folder / FILE
     try:
         text = read_text(path, str(_ORIGIN))
@@ -83,7 +83,7 @@ def kept(project: ProjectSettings) -> Applied:
 
 
 def applied(project: ProjectSettings, text: str) -> Applied:
-    """The settings with what a text sets for a project. Never raises: what can't be taken is refused."""
+    """The settings with a text applied to a project. Never raises: everything invalid is refused."""
     if (reason := excess(text)) is not None:
         return Applied(project.settings, refused=(f"{reason}: nothing of it was taken",))
     content = envfile.parse(text, _ORIGIN)
@@ -95,7 +95,7 @@ def applied(project: ProjectSettings, text: str) -> Applied:
         if right.mode is None:
             work.refuse(name, f"it {right.meaning}")
         elif project.environment.controller_mode is Mode.NONE:
-            work.refuse(name, f"{MODE_VARIABLE} says that nothing is taken")
+            work.refuse(name, f"{MODE_VARIABLE} accepts nothing")
         elif project.environment.controller_mode < right.mode:
             said = next(text for text, mode in MODES.items() if mode == right.mode)
             work.refuse(name, f"it {right.meaning}, which {MODE_VARIABLE}={said} would allow")
@@ -109,7 +109,7 @@ def applied(project: ProjectSettings, text: str) -> Applied:
 
 @dataclass
 class _Work:
-    """Puts the variables of one text into the settings of the operator, each where nothing else is."""
+    """Adds the variables of one text to the operator's settings, only where the operator has set nothing."""
 
     before: Settings
     project: str
@@ -123,14 +123,14 @@ class _Work:
         self._hosts: Sections = {name: dict(content) for name, content in self.before.hosts.items()}
 
     def settings(self) -> Settings:
-        """The settings as they are now."""
+        """The settings in their current state."""
         return replace(self.before, environment=self._environment, sections=self._sections, hosts=self._hosts)
 
     def refuse(self, name: str, reason: str) -> None:
         self.refused.append(f"{name} of the controller was not taken: {reason}")
 
     def take(self, variables: Mapping[str, Value]) -> None:
-        """Take variables that a controller may set, as far as nothing of the operator's stands against it."""
+        """Apply the variables that a controller may set, unless a setting of the operator prevents it."""
         for name in VARIABLES:
             if name in variables and not name.endswith("_HOST"):
                 self._variable(name, variables[name])
@@ -156,7 +156,7 @@ class _Work:
             self.counts.append(name)
 
     def _fill(self, where: Sections, section: str, option: str, name: str, variables: Mapping[str, Value]) -> None:
-        """Fill an option that has no value: one that a template left empty is as good as none."""
+        """Set an option that has no value. An option that a template left empty counts as unset."""
         content = where.setdefault(section, {})
         if self._is_ours(content, option):
             self.loses.append(name)
@@ -165,11 +165,11 @@ class _Work:
             self.counts.append(name)
 
     def _is_ours(self, content: Mapping[str, Value], option: str) -> bool:
-        """Whether the operator has set an option for this project: what is set for another one alone does not count."""
+        """Whether the operator has set an option for this project. A value for another project does not count."""
         return _has_text(content, option) or _has_text(content, f"{option}.{self.project.lower()}")
 
     def _is_possible(self, option: Option, variables: Mapping[str, Value]) -> bool:
-        """Whether an option of ``settings.cfg`` may have what the controller says; else that is refused."""
+        """Whether the controller's value for an option of ``settings.cfg`` is acceptable; if not, note the refusal."""
         ours = self.before.sections.get(option.section, {})
         if option.controller is Right.ADDRESS and not self._is_ours(ours, option.name):
             credentials = [name for name in ours if name.partition(".")[0] in _CREDENTIALS and _has_text(ours, name)]
@@ -192,27 +192,30 @@ class _Work:
         return True
 
     def _foreign(self, address: str) -> str:
-        """Why an address can't be one of the controller's: it is none, or a host's credentials would go elsewhere."""
+        """Why an address is refused: it is invalid, or credentials for a host would be sent elsewhere.
+
+        Empty if it is fine.
+        """
         try:
             parts = urlsplit(address if "://" in address else f"https://{address}")
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port, parts = None, None, urlsplit("")
         if parts.scheme not in {"http", "https"} or not host:
-            return "it is no address of the web"
+            return "it is not a web address"
         if not (sections := self._sections_of(host)):
             return ""
         own = {self._hosts[section][name].effective for section in sections for name in _ports(self._hosts[section])}
         named = {section.rpartition(":")[2] for section in sections if ":" in section}
         if parts.scheme == "https" and (port in {None, HTTPS_PORT} or str(port) in own | named):
             return ""
-        return f"{host} has a section of yours in the credentials file, and is asked over HTTPS at its own port alone"
+        return f"{host} has a section of yours in the credentials file, so only HTTPS at its own port is accepted"
 
     def _sections_of(self, host: str) -> list[str]:
         return [section for section in self.before.hosts if section.partition(":")[0] == host.lower()]
 
     def _host(self, prefix: str, variables: Mapping[str, Value]) -> None:
-        """Fill a host's section: one of the controller's own, or what one of the operator's does not say."""
+        """Fill the section of a host: a section of the controller's own, or unset options of an operator's section."""
         named = variables.get(f"{prefix}HOST")
         ours = self._environment.values.get(f"{prefix}HOST")
         has_own = ours is not None and ours.effective is not None
@@ -226,7 +229,7 @@ class _Work:
         }
         if not host:
             for name in given:
-                self.refuse(name, f"no {prefix}HOST says for which host it is")
+                self.refuse(name, f"{prefix}HOST does not say which host it is for")
             return
         is_ours = bool(self._sections_of(host.partition(":")[0]))
         if named is not None and not has_own:
@@ -240,12 +243,12 @@ class _Work:
                 self._fill(self._hosts, host, option.name, name, variables)
 
     def _names(self, host: str, option: HostOption) -> bool:
-        """Whether a section of the operator's for exactly this host may get this option of the controller's."""
+        """Whether this option of the controller may be added to an operator's section for exactly this host."""
         return host in self.before.hosts and option.controller is Right.NAME
 
 
 def _has_text(content: Mapping[str, Value], name: str) -> bool:
-    """Whether an option says anything."""
+    """Whether an option has a value."""
     value = content.get(name)
     return value is not None and bool(value.text.strip())
 

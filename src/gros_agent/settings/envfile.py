@@ -1,8 +1,8 @@
 r"""Environment files: ``NAME=value`` lines, read as data and never as shell.
 
-Blank lines and ``#`` comments are passed over, ``export`` before a name is allowed, and a value may stand in single or
-double quotes. Nothing is expanded or run: a ``$`` is a dollar sign. Inside double quotes a backslash before ``"``,
-``\``, ``$`` or a backtick takes that character as it is, as a shell has it; elsewhere a backslash is a backslash.
+Blank lines and ``#`` comments are skipped, ``export`` before a name is allowed, and a value may be in single or double
+quotes. Nothing is expanded or run: a ``$`` is a dollar sign. Inside double quotes a backslash before ``"``, ``\``,
+``$`` or a backtick escapes that character, as in a shell; elsewhere a backslash is a backslash.
 """
 
 import re
@@ -14,7 +14,7 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.options.values import Value
 from gros_agent.runtime.files import read_text
 
-# each of these looks at a character a few times at most: a line may come from anybody
+# Each pattern looks at a character only a few times, since lines may come from an attacker.
 _NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=")
 _QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)\"""")
 _COMMENT = re.compile(r"\s#")
@@ -24,7 +24,7 @@ _ESCAPE = re.compile(r'\\(["\\$`])')
 
 @dataclass(frozen=True)
 class Variables:
-    """Variables with their origins, and the problems and warnings met while reading them."""
+    """Variables with their origins, and the problems and warnings found while reading them."""
 
     variables: Mapping[str, Value]
     problems: tuple[ConfigurationError, ...] = ()
@@ -32,7 +32,7 @@ class Variables:
 
 
 def parse(text: str, path: Path) -> Variables:
-    """Parse the text of an environment file; ``path`` is for messages. Never raises: problems are returned."""
+    """Parse the text of an environment file. Never raises: problems are returned. ``path`` is used in messages."""
     variables: dict[str, Value] = {}
     problems: list[ConfigurationError] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -54,7 +54,7 @@ def parse(text: str, path: Path) -> Variables:
 
 
 def _value(text: str) -> str | None:
-    """What stands behind the equals sign, without its quotes or the comment after it; None for what can't be read."""
+    """The text after the equals sign, without quotes and comment. None if it can't be parsed."""
     if text.lstrip()[:1] not in {"'", '"'}:
         comment = _COMMENT.search(text)
         return (text[: comment.start()] if comment else text).strip()
@@ -65,9 +65,10 @@ def _value(text: str) -> str | None:
 
 
 def read(path: Path) -> Variables:
-    """Read the environment file at ``path``; a missing one is empty.
+    """Read the environment file at ``path``. A missing file is treated as empty.
 
-    A directory at that path is what ``-v env:/home/agent/env`` makes (a named volume): the file ``env`` in it is read.
+    A directory at that path is the result of ``-v env:/home/agent/env`` (a named volume). Then the file ``env`` in it
+    is read.
     """
     if path.is_dir():
         return _read_directory(path)
@@ -91,9 +92,9 @@ def _read_directory(path: Path) -> Variables:
 
 
 def _is_link(name: str, text: str) -> bool:
-    """Whether a variable is one that Kubernetes and older Docker make for each service beside a container.
+    """Whether a variable is one that Kubernetes and older Docker set for each service next to a container.
 
-    A service called ``ssh`` or ``gros-agent`` has them in the names of our own variables, such as ``SSH_PORT``.
+    For a service called ``ssh`` or ``gros-agent`` such names clash with our own variables, for instance ``SSH_PORT``.
     """
     is_address = name.endswith("_PORT") and text.startswith(("tcp://", "udp://", "sctp://"))
     return is_address or _LINK.fullmatch(name) is not None
@@ -103,7 +104,7 @@ _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|
 
 
 def merge(environ: Mapping[str, str], files: Iterable[Path]) -> Variables:
-    """Merge a process's environment with environment files, a later one overriding what came before."""
+    """Merge a process's environment with environment files. Later files override earlier values."""
     variables = {name: Value(text, "environment") for name, text in environ.items() if not _is_link(name, text)}
     problems: list[ConfigurationError] = []
     warnings: list[str] = []

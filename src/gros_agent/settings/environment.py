@@ -1,4 +1,4 @@
-"""The environment: the process's own variables, overridden by those of the environment files, checked together."""
+"""The environment: the process's variables, overridden by those of the environment files, and checked together."""
 
 import re
 import shlex
@@ -23,10 +23,10 @@ PERIODS = ("15min", "hourly", "daily", "weekly", "monthly")
 _UTC = frozenset({"UTC", "Etc/UTC"})
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_KEY_LENGTH = 20
-"""The column that holds a project key in the importer's database."""
+"""The length of the importer's database column for project keys."""
 
 MAX_SECONDS = 30 * 24 * 3600
-"""The longest time that a variable may set: what is longer was meant otherwise."""
+"""The longest time that a variable may set, in seconds. A longer time is taken for a mistake."""
 
 SOURCE_KEYS = "GROS_AGENT_SOURCE_KEYS"
 WAIT = "GROS_AGENT_WAIT"
@@ -42,7 +42,7 @@ LIMITS = (
     *(WAIT, IMPORT_LIMIT, PICK_UP_MAX, OUTBOX_MAX_AGE, OUTBOX_MAX_BYTES, ANSWER_MAX, SOURCE_MAX, RUN_MAX),
     PROGRAM_MEMORY,
 )
-"""The variables that say how much or how long."""
+"""The variables that set limits."""
 HOSTNAME = "GROS_AGENT_HOSTNAME"
 PLAIN = "GROS_AGENT_PLAIN"
 BLOCK_LIST = "GATHERER_URL_BLACKLIST"
@@ -56,40 +56,38 @@ VARIABLES: Mapping[str, Variable] = {
         "environment files that are read before those of the home, separated by colons", Right.FILE
     ),
     MODE_VARIABLE: Variable(
-        f"how much to take of the controller's environment text: {', '.join(MODES)}; see below for what it is where "
-        "this is not set",
+        f"how much to accept from the controller's environment text: {', '.join(MODES)}; see below for the default",
         Right.AGENT,
     ),
     SOURCE_KEYS: Variable(
-        "whether a registration gives the agent's public key to the systems that sources lie on", Right.AGENT
+        "whether a registration adds the agent's public key on the systems that host the sources", Right.AGENT
     ),
     WAIT: Variable(
-        "seconds to wait until the controller took what was announced, and has imported it; 300 by default",
+        "seconds to wait until the controller has taken and imported a delivery; 300 by default",
         Right.AGENT,
     ),
     IMPORT_LIMIT: Variable(
-        "seconds that the answer to an announcement may take: an import goes on till then; 21600 by default",
+        "longest time for the answer to an announcement, in seconds: it may come after the import; 21600 by default",
         Right.AGENT,
     ),
     PICK_UP_MAX: Variable(
-        "seconds after which a delivery that is stuck stops no registration any more; 86400 by default", Right.AGENT
+        "seconds after which a stuck delivery no longer prevents registrations; 86400 by default", Right.AGENT
     ),
     OUTBOX_MAX_AGE: Variable(
-        "how long a batch may wait for its delivery until nothing more is collected: seconds, or a number with `m`, "
+        "how long a batch may wait for delivery before collecting stops: seconds, or a number with `m`, "
         "`h` or `d`; `30d` by default",
         Right.AGENT,
     ),
     OUTBOX_MAX_BYTES: Variable(
-        "how large the batches of a project that wait may be together: bytes, or a number with `k`, `M` or `G`; `10G` "
-        "by default",
+        "total size limit of a project's waiting batches: bytes, or a number with `k`, `M` or `G`; `10G` by default",
         Right.AGENT,
     ),
     ANSWER_MAX: Variable(
-        "seconds in which a source's answer has to be there, from its first header on; 600 by default", Right.AGENT
+        "longest time for a complete answer of a source, in seconds, from its first header; 600 by default", Right.AGENT
     ),
-    SOURCE_MAX: Variable("seconds after which a source is given up, whatever it does; 86400 by default", Right.AGENT),
+    SOURCE_MAX: Variable("time limit for a source, in seconds; 86400 by default", Right.AGENT),
     RUN_MAX: Variable(
-        "seconds for a run of all projects; what is not collected by then waits for the next; 259200 by default",
+        "time limit for a run of all projects, in seconds; the rest is collected in the next run; 259200 by default",
         Right.AGENT,
     ),
     PROGRAM_MEMORY: Variable(
@@ -97,16 +95,16 @@ VARIABLES: Mapping[str, Variable] = {
         Right.AGENT,
     ),
     HOSTNAME: Variable(
-        "name of this machine that is told to the controller; `no` tells none, its own by default", Right.AGENT
+        "host name of this machine to send to the controller; `no` sends none; its own by default", Right.AGENT
     ),
     "CRON_PERIOD": Variable(f"how often to attempt a scrape: {', '.join(PERIODS)}", Right.AGENT),
     "BIGBOAT_PERIOD": Variable("how often to send the BigBoat dashboard's status: the same values", Right.AGENT),
-    "JENKINS_URL": Variable("any value that is not falsy: one scrape of each project, then the end", Right.AGENT),
+    "JENKINS_URL": Variable("any value that is not falsy: run once for each project, then exit", Right.AGENT),
     "JIRA_KEY": Variable("project key, or several separated by spaces", Right.CONTROLLER),
     "PREFLIGHT_ARGS": Variable("arguments for preflight, such as `--no-secrets --no-ssh`", Right.AGENT),
     PLAIN: Variable(
-        "`yes`: write names and addresses as they are where a project has no secrets; nothing else but "
-        "`scrape --no-secrets` does",
+        "`yes`: write names and addresses unchanged if a project has no secrets; only this and "
+        "`scrape --no-secrets` do so",
         Right.AGENT,
     ),
     "AGENT_LOGGING": Variable("if set: log records of WARNING and above go to the controller", Right.TAKEN),
@@ -126,27 +124,27 @@ VARIABLES: Mapping[str, Variable] = {
     "DEFINITIONS_HOST": Variable("host that the `DEFINITIONS_` variables are for", Right.NAME),
     "GATHERER_SETTINGS_FILE": Variable("path of the settings file; `settings.cfg` by default", Right.FILE),
     "GATHERER_CREDENTIALS_FILE": Variable("path of the credentials file; `credentials.cfg` by default", Right.FILE),
-    BLOCK_LIST: Variable("URL patterns, separated by commas, that are never connected to", Right.ADDED),
+    BLOCK_LIST: Variable("patterns of URLs that are never requested, separated by commas", Right.ADDED),
     **{name: Variable(meaning, Right.TRUST) for name, meaning in authorities.VARIABLES.items()},
     "cleanupRepos": Variable("`true`: remove the local clones after a scrape", Right.TAKEN),
     "skip_dropin": Variable(
-        "`0`: what the web UI put on the list of sources stays there, though the project has a definition", Right.TAKEN
+        "`0`: keep the sources that the web UI put on the list, even if the project has a definition", Right.TAKEN
     ),
-    LOG_LEVEL: Variable(f"how much to log: {', '.join(LOG_LEVELS)}", Right.LEVEL),
+    LOG_LEVEL: Variable(f"log level: {', '.join(LOG_LEVELS)}", Right.LEVEL),
 }
-"""The variables that are no template for an option of a configuration file."""
+"""The variables that do not fill an option of a configuration file."""
 
 PROXIES: Mapping[str, Variable] = {
-    name: Variable("proxy that sources are reached by", Right.PROXY)
+    name: Variable("proxy for connections to sources", Right.PROXY)
     for small in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
     for name in (small, small.upper())
 }
-"""The variables that say by which proxies sources are reached; their values can hold passwords."""
+"""The variables with proxies for connections to sources. Their values can contain passwords."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The merged environment: ``values`` has every variable, the fields those that the agent itself acts on."""
+    """The merged environment. ``values`` has every variable, the fields have those that the agent itself uses."""
 
     values: Mapping[str, Value]
     cron_period: str | None = None
@@ -175,13 +173,13 @@ class Environment:
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
-        """The value of a variable, or None where it is not set or switched off."""
+        """The value of a variable, or None if it is not set or switched off."""
         value = self.values.get(name)
         return value.effective if value else None
 
 
 class _Reader(environs.Env):
-    """Environs' parsers over a mapping of ours: falsy values are as good as missing ones."""
+    """Parsers of environs for our own mapping. A falsy value counts as missing."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         super().__init__(eager=False)
@@ -201,7 +199,7 @@ def _time_zone(name: str) -> None:
         ZoneInfo(key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise environs.ValidationError("there is no such time zone; write one such as Europe/Amsterdam") from None
-    # a package of Python's may have what the C library does not, which takes a name that it does not know for UTC
+    # Python's own package may have a zone that the C library lacks, which treats unknown zones as UTC.
     if key not in _UTC and not any((Path(folder) / key).is_file() for folder in zoneinfo.TZPATH):
         raise environs.ValidationError("this system does not know this time zone: install tzdata, or write UTC")
 
@@ -215,9 +213,9 @@ def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 (environs hands the d
 
 
 def merge(environ: Mapping[str, str], files: Iterable[Path]) -> tuple[Environment, list[ConfigurationError]]:
-    """Merge a process's environment with the environment files, a later one overriding what came before.
+    """Merge a process's environment with the environment files. Later files override earlier values.
 
-    Returns what was understood and the problems met; never raises for what the variables hold.
+    Returns the environment and the problems found. Never raises for the content of variables.
     """
     merged = envfile.merge(environ, files)
     problems = list(merged.problems)
@@ -226,7 +224,7 @@ def merge(environ: Mapping[str, str], files: Iterable[Path]) -> tuple[Environmen
 
 
 def _from_files(values: Mapping[str, Value], problems: list[ConfigurationError]) -> Iterable[tuple[str, Value]]:
-    """The secrets that stand in a file, whose path is in the variable ``NAME_FILE``, without the newline at the end."""
+    """The secrets from files that ``NAME_FILE`` variables name, without the final newline."""
     for name in sorted(SECRET_VARIABLES):
         path = values.get(f"{name}_FILE")
         if path is None or path.effective is None:
@@ -288,7 +286,7 @@ def _interpret(
 
 
 def _controller_mode(reader: _Reader, values: Mapping[str, Value]) -> Mode:
-    """How much the controller may set; a falsy text is ``none``, an empty one is as good as a missing one."""
+    """How much the controller may set. A falsy text means ``none``; an empty text counts as missing."""
     said = values.get(MODE_VARIABLE)
     if said is not None and said.text.strip() and said.effective is None:
         return Mode.NONE
@@ -297,10 +295,10 @@ def _controller_mode(reader: _Reader, values: Mapping[str, Value]) -> Mode:
 
 
 def with_weaker(environment: Environment, variables: Mapping[str, Value]) -> tuple[Environment, list[str]]:
-    """An environment with further variables, each of which counts where nothing else is set.
+    """Add variables with the lowest precedence: each applies only if it is not set otherwise.
 
-    Of the block list both count. Returns what was understood and what is wrong with those variables, in words; where
-    anything is, the environment is as it was.
+    Block lists are combined. Returns the new environment and no problems, or the old environment and the problems of
+    those variables in words.
     """
     values = {**environment.values}
     for name, value in variables.items():
@@ -315,7 +313,7 @@ def with_weaker(environment: Environment, variables: Mapping[str, Value]) -> tup
 
 
 def _seconds(reader: _Reader) -> Mapping[str, float]:
-    """The limits that are set, times in seconds and memory in megabytes, by the name of their field."""
+    """The limits that are set, by field name: times in seconds, memory in megabytes."""
     times = {"wait": WAIT, "import_limit": IMPORT_LIMIT, "pick_up_max": PICK_UP_MAX}
     times |= {"answer_max": ANSWER_MAX, "source_max": SOURCE_MAX, "run_max": RUN_MAX}
     limits = validate.Range(min=0, max=MAX_SECONDS, error="must be a number of seconds from {min} to {max}")
@@ -326,7 +324,7 @@ def _seconds(reader: _Reader) -> Mapping[str, float]:
 
 
 def _amounts(reader: _Reader) -> Mapping[str, float]:
-    """How much may wait, and for how long."""
+    """The limits of the outbox: its age in seconds, and its size in bytes."""
     wanted = {
         "outbox_max_age": (OUTBOX_MAX_AGE, _AGES, "write seconds, or a number with m, h or d, such as 30d"),
         "outbox_max_bytes": (OUTBOX_MAX_BYTES, _SIZES, "write bytes, or a number with k, M or G, such as 10G"),
@@ -375,12 +373,12 @@ def _origin(values: Mapping[str, Value], name: str) -> str:
 
 
 def malformed_keys(keys: Iterable[str], origin: str) -> Iterable[ConfigurationError]:
-    """Yield an error for each project key that no controller would accept."""
+    """Yield an error for each project key that a controller would not accept."""
     for key in keys:
         if not re.fullmatch(rf"[A-Z]{{1,{MAX_KEY_LENGTH}}}", key):
             hint = f"a project key is 1 to {MAX_KEY_LENGTH} capital letters"
             if re.fullmatch("[A-Z]{1,20}", key.upper()):
                 hint += f"; was {key.upper()} meant?"
             elif re.fullmatch(r"[A-Za-z]+([,;][A-Za-z]+)+", key):
-                hint += "; several stand apart by spaces in JIRA_KEY, and each behind a --project of its own"
+                hint += "; separate several keys by spaces in JIRA_KEY, or give each a --project option of its own"
             yield ConfigurationError(f"{key!r} ({origin}) is not a project key", hint)

@@ -1,4 +1,4 @@
-"""Where the agent's files lie."""
+"""The locations of the agent's files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ FROZEN_VARIABLE = "GROS_AGENT_FROZEN"
 
 @dataclass(frozen=True)
 class Home:
-    """The folder where the agent's files lie, and their places in it.
+    """The agent's home folder, and the locations in it.
 
-    ``state`` is the folder for what it keeps between runs; ``given`` are environment files from elsewhere, such as the
-    one that was built into an image, which are read before those of the home. ``frozen`` is a folder with copies of
-    the environment and configuration files that count instead of them: a process that stays up makes it while
-    somebody writes them.
+    ``state`` is the folder for what is kept between runs. ``given`` are environment files from elsewhere, such as the
+    one in an image; they are read before those of the home. ``frozen`` is a folder with copies of the environment and
+    configuration files that are used instead of the originals; a long-running process makes them while the originals
+    are being written.
     """
 
     root: Path
@@ -27,7 +27,7 @@ class Home:
 
     @classmethod
     def of(cls, root: Path, environ: Mapping[str, str]) -> Self:
-        """The home at ``root``, as a process's environment places it."""
+        """The home at ``root``, with the locations that the process's environment sets."""
         root = root.absolute()
         given = environ.get(ENVIRONMENT_VARIABLE, "")
         state = root / Path(environ.get(STATE_VARIABLE) or "state").expanduser()
@@ -38,46 +38,46 @@ class Home:
 
     @staticmethod
     def frozen_name(number: int) -> str:
-        """The name of the copy of an environment file."""
+        """The name for the copy of an environment file."""
         return f"{number:03d}.env"
 
     @property
     def environment_files(self) -> tuple[Path, ...]:
-        """The environment files, in the order in which they are read."""
+        """The environment files, in reading order."""
         if self.frozen is not None:
             return tuple(sorted(self.frozen.glob("*.env")))
         return *self.given, self.root / "env", self.root / "config" / "env"
 
     @property
     def version_files(self) -> tuple[Path, ...]:
-        """Where a version string may have been stamped."""
+        """The files that may contain a version string."""
         return self.root / "VERSION", self.root / "config" / "VERSION"
 
     @property
     def export(self) -> Path:
-        """The folder with a folder of tables for each project."""
+        """The folder with one folder of tables per project."""
         return self.root / "export"
 
     @property
     def key(self) -> Path:
-        """The agent's own SSH private key, where no variable names another: never that of the user."""
+        """The default location of the agent's SSH private key. It is never the key of the user."""
         return self.root / ".ssh" / "id_rsa"
 
     @property
     def outbox(self) -> Path:
-        """The folder with the batches that wait for their delivery."""
+        """The folder with batches that wait for delivery."""
         return self.state / "outbox"
 
     @property
     def history(self) -> Path:
-        """The file with the history of runs."""
+        """The database with the history of runs."""
         return self.state / "history.sqlite"
 
     @property
     def run_lock(self) -> Path:
-        """The file that is locked while the agent works: its projects never run at once."""
+        """The file that is locked during a run, so that only one run takes place at a time."""
         return self.state / "run.lock"
 
     def resolve(self, path: str | Path) -> Path:
-        """A path of the settings as an absolute one: relative ones start at the home, ``~`` is the user's."""
+        """Make a path of the settings absolute. Relative paths start at the home; ``~`` is the user's home folder."""
         return (self.root / Path(path).expanduser()).absolute()

@@ -17,10 +17,10 @@ _OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]")
 
 
 def read(path: Path, what: str) -> Sections | None:
-    """Read a configuration file, or return None if there is none.
+    """Read a configuration file, or return None if it does not exist.
 
-    Section and option names come out in lower case. ``what`` names the file in messages. Raises
-    :class:`ConfigurationError` with the line for a file that is not INI syntax, or says something twice.
+    Names of sections and options are returned in lower case. ``what`` describes the file in messages. Raises
+    :class:`ConfigurationError` with the line if the file is not valid INI, or sets an option twice.
     """
     text = read_text(path, what)
     if text is None:
@@ -36,7 +36,7 @@ def read(path: Path, what: str) -> Sections | None:
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
         thing = f"[{error.section}]" + (f" {error.option}" if hasattr(error, "option") else "")
         raise ConfigurationError(
-            f"{path}:{error.lineno}: {thing} stands here a second time", "remove one of the two"
+            f"{path}:{error.lineno}: {thing} appears here a second time", "remove one of the two"
         ) from None
     lines = _lines(text)
     return {
@@ -49,7 +49,7 @@ def read(path: Path, what: str) -> Sections | None:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Find the line of each option; only for messages, so a line it misses is no harm."""
+    """Find the line of each option. The lines are only used in messages, so missing one is harmless."""
     found: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -61,9 +61,9 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
 
 
 def write_new(path: Path, what: str, sections: Sections) -> None:
-    """Write a configuration file that is not there yet, readable by its owner alone.
+    """Write a new configuration file that only its owner can read.
 
-    Raises :class:`ConfigurationError` for what INI syntax can't hold, and for a place that can't be written.
+    Raises :class:`ConfigurationError` if INI can't represent the content, or if the file can't be written.
     """
     parser = configparser.RawConfigParser(default_section="")
     parser.optionxform = str  # type: ignore[method-assign, assignment]
@@ -71,7 +71,7 @@ def write_new(path: Path, what: str, sections: Sections) -> None:
         for section, options in sections.items():
             parser.add_section(section)
             for option, value in options.items():
-                # whoever else reads the file takes a project's key as it stands there
+                # other programs use a project's key exactly as it is written here
                 parser.set(section, option.upper() if section in KEYED else option, value.text)
     except ValueError as error:
         raise ConfigurationError(f"{path}: {what} can't be made: {error}", "correct the variables") from None

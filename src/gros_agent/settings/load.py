@@ -1,4 +1,4 @@
-"""Put the settings together: environment, environment files, configuration files, options of the command line."""
+"""Loads the settings: environment, environment files, configuration files, and command-line options."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,21 +13,21 @@ from gros_agent.settings.model import Settings
 from gros_agent.settings.template import Sections, fill_credentials, fill_own, fill_settings
 
 PREFLIGHT_DATE = "preflight_date.txt"
-"""The file in a project's folder with the moment when preflight passed; the controller's schedule counts from there."""
+"""The file in a project's folder with the time of the last successful preflight, where the schedule starts."""
 
 Overrides = Mapping[tuple[str, str], Value]
-"""Section and option → value from the command line."""
+"""Maps section and option to a value from the command line."""
 
 
 def load(
     root: Path, environ: Mapping[str, str], overrides: Overrides | None = None, project: str | None = None
 ) -> Settings:
-    """Read everything that configures the agent whose home is ``root``.
+    """Read all configuration of the agent whose home is ``root``.
 
-    For the scrape of a ``project`` that includes what its controller's environment text sets, where nothing else does:
+    For a scrape of a ``project``, the environment text of its controller is applied too, with the lowest precedence:
     see :mod:`.controller_text`.
 
-    Raises :class:`ConfigurationError`, or :class:`Problems` with all that is wrong in all files and variables.
+    Raises :class:`ConfigurationError`, or :class:`Problems` with every problem in all files and variables.
     """
     home = Home.of(root, environ)
     environment, problems = merge(environ, home.environment_files)
@@ -58,7 +58,7 @@ def load(
 
 
 def _warnings(settings: Settings) -> Iterator[str]:
-    """What counts as it is, and was probably meant otherwise."""
+    """Warnings about settings that are used as they are, but are probably mistakes."""
     yield from oddities.misspelt_variables(settings.environment.values, settings.hosts)
     yield from oddities.unknown_options(settings)
     yield from oddities.losing_variables(settings)
@@ -70,7 +70,7 @@ def _warnings(settings: Settings) -> Iterator[str]:
 
 
 def files_of(root: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The environment and configuration files of a home, whether they are there or not."""
+    """The environment and configuration files of a home, whether they exist or not."""
     home = Home.of(root, environ)
     variables = envfile.merge(environ, home.environment_files).variables
     inner = (path / "env" if path.is_dir() else path for path in home.environment_files)

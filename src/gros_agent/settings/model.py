@@ -1,4 +1,4 @@
-"""What the rest of the agent sees of the settings: frozen, with every value's origin."""
+"""The settings as the rest of the agent sees them: frozen, and with the origin of every value."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ HTTPS_PORT = 443
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one run. Made by :func:`gros_agent.settings.load.load`, never changed."""
+    """All settings of one run. They are created by :func:`gros_agent.settings.load.load` and never change."""
 
     home: Home
     environment: Environment
@@ -38,14 +38,14 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
     def value(self, section: str, option: str, project: str | None = None) -> Value | None:
-        """The value of an option; one for the project wins over the general one."""
+        """The value of an option. A value for the project takes precedence."""
         content = self.sections.get(section, {})
         if project is not None and (specific := content.get(f"{option}.{project.lower()}")):
             return specific
         return content.get(option)
 
     def get(self, section: str, option: str, project: str | None = None) -> str | None:
-        """The text of an option, or None where it is missing or switched off."""
+        """The text of an option, or None if it is missing or switched off."""
         value = self.value(section, option, project)
         return value.effective if value else None
 
@@ -55,16 +55,19 @@ class Settings:
 
     @property
     def projects(self) -> tuple[str, ...]:
-        """The project keys that the agent is configured with, the agent key first."""
+        """The configured project keys, starting with the agent key."""
         named = (key.upper() for key in self.sections.get("projects", {}))
         return tuple(dict.fromkeys((*self.environment.projects, *named)))
 
     def controller(self, project: str | None = None) -> str | None:
-        """The controller's host, or None if the agent reports to none."""
+        """The controller's host, or None if no controller is configured."""
         return self.get("ssh", "host", project)
 
     def controller_address(self) -> tuple[str, int] | None:
-        """The controller's host and HTTPS port, or None. Raises :class:`ConfigurationError` for what is no address."""
+        """The controller's host and HTTPS port, or None.
+
+        Raises :class:`ConfigurationError` if the address is invalid.
+        """
         configured = self.controller()
         if configured is None:
             return None
@@ -78,7 +81,7 @@ class Settings:
         return parts.hostname or configured, self.port("https_port") or own_port or HTTPS_PORT
 
     def port(self, option: str) -> int | None:
-        """A port of the controller, or None where none is set. Raises :class:`ConfigurationError` for what is none."""
+        """A port of the controller, or None if it is not set. Raises :class:`ConfigurationError` if it is invalid."""
         text = self.get("ssh", option)
         if text is None:
             return None
@@ -98,11 +101,11 @@ class Settings:
 
     @property
     def trusted(self) -> Path | None:
-        """The file with what the controller is verified by: its certificate, or the authorities that count."""
+        """The file that verifies the controller: its certificate, or the trusted authorities."""
         return self.certificate or self._authorities()[0]
 
     def _authorities(self) -> tuple[Path | None, str]:
-        """The file with the authorities that count where none are configured for a host, and what names it."""
+        """The file with the authorities for hosts without their own, and the origin of that file."""
         found = authorities.named(self.environment.get)
         if found is None:
             return authorities.of_the_system(), "the system's authorities"
@@ -119,7 +122,10 @@ class Settings:
         return self.home.resolve(path) if path else None
 
     def host(self, name: str, port: int | None = None) -> Host:
-        """What ``credentials.cfg`` has for a host; a section with the port wins, a redirection is followed once."""
+        """The options of a host in ``credentials.cfg``.
+
+        A section with the port is preferred; a redirection is followed once.
+        """
         section, address = self._section(name, port), ""
         options = self.hosts.get(section, {})
         if (target := options.get("host")) and target.effective:
@@ -149,10 +155,10 @@ class Settings:
         return next((section for section in wanted if section in self.hosts), "")
 
     def secrets(self) -> Iterator[str]:
-        """Every secret text of the variables and configuration files, for the log to leave out.
+        """Every secret in variables and configuration files, for redaction in the log.
 
-        What an option says that nothing knows is not among them, unless its name is such as secrets have: nothing reads
-        it, and it may be any word.
+        An unknown option is included only if its name looks like that of a secret. Nothing reads it, and its value may
+        be any word.
         """
         for section, option, value, secret in self.rows():
             if secret and value.effective and (is_declared_secret(section, option) or _may_be_secret(option, value)):
@@ -162,7 +168,7 @@ class Settings:
                 yield secret_text
 
     def rows(self) -> Iterator[tuple[str, str, Value, bool]]:
-        """Every setting as section, option, value, and whether it is secret; variables come first."""
+        """Every setting as section, option, value, and whether it is secret. Variables come first."""
         for name in VARIABLES:
             if name in self.environment.values:
                 yield "environment", name, self.environment.values[name], name in SECRET_VARIABLES
@@ -176,7 +182,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class ProjectSettings:
-    """One project: its key, the settings as they are for it, and its folder."""
+    """The settings of one project: its key, its values, and its folder."""
 
     settings: Settings
     key: str
@@ -188,7 +194,7 @@ class ProjectSettings:
 
     @property
     def environment(self) -> Environment:
-        """The variables that fill no option."""
+        """The merged environment variables."""
         return self.settings.environment
 
     @property
@@ -198,7 +204,7 @@ class ProjectSettings:
 
     @property
     def team(self) -> str | None:
-        """The project's team, as systems know it."""
+        """The project's team, as other systems call it."""
         return self.settings.get("teams", self.key.lower())
 
     @property
@@ -208,15 +214,15 @@ class ProjectSettings:
 
     @property
     def controller(self) -> str | None:
-        """The host of the controller that the project is delivered to, or None if there is none."""
+        """The host of the project's controller, or None if no controller is configured."""
         return self.settings.controller(self.key)
 
     def value(self, section: str, option: str) -> Value | None:
-        """The value of an option; one for the project wins over the general one."""
+        """The value of an option. A value for the project takes precedence."""
         return self.settings.value(section, option, self.key)
 
     def get(self, section: str, option: str) -> str | None:
-        """The text of an option, or None where it is missing or switched off."""
+        """The text of an option, or None if it is missing or switched off."""
         return self.settings.get(section, option, self.key)
 
 
@@ -234,5 +240,5 @@ def _split_host(text: str) -> tuple[str, int | None]:
 
 
 def masked(value: Value, *, secret: bool) -> str:
-    """A value's text for people: a secret one is masked, an empty one stays empty."""
+    """A value for display. Secrets are masked, and an empty value stays empty."""
     return MASK if secret and value.text else value.text

@@ -1,4 +1,4 @@
-"""What was probably meant otherwise: names that nothing knows, variables that lose, values that can't work."""
+"""Finds settings that are probably mistakes: unknown names, variables without effect, and values that can't work."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,18 @@ from gros_agent.settings.model import Settings, masked
 from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS, Sections
 
 _SHORTEST = 6
-"""Letters that a variable's name needs to be taken for a misspelt one."""
+"""The shortest variable name that is compared for misspellings."""
 _LARGEST_PORT = 65535
 _HOST = re.compile(r"[\w.-]+(:\w*)?|\[[0-9A-Fa-f:.%\w]+\](:\w*)?")
-"""A host as it may be, with what may be a port: which is looked at by itself."""
+"""Matches a host, optionally with a port. The port is checked separately."""
 
 
 _SECTION = re.compile(r"[\w.*-]+(:\d{1,5})?|\[?[0-9A-Fa-f:.%]+\]?(:\d{1,5})?")
-"""A host as a section of the credentials file names it."""
+"""Matches a host as a section name of the credentials file."""
 
 
 def unknown_options(settings: Settings) -> Iterator[str]:
-    """Sections and options of the configuration files that nothing knows, which is what a misspelt one is."""
+    """Unknown sections and options of the configuration files, which may be misspelt."""
     if settings.settings_file.exists():
         options: dict[str, set[str]] = {}
         for one in SETTINGS:
@@ -43,7 +43,7 @@ def unknown_options(settings: Settings) -> Iterator[str]:
         names = {one.name for one in HOST_OPTIONS}
         for section, content in settings.hosts.items():
             if not _SECTION.fullmatch(section):
-                yield f"{settings.credentials_file}: [{section}] is no host: write [HOST] or [HOST:PORT]"
+                yield f"{settings.credentials_file}: [{section}] is not a host: write [HOST] or [HOST:PORT]"
             yield from _unknown(section, content, names)
 
 
@@ -55,9 +55,10 @@ def _unknown(section: str, content: Mapping[str, Value], known: set[str]) -> Ite
 
 
 def misspelt_variables(variables: Mapping[str, Value], hosts: Sections) -> Iterator[str]:
-    """Variables whose name is near that of one that counts.
+    """Variables that may be a misspelt name of ours.
 
-    Only one letter may differ: a machine has variables of its own, such as ``JENKINS_HOME`` beside ``JENKINS_HOST``.
+    Only one letter may differ, since machines have similar variables of their own, such as ``JENKINS_HOME`` and
+    ``JENKINS_HOST``.
     """
     known = rights()
     led_to = {value.text.strip() for content in hosts.values() for name, value in content.items() if name == "env"}
@@ -68,26 +69,26 @@ def misspelt_variables(variables: Mapping[str, Value], hosts: Sections) -> Itera
         ours = [one for one in known if "_" in one] if value.origin == "environment" else known  # not LOG_LEVEL
         near = [one for one in ours if abs(len(one) - len(name)) <= 1 and is_near(name, one)]
         if near and near[0] not in variables:
-            yield f"the variable {name} ({value.origin}) is none of the agent's: did you mean {near[0]}?"
+            yield f"the variable {name} ({value.origin}) is unknown to the agent: did you mean {near[0]}?"
 
 
 def switched_off_limits(settings: Settings) -> Iterator[str]:
-    """Limits that are 0 or the like, which does not switch them off."""
+    """Limits that are set to 0 or another falsy value, which does not switch them off."""
     for name in LIMITS:
         value = settings.environment.values.get(name)
         if value is not None and value.text.strip() and value.effective is None:
-            yield f"{name}={value.text} ({value.origin}) is as good as none: its default counts; write a number above 0"
+            yield f"{name}={value.text} ({value.origin}) leaves the default limit: write a number above 0"
 
 
 def short_hostname(settings: Settings) -> Iterator[str]:
-    """A name of this machine that no controller takes."""
+    """A host name of this machine that controllers do not accept."""
     value = settings.environment.values.get(HOSTNAME)
     if value is not None and value.effective and "." not in value.effective:
-        yield f"{HOSTNAME}={value.text} ({value.origin}) has no dot: it is not told to the controller"
+        yield f"{HOSTNAME}={value.text} ({value.origin}) has no dot: it is not sent to the controller"
 
 
 def losing_variables(settings: Settings) -> Iterator[str]:
-    """Variables of options that a file has otherwise: the file is the authority once it is there."""
+    """Variables whose option has another value in a file. Once the file exists, it takes precedence."""
     if settings.settings_file.exists():
         yield from _losing_options(settings)
         yield from _losing_names(settings)
@@ -107,7 +108,7 @@ def _losing_names(settings: Settings) -> Iterator[str]:
 
 
 def _losing_credentials(settings: Settings) -> Iterator[str]:
-    """Variables with what is needed to reach a host."""
+    """Variables with options of a host."""
     variables = settings.environment.values
     for prefix in ("DEFINITIONS_", "SOURCE_"):
         host = variables.get(f"{prefix}HOST")
@@ -125,7 +126,7 @@ def _losing_credentials(settings: Settings) -> Iterator[str]:
 
 
 def variables_without_host(settings: Settings) -> Iterator[str]:
-    """Variables with what is needed to reach a host that no variable names."""
+    """Variables with options of a host that is not named by any variable."""
     variables = settings.environment.values
     for prefix in ("DEFINITIONS_", "SOURCE_"):
         host = variables.get(f"{prefix}HOST")
@@ -136,13 +137,13 @@ def variables_without_host(settings: Settings) -> Iterator[str]:
             variable = variables.get(name)
             is_ours = option.in_template and option.name != "env" and (option.definitions or prefix == "SOURCE_")
             if is_ours and variable is not None and variable.effective is not None:
-                yield f"{name} ({variable.origin}) counts for nothing, since {prefix}HOST says no host that it is for"
+                yield f"{name} ({variable.origin}) is ignored, since {prefix}HOST does not say which host it is for"
 
 
 def _otherwise(
     file: Path, place: tuple[str, str], ours: Value | None, theirs: tuple[str, Value], *, secret: bool
 ) -> Iterator[str]:
-    """Say that a variable loses, if the file has something else."""
+    """Warn that a variable has no effect, if the file has a different value."""
     (section, option), (name, variable) = place, theirs
     if ours is None:
         where = f"{file} has no {option} in [{section}]"
@@ -154,24 +155,24 @@ def _otherwise(
 
 
 def quoted_values(settings: Settings) -> Iterator[str]:
-    """Values of the files that stand in quotes, as a shell would take off."""
+    """Values in quotes. The files keep quotes, unlike a shell."""
     for section, content in (*settings.sections.items(), *settings.hosts.items()):
         for name, value in content.items():
             text = value.text.strip()
             is_of_file = " line " in value.origin and not value.origin.startswith("variable ")
             if is_of_file and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-                yield f"{value.origin}: [{section}] {name} stands in quotes, which are part of it: leave them out"
+                yield f"{value.origin}: [{section}] {name} is in quotes, which become part of the value: leave them out"
 
 
 def missing_files(settings: Settings) -> Iterator[str]:
-    """Files that a variable names, and that are not there; one of the usual name is made where it is missing."""
+    """Files that a variable names and that do not exist. A file with the usual name is created if it is missing."""
     named = {"GATHERER_SETTINGS_FILE": settings.settings_file, "GATHERER_CREDENTIALS_FILE": settings.credentials_file}
     for name, path in named.items():
         variable = settings.environment.values.get(name)
         if variable is None or variable.effective is None or path.exists() or settings.home.frozen is not None:
             continue
         if not path.parent.is_dir() or path.name not in {"settings.cfg", "credentials.cfg"}:
-            yield f"{name} ({variable.origin}): there is no file {path}: variables and defaults count in its place"
+            yield f"{name} ({variable.origin}): there is no file {path}: variables and defaults apply instead"
 
 
 def _losing_options(settings: Settings) -> Iterator[str]:
@@ -186,11 +187,11 @@ def _losing_options(settings: Settings) -> Iterator[str]:
 
 
 def _loses(name: str, text: str, value: Value, where: str) -> str:
-    return f"{name}={text} ({value.origin}) does not count, since {where}: the file is the authority, correct it there"
+    return f"{name}={text} ({value.origin}) is ignored, since {where}: the file takes precedence, correct it there"
 
 
 def wrong_values(settings: Settings) -> Iterator[ConfigurationError]:
-    """Ports and addresses that can't work, wherever they stand."""
+    """Invalid ports and addresses."""
     for option in ("port", "https_port"):
         value = settings.value("ssh", option)
         if value is not None:
@@ -209,7 +210,7 @@ def _wrong_controller(settings: Settings) -> Iterator[ConfigurationError]:
     wrong = [(name, value) for name, value in hosts if value.effective and not _HOST.fullmatch(value.effective)]
     for name, value in wrong:
         shown = "the address" if "@" in value.text else value.text
-        message = f"[ssh] {name} = {shown} ({value.origin}): this is no name of a host"
+        message = f"[ssh] {name} = {shown} ({value.origin}): this is not a host name"
         yield ConfigurationError(message, "write HOST or HOST:PORT")
     if wrong:
         return
@@ -226,7 +227,7 @@ def _wrong_host(section: str, content: Mapping[str, Value]) -> Iterator[Configur
             yield from _wrong_port(section, option, content[option])
     protocol = content.get("protocol")
     if protocol is not None and protocol.effective not in {None, "http", "https"}:
-        message = f"[{section}] protocol = {protocol.text} ({protocol.origin}): this is no protocol of an API"
+        message = f"[{section}] protocol = {protocol.text} ({protocol.origin}): this is not a protocol of an API"
         yield ConfigurationError(message, "write http or https")
 
 
@@ -247,5 +248,5 @@ def _wrong_address(section: str, option: str, value: Value) -> Iterator[Configur
     if not fits or any(letter.isspace() for letter in text):
         shown = text if "@" not in text else "the address"
         yield ConfigurationError(
-            f"[{section}] {option} = {shown} ({value.origin}): this is no address of the web", "write https://HOST/PATH"
+            f"[{section}] {option} = {shown} ({value.origin}): this is not a web address", "write https://HOST/PATH"
         )

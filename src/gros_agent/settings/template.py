@@ -14,7 +14,7 @@ from gros_agent.sources import host_options
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a configuration file, the variable that fills it in a new file, and a controller's right to it."""
+    """An option of a configuration file, the variable that fills it in a new file, and the controller's right to it."""
 
     section: str
     name: str
@@ -26,9 +26,9 @@ class Option:
 def _section(
     section: str, prefix: str, names: str, rights: Mapping[str, Right] | None = None, others: Right = Right.UNUSED
 ) -> tuple[Option, ...]:
-    """Declare a section from ``name`` or ``name=SUFFIX`` words; a ``!`` in front marks a secret.
+    """Declare a section from words such as ``name`` or ``name=SUFFIX``; a ``!`` in front marks a secret.
 
-    ``rights`` are those of a controller, by the options' names; for options that it lacks ``others`` counts.
+    ``rights`` maps names of options to the controller's right; ``others`` is the right to all other options.
     """
     options = []
     for word in names.split():
@@ -80,7 +80,7 @@ SETTINGS: tuple[Option, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A section whose options are project keys: the variables with the keys and with their value."""
+    """A section whose options are project keys: the variable with the keys, and the variable with their value."""
 
     keys: str
     value: str
@@ -117,31 +117,31 @@ SECRET_VARIABLES = frozenset(
         *(option.variable("DEFINITIONS_") for option in HOST_OPTIONS if option.secret and option.definitions),
     )
 )
-"""The variables with secrets; each may stand in a file instead, whose path is then in ``NAME_FILE``."""
+"""The variables with secrets. Each secret may be in a file instead, whose path is in ``NAME_FILE``."""
 
 
 def is_declared_secret(section: str, option: str) -> bool:
-    """Whether an option or variable is known to be secret; every section but those of our own is a host's."""
+    """Whether an option or variable is declared as secret. Sections other than our own belong to hosts."""
     name = option.partition(".")[0]
     return option in SECRET_VARIABLES or option in SECRET_HOST_OPTIONS or (section, name) in SECRET_OPTIONS
 
 
 def is_secret(section: str, option: str) -> bool:
-    """Whether an option of ``settings.cfg`` is secret; ``option`` may carry a project, as in ``key.ABC``.
+    """Whether an option of ``settings.cfg`` is secret; ``option`` may include a project, as in ``key.ABC``.
 
-    One that nothing knows may be a secret whose name is misspelt.
+    Unknown options count as secret, since they may be a misspelt secret.
     """
     name = option.partition(".")[0]
     return (section, name) in SECRET_OPTIONS or (section not in KEYED and (section, name) not in _KNOWN_OPTIONS)
 
 
 def is_secret_host_option(option: str) -> bool:
-    """Whether an option of ``credentials.cfg`` is secret, as one that nothing knows may be."""
+    """Whether an option of ``credentials.cfg`` is secret. Unknown options count as secret."""
     return option in SECRET_HOST_OPTIONS or option not in _KNOWN_HOST_OPTIONS
 
 
 def controller_rights() -> Mapping[str, Right]:
-    """A controller's right to each variable that fills an option, or that leads to the file with a secret."""
+    """The controller's right to each variable that sets an option, or that names a file with a secret."""
     rights = {option.variable: option.controller for option in SETTINGS}
     rights |= {keyed.value: keyed.controller for keyed in KEYED.values()}
     for option in HOST_OPTIONS:
@@ -152,11 +152,11 @@ def controller_rights() -> Mapping[str, Right]:
 
 
 Sections = dict[str, dict[str, Value]]
-"""Section → option in lower case → value: what a configuration file holds."""
+"""The content of a configuration file: section → option in lower case → value."""
 
 
 def fill_settings(environment: Mapping[str, Value]) -> Sections:
-    """What a new ``settings.cfg`` holds: every option, from its variable, empty where that is not set."""
+    """The content of a new ``settings.cfg``: every option with the value of its variable, or empty."""
     sections: Sections = {}
     for option in SETTINGS:
         sections.setdefault(option.section, {})[option.name] = _variable(environment, option.variable)
@@ -168,18 +168,18 @@ def fill_settings(environment: Mapping[str, Value]) -> Sections:
 
 
 OWN = tuple(option for option in SETTINGS if option.section == "ssh" and option.name in {"port", "https_port"})
-"""Options that only this agent has: a configuration tool leaves them out when it writes their section anew."""
+"""Options that only this agent has. A configuration tool drops them when it rewrites their section."""
 
 
 def fill_own(sections: Sections, environment: Mapping[str, Value]) -> None:
-    """Fill what a settings file can't be expected to have: :data:`OWN` options keep the value of their variable."""
+    """Fill in :data:`OWN` options that are missing in a settings file, from their variables."""
     for option in OWN:
         if option.variable in environment and option.name not in sections.get(option.section, {}):
             sections.setdefault(option.section, {})[option.name] = _variable(environment, option.variable)
 
 
 def fill_credentials(environment: Mapping[str, Value]) -> Sections:
-    """What a new ``credentials.cfg`` holds: a section for the host of the sources and for that of the definitions."""
+    """The content of a new ``credentials.cfg``: sections for the host of the sources and that of the definitions."""
     sections: Sections = {}
     for prefix in ("DEFINITIONS_", "SOURCE_"):
         host = _variable(environment, prefix + "HOST").text

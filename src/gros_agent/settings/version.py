@@ -1,6 +1,6 @@
 """The agent's version string: ``<module version>-<branch>-<commit>``, or the module version alone.
 
-An image build stamps it into a file ``VERSION``; the branch may hold dashes.
+An image build stamps it into a file ``VERSION``. The branch may contain dashes.
 """
 
 import re
@@ -17,7 +17,7 @@ _SECONDS = 30
 def version(home: Home) -> str:
     """The agent's version string.
 
-    A ``VERSION`` file counts only if it was stamped for this very module version.
+    A ``VERSION`` file is only used if it was stamped for this module version.
     """
     for path in home.version_files:
         text = _first_line(path)
@@ -32,11 +32,11 @@ def _first_line(path: Path) -> str | None:
         with path.open(encoding="utf-8") as stream:
             return stream.readline(1000).strip()
     except (OSError, UnicodeDecodeError):
-        return None  # a degraded version string is what a missing file means, too
+        return None  # a plain version string is used, as for a missing file
 
 
 def stamp(checkout: Path, environment: dict[str, str]) -> str:
-    """What belongs in ``VERSION`` for a checkout. Raises :class:`ConfigurationError` if it is none."""
+    """The content of ``VERSION`` for a checkout. Raises :class:`ConfigurationError` if the folder is not a checkout."""
     from gros_agent.runtime.process import run  # noqa: PLC0415 (only a stamp needs it)
 
     answers = []

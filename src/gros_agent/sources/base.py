@@ -1,7 +1,7 @@
-"""What a source is: a declaration of what it collects, and a generator that collects it.
+"""The interface of a source: a declaration of what it collects, and a generator that collects it.
 
 A source knows neither settings files nor the controller nor the export folder. It gets a :class:`Context` and yields
-rows, block by block; who called it pseudonymises and writes them.
+rows in blocks. Its caller pseudonymises and writes them.
 """
 
 import enum
@@ -23,7 +23,7 @@ from gros_agent.sources.common.host_options import COMMON
 class SourceEntry:
     """Where to collect from: an entry of ``data_sources.json`` or a ``--source`` option.
 
-    ``password`` is what stood in the URL, which goes without it from here on.
+    ``url`` has no password, and for HTTP(S) no user name. ``username`` and ``password`` are those that it had.
     """
 
     type: str
@@ -33,25 +33,25 @@ class SourceEntry:
     password: Secret | None = None
 
     def listed(self) -> dict[str, str]:
-        """The entry as ``data_sources.json`` has it."""
+        """The entry as it is written to ``data_sources.json``."""
         return {"type": self.type, "name": self.name, "url": self.url}
 
 
 Progress = Callable[[str, int, int | None], None]
-"""Told what is being done, how many are done, and of how many (None: nobody knows)."""
+"""Called with the current step, the number of items done, and their total (None if unknown)."""
 
 
 def no_progress(_what: str, _done: int, _total: int | None) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
 
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def named_proxies(variable: Callable[[str], str | None]) -> dict[str, str]:
-    """The proxies that variables name, and the hosts that need none. A name in small letters wins over one in capitals.
+    """Read which proxies the environment names, and which hosts need none. Lower-case names take precedence.
 
-    ``variable`` tells the value of a variable.
+    ``variable`` returns the value of a variable.
     """
     named = {name: variable(name) or variable(name.upper()) for name in _PROXIES}
     return {name: value for name, value in named.items() if value}
@@ -59,14 +59,13 @@ def named_proxies(variable: Callable[[str], str | None]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a source is given: its entry, what is configured for its host, folders, limits and someone to tell.
+    """The input of a source: its entry, the options of its host, folders, limits, and a callback for progress.
 
-    ``folder`` is the source's own working folder, kept between runs where possible. ``silence`` is the number of
-    seconds after which a counterpart that shows no sign of life is given up, ``longest_answer`` the number in which an
-    answer has to be whole (None: as usual), ``capacity`` what it shares with the
-    sources that are collected beside it, ``blocked`` the patterns of addresses that are never asked, ``proxies`` what
-    :func:`named_proxies` found, ``team`` the project's team, ``long_name`` its name in quality
-    systems, ``documents`` what the source's further trackers held.
+    ``folder`` is the source's own working folder, kept between runs if possible. A server that is silent for
+    ``silence`` seconds is given up; a single answer may take ``longest_answer`` seconds (None: the client's default).
+    ``capacity`` is shared with the sources that are collected at the same time. URLs that match a pattern in
+    ``blocked`` are never requested. ``proxies`` is the result of :func:`named_proxies`. ``team`` is the project's team,
+    ``long_name`` its name in quality systems. ``documents`` has the content of the source's further trackers, by file.
     """
 
     entry: SourceEntry
@@ -86,11 +85,11 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """How a collection ended: the new position for the tracker (None: as before), and what the outcome must name.
+    """The end of a collection: the new position for the tracker (None: unchanged), and remarks for the outcome.
 
-    ``notes`` are things that the reader of the tables has to know; ``missing`` is what the system has and did not give,
-    while all else was collected; ``expected`` is the number of items that the system said there are; ``documents`` is
-    what is new in the source's further trackers, by file. ``published`` is called when the rows are.
+    ``notes`` are remarks for readers of the tables. ``missing`` names what the system has but refused to give, while
+    the rest was collected. ``expected`` is the number of items that the system announced. ``documents`` has new content
+    for the source's further trackers, by file. ``published`` is called once the rows are published.
     """
 
     position: str | None
@@ -102,7 +101,7 @@ class Collected:
 
 
 class Order(enum.IntEnum):
-    """Where the sources of a kind stand among those of a project: where several want a name, the first one gets it."""
+    """The order of the kinds of sources in a project. If two sources want the same name, the first one gets it."""
 
     REVIEWS = 1
     REPOSITORIES = 2
@@ -112,16 +111,15 @@ class Order(enum.IntEnum):
 
 
 class Source(Protocol):
-    """A kind of system to collect from, which declares all that others need to know of it.
+    """A kind of system to collect from. It declares everything that the rest of the agent needs to know about it.
 
-    ``kind`` is the type that its entries have, ``also_called`` are other types for the same, ``title`` is its name.
-    ``sent_as`` is the type that the controller gets for its entries, if the published list of types lacks ``kind``.
-    ``items`` is the table whose rows are counted as the source's items; ``tracker`` the file that keeps positions, and
-    ``documents`` are further trackers, which are JSON objects that several sources may add to.
-    ``alongside`` names the types that an entry of this one is collected as, too: what a review system hosts is a Git
-    repository. Each has its own outcome and position.
-    ``host_options`` are the options of its host that it reads, those that every source has among them; no other can be
-    read. ``programs`` are those that it runs: name → what tells the version, or raises :class:`SourceError`.
+    ``kind`` is the type of its entries, ``also_called`` are other types with the same meaning, ``title`` is its display
+    name. ``sent_as`` is the type that the controller gets if the published list of types lacks ``kind``. Rows of the table ``items`` are counted as the source's items. ``tracker`` is the file that keeps positions;
+    ``documents`` are further trackers, JSON objects that several sources may extend. ``alongside`` names other source
+    types that the same entry is also collected as: a repository in a review system is also a Git repository. Each of
+    them has its own outcome and position. ``host_options`` are the options of the host that the source can read,
+    including those common to every source. ``programs`` are the programs that it runs: each name maps to a function
+    that returns the version, or raises :class:`SourceError`.
     """
 
     kind: str
@@ -138,24 +136,24 @@ class Source(Protocol):
     programs: Mapping[str, Callable[[], str]]
 
     def check(self, context: Context) -> str:
-        """Reach for the system, and say in a few words what answered. Raises :class:`SourceError`."""
+        """Connect to the system, and describe in a few words what answered. Raises :class:`SourceError`."""
         ...
 
     def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
-        """Yield what is new since a position (None: everything) in blocks of rows of one table each.
+        """Yield what is new since a position (None: everything), in blocks of rows; a block holds rows of one table.
 
-        Raises :class:`SourceError` when the source can't be collected.
+        Raises :class:`SourceError` if the source can't be collected.
         """
         ...
 
 
 def identifying(source: Source) -> set[str]:
-    """The host options that tell that an entry of type ``git`` is of this source's system."""
+    """The host options that show that an entry of type ``git`` is on this source's system."""
     return {option.name for option in source.host_options if option.identifies}
 
 
 class Declared:
-    """What a source declares that most have alike."""
+    """Default values for the declaration of a source."""
 
     also_called: tuple[str, ...] = ()
     sent_as: str = ""
@@ -167,7 +165,10 @@ class Declared:
 
 @dataclass(frozen=True)
 class Environment:
-    """What sources share: an owner, a group, a server. ``identity`` is what installations know it by."""
+    """What several sources have in common: an owner, a group, or a server.
+
+    ``identity`` is its identifier in the trackers of existing installations.
+    """
 
     type: str
     url: str | None
@@ -177,49 +178,49 @@ class Environment:
 
 @runtime_checkable
 class Located(Protocol):
-    """A source that lies in an environment."""
+    """A source that is part of an environment."""
 
     def environment(self, context: Context) -> Environment:
-        """The environment that the entry lies in. Raises :class:`SourceError` for a URL that names none."""
+        """The environment of the entry. Raises :class:`SourceError` if the URL does not contain it."""
         ...
 
 
 @runtime_checkable
 class Describer(Located, Protocol):
-    """A source whose environment is a part of the project's description."""
+    """A source whose environment appears in the project's description."""
 
     def project_columns(self, environment: Environment, team: str | None, long_name: str | None) -> Mapping[str, str]:
-        """Columns of :class:`gros_agent.rows.Project` with their values.
+        """Columns of :class:`gros_agent.rows.Project` and their values.
 
-        ``team`` and ``long_name`` are the project's, as the settings have them.
+        ``team`` and ``long_name`` are those of the project, from the settings.
         """
         ...
 
 
 @runtime_checkable
 class Versioned(Located, Protocol):
-    """A source whose system tells its version."""
+    """A source whose system reports its version."""
 
     def version(self, context: Context) -> str:
-        """The version of the system, empty where it tells none. Raises :class:`SourceError`."""
+        """The version of the system, empty if the system does not report it. Raises :class:`SourceError`."""
         ...
 
 
 @runtime_checkable
 class Discoverer(Located, Protocol):
-    """A source that knows its neighbours."""
+    """A source that can list the other sources of its environment."""
 
     def repositories(self, context: Context) -> Iterable[SourceEntry]:
-        """Every source of the environment that the entry lies in. Raises :class:`SourceError`."""
+        """Every source of the entry's environment. Raises :class:`SourceError`."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """What a quality system says that a project consists of.
+    """The parts of a project according to a quality system.
 
-    ``title`` is the name that it shows, ``revision`` its version, a moment in ISO 8601; ``identifiers`` is what the
-    systems know the project's parts by, ``notes`` what could not be made a source.
+    ``title`` is the name that it shows, ``revision`` its version, a moment in ISO 8601. ``identifiers`` are the names
+    of the parts in their own systems. ``notes`` name the parts that could not be made a source.
     """
 
     title: str
@@ -231,37 +232,37 @@ class Definition:
 
 @runtime_checkable
 class Definer(Protocol):
-    """A source that knows what a project consists of."""
+    """A source that knows the parts of a project."""
 
     def definition(self, context: Context) -> Definition:
-        """What the reports or projects that the entry's URL names consist of. Raises :class:`SourceError`."""
+        """The parts of the reports or projects that the entry's URL names. Raises :class:`SourceError`."""
         ...
 
 
 @runtime_checkable
 class KeyPublisher(Protocol):
-    """A source whose system keeps the public SSH keys of its users."""
+    """A source whose system stores the public SSH keys of its users."""
 
     def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
-        """Give the system a public key of the user whose token it is, and say in a word what became of it.
+        """Add a public key to the account that the token belongs to, and return the result in a word.
 
-        A key of the same title and another text is replaced. Raises :class:`SourceError`.
+        A key with the same title and different text is replaced. Raises :class:`SourceError`.
         """
         ...
 
     def host_keys(self, context: Context) -> Sequence[str]:
-        """The SSH host keys that the system publishes, as OpenSSH has them; none where it publishes none."""
+        """The SSH host keys that the system publishes, as OpenSSH writes them. Empty if it publishes none."""
         ...
 
 
 @dataclass(frozen=True)
 class Part:
-    """An entry, and one of the sources that collect it. ``of`` is the source of the entry's type, if another one."""
+    """An entry and one of the sources that collect it. ``of`` is the source of the entry's type, if it differs."""
 
     entry: SourceEntry
     source: Source
     of: Source | None = None
 
     def host_options(self) -> Mapping[str, HostOption]:
-        """The options of the host that may be read for this: the source's, and those of the system that it lies on."""
+        """The host options that this part can read: those of its source, and those of the system that hosts it."""
         return by_name((*self.source.host_options, *(self.of.host_options if self.of else ())))

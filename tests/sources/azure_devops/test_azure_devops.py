@@ -617,7 +617,7 @@ def test_the_same_token_again(azure: AzureDevOps, tmp_path: Path, monkeypatch: p
         return honest[0], honest[1], json.dumps(content).encode()
 
     azure.replay.strikes["work items"] = Strike(circle)
-    with pytest.raises(SourceError, match="in a circle"):
+    with pytest.raises(SourceError, match="in a loop"):
         collect(context(azure, tmp_path))
 
 

@@ -326,8 +326,8 @@ class TestLimits:
         one = replace(context(github, tmp_path), progress=lambda what, _done, _total: told.append(what))
         rows, _ = collect(one)
         assert len(rows[MergeRequest]) == 49
-        assert any(record.message.startswith("127.0.0.1 wants us to wait; going on at ") for record in caplog.records)
-        assert any(what.startswith("waits for 127.0.0.1 until") for what in told)
+        assert any(record.message.startswith("127.0.0.1 asks to wait; continuing at ") for record in caplog.records)
+        assert any(what.startswith("waiting for 127.0.0.1 until") for what in told)
 
     def test_secondary(self, github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(http_client, "SECONDARY_LIMIT", 0.1)
@@ -478,7 +478,7 @@ def test_a_circle_of_pages(github: GitHub, tmp_path: Path, monkeypatch: pytest.M
         return honest[0], honest[1], json.dumps(content).encode()
 
     github.replay.strikes["Pulls"] = Strike(circle)
-    with pytest.raises(SourceError, match="goes in a circle"):
+    with pytest.raises(SourceError, match="repeats in a loop"):
         collect(context(github, tmp_path))
 
 

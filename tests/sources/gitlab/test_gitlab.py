@@ -237,7 +237,7 @@ def test_a_circle_of_pages(gitlab: GitLab, tmp_path: Path, monkeypatch: pytest.M
         return honest[0], {**honest[1], "Link": link}, honest[2]
 
     gitlab.replay.strikes["merge requests"] = Strike(circle, after=2)
-    with pytest.raises(SourceError, match="in a circle"):
+    with pytest.raises(SourceError, match="in a loop"):
         collect(context(gitlab, tmp_path))
 
 
@@ -344,9 +344,7 @@ def test_without_a_token(gitlab: GitLab, tmp_path: Path) -> None:
     assert rows[MergeRequest]
     assert not rows[MergeRequestNote]
     assert not collected.missing
-    assert (
-        "comments on merge requests are told to nobody without gitlab_token: set it, and use --full" in collected.notes
-    )
+    assert "comments on merge requests are only available with gitlab_token: set it, and use --full" in collected.notes
     assert gitlab.replay.counts()["discussions"] <= AT_ONCE
     again, _ = collect(one, collected.position)
     assert not again.get(MergeRequest)

@@ -329,7 +329,7 @@ def test_the_tracker_of_older_agents(agent: Agent, server: QualityTime) -> None:
     former.write_text("soon")
     done = agent.scrape()
     assert done.status == 3, done
-    assert "quality_time_measurement_date.txt says 'soon'" in " ".join(done.output.split())
+    assert "quality_time_measurement_date.txt contains 'soon'" in " ".join(done.output.split())
 
 
 def test_one_report(server: QualityTime, tmp_path: Path) -> None:

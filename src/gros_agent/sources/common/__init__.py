@@ -1,1 +1,1 @@
-"""What several sources share: what connects, what asks an API, what all of them have to keep to."""
+"""Code that several sources share: connections, API clients, and limits that apply to all of them."""

@@ -1,4 +1,4 @@
-"""What every source that asks an API shares: a client for its host, and moments as APIs tell them."""
+"""What the sources with an API share: a client for the host, positions, and moments as APIs write them."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -22,11 +22,11 @@ from gros_agent.sources.common import transport
 
 TRIES = 5
 LONGEST_WAIT = 3700.0
-"""Seconds: budgets are filled again each hour."""
+"""In seconds. Rate limits are reset each hour."""
 _LAG = timedelta(seconds=2)
-"""How long an answer may lack what has just been changed."""
+"""A change may be missing from an answer for this long."""
 FORMAT = "%Y-%m-%d %H:%M:%S"
-"""The form of positions in the trackers of existing installations, which has no time zone; ours are in UTC."""
+"""The format of positions in the trackers of existing installations. It has no time zone; ours are in UTC."""
 _REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 _FIRST_YEAR = 1970
@@ -44,9 +44,9 @@ def client(
     authentication: Callable[[], Mapping[str, Secret]] = dict,
     login: AuthBase | None = None,
 ) -> WebClient:
-    """A client for the API at ``base``, with all that is configured for the source's host.
+    """Create a client for the API at ``base``, with the configuration of the source's host.
 
-    One with a ``login`` asks one thing at a time, since the server knows it by its connection.
+    With a ``login`` it sends one request at a time, since the server authenticates the connection.
     """
     return WebClient(
         headers=headers,
@@ -68,21 +68,21 @@ def client(
 
 
 def basic(user: str, password: Secret) -> dict[str, str | Secret]:
-    """The header that a user and a password are sent with (RFC 7617)."""
+    """The header for HTTP basic authentication (RFC 7617)."""
     text = b64encode(f"{user}:{password.reveal()}".encode()).decode()
     return {"Authorization": Secret(f"Basic {text}")}
 
 
 def login(context: Context) -> tuple[str | None, Secret | None]:
-    """The user and the password of the source, else those of its host."""
+    """The user and password of the entry, or else those of its host."""
     entry, host = context.entry, context.host
     return entry.username or host.username("http"), entry.password or host.secret("password")
 
 
 def web_base(parts: SplitResult, host: Host) -> str:
-    """Scheme, host and port of the web address of what a source's URL names, whatever the URL's own scheme is.
+    """Scheme, host and port of the web address for a source's URL, which may have another scheme.
 
-    Raises :class:`SourceError` for a port or protocol that is none.
+    Raises :class:`SourceError` if the configured port or protocol is invalid.
     """
     is_web = parts.scheme in {"http", "https"}
     protocol = host.get("protocol") or (parts.scheme if is_web else "https")
@@ -93,9 +93,9 @@ def web_base(parts: SplitResult, host: Host) -> str:
 
 
 def repository_path(url: str, host: Host) -> str:
-    """The path of a repository's URL without slashes around it, ``.git`` at its end, and what ``strip`` names.
+    """The path of a repository's URL, without surrounding slashes, final ``.git``, and the prefix that ``strip`` names.
 
-    Escapes in it are taken off, as git does it: whoever asks an API puts them where they belong.
+    Percent-encoding is decoded, as git does. Callers encode the path again for requests to an API.
     """
     path = unquote(split(url).path).strip("/").removesuffix(".git").rstrip("/")
     strip = (host.get("strip") or "").strip("/")
@@ -103,10 +103,11 @@ def repository_path(url: str, host: Host) -> str:
 
 
 class Refused:
-    """Lists that a system refuses, or has switched off, while it gives the rest.
+    """Keeps track of the lists that a system refuses or has switched off, while the rest is collected.
 
-    A ``missing`` one may have something; one that the system itself says is switched off is a note. So is one that
-    it tells to nobody ``without`` some credentials, which are named where there are none: to ask again does not help.
+    ``missing`` are refused lists that may have content. ``notes`` are lists that the system says are switched off. If
+    credentials are not configured, ``without`` names them; lists that need them are also notes, since asking again
+    would not help.
     """
 
     def __init__(self, without: str = "") -> None:
@@ -116,11 +117,11 @@ class Refused:
         self.notes: list[str] = []
 
     def attempt(self, what: str, ask: Callable[[], list[T]]) -> list[T]:
-        """What belongs to one item of a list; nothing where that is refused."""
+        """Return the items of a list that belongs to one item, or nothing if it is refused."""
         return [] if what in self._closed else list(self.unless(what, _asked(ask)))
 
     def unless(self, what: str, blocks: Iterator[T], *, is_off: bool = False, hint: str = "") -> Iterator[T]:
-        """What there is of a list: all, or what came before it was refused. Other errors are raised."""
+        """Yield the items of a list, up to a refusal. Other errors are raised."""
         try:
             yield from blocks
         except HttpError as error:
@@ -131,7 +132,7 @@ class Refused:
             words = f"{words}; {hint or error.hint}"
             if is_closed:
                 self._closed.add(what)
-                told, words = self.notes, f"{what} are told to nobody without {self._without}: set it, and use --full"
+                told, words = self.notes, f"{what} are only available with {self._without}: set it, and use --full"
             elif is_off:
                 told, words = self.notes, f"{what} are switched off there"
             if not any(one.startswith(f"{what}, ") or one == words for one in told):  # each item may have such a list
@@ -139,17 +140,17 @@ class Refused:
 
 
 def _asked(ask: Callable[[], list[T]]) -> Iterator[T]:
-    """The items of a list that is asked for when the first one is wanted."""
+    """Request a list only when its first item is needed."""
     yield from ask()
 
 
 class Since:
-    """Where a collection goes on, and where the next one will.
+    """The position where a collection starts, and the one where the next will start.
 
-    ``position`` is a tracker's text: a moment in UTC, to the second; None means from the start. The next position is
-    the newest moment that was seen, but never later than the first answer: what changed while the lists were gone
-    through may have been missed. Nor is it of the last seconds before that, as an answer may lack what changes as it
-    is made.
+    ``position`` is the text of a tracker: a moment in UTC, to the second. None means from the start. The next position
+    is the newest moment that was seen, but never later than the first answer: changes made while the lists were read
+    may have been missed. It is also at least two seconds before that answer, since an answer may lack the newest
+    changes.
     """
 
     def __init__(self, position: str | None) -> None:
@@ -163,18 +164,18 @@ class Since:
         return self.moment is None or any(moment is not None and whole(moment) > self.moment for moment in moments)
 
     def began(self, headers: Mapping[str, str]) -> None:
-        """Note when the first of all answers was given: what is newer has to be looked at again."""
+        """Note the time of the first answer. Anything newer must be collected again next time."""
         self._limit = min(self._limit, whole(server_time(headers)) - _LAG)
 
     def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
-        """Note a moment that was seen, and when its answer was given."""
+        """Note a moment that was seen, and the time of its answer."""
         self.began(headers)
         if moment.year < _FIRST_YEAR:
-            return  # it stands for none, or is a mistake: there is nothing to go on from
+            return  # a placeholder or a mistake, not usable as a position
         self._newest = whole(moment) if self._newest is None else max(self._newest, whole(moment))
 
     def next(self) -> str | None:
-        """The position from which the next collection goes on."""
+        """The position for the next collection."""
         if self._newest is None:
             return self.position
         newest = min(self._newest, self._limit)
@@ -185,14 +186,14 @@ class Since:
         )
 
     def utc(self) -> str | None:
-        """The position as APIs take it: ISO 8601 in UTC; None for the start."""
+        """The position as APIs accept it: ISO 8601 in UTC. None for the start."""
         return None if self.moment is None else f"{self.moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def exact(moment: datetime) -> datetime:
-    """A moment with its fraction, in UTC; one without a zone is in UTC.
+    """A moment in UTC, with fractions of a second. A moment without a time zone is taken as UTC.
 
-    One that UTC has no year for is its first or last.
+    If the year is out of range in UTC, the first or last possible moment is returned.
     """
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     try:
@@ -202,12 +203,12 @@ def exact(moment: datetime) -> datetime:
 
 
 def whole(moment: datetime) -> datetime:
-    """A moment to the second, in UTC, as :func:`exact` has it."""
+    """A moment in UTC, to the second; see :func:`exact`."""
     return exact(moment).replace(microsecond=0)
 
 
 def text(moment: datetime) -> str:
-    """A moment as the tables have it: local time."""
+    """A moment as it is written to tables: in local time."""
     return local_time(int(whole(moment).timestamp()))[0]
 
 
@@ -216,6 +217,6 @@ def _parsed(position: str) -> datetime:
         return datetime.strptime(position.strip()[:19], FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise SourceError(
-            f"the tracker says {position!r}, which is no moment",
+            f"the tracker contains {position!r}, which is not a moment",
             "correct it (YYYY-MM-DD HH:MM:SS), or remove it and everything is collected again",
         ) from None

@@ -1,4 +1,4 @@
-"""How much of the machine, and of a host, a source may use while others are collected beside it."""
+"""Shares the machine's cores and the load on hosts among sources that are collected at the same time."""
 
 import os
 import threading
@@ -10,11 +10,11 @@ from gros_agent.runtime import limits
 
 
 class Capacity:
-    """The cores of the machine, shared by the sources that are collected at once.
+    """The cores of the machine, shared by the sources that are collected at the same time.
 
-    Everything that takes a core does so in :meth:`working`, which lets about half as many in as there are cores: each
-    has a program that reads and one that answers beside it. In there :meth:`jobs` tells how many programs may read, so
-    that all sources together run fewer than ``cores + 3`` programs at any time.
+    Everything that needs a core runs inside :meth:`working`, which admits about half as many sources as there are
+    cores: each has one program that reads and one that answers. Inside, :meth:`jobs` is the number of reading programs
+    allowed. All sources together run fewer than ``cores + 3`` programs at any time.
     """
 
     def __init__(self, cores: int | None = None) -> None:
@@ -25,13 +25,13 @@ class Capacity:
         self._traffic: dict[str, Traffic] = {}
 
     def traffic(self, host: str) -> Traffic:
-        """What all sources of a host share."""
+        """The traffic limits that all sources on a host share."""
         with self._lock:
             return self._traffic.setdefault(host.lower(), Traffic())
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Wait for a place, and keep it."""
+        """Wait for a free slot, and hold it for the block."""
         while not self._places.acquire(timeout=limits.left()):
             limits.check()
         try:
@@ -46,6 +46,6 @@ class Capacity:
             self._places.release()
 
     def jobs(self) -> int:
-        """How many programs a source may have that read at the same time, beside one that answers."""
+        """How many reading programs a source may run at the same time, in addition to one that answers."""
         with self._lock:
             return min(self.cores, max(1, (self.cores + 2) // max(1, self._working) - 1))

@@ -1,6 +1,6 @@
-"""Sources that are declared at once and loaded when they are used: what asks an API is slow to import.
+"""Base classes for sources that are imported when they are used, since API libraries are slow to import.
 
-Such a source is a package. Its methods lead to functions of the same names in the modules of that package.
+Such a source is a package. Its methods call functions of the same names in the modules of that package.
 """
 
 import importlib
@@ -15,10 +15,10 @@ _loading = threading.RLock()
 
 
 def load(name: str) -> Any:  # noqa: ANN401 (a module)
-    """Import a module by its name, in one thread at a time.
+    """Import a module by name, in one thread at a time.
 
-    Sources are collected in several threads. Python breaks a deadlock between two of them that import modules which
-    import each other, and lets one see a module that is not complete.
+    Sources are collected in several threads. If two threads import modules that import each other, Python avoids the
+    deadlock by letting one of them see an incomplete module.
     """
     with _loading:
         return importlib.import_module(name)
@@ -31,7 +31,7 @@ class LazySource(Declared):
         return load(f"{type(self).__module__}.{module}")
 
     def check(self, context: Context) -> str:
-        """Say who answers, and what is seen."""
+        """Describe which system answered, and what can be seen there."""
         found: str = self._load("collect").check(context)
         return found
 
@@ -42,10 +42,10 @@ class LazySource(Declared):
 
 
 class LazyApiSource(LazySource):
-    """A source with an API. Its package has ``access.check`` and ``access.version``, too."""
+    """A source with an API. Its package also has ``access.check`` and ``access.version``."""
 
     def check(self, context: Context) -> str:
-        """Say who answers, what the credentials may do, and what is seen."""
+        """Describe which system answered, what the credentials allow, and what can be seen there."""
         found: str = self._load("access").check(context)
         return found
 
@@ -56,12 +56,12 @@ class LazyApiSource(LazySource):
 
 
 class LazyQualitySource(LazyApiSource):
-    """A quality system: it knows what a project consists of. Its package has ``definition``, too."""
+    """A quality system, which knows the parts of a project. Its package also has ``definition``."""
 
     order = Order.QUALITY
 
     def definition(self, context: Context) -> Definition:
-        """What the project consists of."""
+        """The parts of the project."""
         found: Definition = self._load("definition").definition(context)
         return found
 
@@ -72,7 +72,7 @@ class LazyQualitySource(LazyApiSource):
 
 
 class LazyReviewSource(LazyApiSource):
-    """A review system: what it hosts is a Git repository. Its package has ``discovery``, too."""
+    """A review system, which hosts Git repositories. Its package also has ``discovery``."""
 
     order = Order.REVIEWS
     alongside: tuple[str, ...] = ("git",)
@@ -89,10 +89,10 @@ class LazyReviewSource(LazyApiSource):
 
 
 class LazyKeyPublisher(LazyReviewSource):
-    """A review system that takes public keys; its package has ``access.publish_key`` and ``access.host_keys``."""
+    """A review system that stores public keys. Its package also has ``access.publish_key`` and ``access.host_keys``."""
 
     def publish_key(self, context: Context, title: str, line: str, *, dry_run: bool) -> str:
-        """Give the token's user a public key."""
+        """Add a public key to the account that the token belongs to."""
         outcome: str = self._load("access").publish_key(context, title, line, dry_run=dry_run)
         return outcome
 

@@ -1,7 +1,7 @@
-"""What the sources of quality systems share: values as the tables have them, and the trackers of installations.
+"""What the sources of quality systems share: values as written to tables, and the trackers of existing installations.
 
-These trackers list sources and map the URL of each to its version, a moment in ISO 8601; ``metric_options_update.json``
-has the targets of that version, too, and ``metric_names.json`` says what the metrics are.
+These trackers list sources and map the URL of each to its version, a moment in ISO 8601. ``metric_options_update.json``
+also has the targets of that version, and ``metric_names.json`` describes the metrics.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ OPTIONS = "metric_options_update.json"
 DEFAULTS = "metric_defaults_update.json"
 NAMES = "metric_names.json"
 FORMER = "quality_time_measurement_date.txt"
-"""Where older agents kept up to when measurements were collected, in local time."""
+"""The file of older agents with the moment of their last measurements, in local time."""
 START = datetime(1970, 1, 1, tzinfo=UTC)
 
 Targets = dict[str, MetricTarget]
-"""Metric → its targets; the revision is that of the first version that had them."""
+"""The targets of each metric. The revision is that of the first version that had them."""
 
 
 def iso(moment: datetime) -> str:
@@ -37,20 +37,20 @@ def iso(moment: datetime) -> str:
 
 
 def parsed(position: str) -> datetime:
-    """The moment of a tracker. Raises :class:`SourceError`."""
+    """Parse the moment of a tracker. Raises :class:`SourceError`."""
     try:
         return whole(datetime.fromisoformat(position.strip()))
     except ValueError:
         raise SourceError(
-            f"the tracker says {position!r}, which is no moment",
+            f"the tracker contains {position!r}, which is not a moment",
             "correct it, or remove it and everything is collected again",
         ) from None
 
 
 def former(context: Context) -> datetime | None:
-    """Up to when an older agent collected measurements, or None.
+    """The moment up to which an older agent collected measurements, or None.
 
-    It wrote local time, and not of which zone: the earliest moment that this can mean counts.
+    It is a local time without its time zone, so the earliest possible moment is taken.
     """
     text = context.documents.get(FORMER, {}).get(TEXT)
     if not text:
@@ -59,24 +59,24 @@ def former(context: Context) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return whole(moment) if moment.tzinfo else whole(moment) - FURTHEST_AHEAD
     except ValueError:
-        raise SourceError(f"{FORMER} says {text!r}, which is no moment", "correct it, or remove it") from None
+        raise SourceError(f"{FORMER} contains {text!r}, which is not a moment", "correct it, or remove it") from None
 
 
 def version(context: Context, document: str) -> datetime | None:
-    """The version up to which a tracker of this source goes, or None."""
+    """The last version of this source that a tracker has, or None."""
     versions = context.documents.get(document, {}).get("versions", {})
     found = versions.get(context.entry.url) if isinstance(versions, dict) else None
     return parsed(str(found)) if found else None
 
 
 def update(context: Context, moment: datetime | None) -> dict[str, Any]:
-    """What is new in a tracker of this source."""
+    """The new content for a tracker of this source."""
     versions = {context.entry.url: iso(moment)} if moment else {}
     return {"sources": [context.entry.listed()], "versions": versions}
 
 
 def number(value: object) -> str | None:
-    """A value as the tables have it, or None if it is no number."""
+    """A value as it is written to tables, or None if it is not a number."""
     try:
         found = Decimal(str(value).strip())
     except InvalidOperation:
@@ -85,17 +85,17 @@ def number(value: object) -> str | None:
 
 
 def is_same(one: MetricTarget | None, other: MetricTarget) -> bool:
-    """Whether the targets are alike, whatever their version is."""
+    """Whether two targets are equal, apart from their revision."""
     return one is not None and msgspec.structs.replace(one, revision=other.revision) == other
 
 
 def kept(before: MetricTarget | None, row: MetricTarget) -> MetricTarget:
-    """What is remembered of a metric: the first version that had these targets."""
+    """The target to remember for a metric: the first version with these values."""
     return before if before is not None and is_same(before, row) else row
 
 
 def remembered(targets: Mapping[str, MetricTarget]) -> dict[str, dict[str, str]]:
-    """Targets as the tracker of existing agents has them."""
+    """Targets in the format of existing agents' trackers."""
     return {
         name: {key: value for key, value in msgspec.structs.asdict(row).items() if value is not UNSET}
         for name, row in targets.items()

@@ -1,4 +1,4 @@
-"""Makes sources of the addresses that a quality system names for the parts of a project."""
+"""Collects the sources that a quality system names as parts of a project."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from gros_agent.sources.base import Order, SourceEntry
 
 
 class NamedSources:
-    """The sources that were named, each address once."""
+    """The named sources, with each address once."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], SourceEntry] = {}
         self._odd: set[tuple[str, str]] = set()
 
     def add(self, kind: str, name: str, url: str) -> bool:
-        """Take a source, unless its address is none of the web: what others wrote leads to no file and no program."""
+        """Add a source if its URL is http(s): an address from outside must never open a file or start a program."""
         address = without_credentials(url.strip())
         try:
             is_web = split(address).scheme in {"http", "https"}
@@ -30,15 +30,15 @@ class NamedSources:
         return is_web
 
     def leave_out(self, kind: str, place: str) -> None:
-        """Note what can't be made a source: its type, and what there is of its address."""
+        """Note a part that can't be made a source: its type and the address, as far as it is known."""
         self._odd.add((kind, place))
 
     def sources(self) -> tuple[SourceEntry, ...]:
-        """The sources, repositories first: where several want a name, they get it, and their rows go by it."""
+        """The sources, repositories first: if two sources want the same name, repositories get it."""
         return tuple(sorted(self._found.values(), key=_order))
 
     def notes(self) -> Iterator[str]:
-        """What was left out."""
+        """A note about the parts that were left out."""
         if self._odd:
             counts = Counter(kind for kind, _ in self._odd)
             words = ", ".join(f"{count} of type {kind}" for kind, count in sorted(counts.items()))

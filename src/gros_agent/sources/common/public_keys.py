@@ -1,4 +1,4 @@
-"""The public SSH keys of the user whose token it is: GitHub and GitLab have the same calls for them.
+"""Manages the public SSH keys of the token's user. GitHub and GitLab have the same API for them.
 
 See https://docs.github.com/en/rest/users/keys and https://docs.gitlab.com/api/user_keys/.
 """
@@ -22,7 +22,7 @@ class _Key(msgspec.Struct):
 
 
 def publish(client: WebClient, url: str, title: str, line: str, *, dry_run: bool) -> str:
-    """Add a key, remove others of its title after that, and say in words what was done. Raises :class:`SourceError`."""
+    """Add a key, then remove other keys with its title, and return the result in words. Raises :class:`SourceError`."""
     keys = [
         one
         for page in pages(client, url, list[_Key], {"per_page": "100"}, by_link, size="per_page", page="page")
@@ -38,7 +38,7 @@ def publish(client: WebClient, url: str, title: str, line: str, *, dry_run: bool
         client.ask(Request("POST", url, content={"title": title, "key": line}, once=True), _Key)
     except HttpError as error:
         if error.code in _TAKEN:
-            raise SourceError(error.message, "the key may belong to another account there: register --rotate") from None
+            raise SourceError(error.message, "another account there may have this key; use register --rotate") from None
         raise
     for one in old:
         client.ask(Request("DELETE", f"{url}/{one.id}"), type(None))

@@ -1,4 +1,4 @@
-"""What every program that connects for a source shares: variables, ports, and how it may use SSH."""
+"""What the programs that connect for a source share: environment variables, ports, and SSH options."""
 
 import atexit
 import hashlib
@@ -17,17 +17,18 @@ from gros_agent.sources.base import Context
 
 _FROM_OUTSIDE = (
     *("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH"),
-    *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),  # a name for users who have none, as in a container
+    # lets users without an account have a name, as in a container
+    *("LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"),
 )
 
 
 def from_outside() -> dict[str, str]:
-    """The variables that a program may see of ours, and a language in which its words can be read."""
+    """The environment variables that are passed to programs, with a locale whose messages can be parsed."""
     return {name: os.environ[name] for name in _FROM_OUTSIDE if name in os.environ} | {"LC_ALL": "C.UTF-8"}
 
 
 def port_of(host: Host, option: str = "port") -> int | None:
-    """The port that is configured for a host. Raises :class:`SourceError` for what is none."""
+    """The configured port of a host. Raises :class:`SourceError` if it is invalid."""
     port = host.get(option)
     if port is None:
         return None
@@ -37,12 +38,12 @@ def port_of(host: Host, option: str = "port") -> int | None:
 
 
 def with_port(parts: SplitResult, host: Host, username: str | None) -> SplitResult:
-    """A URL with this user, and with the port that is configured for its host instead of its own."""
+    """A URL with this user, and with the host's configured port instead of its own."""
     return parts._replace(netloc=address(parts, username, port_of(host) or parts.port))
 
 
 def address(parts: SplitResult, username: str | None, port: int | None) -> str:
-    """User, host and port as they stand in a URL."""
+    """User, host and port, as they are written in a URL."""
     name = parts.hostname or ""
     name = f"[{name}]" if ":" in name else name
     user = f"{quote(username, safe='')}@" if username else ""
@@ -50,7 +51,7 @@ def address(parts: SplitResult, username: str | None, port: int | None) -> str:
 
 
 def check_key_variable(host: Host) -> None:
-    """Raise :class:`SourceError` if a host wants an SSH key whose variable is not set."""
+    """Raise :class:`SourceError` if a host is configured with an SSH key whose variable is not set."""
     if host.unset_variable:
         raise SourceError(
             f"[{host.section}] env: the variable {host.unset_variable} is not set",
@@ -59,7 +60,7 @@ def check_key_variable(host: Host) -> None:
 
 
 def authorities(host: Host) -> Path | None:
-    """The file with the certificates that a host is verified by; None for those that come with the library.
+    """The file with the certificates that verify a host. None means those that come with the library.
 
     Raises :class:`SourceError` if it can't be read.
     """
@@ -75,7 +76,7 @@ def authorities(host: Host) -> Path | None:
 
 
 def ssh_command(context: Context, port: int | None) -> list[str]:
-    """The ssh to connect with: it asks nothing, uses the configured key, and pins the first host key that it sees.
+    """The ssh command: it never prompts, uses the configured key, and pins the first host key that it sees.
 
     Raises :class:`SourceError` if the key is missing.
     """
@@ -86,7 +87,7 @@ def ssh_command(context: Context, port: int | None) -> list[str]:
     if host.is_on("unsafe_hosts"):
         command += ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
     else:
-        # the first key that a host shows is pinned, another one later is refused
+        # the first key that a host shows is pinned; a different key is refused later
         make_missing(context.known_hosts.parent)
         command += ["-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={_quoted(context.known_hosts)}"]
     if port:
@@ -95,16 +96,16 @@ def ssh_command(context: Context, port: int | None) -> list[str]:
 
 
 def ssh_agent(host: Host) -> dict[str, str]:
-    """The variable that leads to the user's SSH agent, for a host that no key is configured for."""
+    """The variable for the user's SSH agent, if no key is configured for the host."""
     wanted = "SSH_AUTH_SOCK" in os.environ and host.key is None
     return {"SSH_AUTH_SOCK": os.environ["SSH_AUTH_SOCK"]} if wanted else {}
 
 
 def _usable_key(path: Path, section: str) -> Path:
-    """A private key file as ssh takes it: this one, or a copy of it for as long as this process runs.
+    """A private key file that ssh accepts: this one, or a copy that exists while this process runs.
 
-    ssh refuses a key of one's own that others may read, one with the line ends of a browser, and one without an end of
-    line at its end; the configuration web UI writes such files.
+    ssh refuses a key that belongs to the user and that others may read, a key with CRLF line ends, and a key without a
+    final newline. The configuration web UI writes such files.
     """
     try:
         text = read_text(path, "the SSH key")
@@ -131,5 +132,5 @@ def _folder_for_keys() -> Path:
 
 
 def _quoted(path: Path) -> str:
-    """A path as ssh's own option parser takes it."""
+    """A path as ssh's option parser expects it."""
     return '"' + str(path).replace("%", "%%") + '"'

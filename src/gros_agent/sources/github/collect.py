@@ -195,7 +195,7 @@ class _Collection:
             cursor = page.page_info.end_cursor
             if not cursor or cursor in cursors:
                 raise SourceError(
-                    f"{self.repository.path}: the list of {what} goes in a circle",
+                    f"{self.repository.path}: the list of {what} repeats in a loop",
                     "try again later; GitHub is at fault",
                 )
             cursors.add(cursor)

@@ -34,7 +34,7 @@ def repositories(context: Context) -> Iterator[SourceEntry]:
         if not page.page_info.has_next_page:
             return
         if page.page_info.end_cursor in {None, cursor}:
-            raise SourceError(f"{base}: the list of repositories goes in a circle", "try again later")
+            raise SourceError(f"{base}: the list of repositories repeats in a loop", "try again later")
         cursor = page.page_info.end_cursor
 
 
