@@ -202,7 +202,7 @@ class TestDropped:
         one.controller.imports.failing.clear()
         done = one.agent("outbox", "drop", "--project", "TEST", "--all", "--fetched", variables=one.variables)
         assert done.status == 7
-        assert "--fetched is for projects that report to no controller" in done.errors
+        assert "--fetched is for projects without a controller" in done.errors
         done = one.agent("outbox", "drop", "--project", "TEST", "--all", variables=one.variables)
         assert done.status == 0, done
         one.commit()

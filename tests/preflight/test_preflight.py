@@ -177,7 +177,7 @@ def test_port_that_is_none(agent: Agent, wrong: dict[str, str]) -> None:
         agent.export().mkdir(parents=True, exist_ok=True)
         done = agent(*command, variables=variables)
         assert done.status == 7, done
-        assert "mistake in the agent" not in done.errors + done.output
+        assert "bug in the agent" not in done.errors + done.output
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,8 @@ class TestArguments:
         ("arguments", "words"),
         [
             ("--nonsense", "No such option"),
-            ("--project OTHER", "--project has no place there"),
-            ("--home /", "--home has no place there"),
+            ("--project OTHER", "--project is not allowed there"),
+            ("--home /", "--home is not allowed there"),
             ("--help", "--help checks nothing"),
             ("--no-secrets --secrets x", "contradict"),
             ("surplus", "unexpected extra argument (surplus)"),

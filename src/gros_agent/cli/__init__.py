@@ -1,4 +1,4 @@
-"""The command line: Click and nothing else. Each command is a file that is read when it is called.
+"""The command line: Click and nothing else. A command's module is loaded only when the command is called.
 
 :func:`run` is the one place where errors become messages and exit statuses.
 """
@@ -26,20 +26,20 @@ COMMANDS = {
     "bigboat": "Send the status of the BigBoat dashboard to the controller.",
     "config": "Show every setting and where it comes from.",
     "controller": "Run a reference controller: the other side of the agent.",
-    "demo": "Show the whole path on this machine, with a controller of its own.",
-    "entrypoint": "Work as the environment says: once, at each period, or on request.",
+    "demo": "Try all steps on this machine, with a controller of its own.",
+    "entrypoint": "Work as the environment says: once, periodically, or on request.",
     "export": "Deliver what was collected to the controller.",
-    "outbox": "Show the batches that wait for their delivery, or throw some away.",
+    "outbox": "Show or drop the batches that wait for delivery.",
     "preflight": "Check whether everything is ready for a scrape.",
-    "register": "Make the agent known to the controller, and get a project's secrets.",
-    "run": "Go the whole way for each project: register, preflight, scrape, export.",
+    "register": "Register the agent with the controller, and get a project's secrets.",
+    "run": "Do all steps for each project: register, preflight, scrape, export.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
     "version": "Show the agent's version string.",
 }
-"""Each command with its one line of help, so that listing them loads none of them."""
+"""The commands with their one-line help, so that listing them loads none of their modules."""
 
 AGAIN_SECONDS = 2.0
-"""How long an interrupted command may tidy up before it is interrupted again."""
+"""Seconds that an interrupted command has to clean up before it is interrupted again."""
 
 EPILOG = """\b
 Example:
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command. Raises :class:`click.UsageError` with a near name where there is none of that name."""
+        """Load a command. Raises :class:`click.UsageError` with a similar name if there is no such command."""
         if cmd_name not in COMMANDS:
             from difflib import get_close_matches  # noqa: PLC0415 (only for a wrong name)
 
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
 
 
 def option_variables() -> set[str]:
-    """The variables of the options of every command."""
+    """The environment variables of all options of all commands."""
     found: set[str] = set()
     for name in COMMANDS:
         one: click.Command = importlib.import_module(f"{__name__}.{name}").command
@@ -86,7 +86,7 @@ def option_variables() -> set[str]:
 @click.version_option(__version__, message="%(version)s")
 @global_options
 def main() -> None:
-    """Collect what software teams leave behind in their tools, with a pseudonym for every person."""
+    """Collect data from the tools of software teams, with a pseudonym for every person."""
 
 
 def execute(arguments: Sequence[str] | None = None) -> int:
@@ -98,10 +98,10 @@ def execute(arguments: Sequence[str] | None = None) -> int:
     try:
         status = _run(arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)
-    except KeyboardInterrupt:  # which came while something else was being told
+    except KeyboardInterrupt:  # raised while another message was being shown
         signal.setitimer(signal.ITIMER_REAL, 0)
     if _Interruption.came and status != ExitStatus.INTERRUPTED:
-        # some library took the exception for a failure of its own, or dropped it
+        # a library took the exception for its own failure, or dropped it
         status = _say("interrupted", status=ExitStatus.INTERRUPTED)
     output.finish()
     return status
@@ -121,7 +121,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return ExitStatus.USAGE
     except AgentError as error:
         return _unless_interrupted(_explain, error)
-    except BrokenPipeError:  # whoever read our output has enough
+    except BrokenPipeError:  # the reader of our output closed it
         output.give_up()
         return ExitStatus.UNEXPECTED
     except Exception as error:  # noqa: BLE001 (the one place that turns a bug into a message)
@@ -129,13 +129,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 class _Interruption:
-    """Whether a signal asked for the end: libraries may swallow the exception, and fail in another way."""
+    """Whether a signal interrupted us. Libraries may swallow the exception, and then fail in another way."""
 
     came = False
 
 
 def _unless_interrupted(explain: Callable[[E], int], error: E) -> int:
-    """Explain an error that is no consequence of an interruption."""
+    """Explain an error, unless it is the result of an interruption."""
     if _Interruption.came:
         signal.setitimer(signal.ITIMER_REAL, 0)
         return _say("interrupted", status=ExitStatus.INTERRUPTED)
@@ -143,16 +143,16 @@ def _unless_interrupted(explain: Callable[[E], int], error: E) -> int:
 
 
 class InterruptedBySignal(KeyboardInterrupt):
-    """A signal asked for the end.
+    """Raised when a signal interrupts us.
 
-    Python notes where a ``KeyboardInterrupt`` itself leaves a text that ``exec`` runs, as the making of a data class
-    does. Under ``python -m`` it then dies of SIGINT at its very end, although the exception was caught and there is an
-    exit status. It does not so for a subclass.
+    If a plain ``KeyboardInterrupt`` leaves code that runs in ``exec``, as when a data class is created, Python
+    remembers it. Under ``python -m`` it then dies of SIGINT at its very end, although the exception was caught and
+    there is an exit status. This does not happen for a subclass.
     """
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Interrupt what runs, and again until it has ended: an exception is lost where Python can't pass it on."""
+    """Interrupt what is running, repeatedly until it ends: Python loses exceptions in places that can't raise them."""
     _Interruption.came = True
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
     raise InterruptedBySignal
@@ -188,6 +188,6 @@ def _explain_bug(error: Exception) -> int:
         return _say(*lines, status=ExitStatus.UNEXPECTED)
     return _say(
         f"error: unexpected: {type(error).__name__}: {error}",
-        "  what to do: this is a mistake in the agent; run again with --log DEBUG and report what it says",
+        "  what to do: this is a bug in the agent; run again with --log DEBUG and report the output",
         status=ExitStatus.UNEXPECTED,
     )

@@ -27,8 +27,8 @@ Example:
 def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Send the status of the BigBoat dashboard to the controller.
 
-    With several projects only the first one's is sent. While the controller is away it is kept, the status is 6, and
-    the next call sends it.
+    With several projects, only the status of the first one is sent. If the controller is unreachable, the status is
+    kept, the exit status is 6, and the next call sends it.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
     from gros_agent.deliver import dashboard  # noqa: PLC0415 (commands load what they need)

@@ -33,7 +33,7 @@ def command() -> None:
 def show(ctx: click.Context, *, empty: bool, as_json: bool) -> None:
     """Show every setting, its value and where it comes from.
 
-    Secrets are masked. An option of a file comes with the file's line, one that a template filled with its variable.
+    Secrets are masked. The origin of an option is its line in a file, or the variable that a template took it from.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
 

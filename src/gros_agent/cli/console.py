@@ -1,4 +1,4 @@
-"""What people see: tables on standard output, progress on standard error, and nothing fancy outside a terminal."""
+"""Output for people: tables on standard output, progress on standard error, and plain text outside a terminal."""
 
 import os
 import sys
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 160
 _NARROWEST = 20
-"""Columns below which no table can be read."""
+"""Narrowest width in columns in which a table can still be read."""
 _EXAMPLE_LENGTH = 44
 _COLOURS = {
     Status.OK: "green",
@@ -50,19 +50,19 @@ _COLOURS = {
 
 
 class Text(Styled):
-    """A text of a table or line, which may hold others' words: masked, and with control characters spelt out."""
+    """Text that may come from others: secrets are masked, and control characters are shown as escapes."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
         super().__init__(shown(text), style)
 
     def append(self, text: "Styled | str", style: "str | Style | None" = None) -> "Text":
-        """Add more of the same."""
+        """Append text."""
         super().append(shown(text) if isinstance(text, str) else text, style)
         return self
 
 
 class _Table(Table):
-    """A table whose plain cells are texts, too: what stands in them is no markup."""
+    """A table whose plain cells are escaped, so that their content is never read as markup."""
 
     def add_row(self, *cells: "RenderableType | None", **options: Any) -> None:  # noqa: ANN401 (the base class's)
         """Add a row."""
@@ -70,21 +70,21 @@ class _Table(Table):
 
 
 class _Console(Console):
-    """A console that leaves it to whoever prints what it means that nobody reads."""
+    """A console that leaves a broken pipe to its caller."""
 
     def on_broken_pipe(self) -> None:
-        """Pass the error on, instead of ending the program with a status of its own."""
+        """Raise the error, instead of ending the program with another status."""
         raise  # noqa: PLE0704 (called while the error is handled)
 
 
 def _width() -> int:
-    """The width of what no terminal shows."""
+    """The width of output that is not a terminal."""
     said = os.environ.get("COLUMNS", "")
     return max(int(said), _NARROWEST) if said.isascii() and said.isdecimal() else WIDTH_WITHOUT_TERMINAL
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; in a file or pipe as ``COLUMNS`` says, or wide enough to cut little off."""
+    """A console as wide as the terminal. In a file or pipe, ``COLUMNS`` sets the width; the default is wide."""
     stream = sys.stderr if stderr else sys.stdout
     return _Console(
         stderr=stderr,
@@ -97,7 +97,7 @@ def console(*, stderr: bool = False) -> Console:
 class ProgressBars:
     """Progress bars on standard error, if that is a terminal and they are wanted.
 
-    They come with the first news and go with :meth:`clear`, which has to be called before anything else is printed.
+    They appear with the first progress and disappear with :meth:`clear`, which must be called before other output.
     """
 
     def __init__(self, *, shown: bool) -> None:
@@ -106,7 +106,7 @@ class ProgressBars:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        """Show how far something is."""
+        """Show the progress of a step."""
         if not self._shown:
             return
         if self._bars is None:
@@ -118,7 +118,7 @@ class ProgressBars:
         self._bars.update(self._tasks[what], completed=done, total=total)
 
     def clear(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         if self._bars is not None:
             self._bars.stop()
         self._bars = None
@@ -143,7 +143,7 @@ def _table(*headings: str, title: str | None = None) -> _Table:
 
 
 def print_report(report: Report) -> None:
-    """Show what became of a project's scrape."""
+    """Show the result of a project's scrape."""
     out = console()
     if report.outcomes:
         table = _table("source", "type", "new items", "tables", "time", "outcome", title=f"Project {report.project}")
@@ -190,7 +190,7 @@ def _outcome(outcome: "Outcome") -> Text:
 
 
 def print_preview(preview: "Preview") -> None:
-    """Show which fields would leave, in which form, to where."""
+    """Show which fields would leave this machine, in which form, and to where."""
     from gros_agent.collect.preview import NOT_AT_ALL, PLAIN, PSEUDONYM  # noqa: PLC0415 (few look at one)
 
     out = console()
@@ -239,7 +239,7 @@ def print_settings(settings: "Settings", rows: Sequence[tuple[str, str, str, str
 
 
 def setting_rows(settings: "Settings", *, empty: bool) -> list[tuple[str, str, str, str]]:
-    """Settings as section, option, masked value and origin; the empty ones only where asked for."""
+    """Settings as section, option, masked value and origin; with ``empty`` also those without a value."""
     return [
         (section, option, masked(value, secret=secret), value.origin)
         for section, option, value, secret in settings.rows()
@@ -258,7 +258,7 @@ def print_registrations(done: "Sequence[Registered]") -> None:
 
 
 def print_published(published: "Sequence[Published]") -> None:
-    """Show what became of the public key at the systems that it was given to."""
+    """Show the results of publishing the public key."""
     for one in published:
         console().print(Text(f"{one.project}: key {one.key} at {one.host}: {one.error or one.outcome}"))
         if one.hint:
@@ -266,7 +266,7 @@ def print_published(published: "Sequence[Published]") -> None:
 
 
 def print_export(export: "Export") -> None:
-    """Show what became of a delivery."""
+    """Show the result of a delivery."""
     out = console()
     for receipt in export.receipts:
         out.print(_files(f"{export.project}: delivered to {receipt.controller}", receipt.files))
@@ -290,7 +290,7 @@ def _files(title: str | None, files: "Sequence[File]") -> Table:
 
 
 def print_receipt(receipt: "Receipt") -> None:
-    """Show in a line what a controller took."""
+    """Show in one line what a controller received."""
     size = sum(one.size for one in receipt.files)
     words = f"{receipt.rows} rows in {len(receipt.files)} files, {size} bytes, delivered to {receipt.controller}"
     ended = "" if receipt.imported is None else ", imported" if receipt.imported else ", not imported"
@@ -301,7 +301,7 @@ def print_outbox(project: str, kept: "Sequence[Waiting]") -> None:
     """Show the batches of a project that wait, the oldest first."""
     out = console()
     if not kept:
-        out.print(Text(f"{project}: nothing waits"))
+        out.print(Text(f"{project}: no batches wait"))
         return
     table = _table("number", "made", "rows", "bytes", "batch", title=f"{project}: {_waits(len(kept))}")
     for column in (0, 2, 3):
@@ -314,11 +314,11 @@ def print_outbox(project: str, kept: "Sequence[Waiting]") -> None:
 
 
 def _waits(count: int) -> str:
-    return "1 batch waits for its delivery" if count == 1 else f"{count} batches wait for their delivery"
+    return "1 batch waits for delivery" if count == 1 else f"{count} batches wait for delivery"
 
 
 def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
-    """Show what a batch that waits consists of, and where it lies."""
+    """Show the content and location of a batch that waits."""
     out = console()
     out.print(Text(f"{one.project}: {one.title}, identifier {one.manifest.identifier}", style="bold"))
     out.print(_files(None, files))
@@ -326,7 +326,7 @@ def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
 
 
 def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int | None) -> None:
-    """Show what a dashboard says; ``sent`` is how many polls of it the controller took."""
+    """Show the status of a dashboard. ``sent`` is the number of polls that the controller accepted."""
     table = _table("name", "checked (UTC)", "ok", "value", "of at most", title=f"BigBoat dashboard {source}")
     table.columns[3].justify = table.columns[4].justify = "right"
     for one in statuses:
@@ -337,11 +337,11 @@ def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int 
         table.add_row(Text(one.name), one.checked_time, "yes" if one.ok else "no", *numbers)
     out = console()
     out.print(table)
-    out.print("this was a dry run: nothing was sent" if sent is None else f"the controller took {sent} polls")
+    out.print("this was a dry run: nothing was sent" if sent is None else f"the controller accepted {sent} polls")
 
 
 def print_step(name: str, text: str) -> None:
-    """Show a step of a demo that was taken."""
+    """Show a completed step of a demo."""
     console().print(Text(f"{name:<12}", style="bold").append(text, style="not bold"))
 
 

@@ -29,7 +29,7 @@ def command() -> None:
     required=True,
     cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_FOLDER",
-    help="Where everything is kept; made if it is not there.",
+    help="Folder for all files; created if it is missing.",
 )
 @click.option(
     "--listen",
@@ -46,7 +46,7 @@ def command() -> None:
     multiple=True,
     cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_NAME",
-    help="Another name that the certificate is for, when it is made; may be given several times.",
+    help="Another host name for a new certificate; may be given several times.",
 )
 @click.option(
     "--https-port",
@@ -98,7 +98,7 @@ def command() -> None:
     show_default=True,
     cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_DRIFT",
-    help="How much earlier than that a scrape may start.",
+    help="How much earlier than that a scrape may start, in minutes.",
 )
 @click.option(
     *("--network", "networks"),
@@ -106,7 +106,7 @@ def command() -> None:
     multiple=True,
     cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_NETWORK",
-    help="A network that a project's agents are in; may be given several times. Any by default.",
+    help="Network of a project's agents; may be given several times. Any by default.",
 )
 @click.option(
     "--publish",
@@ -114,7 +114,7 @@ def command() -> None:
     metavar="DIR",
     cls=VariableOption,
     envvar="GROS_AGENT_CONTROLLER_PUBLISH",
-    help="Where to put a copy of the certificate for agents, called wwwgros.crt as the configuration web UI has it.",
+    help="Folder for a copy of the certificate for agents, wwwgros.crt, as the configuration web UI names it.",
 )
 @click.option(
     "--environment",
@@ -152,9 +152,9 @@ def serve(
     environment: Path | None,
     usernames: Path | None,
 ) -> None:
-    """Serve an HTTPS API and SSH for agents, and take what they deliver.
+    """Serve an HTTPS API and SSH for agents, and store what they deliver.
 
-    Prints one JSON line with the ports, the certificate's path and the folder when both listen.
+    Once both listen, prints one JSON line with the ports, the certificate's path and the folder.
     """
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415 (commands load what they need when they run)
 

@@ -18,16 +18,16 @@ Example:
     metavar="URL-or-path",
     cls=VariableOption,
     envvar="GROS_AGENT_REPO",
-    help="Repository to collect; the one you stand in by default, or a small one that is made.",
+    help="Repository to collect. Default: the one in the working directory, or else a small new one.",
 )
 @json_option
 @global_options
 @click.pass_context
 def command(ctx: click.Context, *, repo: str | None, as_json: bool) -> int:
-    """Show the whole path on this machine, with a controller of its own.
+    """Try all steps on this machine, with a controller of its own.
 
-    Starts a controller on loopback, registers with it, checks, scrapes and delivers; then shows what the controller
-    received, and that no author's name or address is in it outside free text. Leaves nothing behind.
+    Starts a controller on loopback, registers with it, checks, scrapes and delivers. Then shows what the controller
+    received, and that it contains no author's name or address outside free text. Leaves nothing behind.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415

@@ -36,10 +36,10 @@ Example:
 @global_options
 @click.pass_context
 def command(ctx: click.Context, *, listen: str, port: int) -> None:
-    """Work as the environment says: once, at each period, or on request.
+    """Work as the environment says: once, periodically, or on request.
 
-    Where JENKINS_URL is set, runs once for each project and ends. Where CRON_PERIOD is set, stays up and runs at each
-    period. Else stays up and runs on request. This is what the container image starts.
+    With JENKINS_URL, runs once for each project and exits. With CRON_PERIOD, stays up and runs periodically. Otherwise
+    stays up and runs on request. The container image starts this command.
     """
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415 (commands load what they need)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
@@ -55,7 +55,7 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     step_down(home)
     give_name(home)
     settings = options.load(tell=False)
-    read_arguments(ctx, settings, skip=False)  # what is wrong with them is told now, not when they are needed
+    read_arguments(ctx, settings, skip=False)  # errors in them are reported now, not when they are needed
     entrypoint.prepare(settings)
     mode, reason = modes.mode_of(settings)
     entrypoint.log.info("gros-agent %s in %s mode, %s", version(settings.home), mode, reason)

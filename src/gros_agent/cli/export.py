@@ -28,14 +28,14 @@ Example:
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_DRY_RUN",
-    help="Show what would be uploaded to where, and send nothing.",
+    help="Show what would be uploaded where, and send nothing.",
 )
 @click.option(
     "--abandon",
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_ABANDON",
-    help="Give up a delivery that was begun and does not end; its batch is kept, and delivered again.",
+    help="Give up a started delivery that does not end; its batch is kept and delivered again.",
 )
 @known_hosts_option
 @click.option(
@@ -44,7 +44,7 @@ Example:
     type=Seconds(zero=True),
     cls=EnvironmentOption,
     envvar="GROS_AGENT_WAIT",
-    help="How long to wait until the controller took what was announced, and imported it.  [default: 300]",
+    help="How long to wait until the controller has taken and imported a delivery.  [default: 300]",
 )
 @json_option
 @global_options
@@ -61,9 +61,9 @@ def command(
 ) -> int:
     """Deliver what was collected to the controller.
 
-    Uploads the tables, trackers and log of each batch that waits, the oldest first, announces them, and waits until the
-    controller took them. What was not announced is not delivered: everything is kept, the status is 6, and the next
-    call goes on.
+    Uploads the tables, trackers and log of each waiting batch, the oldest first, announces them, and waits until the
+    controller has taken them. A batch that could not be announced is kept: the exit status is 6, and the next call
+    continues.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
     from gros_agent.deliver import delivery  # noqa: PLC0415 (commands load what they need)

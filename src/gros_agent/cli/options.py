@@ -1,4 +1,4 @@
-"""The options that every command has, before or after its name, and those that environment files can set."""
+"""Options of every command, before or after its name, and options that environment files can set."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -20,25 +20,25 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 F = TypeVar("F", bound=Callable[..., Any])
 _KEY = "gros_agent.global_options"
 _INTERNAL = {"GROS_AGENT_USER", "GROS_AGENT_FROZEN"}
-"""Variables that the image and the agent set for themselves."""
+"""Variables that the image and the agent set themselves."""
 
 
 @dataclass
 class GlobalOptions:
-    """What the options of every command say; one that stands after the command's name wins."""
+    """The values of the options of every command. An option after the command's name takes precedence."""
 
     home: Path | None = None
     log: str | None = None
     log_format: Literal["text", "json"] = "text"
     quiet: bool = False
     results_beside_log: ClassVar[bool] = False
-    """Whether results are read where the log is, wherever they go: the agent itself started this command."""
+    """Whether results and log have the same reader wherever they go, since the agent itself started this command."""
     debugging: ClassVar[bool] = False
-    """Whether tracebacks are wanted, for the handler of errors, which has no context any more."""
+    """Whether the error handler, which has no context, shows tracebacks."""
     told: ClassVar[set[str]] = set()
-    """The warnings that were logged."""
+    """The warnings that were already logged."""
     own_zone: ClassVar[str | None] = os.environ.get("TZ")
-    """The time zone that the process came with."""
+    """The time zone that the process was started with."""
 
     @property
     def root(self) -> Path:
@@ -53,10 +53,10 @@ class GlobalOptions:
         given: bool = True,
         tell: bool = True,
     ) -> "Settings":
-        """Read the settings, and set up the log and the time zone as they say.
+        """Read the settings, and set up the log and the time zone accordingly.
 
-        For a ``project`` that includes what its controller gave it, unless that is not ``given`` a chance. Whoever
-        shows the settings' warnings leaves out to ``tell`` them here. Raises :class:`ConfigurationError`.
+        For a ``project``, the variables of its controller are included, unless ``given`` is false. Callers that show
+        the warnings themselves set ``tell`` to false. Raises :class:`ConfigurationError`.
         """
         from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
 
@@ -78,7 +78,7 @@ class GlobalOptions:
         return settings
 
     def _tell(self, warnings: "Iterable[str]") -> None:
-        """Log warnings, each once however often the settings are read."""
+        """Log warnings, each only once, however often the settings are read."""
         import logging  # noqa: PLC0415
 
         for warning in warnings:
@@ -87,14 +87,14 @@ class GlobalOptions:
                 logging.getLogger("gros_agent.settings").warning("%s", warning)
 
     def set_up_log(self, level: str) -> None:
-        """Log to standard error from here on."""
+        """Log to standard error from now on."""
         type(self).debugging = level == "DEBUG"
         configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format)
         logs.tell_once(beside=self.results_beside_log)
 
 
 def unknown_variables(settings: "Settings") -> list[str]:
-    """The variables that are called as if they were the agent's and are none of an option, or of the settings."""
+    """The variables named like the agent's that belong neither to an option nor to the settings."""
     from gros_agent.settings.environment import VARIABLES  # noqa: PLC0415
 
     ours = {name: value for name, value in settings.environment.values.items() if name.startswith("GROS_AGENT_")}
@@ -113,7 +113,7 @@ def unknown_variables(settings: "Settings") -> list[str]:
 
 
 def _set_zone(name: str | None) -> None:
-    """Have local times be those of a zone; without one, those that the process came with."""
+    """Set the time zone for local times. Without one, use that of the process."""
     import time  # noqa: PLC0415
 
     wanted = name or GlobalOptions.own_zone
@@ -144,18 +144,18 @@ def _log_to_controller(project: "ProjectSettings") -> None:
 
 
 def current(ctx: click.Context) -> GlobalOptions:
-    """The options of every command, as they stand in this call."""
+    """The options of every command, for this call."""
     options: GlobalOptions = ctx.find_root().meta.setdefault(_KEY, GlobalOptions())
     return options
 
 
 class VariableOption(click.Option):
-    """An option with a variable, which is what an error names where the value came from there."""
+    """An option with a variable. If the value came from the variable, errors name it."""
 
     def handle_parse_result(
         self, ctx: click.Context, opts: "Mapping[str, Any]", args: list[str]
     ) -> tuple[Any, list[str]]:
-        """Take the option's value. Raises :class:`ConfigurationError` for a variable that can't be understood."""
+        """Read the option's value. Raises :class:`ConfigurationError` for an invalid value of the variable."""
         from gros_agent.errors import ConfigurationError  # noqa: PLC0415
 
         try:
@@ -172,7 +172,7 @@ class VariableOption(click.Option):
             raise ConfigurationError(f"{where}: {words}", "correct or remove it") from None
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """The variable's text as it is: an older Click takes any text of a flag's for yes."""
+        """The variable's text, unchanged: older versions of Click take any text of a flag as yes."""
         del ctx
         return os.environ.get(self.envvar) or None if isinstance(self.envvar, str) else None
 
@@ -183,10 +183,10 @@ class VariableOption(click.Option):
 
 
 class EnvironmentOption(VariableOption):
-    """An option whose variable may stand in an environment file of the home as well."""
+    """An option whose variable may also be set in an environment file of the home."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """The variable's text, or None where it is not set or switched off."""
+        """The variable's text, or None if it is not set or switched off."""
         value = self._value(ctx)
         return value.text if value and value.effective else None
 
@@ -206,7 +206,7 @@ class EnvironmentOption(VariableOption):
 
 
 class Seconds(click.FloatRange):
-    """A time in seconds, of at most thirty days; ``zero`` says whether there may be none."""
+    """A time in seconds, up to thirty days. ``zero`` allows 0."""
 
     def __init__(self, *, zero: bool) -> None:
         super().__init__(min=0, min_open=not zero)
@@ -219,7 +219,7 @@ class Seconds(click.FloatRange):
             seconds = float(value)
         except ValueError:
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        if not 0 <= seconds <= MAX_SECONDS or (seconds == 0 and self.min_open):  # which nothing is to NaN
+        if not 0 <= seconds <= MAX_SECONDS or (seconds == 0 and self.min_open):  # NaN fails every comparison
             least = "more than 0" if self.min_open else "at least 0"
             self.fail(f"{value!r}: must be {least} and at most {MAX_SECONDS} seconds", param, ctx)
         return seconds
@@ -234,7 +234,7 @@ def _store(ctx: click.Context, parameter: click.Parameter, value: Any) -> None: 
 
 
 def global_options(function: F) -> F:
-    """Add the options that every command has; they go to :func:`current`, not to the function."""
+    """Add the options that every command has. Their values go to :func:`current`, not to the function."""
     options = (
         click.option(
             *("--home", "home"),
@@ -251,7 +251,7 @@ def global_options(function: F) -> F:
             type=click.Choice(LEVELS, case_sensitive=False),
             metavar="LEVEL",
             envvar="GROS_AGENT_LOG",
-            help=f"How much to log: {', '.join(LEVELS)}; logLevel says it too, INFO by default.",
+            help=f"Log level ({', '.join(LEVELS)}); also set by logLevel. Default: INFO.",
         ),
         click.option(
             "--log-format",
@@ -259,14 +259,14 @@ def global_options(function: F) -> F:
             type=click.Choice(["text", "json"]),
             default="text",
             envvar="GROS_AGENT_LOG_FORMAT",
-            help="How to log.",
+            help="Format of the log.",
         ),
         click.option(
             "--quiet",
             is_flag=True,
             cls=VariableOption,
             envvar="GROS_AGENT_QUIET",
-            help="Log errors alone, and no progress.",
+            help="Log errors only, and show no progress.",
         ),
     )
     for option in reversed(options):
@@ -303,7 +303,7 @@ source_option = click.option(
     multiple=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_SOURCE",
-    help="Collect from this source too; may be given several times.",
+    help="Also collect from this source; may be given several times.",
 )
 
 timeout_option = click.option(
@@ -314,7 +314,7 @@ timeout_option = click.option(
     show_default=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_TIMEOUT",
-    help="Give a source up that shows no sign of life for so long.",
+    help="Give up a source that is silent for this long.",
 )
 
 
@@ -323,7 +323,7 @@ redact_option = click.option(
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_REDACT_TEXT",
-    help="Replace mentions, e-mail addresses and trailers in free text by pseudonyms, too.",
+    help="Also replace mentions, e-mail addresses and trailers in free text by pseudonyms.",
 )
 
 ssh_option = click.option(
@@ -372,7 +372,7 @@ def controller_overrides(ssh: str | None, cert: Path | None, *, no_ssh: bool) ->
 
 
 def option_value(option: str, text: str | Path) -> "Value":
-    """A setting that an option of the command line overrides."""
+    """The value of a command-line option, as a setting that overrides others."""
     from gros_agent.options.values import Value  # noqa: PLC0415
 
     return Value(str(text), f"option {option}")

@@ -24,10 +24,10 @@ Examples:
 @click.group("outbox", epilog=EPILOG)
 @global_options
 def command() -> None:
-    """Show the batches that wait for their delivery, or throw some away.
+    """Show or drop the batches that wait for delivery.
 
-    The newest batch of a project lies in export/KEY, those before it in state/outbox/KEY. Nothing but a delivery,
-    `drop` and `scrape --discard` removes one.
+    The newest batch of a project is in export/KEY, older ones are in state/outbox/KEY. A batch is removed only by its
+    delivery, `drop` or `scrape --discard`.
     """
 
 
@@ -37,7 +37,7 @@ def command() -> None:
 @global_options
 @click.pass_context
 def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool) -> None:
-    """List the batches that wait, the oldest first, also those of projects that are configured no longer."""
+    """List the waiting batches, the oldest first, including those of projects that are no longer configured."""
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need when they run)
@@ -61,7 +61,7 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
 @global_options
 @click.pass_context
 def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json: bool) -> None:
-    """Show the files of a batch that waits: its NUMBER in the list, or "newest"."""
+    """Show the files of a waiting batch: its NUMBER in the list, or "newest"."""
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
 
@@ -83,24 +83,24 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
 @project_option
 @click.argument("numbers", nargs=-1)
 @click.option(
-    "--all", "everything", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_ALL", help="Drop all that waits."
+    "--all", "everything", is_flag=True, cls=VariableOption, envvar="GROS_AGENT_ALL", help="Drop all waiting batches."
 )
 @click.option(
     "--fetched",
     is_flag=True,
     cls=VariableOption,
     envvar="GROS_AGENT_FETCHED",
-    help="Somebody has fetched them: the next scrape goes on after them.",
+    help="They were already fetched: the next scrape continues after them.",
 )
 @global_options
 @click.pass_context
 def drop(
     ctx: click.Context, *, projects: tuple[str, ...], numbers: tuple[str, ...], everything: bool, fetched: bool
 ) -> None:
-    """Throw batches away that wait: their NUMBERS in the list, or "newest", or --all.
+    """Drop waiting batches: their NUMBERS in the list, or "newest", or --all.
 
-    Where nothing newer waits, the next scrape collects again what they had, as far as the sources still have it. With
-    --fetched it goes on after them.
+    If no newer batch waits, the next scrape collects their content again, as far as the sources still have it. With
+    --fetched it continues after them.
     """
     from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
@@ -110,8 +110,8 @@ def drop(
     project = _only(ctx, projects)
     if fetched and settings.controller(project):
         raise ConfigurationError(
-            f"--fetched is for projects that report to no controller, and {project} does",
-            "its positions are the controller's: gros-agent export delivers what waits",
+            f"--fetched is for projects without a controller, and {project} has one",
+            "its positions come from the controller; deliver the waiting batches with gros-agent export",
         )
     if bool(numbers) == everything:
         raise ConfigurationError("which batches?", "name their numbers, as gros-agent outbox list shows them, or --all")
@@ -136,7 +136,7 @@ def _unknown(project: str, number: str, waiting: "Iterable[str]") -> "Configurat
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
 
     known = ", ".join(waiting)
-    hint = f"name one of {known}" if known else "there is nothing to be done: none waits"
+    hint = f"name one of {known}" if known else "nothing to do: no batch waits"
     return ConfigurationError(f"project {project}: no batch {number} waits", hint)
 
 

@@ -1,4 +1,4 @@
-"""What the terminal can't show changes nothing of what was done."""
+"""Keeps problems with the output from changing the result of a command."""
 
 import contextlib
 import errno
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 log = logging.getLogger(__name__)
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""Errors of a disk that takes no more, which may be where output goes."""
+"""Errors of a full or broken disk, where the output may go."""
 
 
 def prepare() -> None:
-    """Have characters that the terminal's encoding lacks shown as escapes, as the log does.
+    """Show characters that the terminal's encoding lacks as escapes, as the log does.
 
-    What was started without standard output or error has one that leads nowhere: the next file that is opened would
-    take its place otherwise, and what is printed would go there.
+    If the process was started without standard output or error, they are opened to nowhere. Otherwise the next opened
+    file would get their number, and receive the output.
     """
     for number in range(3):
         try:
@@ -34,22 +34,22 @@ def prepare() -> None:
 
 @contextlib.contextmanager
 def telling() -> Iterator[None]:
-    """Show what was done. Where that fails, the log says so: what was done stays done, and so does its status."""
+    """Show results. If that fails, it is only logged: the work is done, and the exit status stays the same."""
     try:
         yield
-    except (OSError, ValueError) as error:  # nobody reads it any more, a full disk, a closed stream
-        log.warning("what was done can't be shown: %s", getattr(error, "strerror", None) or error)
+    except (OSError, ValueError) as error:  # no reader any more, a full disk, a closed stream
+        log.warning("the results can't be shown: %s", getattr(error, "strerror", None) or error)
         give_up()
 
 
 def give_up() -> None:
-    """Send further output nowhere: what waits to be written would fail again at the very end."""
+    """Send further output nowhere: buffered text would fail again at the very end."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def finish() -> None:
-    """Write what still waits to be written."""
+    """Write buffered output."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

@@ -45,7 +45,7 @@ _PATH = click.Path(path_type=Path)
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_NO_SECRETS",
-    help="Leave the secrets out.",
+    help="Skip the secrets.",
 )
 @ssh_option
 @no_ssh_option
@@ -102,10 +102,10 @@ def command(
 
 
 def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "tuple[Checks, bool]":
-    """What PREFLIGHT_ARGS says about the checks, and whether their results are wanted as JSON.
+    """The checks that PREFLIGHT_ARGS configures, and whether their results are printed as JSON.
 
-    Options that every command has count for the whole run. Raises :class:`ConfigurationError` for arguments that
-    preflight does not have, and for those that have no place there.
+    Options that every command has apply to the whole run. Raises :class:`ConfigurationError` for arguments that
+    preflight does not have, and for those that are not allowed there.
     """
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
     from gros_agent.run.watching import Checks  # noqa: PLC0415 (commands load what they need when they run)
@@ -117,12 +117,12 @@ def read_arguments(ctx: click.Context, settings: "Settings", *, skip: bool) -> "
     except click.exceptions.Exit:
         raise ConfigurationError(f"{where}: --help checks nothing", "leave it out") from None
     except click.ClickException as error:
-        hint = "gros-agent preflight --help lists what there is"
+        hint = "gros-agent preflight --help lists the options"
         raise ConfigurationError(f"{where}: {error.format_message()}", hint) from None
     for name in ("projects", "home"):
         if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = "--project" if name == "projects" else "--home"
-            raise ConfigurationError(f"{where}: {option} has no place there", "leave it out")
+            raise ConfigurationError(f"{where}: {option} is not allowed there", "leave it out")
     told = given.params
     if told["secrets"] and told["no_secrets"]:
         raise ConfigurationError(f"{where}: --secrets and --no-secrets contradict each other", "leave one of them out")

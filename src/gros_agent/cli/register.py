@@ -34,7 +34,7 @@ Example:
     metavar="KEYFILE",
     cls=EnvironmentOption,
     envvar="GROS_AGENT_PATH",
-    help="The agent's SSH private key; made if it is missing.",
+    help="The agent's SSH private key; created if it is missing.",
 )
 @ssh_option
 @no_ssh_option
@@ -45,14 +45,14 @@ Example:
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_ROTATE",
-    help="Replace the key pair by a new one; the old one stays until the controller took the new one.",
+    help="Replace the key pair by a new one; the old one is kept until the controller has accepted the new one.",
 )
 @click.option(
     "--force",
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_FORCE",
-    help="Register though a delivery is open that can't be finished: its batch is kept, and delivered again.",
+    help="Register even if an open delivery can't be finished: its batch is kept and delivered again.",
 )
 @click.option(
     "--source/--no-source",
@@ -60,7 +60,7 @@ Example:
     default=False,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_SOURCE_KEYS",
-    help="Add the public key to the user's keys on the systems that the project's sources lie on.",
+    help="Add the public key to the user's keys on the systems that host the project's sources.",
 )
 @click.option(
     "--gitlab",
@@ -68,21 +68,21 @@ Example:
     multiple=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_GITLAB",
-    help="Add it on this GitLab host; may be given several times.",
+    help="Add the key on this GitLab host; may be given several times.",
 )
 @click.option(
     "--credentials",
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_CREDENTIALS",
-    help="Add the keys of hosts that have one of their own in credentials.cfg on those hosts.",
+    help="For hosts with a key of their own in credentials.cfg, add that key on the host.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
     cls=EnvironmentOption,
     envvar="GROS_AGENT_DRY_RUN",
-    help="Say what would be sent to whom, and do nothing.",
+    help="Show what would be sent where, and do nothing.",
 )
 @json_option
 @global_options
@@ -104,13 +104,13 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Make the agent known to the controller, and get a project's secrets.
+    """Register the agent with the controller, and get a project's secrets.
 
-    Makes the key pair if it is missing, sends the public part, stores the project's secrets and pins the controller's
-    SSH host key. The controller clears what the agent has there, so open deliveries are finished first.
+    Creates the key pair if it is missing, sends the public part, stores the project's secrets and pins the controller's
+    SSH host key. The controller clears the agent's files, so open deliveries are finished first.
 
-    With --source, --gitlab or --credentials the public key goes to systems that sources lie on, too, titled "GROS agent
-    for the KEY project"; an old one of that title is replaced. Needs a token that may write keys.
+    With --source, --gitlab or --credentials the public key is also added on systems that host sources, with the title
+    "GROS agent for the KEY project"; an old key with that title is replaced. Needs a token that may write keys.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
     from gros_agent.controller.https import ControllerClient  # noqa: PLC0415

@@ -46,7 +46,7 @@ Example:
     is_flag=True,
     cls=VariableOption,
     envvar="GROS_AGENT_SKIP_PREFLIGHT",
-    help="Go on whatever preflight finds, also before its time.",
+    help="Continue whatever preflight finds, even before the scheduled time.",
 )
 @click.option(
     "--trigger",
@@ -55,7 +55,7 @@ Example:
     cls=VariableOption,
     envvar="GROS_AGENT_TRIGGER",
     hidden=True,
-    help="What made it run, for the history.",
+    help="What started the run, for the history.",
 )
 @global_options
 @click.pass_context
@@ -68,10 +68,10 @@ def command(
     skip_preflight: bool,
     trigger: str,
 ) -> int:
-    """Go the whole way for each project: register, preflight, scrape, export.
+    """Do all steps for each project: register, preflight, scrape, export.
 
-    What was collected before and not delivered comes first. PREFLIGHT_ARGS has arguments for preflight. A project that
-    fails does not stop the next, and the status is the worst. Settings that change meanwhile are for the next run.
+    Batches from earlier runs are delivered first. PREFLIGHT_ARGS has arguments for preflight. A project that fails does
+    not stop the next, and the exit status is the worst. Changes to settings during a run apply to the next run.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli.preflight import read_arguments  # noqa: PLC0415
@@ -96,7 +96,7 @@ def command(
 
 
 class _Printer:
-    """Shows what becomes of a run; preflight's results stand in the log, and here where they are wanted as JSON."""
+    """Shows the results of a run. Results of preflight are in the log; they are only shown here as JSON, if wanted."""
 
     def __init__(self, bars: "ProgressBars", *, as_json: bool) -> None:
         self._bars = bars
@@ -106,7 +106,7 @@ class _Printer:
         self._bars(what, done, total)
 
     def registered(self, done: "Registered") -> None:
-        """Show nothing: each run registers."""
+        """Show nothing, since every run registers."""
 
     def checked(self, results: "Sequence[Result]") -> None:
         import msgspec  # noqa: PLC0415

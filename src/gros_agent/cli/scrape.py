@@ -37,10 +37,10 @@ def _flag(name: str, text: str, variable: str = "") -> Callable[[F], F]:
 @project_option
 @source_option
 @_flag("--full", "Collect everything, not only what is new.")
-@_flag("--no-secrets", "Write names and addresses as they are where a project has no secrets.", "GROS_AGENT_PLAIN")
-@_flag("--make-secrets", "Make secrets for a project without any and without a controller; this is the default.")
-@_flag("--dry-run", "Write nothing, and show which fields would leave in which form.")
-@_flag("--no-ssh", "Use the local trackers, and leave the controller's alone.")
+@_flag("--no-secrets", "Write names and addresses unchanged if a project has no secrets.", "GROS_AGENT_PLAIN")
+@_flag("--make-secrets", "Create secrets for a project that has neither secrets nor a controller; this is the default.")
+@_flag("--dry-run", "Write nothing, and show which fields would leave this machine in which form.")
+@_flag("--no-ssh", "Use the local trackers instead of the controller's.")
 @_flag("--discard", "Throw away a batch that was not delivered, and collect again.")
 @click.option(
     "--repos",
@@ -73,8 +73,8 @@ def command(
 ) -> int:
     """Collect what is new, pseudonymise it and write the tables.
 
-    The sources of a project are those of its data_sources.json and of --source. What was collected lies in
-    export/KEY: all tables and trackers of a scrape together, or none.
+    The sources of a project are those of its data_sources.json and of --source. The result is in export/KEY: all tables
+    and trackers of a scrape together, or none.
     """
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415

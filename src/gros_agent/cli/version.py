@@ -20,14 +20,14 @@ Example:
     is_flag=True,
     cls=VariableOption,
     envvar="GROS_AGENT_STAMP",
-    help="Print what belongs in VERSION for this checkout.",
+    help="Print the content of VERSION for this checkout.",
 )
 @click.option(
     "--check",
     is_flag=True,
     cls=VariableOption,
     envvar="GROS_AGENT_CHECK",
-    help="Ask the controller whether it is up to date.",
+    help="Ask the controller whether the agent is up to date.",
 )
 @json_option
 @global_options
@@ -35,7 +35,7 @@ Example:
 def command(ctx: click.Context, *, stamp: bool, check: bool, as_json: bool) -> None:
     """Show the agent's version string.
 
-    That is the module version, with the branch and commit behind it where a VERSION file has them.
+    This is the module version, followed by the branch and commit if a VERSION file has them.
     """
     from gros_agent.settings import version  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.settings.home import Home  # noqa: PLC0415
