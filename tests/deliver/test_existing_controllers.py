@@ -461,4 +461,4 @@ def test_another_account_than_the_agents(one: Installation) -> None:
     assert one.agent("register", variables=one.variables).status == 0
     done = one.agent("preflight", variables=one.variables)
     assert done.status == 0
-    assert "existing controllers know this agent as agent-TEST" in " ".join(done.output.split())
+    assert "existing controllers call this agent agent-TEST" in " ".join(done.output.split())

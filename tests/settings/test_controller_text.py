@@ -106,15 +106,15 @@ def test_the_allow_list() -> None:
         ("logLevel=ERROR", "'ERROR' is none of DEBUG, INFO, WARNING"),
         ("TZ=Europe/Atlantis", "there is no such time zone"),
         ("logLevel INFO", "line"),
-        ("SSH_HOST=127.0.0.9", "says who the controller is"),
-        ("JENKINS_PASSWORD_FILE=/etc/passwd", "leads to a file"),
-        ("https_proxy=http://x.example", "by which proxy"),
-        ("ALL_PROXY=http://x.example", "by which proxy"),
-        ("CONTROLLER_ENVIRONMENT=all", "how the agent itself works"),
-        ("GROS_AGENT_PLAIN=yes", "how the agent itself works"),
-        ("GROS_AGENT_SOURCE=git=/etc", "how the agent itself works"),
-        ("SSL_CERT_FILE=/tmp/x", "who is trusted"),
-        ("WHATEVER=1", "is no setting of the agent"),
+        ("SSH_HOST=127.0.0.9", "identifies the controller"),
+        ("JENKINS_PASSWORD_FILE=/etc/passwd", "names a file"),
+        ("https_proxy=http://x.example", "sets the proxy"),
+        ("ALL_PROXY=http://x.example", "sets the proxy"),
+        ("CONTROLLER_ENVIRONMENT=all", "concerns the agent itself"),
+        ("GROS_AGENT_PLAIN=yes", "concerns the agent itself"),
+        ("GROS_AGENT_SOURCE=git=/etc", "concerns the agent itself"),
+        ("SSL_CERT_FILE=/tmp/x", "what is trusted"),
+        ("WHATEVER=1", "is not a setting of the agent"),
     ],
 )
 def test_refusals(tmp_path: Path, line: str, words: str) -> None:
@@ -240,7 +240,7 @@ def test_refusals_are_named(agent: Agent, classic: ExistingController) -> None:
     assert done.status == 0
     shown = " ".join(done.output.split())
     assert "SSH_HOST of the controller was not taken" in shown
-    assert "taken: logLevel; set here, too, which counts: TZ" in shown
+    assert "taken: logLevel; also set here, which takes precedence: TZ" in shown
     hand_out(classic, "A=b\n" * 1000)
     assert agent("preflight", variables=classic.variables()).status == 0
     assert "SSH_HOST" in (agent.export() / "preflight_env").read_text()  # it was not kept

@@ -1,1 +1,1 @@
-"""What a setting is: its value and origin, its declaration, and whether a controller may set it."""
+"""Types for settings: a value with its origin, the declaration of an option, and a controller's right to set it."""

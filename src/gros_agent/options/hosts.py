@@ -1,7 +1,7 @@
-"""The options of a host that sources lie on: their declarations, and what is configured.
+"""Options of a host that sources are on: their declarations, and the configured values.
 
-A source declares the options that it reads. What is not declared can't be read, so that whatever lists, masks or
-documents options knows every one of them.
+A source declares the options that it reads. Undeclared options can't be read, so that code which lists, masks or
+documents options knows all of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,13 @@ from gros_agent.options.values import Secret, Value
 
 @dataclass(frozen=True, slots=True)
 class HostOption:
-    """One option of a host's section in ``credentials.cfg``.
+    """The declaration of one option of a host's section in ``credentials.cfg``.
 
-    Its variable is ``SOURCE_`` and the suffix, or the name in capitals where there is no suffix; ``DEFINITIONS_`` and
-    the same for an option that definitions have too. An option that is not ``in_template`` has no variable. A ``file``
-    is the path of one. An option that ``identifies`` tells the system of the host: an entry of type ``git`` on a host
-    with it is collected as one of that system. ``git_user`` is the user name that Git gives with this token.
+    Its variable is ``SOURCE_`` followed by ``suffix``, or by the name in capitals if there is no suffix. With
+    ``definitions`` there is also a variable with ``DEFINITIONS_``. An option that is not ``in_template`` has no
+    variable. The value of a ``file`` option is a path. An option that ``identifies`` shows the system of the host: an
+    entry of type ``git`` on a host with this option is also collected from that system. ``git_user`` is the user name
+    for Git with this token.
     """
 
     name: str
@@ -34,28 +35,28 @@ class HostOption:
     git_user: str = ""
 
     def variable(self, prefix: str) -> str:
-        """Name the variable that fills this option; ``prefix`` is ``SOURCE_`` or ``DEFINITIONS_``."""
+        """The name of the variable that sets this option; ``prefix`` is ``SOURCE_`` or ``DEFINITIONS_``."""
         return prefix + (self.suffix or self.name.upper())
 
 
 def by_name(options: Iterable[HostOption]) -> dict[str, HostOption]:
-    """The declarations by their names, each once."""
+    """Map the names of declarations to them. Duplicates are merged."""
     return {option.name: option for option in options}
 
 
 class UndeclaredOptionError(LookupError):
-    """A source reads an option that it does not declare, or a secret as if it were none: its developer's mistake."""
+    """A source reads an undeclared option, or a secret as plain text. This is a bug in the source."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """What is configured for one host that sources lie on; ``section`` is empty if nothing is.
+    """The configuration of one host that sources are on. ``section`` is empty if nothing is configured.
 
-    ``declared`` has the options that may be read. ``key`` is the path of the SSH private key; ``unset_variable`` names
-    the variable that should have led to one. ``authorities`` is the file with the certificates that the host is
-    verified by (None: those that come with the library, where the system has none), and ``authorities_from`` says where
-    that is configured. ``files`` has the paths of options that are files. ``address`` is the host[:port] to connect to
-    instead, if the section leads to another one.
+    ``declared`` are the options that can be read. ``key`` is the path of the SSH private key; ``unset_variable`` names
+    a variable that should contain that path but is not set. ``authorities`` is the file with the certificates that
+    verify the host (None: those that come with the library, if the system has none), and ``authorities_from`` says
+    where it is configured. ``files`` has the paths of file options. ``address`` is the host[:port] to connect to
+    instead, if the section refers to another one.
     """
 
     section: str = ""
@@ -69,7 +70,7 @@ class Host:
     address: str = ""
 
     def limited_to(self, declared: Mapping[str, HostOption]) -> "Host":
-        """The same host, of which no other options can be read than these."""
+        """The same host, with access to these options only."""
         return replace(
             self,
             declared=declared,
@@ -78,20 +79,20 @@ class Host:
         )
 
     def get(self, option: str) -> str | None:
-        """The text of an option that is not secret, or None where it is missing or switched off."""
+        """The text of an option that is not secret, or None if it is missing or switched off."""
         if self._declaration(option).secret:
             raise UndeclaredOptionError(f"the host option {option} is a secret: read it with Host.secret")
         return self._text(option)
 
     def secret(self, option: str) -> Secret | None:
-        """A secret option, or None where it is missing or switched off."""
+        """A secret option, or None if it is missing or switched off."""
         if not self._declaration(option).secret:
             raise UndeclaredOptionError(f"the host option {option} is not declared as a secret")
         text = self._text(option)
         return None if text is None else Secret(text)
 
     def file(self, option: str) -> Path | None:
-        """The path that an option has, or None where it is missing or switched off."""
+        """The path in a file option, or None if it is missing or switched off."""
         if not self._declaration(option).file:
             raise UndeclaredOptionError(f"the host option {option} is not declared as a file")
         return self.files.get(option)
@@ -101,7 +102,7 @@ class Host:
         return self.get(f"username.{scheme}") or self.get("username")
 
     def is_on(self, option: str) -> bool:
-        """Whether a switch is on."""
+        """Whether an option is switched on."""
         return self.get(option) is not None
 
     def _declaration(self, option: str) -> HostOption:

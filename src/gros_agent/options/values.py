@@ -1,11 +1,11 @@
-"""A setting's value, where it comes from, and what makes it secret or switched off."""
+"""Values of settings, with their origin; secrets, and texts that switch a setting off."""
 
 from dataclasses import dataclass
 
 from gros_agent.runtime.masking import MASK
 
 FALSY = frozenset({"", "0", "-", "no", "off", "false"})
-"""Texts that switch a setting off, in files and in the environment alike, in any case."""
+"""Texts that switch a setting off, in files and in the environment, in upper or lower case."""
 
 
 def is_falsy(text: str) -> bool:
@@ -15,9 +15,10 @@ def is_falsy(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The text of one setting and its origin, such as ``settings.cfg line 4`` or ``variable JIRA_KEY``.
+    """The text of a setting and its origin, such as ``settings.cfg line 4`` or ``variable JIRA_KEY``.
 
-    ``of_controller`` marks what the controller set: the weakest origin, to which no credential of a stronger one goes.
+    ``of_controller`` marks a value from the controller, the origin with the lowest precedence. No credentials of the
+    operator are sent to an address with this mark.
     """
 
     text: str
@@ -26,12 +27,12 @@ class Value:
 
     @property
     def effective(self) -> str | None:
-        """The text, or None where it switches the setting off."""
+        """The text, or None if it switches the setting off."""
         return None if is_falsy(self.text) else self.text.strip()
 
 
 class Secret:
-    """A text that shows itself to nobody by accident; :meth:`reveal` is the only way to it."""
+    """A text that can't be shown by accident. Only :meth:`reveal` returns it."""
 
     __slots__ = ("_text",)
 

@@ -1,5 +1,5 @@
-"""Checks before the work: each says what was found, and what to do about it.
+"""Checks before a run: each reports what it found, and what to do about it.
 
-A check is a function of a :class:`Scope` that yields results. It never raises: what goes wrong is a result. Those of
-:mod:`.local` need nothing but this machine and the sources, those of :mod:`.remote` the controller.
+A check is a function that takes a :class:`Scope` and yields results. It never raises: a failure is a result. The checks
+in :mod:`.local` only need this machine and the sources, those in :mod:`.remote` need the controller.
 """

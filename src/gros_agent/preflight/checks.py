@@ -1,4 +1,4 @@
-"""All checks in their order, and the exit status that their results add up to."""
+"""All checks in order, and the exit status for their results."""
 
 from collections.abc import Callable, Iterator
 
@@ -27,7 +27,7 @@ def run(scope: Scope) -> Iterator[Result]:
 
 
 def status_of(results: list[Result]) -> ExitStatus:
-    """The exit status that results stand for."""
+    """The exit status for these results."""
     found = {result.status for result in results}
     if Status.FAILED in found:
         return ExitStatus.PREFLIGHT

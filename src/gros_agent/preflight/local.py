@@ -1,4 +1,4 @@
-"""The checks that need no controller: settings, files, keys, programs and sources."""
+"""The checks that do not need the controller: settings, files, keys, programs and sources."""
 
 import os
 import shutil
@@ -28,16 +28,16 @@ from gros_agent.sources.base import Context, Discoverer, Part, SourceEntry
 
 EXPIRY_WARNING = timedelta(days=30)
 LITTLE_SPACE = 1 << 30
-"""Bytes of free disk below which a warning is due: a large history takes as much."""
+"""Free disk space in bytes below which a warning is shown. A large history needs as much."""
 NO_SPACE = 64 << 20
-"""Bytes below which not even the tables of a small project fit."""
+"""Free disk space in bytes below which even the tables of a small project may not fit."""
 SHORTEST_RSA = 3072
-"""Bits of an RSA key below which NIST SP 800-57 advises against it beyond 2030."""
+"""Size in bits of an RSA key below which NIST SP 800-57 advises against its use beyond 2030."""
 WEAKEST_RSA = 2048
 
 
 def check_settings(scope: Scope) -> Iterator[Result]:
-    """The settings were read; what they lack, and what they say that is odd."""
+    """Report that the settings were read, and problems and warnings about them."""
     settings = scope.settings
     files = [path for path in (settings.settings_file, settings.credentials_file) if path.exists()]
     detail = ", ".join(map(str, files)) or "no configuration files: the environment and defaults apply"
@@ -77,7 +77,7 @@ def _host_key_results(name: str, key: Path) -> Iterator[Result]:
 
 
 def check_export(scope: Scope) -> Iterator[Result]:
-    """The export folder can be written, and there is room for the tables."""
+    """Check that the export folder is writable and has enough space, and that folders with private data are private."""
     export = scope.settings.home.export
     existing = next(path for path in (export, *export.parents) if path.exists())
     try:
@@ -91,13 +91,13 @@ def check_export(scope: Scope) -> Iterator[Result]:
     private = {
         "state folder": (home.state, "local clones hold names as they are"),
         "outbox": (home.outbox, "batches wait there"),
-        "secrets folder": (secrets.candidates(home.root, "")[0].parent, "whoever has the secrets can test guesses"),
+        "secrets folder": (secrets.candidates(home.root, "")[0].parent, "anyone with the secrets can test guesses"),
     }
     for name, (folder, reason) in private.items():
         if not folder.is_dir():
             continue
         found = folder.stat()
-        # whoever is not the owner comes in by the group
+        # other users may have access through the group
         others, remedy = (0o077, "700") if found.st_uid == os.geteuid() else (0o007, "o-rwx")
         if found.st_mode & others:
             detail = f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):o}; owner: {owner(folder)})"
@@ -110,7 +110,7 @@ def check_export(scope: Scope) -> Iterator[Result]:
 
 
 def check_certificate(scope: Scope) -> Iterator[Result]:
-    """The controller's certificate file is there, PEM, valid today, and for whom."""
+    """Check that the controller's certificate file exists, is PEM and is valid today; report its names."""
     name, settings = "certificate", scope.settings
     path = settings.certificate
     if path is None:
@@ -147,7 +147,7 @@ def _certificate_result(path: Path, names: str, begin: datetime, end: datetime) 
 
 
 def check_secrets(scope: Scope) -> Iterator[Result]:
-    """Each project's secrets are complete, and private."""
+    """Check that each project's secrets are complete and private."""
     name = "secrets"
     if scope.no_secrets:
         yield Result(name, Status.SKIPPED, "left out with --no-secrets")
@@ -160,11 +160,11 @@ def check_secrets(scope: Scope) -> Iterator[Result]:
         for project in scope.projects:
             found = secrets.find(scope.settings.home.root, project)
             if found is None and scope.settings.environment.plain:
-                detail = f"{project}: has no secrets, and names and addresses are written as they are"
+                detail = f"{project}: has no secrets, so names and addresses are written unchanged"
                 yield Result(name, Status.WARNING, detail, "leave GROS_AGENT_PLAIN out")
                 continue
             if found is None and scope.settings.controller(project) is None:
-                detail = f"{project}: no controller is configured, so the first scrape makes secrets for it"
+                detail = f"{project}: no controller is configured, so the first scrape creates secrets"
                 yield Result(name, Status.OK, detail)
                 continue
             wanted = found or secrets.candidates(scope.settings.home.root, project)[0]
@@ -182,7 +182,7 @@ def _secrets_result(path: Path, subject: str) -> Result:
 
 
 def check_key(scope: Scope) -> Iterator[Result]:
-    """The agent's SSH key is there, private, and strong enough."""
+    """Check that the agent's SSH key exists, is private, and is strong enough."""
     name, path = "SSH key", scope.settings.key
     if scope.no_ssh:
         yield Result(name, Status.SKIPPED, "left out with --no-ssh")
@@ -191,7 +191,7 @@ def check_key(scope: Scope) -> Iterator[Result]:
         yield Result(name, Status.SKIPPED, "no controller is configured", "set SSH_HOST, or leave it out: --no-ssh")
         return
     if not path.exists():
-        yield Result(name, Status.FAILED, f"{path}: there is no such key", "register makes it")
+        yield Result(name, Status.FAILED, f"{path}: there is no such key", "gros-agent register creates it")
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
@@ -207,10 +207,10 @@ def _key_result(path: Path) -> Result:
 
     try:
         key = paramiko.PKey.from_path(path)
-    except (paramiko.PasswordRequiredException, TypeError):  # the second comes for OpenSSH's own format
+    except (paramiko.PasswordRequiredException, TypeError):  # TypeError is raised for OpenSSH's own format
         return Result("SSH key", Status.FAILED, f"{path}: is locked with a passphrase", "use a key without one")
     except (paramiko.SSHException, ValueError, OSError) as error:
-        return Result("SSH key", Status.FAILED, f"{path}: is no private key that can be read: {error}")
+        return Result("SSH key", Status.FAILED, f"{path}: can't be read as a private key: {error}")
     detail = f"{path}: {key.get_name()}, {key.get_bits()} bits"
     weak = key.get_bits() if key.get_name() == "ssh-rsa" else None
     if key.get_name() == "ssh-dss" or (weak is not None and weak < WEAKEST_RSA):
@@ -221,19 +221,19 @@ def _key_result(path: Path) -> Result:
 
 
 def check_version(scope: Scope) -> Iterator[Result]:
-    """The version string tells the branch and commit that the agent was built from."""
+    """Check that the version string includes the branch and commit of the build."""
     text = version(scope.settings.home)
     match = STAMPED.fullmatch(text)
     if match and match["commit"]:
         yield Result("version", Status.OK, text)
     else:
-        detail = f"{text} has no branch and commit: nobody can tell whether this agent is up to date"
+        detail = f"{text} has no branch and commit, so this agent can't be checked for updates"
         hint = "make a VERSION file before the image is built: gros-agent version --stamp > VERSION"
         yield Result("version", Status.WARNING, detail, hint)
 
 
 def check_programs(scope: Scope) -> Iterator[Result]:
-    """The programs that the sources need are there: git always, others where a source of the list declares them."""
+    """Check the programs that the sources need: always git, and others if a listed source declares them."""
     types = ["git", *(entry.type for project in scope.projects for entry in _listed(scope.settings.project(project)))]
     programs = {name: tells for kind in types if kind in by_type() for name, tells in by_type()[kind].programs.items()}
     for name, supported in programs.items():
@@ -244,7 +244,7 @@ def check_programs(scope: Scope) -> Iterator[Result]:
 
 
 def _listed(project: ProjectSettings) -> Sequence[SourceEntry]:
-    """The list of sources; nothing where it is damaged, which its own check tells."""
+    """The list of sources. Empty if it is damaged, which another check reports."""
     try:
         return entries.read(project.folder / entries.FILE) or ()
     except ConfigurationError:
@@ -252,7 +252,7 @@ def _listed(project: ProjectSettings) -> Sequence[SourceEntry]:
 
 
 def check_dashboard(scope: Scope) -> Iterator[Result]:
-    """The BigBoat dashboard answers, where one is configured."""
+    """Check that the BigBoat dashboard answers, if one is configured."""
     name, project = "BigBoat dashboard", scope.projects[0] if scope.projects else ""
     from gros_agent.deliver import bigboat  # noqa: PLC0415 (slow to import)
 
@@ -264,12 +264,12 @@ def check_dashboard(scope: Scope) -> Iterator[Result]:
             yield Result(name, Status.SKIPPED, "none is configured")
         else:
             yield Result(name, Status.OK, answers)
-    except AgentError as error:  # a scrape can do without
+    except AgentError as error:  # a scrape does not need it
         yield Result(name, Status.WARNING, error.message, error.hint)
 
 
 def check_sources(scope: Scope) -> Iterator[Result]:
-    """Each source of the list, and each that the settings name, answers."""
+    """Check that each listed source answers, and each source from the settings."""
     for project in scope.projects:
         path = scope.settings.home.export / project / entries.FILE
         try:
@@ -301,7 +301,7 @@ def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part |
 
 
 def _neighbours(part: Part, context: Context) -> str:
-    """What an entry stands for that only names its environment."""
+    """Describe the environment of a seed."""
     if not isinstance(part.source, Discoverer):
         raise TypeError("only a source that discovers others has seeds")
     first = next(iter(part.source.repositories(context)), None)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 COMPONENTS = frozenset(
     {"database", "tracker", "permissions", "lock", "importer", "daemon", "network", "configuration", "total"}
 )
-"""The parts that controllers tell the status of."""
+"""The components whose status controllers report."""
 _CONTROLLER = "controller"
 LARGEST_SKEW = 120.0
-"""Seconds between two clocks that the schedule and the order of events can bear."""
+"""The largest acceptable difference between two clocks in seconds, for the schedule and the order of events."""
 
 
 def check_controller(scope: Scope) -> Iterator[Result]:
-    """The controller shows the pinned certificate, is ready for each project, and has our clock and version."""
+    """Check the controller's certificate, its status for each project, its clock, and the version that it expects."""
     name, settings = _CONTROLLER, scope.settings
     if settings.controller() is None:
         yield Result(name, Status.SKIPPED, "no controller is configured")
@@ -49,7 +49,7 @@ def check_controller(scope: Scope) -> Iterator[Result]:
 
 
 def _unanswered(scope: Scope, name: str, error: AgentError) -> Iterator[Result]:
-    """A controller that is away stops no project that was let in before: what it collects waits in the outbox."""
+    """If the controller is unreachable, projects that it accepted before are collected, and their batches wait."""
     settings, projects = scope.settings, scope.projects
     known = projects and all(secrets.find(settings.home.root, project) is not None for project in projects)
     if not (error.away and known and all(contact.may_collect(settings.project(project)) for project in projects)):
@@ -61,7 +61,7 @@ def _unanswered(scope: Scope, name: str, error: AgentError) -> Iterator[Result]:
         kept = f"{count} {'batch waits' if count == 1 else 'batches wait'}" if count else "nothing waits yet"
         when = f"since {since.astimezone():%Y-%m-%d %H:%M:%S}" if since else "now"
         detail = f"the controller is away {when}: collecting into the outbox, {kept}: {error.message}"
-        if name != _CONTROLLER:  # which the check before has said
+        if name != _CONTROLLER:  # the check before has reported it
             detail = f"the controller is away: {error.message}"
         yield Result(f"{project}: {name}", Status.AWAY, detail, error.hint)
 
@@ -96,7 +96,7 @@ def _status_results(scope: Scope, project: str, status: "answers.Status") -> Ite
                 f"{project}: {name}",
                 Status.WARNING,
                 detail,
-                "nothing is to be done: this stops no scrape",
+                "nothing to do: this does not stop a scrape",
                 is_named_here=known,
             )
     if status.skew is not None and abs(status.skew) > LARGEST_SKEW:
@@ -108,14 +108,14 @@ def _status_results(scope: Scope, project: str, status: "answers.Status") -> Ite
 
 
 def _text_results(project: ProjectSettings, contents: str | None) -> Iterator[Result]:
-    """Which variables the controller sets for the scrape, and which it may not set."""
+    """Report the variables that the controller sets for the scrape, and those that were refused."""
     if contents is None:
         return
     name, done = f"{project.key}: controller's variables", controller_text.applied(project, contents)
     if done.counts or done.loses:
-        lost = f"; set here, too, which counts: {', '.join(done.loses)}" if done.loses else ""
+        lost = f"; also set here, which takes precedence: {', '.join(done.loses)}" if done.loses else ""
         yield Result(name, Status.OK, f"taken: {', '.join(done.counts) or 'none'}{lost}")
-    hint = "set it here if it is wanted; docs/configuration.md has what a controller may set"
+    hint = "set it here if you want it; docs/configuration.md lists what a controller may set"
     for warning in done.warnings():
         yield Result(name, Status.WARNING, warning, hint)
 
@@ -131,7 +131,7 @@ def _version_result(client: "https.ControllerClient") -> Result:
 
 
 def check_log_in(scope: Scope) -> Iterator[Result]:
-    """The agent can log in to the controller, which shows the pinned host key."""
+    """Check that the agent can log in to the controller, and that the host key is the pinned one."""
     name = "SSH log-in"
     if scope.no_ssh or scope.settings.controller() is None:
         reason = "left out with --no-ssh" if scope.no_ssh else "no controller is configured"
@@ -146,7 +146,7 @@ def check_log_in(scope: Scope) -> Iterator[Result]:
     project = scope.projects[0] if scope.projects else ""
     user, expected = agent_user(scope.settings.project(project)), f"agent-{agent_key(scope.settings.project(project))}"
     if user != expected:
-        detail = f"[ssh] username is {user}, and existing controllers know this agent as {expected}"
+        detail = f"[ssh] username is {user}, but existing controllers call this agent {expected}"
         yield Result(name, Status.WARNING, detail, "leave SSH_USERNAME out, or correct it or the first key of JIRA_KEY")
     try:
         with connect(scope.settings.project(project)) as connection:

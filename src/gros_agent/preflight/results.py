@@ -1,4 +1,4 @@
-"""What a check is given, and what it says."""
+"""The input and the results of checks."""
 
 import enum
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from gros_agent.settings.model import Settings
 
 
 class Status(enum.StrEnum):
-    """How a check ended. ``AWAY``: the controller does not answer, and what is collected waits in the outbox."""
+    """The result of a check. ``AWAY``: the controller is unreachable, and batches wait in the outbox."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,7 +21,7 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found, and what to do about it."""
+    """The finding of one check, and what to do about it."""
 
     name: str
     status: Status
@@ -31,17 +31,17 @@ class Result:
 
     @property
     def logged_name(self) -> str:
-        """The name for the log: one that a server gave is not among our own words."""
+        """The name for the log. Names that a server chose are not marked as our own text."""
         return Own(self.name) if self.is_named_here else self.name
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What to check: the settings and projects, another secrets file, and what is left out.
+    """What to check: settings and projects, another secrets file, and checks to skip.
 
-    Where the controller is known to be ``away``, it is not asked again: that would take as long as a connection may.
-    ``passed`` is filled by the checks: the projects that the controller lets collect now, each with the environment
-    text that it hands out (None: none). Keeping that is the next step (:mod:`.takeover`).
+    If the controller is known to be ``away``, it is not asked again, since that could take a whole time-out. The checks
+    fill ``passed``: the projects that the controller allows to be collected now, each with its environment text (None:
+    no text). The next step (:mod:`.takeover`) stores these texts.
     """
 
     settings: Settings

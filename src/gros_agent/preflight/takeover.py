@@ -1,4 +1,4 @@
-"""The step after preflight: what the controller handed out is taken over for the scrape, and the moment is noted."""
+"""The step after preflight: store the controller's variables for the scrape, and note the time."""
 
 import contextlib
 from datetime import datetime
@@ -14,10 +14,9 @@ from gros_agent.tables.batch import ProjectFolder
 
 
 def take_over(scope: Scope) -> None:
-    """Keep what the controller says for the scrape of each project that passed, and when.
+    """Store the controller's text for each project that passed, and the time, from which its schedule counts.
 
-    Its schedule counts from there. Where it says nothing, since an import goes on, or says too much, what it said
-    before stays.
+    If there is no text, for instance during an import, or if it is too large, the previous text is kept.
     """
     for project, contents in scope.passed.items():
         folder = scope.settings.home.export / project
@@ -30,9 +29,9 @@ def take_over(scope: Scope) -> None:
 
 
 def note_moment(project: ProjectSettings) -> None:
-    """Write the moment of a preflight, for the batch that is collected after it. One that waits keeps its own."""
+    """Write the time of a preflight, for the batch that is collected next. A batch that already waits keeps its own."""
     folder = ProjectFolder(project.folder)
-    with contextlib.suppress(BusyError), folder.locked():  # whoever is in there has kept it
+    with contextlib.suppress(BusyError), folder.locked():  # whoever holds the lock has kept it
         if folder.recover() is None:
             outbox.set_aside(project)
     with storage_errors(folder.path):

@@ -1,7 +1,6 @@
 """Pseudonyms: every personal value becomes ``sha256(salt + value + pepper)`` before it touches the disk.
 
-A :class:`Pseudonymised` batch of rows is the only thing that the writer takes, and a :class:`Pseudonymiser` the only
-one who makes it.
+The writer only accepts :class:`Pseudonymised` rows, and only a :class:`Pseudonymiser` makes them.
 """
 
 import hashlib
@@ -21,10 +20,10 @@ from gros_agent.rows import NOBODY, Row, trimmed
 R = TypeVar("R", bound=Row)
 
 PATTERN_SECONDS = 0.5
-"""Longest time for one username pattern on one name; an honest one takes microseconds."""
+"""Time limit in seconds for one username pattern on one name. A normal pattern takes microseconds."""
 
 MAX_CACHED = 50_000
-"""Pseudonyms kept for people who come again: about 10 MB."""
+"""The number of pseudonyms kept for people who appear again: about 10 MB."""
 
 _MAKER = object()
 
@@ -41,7 +40,10 @@ class Pseudonymised(Generic[R]):
 
 
 def pseudonym(value: str, secrets: Secrets) -> str:
-    """Hash a personal value with a project's tokens: 64 lower-case hexadecimal digits. ``"0"`` is nobody and stays."""
+    """Hash a personal value with a project's tokens: 64 lower-case hexadecimal digits.
+
+    ``"0"`` means nobody and is kept.
+    """
     if value == NOBODY:
         return value
     text = secrets.salts.salt + value + secrets.salts.pepper
@@ -51,16 +53,16 @@ def pseudonym(value: str, secrets: Secrets) -> str:
 class Pseudonymiser:
     """Replaces the personal fields of rows.
 
-    With ``secrets`` they become pseudonyms. Without, they stay as they are, which is what the caller must have been
-    asked for explicitly: ``plain=True``; anything else raises :class:`ConfigurationError`. With ``redact`` people are
-    taken out of free text, too, as far as they can be told there.
+    With ``secrets`` they become pseudonyms. Without secrets they stay unchanged, which needs ``plain=True``, an
+    explicit wish of the user; otherwise :class:`ConfigurationError` is raised. With ``redact`` people are also replaced
+    in free text, as far as they can be recognised.
     """
 
     def __init__(self, secrets: Secrets | None, *, plain: bool = False, redact: bool = False) -> None:
         if secrets is None and not plain:
             raise ConfigurationError(
                 "there are no secrets for this project, so no personal data is written",
-                "register the project with its controller, or make secrets of your own",
+                "register the project with its controller, or create secrets of your own",
             )
         self._secrets = secrets
         self._redacts = redact and secrets is not None
@@ -74,7 +76,7 @@ class Pseudonymiser:
         return self._secrets is not None
 
     def rows(self, rows: Sequence[R]) -> Pseudonymised[R]:
-        """Pseudonymise rows of one table; the given ones are left as they are."""
+        """Pseudonymise rows of one table. The given rows are not changed."""
         table = type(rows[0]) if rows else Row
         free_text = table.free_text if self._redacts else ()
         if not table.personal and not free_text:
@@ -82,7 +84,10 @@ class Pseudonymiser:
         return Pseudonymised([self._row(row, table.personal, free_text) for row in rows], _MAKER)
 
     def field(self, name: str, value: str) -> str:
-        """The pseudonym of one personal field's value; where names stay plain, the value without blanks around it."""
+        """The pseudonym for the value of a personal field.
+
+        If names stay plain, the value without surrounding blanks.
+        """
         if self._secrets is None:
             return _valid_address(value) if name.endswith("email") else trimmed(value)
         if name.endswith("username"):
@@ -92,7 +97,7 @@ class Pseudonymiser:
 
     @property
     def redacts(self) -> bool:
-        """Whether people are taken out of free text."""
+        """Whether people are replaced in free text."""
         return self._redacts
 
     def _row(self, row: R, personal: tuple[str, ...], free_text: tuple[str, ...]) -> R:
@@ -127,7 +132,7 @@ class Pseudonymiser:
 
 
 def _valid_address(value: str) -> str:
-    """An address that can't be one is unknown: what reads the tables takes an address or ``"0"``."""
+    """An e-mail address, or ``"0"`` for text that is not one, since readers of the tables accept nothing else."""
     return value if "@" in value else NOBODY
 
 
@@ -137,7 +142,7 @@ def _compile(entry: UsernamePattern) -> tuple[Callable[[str], bool], Callable[[s
         pattern = regex.compile(entry.pattern if entry.pattern is not None else _like(entry.prefix))
     except regex.error as error:
         raise ConfigurationError(
-            f"username pattern {entry.pattern!r} is no regular expression: {error}",
+            f"username pattern {entry.pattern!r} is not a valid regular expression: {error}",
             "correct it at the controller",
         ) from None
     if entry.mutate not in {None, "", "lower"}:
@@ -161,15 +166,15 @@ def _compile(entry: UsernamePattern) -> tuple[Callable[[str], bool], Callable[[s
 
 
 def _like(pattern: str) -> str:
-    """An SQL LIKE pattern as a regular expression that matches as much as it can; adjacent ``%`` are one."""
+    """An SQL LIKE pattern as a regular expression with greedy matches. Adjacent ``%`` count as one."""
     parts = re.sub("%+", "%", pattern)
     return "".join({"%": ".*", "_": "."}.get(character, re.escape(character)) for character in parts)
 
 
 def _starts_like(pattern: str) -> str:
-    """An SQL LIKE pattern as a regular expression that only tells whether a text starts so, in linear time.
+    """An SQL LIKE pattern as a regular expression that checks the start of a text in linear time.
 
-    What stands after a ``%`` is taken where it comes first, and never looked for again.
+    A part after ``%`` matches at its first occurrence, without backtracking.
     """
     first, *others = map(_like, re.split("%+", pattern))
     return first + "".join(f"(?>.*?{part})" for part in others)

@@ -1,10 +1,10 @@
-"""Takes people out of free text as far as they can be told by form: mentions, addresses, trailers, accounts in paths.
+"""Replaces people in free text, as far as their form shows them: mentions, addresses, trailers, accounts in paths.
 
-What is found becomes the same pseudonym as in the personal fields, so that a trailer and an author are still the same
-person. Names that stand in a sentence as words like any other can't be told and stay.
+They get the same pseudonyms as in personal fields, so that a trailer and an author are still the same person. Names
+within ordinary sentences can't be recognised, and stay.
 
-Trailers are lines at the end of a message as git has them (git-interpret-trailers(1)), such as ``Signed-off-by`` and
-``Co-authored-by``; mentions are those of GitHub and GitLab (``@account``) and of Azure DevOps (``@<GUID>``, or a link
+Trailers are lines at the end of a message as in git (git-interpret-trailers(1)), such as ``Signed-off-by`` and
+``Co-authored-by``. Mentions are those of GitHub and GitLab (``@account``) and of Azure DevOps (``@<GUID>``, or a link
 with ``data-vss-mention``).
 """
 
@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable
 
 PROSE = frozenset({"message", "title", "description", "comment", "additional_information"})
-"""Fields of sentences; elsewhere, as in paths and names of branches, an ``@`` is no mention."""
+"""Fields with prose. In other fields, such as paths and names of branches, an ``@`` is not a mention."""
 BRANCHES = frozenset({"branch", "source_branch", "target_branch", "ref"})
-"""Fields with the name of a branch, which often begins with the account of whoever made it."""
+"""Fields with the name of a branch, which often begins with the account of its author."""
 
 Pseudonym = Callable[[str, str], str]
-"""Given the name of a personal field and a value, the pseudonym of the value."""
+"""Takes the name of a personal field and a value, and returns the pseudonym of the value."""
 
 _PEOPLE = (
     r"[A-Za-z][A-Za-z-]{0,40}-by|Co-?Authors?|Authors?|Reviewers?|Committers?|Approvers?|Testers?|Reporters?|Assignees?"
@@ -25,12 +25,12 @@ _PEOPLE = (
 )
 """Keys of trailers whose value is a person."""
 _LETTERS = r"From|To|Cc|Bcc|Sender|Reply-To"
-"""Keys of a letter's head, which can begin a sentence, too."""
+"""Keys of e-mail headers, which can also begin a sentence."""
 _QUOTED = r"^[ \t>]{0,8}"
 _LOCAL = r"\w.%+-"
 _HOST = r"[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 _INTRANET = r"(?!v?\d|(?:latest|next|main|master|head|beta|alpha|canary|stable)\b)[A-Za-z][\w-]{1,62}(?![\w.-])"
-"""A host without a domain; what stands after an ``@`` can be a version or a branch, too."""
+"""A host without a domain. The text after an ``@`` can also be a version or a branch."""
 
 _LINK = re.compile(r"(?P<open><a\b[^<>]{0,400}\bdata-vss-mention\b[^<>]{0,400}>)@?(?P<name>[^<>]{1,200})(?=</a>)")
 _TRAILER = re.compile(
@@ -80,13 +80,13 @@ _COMMON = re.compile(
     r"|version|versions|stable|trunk|branches|topic",
     re.IGNORECASE,
 )
-"""How branches begin that do not begin with an account."""
+"""First parts of branch names that are not accounts."""
 _FOLDERS = frozenset(("users", "user", "people", "personal", "private", "u"))
-"""After which the account follows."""
+"""First parts of branch names that are followed by an account."""
 
 
 def redacted(field: str, text: str, pseudonym: Pseudonym) -> str:
-    """A free text without the people in it. ``field`` says what kind of text it is."""
+    """A free text with its people replaced. ``field`` determines the kind of text."""
 
     def account(found: re.Match[str]) -> str:
         return found["before"] + pseudonym("username", found["account"])
@@ -103,7 +103,7 @@ def redacted(field: str, text: str, pseudonym: Pseudonym) -> str:
 
 
 def _people(text: str, pseudonym: Pseudonym) -> str:
-    """Replace who is named beside an address, in a trailer, or by a link."""
+    """Replace people with an address, in a trailer, or in a link."""
     text = _LINK.sub(lambda found: f"{found['open']}@{pseudonym('developer', found['name'].strip())}", text)
 
     def trailer(found: re.Match[str]) -> str:
@@ -126,9 +126,10 @@ def _people(text: str, pseudonym: Pseudonym) -> str:
 
 
 def _split(words: str) -> tuple[str, str, str]:
-    """What stands before a name, the name at the end of some words, and the space after it.
+    """Split words into the text before a name, the name at their end, and the space after it.
 
-    A name begins with a capital letter and has particles within; of words without any capital the last three are it.
+    A name begins with a capital letter and may contain particles. Without any capital letter, the last three words are
+    taken.
     """
     name = words.rstrip()
     starts = [found.start() for found in re.finditer(r"\S+", name)]
@@ -143,7 +144,7 @@ def _is_name(words: list[str]) -> bool:
 
 
 def _branch(name: str, pseudonym: Pseudonym) -> str:
-    """The name of a branch without the account that it begins with."""
+    """The name of a branch, with the account at its beginning replaced."""
     prefix = next(
         (one for one in ("refs/heads/", "refs/tags/", "refs/remotes/", "origin/") if name.startswith(one)), ""
     )

@@ -13,13 +13,13 @@ from gros_agent.runtime.storage import make_private, replace_file, storage_error
 
 PRIVATE_MODE = 0o600
 TOKEN_BYTES = 32
-"""Length of a token that the agent makes itself: as much as SHA-256 has to offer."""
+"""Length in bytes of a token that the agent makes, the same as that of a SHA-256 hash."""
 
 Token = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Salts(msgspec.Struct, frozen=True):
-    """What is put before and after a personal value when it is hashed."""
+    """The texts that are added before and after a personal value when it is hashed."""
 
     salt: Token
     pepper: Token
@@ -29,11 +29,11 @@ class Salts(msgspec.Struct, frozen=True):
 
 
 class UsernamePattern(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How account names of one kind are made alike before they are hashed.
+    """A rule to normalise account names before they are hashed.
 
-    ``prefix`` is an SQL LIKE pattern for the start of a name (``%`` any characters, ``_`` one). What ``pattern`` (a
-    regular expression; without one, what the prefix matched) finds is replaced by ``replace``, with ``$1`` for
-    groups; ``mutate`` set to ``lower`` makes the result lower case.
+    ``prefix`` is an SQL LIKE pattern for the start of a name (``%`` any characters, ``_`` one). The matches of
+    ``pattern`` (a regular expression; default: the match of the prefix) are replaced by ``replace``, with ``$1`` for
+    groups. ``mutate`` set to ``lower`` makes the result lower case.
     """
 
     prefix: str
@@ -50,12 +50,12 @@ class Secrets(msgspec.Struct, frozen=True):
 
 
 def candidates(home: Path, key: str) -> tuple[Path, Path]:
-    """The files that may hold a project's secrets, the preferred one first."""
+    """The files that may contain a project's secrets, the preferred one first."""
     return home / "secrets" / f"{key}.json", home / "secrets.json"
 
 
 def find(home: Path, key: str) -> Path | None:
-    """The file that holds a project's secrets, or None."""
+    """The file with a project's secrets, or None."""
     return next((path for path in candidates(home, key) if path.exists()), None)
 
 
@@ -74,12 +74,12 @@ def read(path: Path) -> Secrets:
 
 
 def is_private(path: Path) -> bool:
-    """Whether nobody but the owner may read or write a file."""
+    """Whether only the owner may read or write a file."""
     return not stat.S_IMODE(path.stat().st_mode) & 0o077
 
 
 def write(path: Path, secrets: Secrets) -> None:
-    """Store secrets atomically, readable by their owner alone."""
+    """Store secrets atomically, readable only by their owner."""
     make_private(path.parent)
     with storage_errors(path.parent):
         replace_file(path, msgspec.json.encode(secrets) + b"\n", PRIVATE_MODE)

@@ -1,7 +1,7 @@
 """The rows of every table: names, order and limits of the fields as the GROS project publishes them.
 
-Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Every value is text, numbers included;
-``"0"`` is also *unknown*, *nobody* and *none*. Moments are local time.
+Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Every value is text, including numbers;
+``"0"`` also stands for *unknown*, *nobody* and *none*. Moments are local time.
 """
 
 from gros_agent.rows.about import Project, SourceId
@@ -41,7 +41,7 @@ TABLES: tuple[type[Row], ...] = (
     *(Metric, MetricTarget, MetricVersion, MetricDefault),
     *(Jenkins, Project, SourceId),
 )
-"""All tables, in the order in which they are listed."""
+"""All tables, in listing order."""
 
 __all__ = [
     "LARGEST_INTEGER",

@@ -1,4 +1,4 @@
-"""Rows about the project itself: what it is, and what quality systems know its parts by."""
+"""Rows about the project itself: its names, and the identifiers of its parts in quality systems."""
 
 from typing import Annotated, ClassVar
 
@@ -10,7 +10,7 @@ Named = Annotated[str, Meta(max_length=100)]
 
 
 class Project(Row, kw_only=True, forbid_unknown_fields=True):
-    """The project. Its file holds this one object; what is not known is left out."""
+    """The project. Its file has this one object, without fields that are unknown."""
 
     table: ClassVar[str] = "data_project"
     key: ClassVar[tuple[str, ...]] = ("jira_key",)
@@ -32,7 +32,7 @@ class Project(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class SourceId(Row, kw_only=True, forbid_unknown_fields=True):
-    """What a source knows a part of the project by."""
+    """The identifier of a part of the project at a source."""
 
     table: ClassVar[str] = "data_source_ids"
     key: ClassVar[tuple[str, ...]] = ("domain_name", "url")

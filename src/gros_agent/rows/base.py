@@ -1,4 +1,4 @@
-"""What a row is, the types of its fields, and its JSON Schema."""
+"""The base class of rows, the types of their fields, and their JSON Schema."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Meta
 
 NOBODY = "0"
-"""Stands for a missing person, date or name."""
+"""The value for a missing person, date or name."""
 
 Kind = Literal["identifier", "count"]
-"""What a whole number is: names a thing, or tells how many or how large."""
+"""The meaning of a whole number: an identifier of a thing, or a count or size."""
 
 
 def _number(kind: Kind, pattern: str, description: str) -> Meta:
@@ -40,23 +40,24 @@ Email = Annotated[str, Meta(max_length=100, pattern="^0$|^[0-9a-f]{64}$|@")]
 
 
 class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A row of some table.
+    """A row of a table.
 
-    A subclass names its ``table`` (the file without ``.json``), the fields that are its ``key``, those that are
-    ``personal`` (pseudonymised before they are written), those that are ``free_text`` (people can be named in them,
-    and they are written as they are), and whether the table is a ``snapshot``, whole each time. One with personal
-    fields has a field ``encrypted`` too. The file of a table that ``is_single`` holds one object instead of an array of
-    them, and is missing where there is none.
+    A subclass declares its ``table`` (the file without ``.json``), the fields of its ``key``, the ``personal`` fields
+    (pseudonymised before they are written), the ``free_text`` fields (written unchanged, although they may name
+    people), and whether the table is a ``snapshot``, complete each time. A subclass with personal fields also has a
+    field ``encrypted``. The file of an ``is_single`` table has one object instead of an array, and is missing if there
+    is no row.
 
-    A batch has one row for each key, since the importer loses the whole file where one stands twice. Where its table
-    has no key, the key here are the fields that it compares, and where it compares none, any rows may come.
-    :meth:`one_of` says which of several rows is written, and ``rule`` says it in words: the one that ``changed`` last,
-    where a field has that moment, else the first. Fields that are ``folded`` are compared as :func:`folded` has them.
-    The first ``grouped`` fields of a key are the same for rows that come one after another, and never come again later.
+    A batch has one row per key, since the importer drops the whole file if a key appears twice. If the importer's table
+    has no key, the fields that it compares are used here; if it compares none, any rows are allowed. :meth:`one_of`
+    decides which of several rows is written, and ``rule`` explains it in words: the row that ``changed`` last, if a
+    field has that moment, otherwise the first. ``folded`` fields are compared in the form of :func:`folded`. Rows with
+    the same first ``grouped`` fields of the key come one after another, and those values never appear again later.
 
-    The importer looks for repositories, people and what is ``named`` without the blanks around their names, and never
-    finds again what it stored with them: repositories and people double each time, one metric loses the file. The list
-    of sources and the pseudonymiser leave those of repositories and people away, the writer those of the others.
+    The importer looks up repositories, people and ``named`` things without surrounding blanks, and never finds names
+    that it stored with blanks: repositories and people are duplicated with each import, and a single such metric makes
+    it drop the file. The list of sources and the pseudonymiser remove the blanks for repositories and people, the
+    writer for the others.
     """
 
     table: ClassVar[str]
@@ -72,14 +73,14 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     is_single: ClassVar[bool] = False
 
     def one_of(self, later: Self) -> Self:
-        """Which of this row and a ``later`` one with the same key is to be written."""
+        """Which of this row and a ``later`` one with the same key is written."""
         if not self.changed:
             return self
         return self if getattr(self, self.changed) > getattr(later, self.changed) else later
 
 
 LARGEST_INTEGER = 2**31 - 1
-"""What the existing importer can read into a whole number (``java.lang.Integer``)."""
+"""The largest whole number that the existing importer can read (``java.lang.Integer``)."""
 
 
 _FOLDED_NAMES = 10_000
@@ -87,17 +88,17 @@ _BLANKS = "".join(map(chr, range(ord(" ") + 1)))
 
 
 def trimmed(text: str) -> str:
-    """A name without the blanks around it, which are those of ``java.lang.String.trim``."""
+    """A name without surrounding blanks, as defined by ``java.lang.String.trim``."""
     return text.strip(_BLANKS)
 
 
 def folded(text: str) -> str:
-    """A name as the importer compares those of repositories and people: without case, and blanks around it."""
+    """A name as the importer compares it for repositories and people: without case and surrounding blanks."""
     return trimmed(text).upper()
 
 
 def key_of(row: type[Row], names: Sequence[str] = ()) -> Callable[[Row], Any]:
-    """A function that gives the key of a row, or these fields of it, in a form in which equal ones are equal."""
+    """Return a function that computes the key of a row, or the values of ``names``, in a form for comparison."""
     wanted = names or row.key
     if not wanted:
         return lambda _: ()
@@ -127,16 +128,16 @@ def json_schema(row: type[Row]) -> Mapping[str, Any]:
 
 
 def is_valid(row: type[Row], name: str, text: str) -> bool:
-    """Whether a text is what a field's pattern wants: of an address, what is left may be none once it was cut."""
+    """Whether a text matches a field's pattern. An address that was cut may no longer be valid."""
     content = json_schema(row)["properties"][name]
     return any(re.search(one.get("pattern", ""), text) for one in content.get("anyOf", (content,)))
 
 
 @cache
 def length_limits(row: type[Row]) -> Mapping[str, int]:
-    """Field → longest text in UTF-16 code units, for the fields that have a limit and can be shortened to it.
+    """The longest text of each field in UTF-16 code units, for fields with a limit that can be shortened.
 
-    The importer is a Java program and counts so.
+    The importer is a Java program and counts in these units.
     """
     properties = json_schema(row)["properties"]
     return {
@@ -149,7 +150,7 @@ def length_limits(row: type[Row]) -> Mapping[str, int]:
 
 @cache
 def numbers(row: type[Row]) -> Mapping[str, Kind]:
-    """The fields that hold whole numbers as text, and what kind of number each is."""
+    """The fields with whole numbers as text, and the kind of each number."""
     found: dict[str, Kind] = {}
     for name, hint in get_type_hints(row, include_extras=True).items():
         for meta in _metas(hint):
@@ -159,6 +160,6 @@ def numbers(row: type[Row]) -> Mapping[str, Kind]:
 
 
 def _metas(hint: Any) -> list[Meta]:  # noqa: ANN401 (any type)
-    """What is said about a type, within unions too; what is said last comes first."""
+    """The metadata of a type, also within unions, in reverse order of precedence."""
     inner = [meta for one in get_args(hint) if not isinstance(one, Meta) for meta in _metas(one)]
     return [*inner, *(one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Meta))]

@@ -41,7 +41,7 @@ class TfsTeamMember(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class TfsSprint(Row, kw_only=True, forbid_unknown_fields=True):
-    """A sprint of a team; one without dates has none."""
+    """A sprint of a team. Dates that are not set are left out."""
 
     table: ClassVar[str] = "data_tfs_sprint"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "team_name", "sprint_name")
@@ -55,7 +55,7 @@ class TfsSprint(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
-    """A version of a work item: one row for each change. What a type of work item does not have is left out."""
+    """A version of a work item, with one row for each change. Fields that its type does not have are left out."""
 
     table: ClassVar[str] = "data_tfs_work_item"
     key: ClassVar[tuple[str, ...]] = ("issue_id", "changelog_id")
@@ -92,7 +92,7 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class TfsDeveloper(Row, kw_only=True, forbid_unknown_fields=True):
-    """A person who took part in work items or teams. The importer knows a person by the name."""
+    """A person who took part in work items or teams. The importer identifies people by name."""
 
     table: ClassVar[str] = "data_tfs_developer"
     key: ClassVar[tuple[str, ...]] = ("display_name",)
@@ -104,5 +104,5 @@ class TfsDeveloper(Row, kw_only=True, forbid_unknown_fields=True):
     encrypted: Encrypted = "0"
 
     def one_of(self, later: Self) -> Self:
-        """The later one, if this one has no address."""
+        """The later row, if this one has no address."""
         return later if self.email == NOBODY else self

@@ -10,7 +10,7 @@ Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class Jenkins(Row, kw_only=True, forbid_unknown_fields=True):
-    """How large a Jenkins is. Its file holds this one object, with numbers that are numbers."""
+    """The size of a Jenkins. Its file has this one object, with numbers as JSON numbers."""
 
     table: ClassVar[str] = "data_jenkins"
     key: ClassVar[tuple[str, ...]] = ("host",)

@@ -1,7 +1,7 @@
-"""Puts values into the form that the importer can read: text that is valid, fits its column and is ASCII, and 31 bits.
+"""Makes values fit the importer: valid text in ASCII JSON that fits its column, and numbers of 31 bits.
 
-One value that it can't read loses the whole file, and from then on all later batches of the project. What is changed
-here is counted, so that the outcome can tell it.
+A single value that the importer can't read makes it drop the whole file, and later all batches of the project. Changed
+values are counted for the outcome.
 """
 
 import codecs
@@ -18,7 +18,7 @@ from gros_agent.rows import LARGEST_INTEGER, NOBODY, Row, is_valid, length_limit
 from gros_agent.runtime.decoding import decoder
 
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")
-"""What no database takes in a text: NUL, and halves of surrogate pairs."""
+"""Characters that databases reject in text: NUL, and unpaired surrogates."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _LARGE = re.compile(rb'"-?[0-9]{10,}"')
@@ -27,7 +27,7 @@ _NUL = b"\\u0000"
 
 @dataclass
 class Changed:
-    """How many values were changed: field → number of texts that were shortened, of numbers that were made smaller."""
+    """The number of changed values by field: shortened texts, and reduced numbers."""
 
     shortened: Counter[str] = field(default_factory=Counter)
     narrowed: Counter[str] = field(default_factory=Counter)
@@ -41,17 +41,17 @@ class Changed:
 
 
 def readable(text: str) -> str:
-    """A text with the replacement character in place of what no database takes: NUL, and half surrogate pairs."""
+    """A text with the replacement character for everything that databases reject: NUL, and unpaired surrogates."""
     return _UNREADABLE.sub(_REPLACEMENT, text)
 
 
 def ascii_json(content: bytes) -> bytes:
-    """JSON in ASCII, other characters as escapes: the importer reads files in the character set of its machine."""
+    """JSON in ASCII, with other characters as escapes: the importer reads files in its machine's character set."""
     return content if content.isascii() else content.decode().encode("ascii", _ESCAPES)
 
 
 def _escapes(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that ASCII has not: two escapes for those beyond 16 bits."""
+    """The escapes for characters outside ASCII: two for a character beyond 16 bits."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be")
@@ -63,7 +63,7 @@ codecs.register_error(_ESCAPES, _escapes)
 
 
 def fitted(text: str, limit: int) -> str:
-    """The beginning of a text that has at most so many UTF-16 code units, and never half a pair of them."""
+    """Cut a text to a number of UTF-16 code units, without splitting a surrogate pair."""
     if len(text) <= limit and not _ASTRAL.search(text):
         return text
     units = text.encode("utf-16-le")
@@ -71,7 +71,7 @@ def fitted(text: str, limit: int) -> str:
 
 
 class Values:
-    """Makes rows of one table fit. With ``whole_numbers`` numbers stay as large as they are."""
+    """Makes rows of one table fit. With ``whole_numbers`` large numbers are not changed."""
 
     def __init__(self, row: type[Row], *, whole_numbers: bool = False) -> None:
         self.row = row
@@ -82,15 +82,15 @@ class Values:
         self._names = frozenset({"repo_name", *row.personal, *row.named})
 
     def encoded(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bytes]:
-        """Rows as they are to be written, and their JSON in ASCII, each with a newline at its end.
+        """The rows to write, and their JSON in ASCII with one row per line.
 
-        Raises :class:`AgentError` for a row that is not of its table's shape.
+        Raises :class:`AgentError` for a row that does not match the schema of its table.
         """
         if self.row.named:
             rows = [self._trimmed(row) for row in rows]
         try:
             content = self._encoder.encode_lines(rows)
-        except UnicodeEncodeError:  # half a pair of surrogates
+        except UnicodeEncodeError:  # an unpaired surrogate
             rows, content = self._again([self._readable(row) for row in rows])
         if _NUL in content:
             rows, content = self._again([self._readable(row) for row in rows])
@@ -116,7 +116,7 @@ class Values:
 
     @staticmethod
     def _has_astral(content: bytes) -> bool:
-        """Whether some character takes two UTF-16 code units: in UTF-8 those begin with a byte of F0 or above."""
+        """Whether a character needs two UTF-16 code units. In UTF-8 it begins with a byte of F0 or above."""
         return not content.isascii() and max(content) >= 0xF0  # noqa: PLR2004
 
     @staticmethod

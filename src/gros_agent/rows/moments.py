@@ -1,4 +1,4 @@
-"""Moments as the tables have them: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
+"""Moments as written to tables: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
 
 import os
 from collections.abc import Iterator
@@ -7,19 +7,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 UNKNOWN = "0"
-"""A moment that nobody knows."""
+"""The value for an unknown moment."""
 
 _SYSTEM_ZONE = Path("/etc/localtime")
 
 FURTHEST_AHEAD = timedelta(hours=14)
-"""How far the clocks that are furthest ahead are before UTC (the zone Pacific/Kiritimati)."""
+"""The largest offset of local time from UTC (Pacific/Kiritimati)."""
 
 FIRST, LAST = "1000-01-01 00:00:00", "9999-12-31 23:59:59"
-"""The bounds of what the tables can hold: years of four digits."""
+"""The earliest and latest moments that the tables can hold: years have four digits."""
 
 
 def local_time(seconds: int) -> tuple[str, bool]:
-    """Seconds since 1970 as local time, and whether that is exact: a moment beyond the bounds becomes the bound."""
+    """Convert seconds since 1970 to local time, and say whether that is exact.
+
+    Moments out of bounds become the bound.
+    """
     try:
         moment = datetime.fromtimestamp(seconds)  # noqa: DTZ006 (local time is what the tables hold)
     except (ValueError, OverflowError, OSError):
@@ -29,7 +32,7 @@ def local_time(seconds: int) -> tuple[str, bool]:
 
 
 def local_zone() -> str:
-    """The name of the local time zone, as ``Europe/Amsterdam``; where it has none, its offset now, as ``UTC+0100``."""
+    """The name of the local time zone, as ``Europe/Amsterdam``. If it has none, its current offset, as ``UTC+0100``."""
     named = os.environ.get("TZ", "").removeprefix(":")
     if named:
         return named
@@ -43,17 +46,20 @@ def local_zone() -> str:
 
 @dataclass
 class Moments:
-    """Local times of everything that one source has, and how many of them are ``inexact``."""
+    """Converts the moments of one source to local time.
+
+    ``inexact`` counts the moments that could not be converted exactly.
+    """
 
     inexact: int = 0
 
     def local(self, seconds: int | None, otherwise: str = UNKNOWN) -> str:
-        """Seconds since 1970 as local time; ``otherwise`` for what could not be read."""
+        """Convert seconds since 1970 to local time; None becomes ``otherwise``."""
         moment, exact = local_time(seconds) if seconds is not None else (otherwise, False)
         self.inexact += not exact
         return moment
 
     def notes(self) -> Iterator[str]:
-        """What the reader of the tables has to know."""
+        """Remarks for readers of the tables."""
         if self.inexact:
             yield f"{self.inexact} moments could not be read or are beyond the year 9999"

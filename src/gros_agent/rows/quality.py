@@ -31,7 +31,7 @@ class Metric(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
-    """The targets of a metric from some version on; those that are the defaults are left out."""
+    """The targets of a metric since a version. Targets that are the defaults are left out."""
 
     table: ClassVar[str] = "data_metric_targets"
     key: ClassVar[tuple[str, ...]] = ("name", "revision")
@@ -54,7 +54,7 @@ class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class MetricVersion(Row, kw_only=True, forbid_unknown_fields=True):
-    """A change of targets, and who made it."""
+    """A change of targets, with its author."""
 
     table: ClassVar[str] = "data_metric_versions"
     key: ClassVar[tuple[str, ...]] = ("version_id",)
@@ -69,12 +69,12 @@ class MetricVersion(Row, kw_only=True, forbid_unknown_fields=True):
     encrypted: Annotated[Flag, Meta(description="Whether the personal fields hold pseudonyms: 1 or 0.")] = "0"
 
     def __post_init__(self) -> None:
-        """Leave nobody out: the importer would take ``"0"`` for a person's name."""
+        """Leave out an unknown author: the importer would take ``"0"`` for a person's name."""
         if self.developer == NOBODY:
             self.developer = UNSET
 
     def one_of(self, later: Self) -> Self:
-        """The later one, if this one does not know who made it."""
+        """The later row, if this one has no author."""
         return later if self.developer is UNSET else self
 
 

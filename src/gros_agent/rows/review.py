@@ -77,7 +77,8 @@ class MergeRequestNote(Row, kw_only=True, forbid_unknown_fields=True):
 class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
     """A reviewer's vote on a merge or pull request.
 
-    The importer knows a person by the display name, and takes that for a new person's address, too, which is short.
+    The importer identifies people by display name. It also stores that as the address of a new person, in a short
+    column.
     """
 
     table: ClassVar[str] = "data_merge_request_review"
@@ -94,7 +95,7 @@ class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
     encrypted: Encrypted = "0"
 
     def one_of(self, later: Self) -> Self:
-        """The later vote, unless it takes no side."""
+        """The later vote, unless it is neutral."""
         return self if later.vote == NOBODY else later
 
 
@@ -186,7 +187,7 @@ class GitLabRepo(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class GitHubIssue(Row, kw_only=True, forbid_unknown_fields=True):
-    """An issue on GitHub; pull requests are among them."""
+    """An issue or pull request on GitHub."""
 
     table: ClassVar[str] = "data_github_issue"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "id")

@@ -52,7 +52,7 @@ class ChangePath(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class Tag(Row, kw_only=True, forbid_unknown_fields=True):
-    """A tag; a lightweight one has no message, date or tagger."""
+    """A tag. A lightweight tag has no message, date or tagger."""
 
     table: ClassVar[str] = "data_tag"
     key: ClassVar[tuple[str, ...]] = ("repo_name", "tag_name")
