@@ -1,9 +1,9 @@
 """Git repositories: commits of the default branch, the files that they change, and tags.
 
-- :mod:`.collect` goes through a repository,
-- :mod:`.access` decides where to connect and as whom, :mod:`.clone` keeps a bare local clone,
+- :mod:`.collect` collects a repository,
+- :mod:`.access` determines the URL and credentials, :mod:`.clone` keeps a bare local clone,
 - :mod:`.order` lists the commits and finds the branch of each, :mod:`.log` reads them with their changes,
-- :mod:`.sizes` asks for the sizes of objects, :mod:`.tags` reads tags.
+- :mod:`.sizes` looks up the sizes of objects, :mod:`.tags` reads tags.
 """
 
 from collections.abc import Callable, Mapping

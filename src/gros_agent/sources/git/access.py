@@ -1,7 +1,7 @@
-"""Where git connects to and as whom, with credentials in no URL, argument list or configuration file.
+"""The URL and credentials for git, without credentials in a URL, argument list or configuration file.
 
-A password is handed to git through a credential helper that prints an environment variable; git itself asks it only
-for the very scheme, host and port that the password belongs to.
+Git gets a password through a credential helper that prints an environment variable. It only runs the helper for the
+scheme, host and port that the password belongs to.
 """
 
 import os
@@ -31,15 +31,15 @@ from gros_agent.sources.common.transport import (
 )
 
 MINIMUM_VERSION = (2, 36)
-"""The first git whose ``cat-file --batch-command`` can be told to flush."""
+"""The first git whose ``cat-file --batch-command`` has a ``flush`` command."""
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
-"""The transports that git may use."""
+"""The transports that git is allowed to use."""
 
 _CONFIGURATION = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",
-    "attr.tree=refs/gros/no-attributes",  # from 2.43 on those of HEAD count in a bare repository otherwise
+    "attr.tree=refs/gros/no-attributes",  # since 2.43, the attributes of HEAD apply in a bare repository otherwise
     "core.commitGraph=true",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -57,7 +57,7 @@ _HELPER = '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$G
 
 
 def base_environment() -> dict[str, str]:
-    """The variables for a git that connects to nothing: no configuration but ours, and no questions."""
+    """The variables for a git that does not connect: no configuration but ours, and no prompts."""
     environment = from_outside() | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -71,7 +71,7 @@ def base_environment() -> dict[str, str]:
 
 
 def configured(environment: Mapping[str, str], settings: tuple[str, ...]) -> dict[str, str]:
-    """Add ``name=value`` configuration to the variables for git, after what they have."""
+    """Add ``name=value`` configuration to the variables for git, after any existing configuration."""
     result = dict(environment)
     count = int(result.get("GIT_CONFIG_COUNT", "0"))
     for number, setting in enumerate(settings, start=count):
@@ -82,14 +82,14 @@ def configured(environment: Mapping[str, str], settings: tuple[str, ...]) -> dic
 
 @dataclass(frozen=True)
 class Access:
-    """A URL without credentials, and the variables that a git which connects to it needs."""
+    """A URL without credentials, and the environment variables for a git that connects to it."""
 
     url: str
     environment: Mapping[str, str]
 
 
 def resolve(context: Context) -> Access:
-    """Find out how to reach a repository. Raises :class:`SourceError` for a URL that can't or may not be used."""
+    """Determine how to connect to a repository. Raises :class:`SourceError` for an invalid or forbidden URL."""
     entry, host = context.entry, context.host
     parts = split(entry.url)
     if parts.scheme not in {*PROTOCOLS, SCP}:
@@ -99,7 +99,7 @@ def resolve(context: Context) -> Access:
         )
     if parts.scheme == "file":
         path = Path(unquote(parts.path))
-        # a bundle is a file, which git reads by its path alone
+        # a bundle is a file, and git only reads it by its path
         return Access(str(path) if path.is_file() else entry.url, base_environment())
     check_key_variable(host)
     username = entry.username
@@ -113,7 +113,7 @@ def resolve(context: Context) -> Access:
 
 
 def _over_ssh(parts: SplitResult, host: Host) -> SplitResult:
-    """The SSH form of an HTTP(S) URL, for a host that a key is configured for."""
+    """The SSH form of an HTTP(S) URL, for a host with a configured key."""
     path = parts.path
     strip = host.get("strip")
     if strip and path.startswith(f"/{strip.strip('/')}/"):
@@ -153,7 +153,7 @@ def _http(context: Context, parts: SplitResult, username: str | None) -> Access:
 
 
 def _token(host: Host) -> tuple[str | None, Secret | None]:
-    """The token for the API of a host, and the user's name that goes with it: it opens repositories, too."""
+    """The host's API token and the user name to use with it: the token gives access to repositories too."""
     found = ((one.git_user, host.secret(one.name)) for one in host.declared.values() if one.git_user)
     return next(((name, token) for name, token in found if token is not None), (None, None))
 
@@ -166,7 +166,7 @@ def _credentials(username: str, password: Secret) -> dict[str, str]:
 
 @cache
 def installed_version() -> tuple[int, ...]:
-    """The version of the git that is there. Raises :class:`SourceError` if there is none."""
+    """The version of the installed git. Raises :class:`SourceError` if it is not installed."""
     try:
         answer = subprocess.run(
             ["git", "version"], env=base_environment(), capture_output=True, check=True, timeout=30, text=True

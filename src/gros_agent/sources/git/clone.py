@@ -1,7 +1,7 @@
-"""A bare local clone, fetched incrementally, and what its origin advertises.
+"""A bare local clone, fetched incrementally, and the references that its origin advertises.
 
-Only the default branch and the tags are fetched. The URL is an argument of each fetch and stands in no configuration
-file, so that a clone tells nobody where it comes from.
+Only the default branch and the tags are fetched. The URL is an argument of each fetch and never written to a
+configuration file, so that a clone does not reveal its origin.
 """
 
 import re
@@ -18,27 +18,27 @@ from gros_agent.sources.git import vacant
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
 
 HEAD = "refs/gros/head"
-"""Where the clone keeps the head of the default branch."""
+"""The reference in the clone to the head of the default branch."""
 
 LARGEST_MAILMAP = 4 << 20
-"""Bytes of a mailmap that is used: Linux' has a hundredth of it."""
+"""The size limit of a mailmap in bytes. That of Linux has a hundredth of it."""
 _COMMITS_ONLY = "--filter=tree:0"
-"""Leaves files and folders out, where the other side knows how."""
+"""Excludes files and folders, if the server supports that."""
 _FETCHES_INTO = "GROS_FETCHES_INTO"
-"""The variable by which a git that fetches is known, to whoever has the folder after it."""
+"""The variable that identifies a running fetch, for a later process that uses the folder."""
 _LEFTOVERS = (
     *("**/*.lock", "packed-refs.new", "shallow_*"),
     *("objects/pack/tmp_*", "objects/pack/*.keep", "objects/**/tmp_obj_*"),
 )
 _SHA256_DIGITS = 64
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
-"""Has the C library (glibc) keep the memory that git frees between objects: a tenth of git log's time otherwise."""
+"""Makes the C library (glibc) keep memory that git frees between objects, which saves a tenth of git log's time."""
 _PROGRESS = re.compile(rb"(Receiving objects|Resolving deltas): +\d+% \((\d+)/(\d+)\)")
 
 
 @dataclass(frozen=True)
 class Advertised:
-    """The commit at the head of the default branch (None: there is none), and each tag's object by its full name."""
+    """The head of the default branch (None: no commits), and the object of each tag by its full name."""
 
     head: str | None
     tags: Mapping[str, str]
@@ -46,7 +46,7 @@ class Advertised:
 
 
 class Remote:
-    """A repository somewhere, reached through git."""
+    """A remote repository, accessed through git."""
 
     def __init__(self, access: Access, silence: float) -> None:
         supported_version()
@@ -73,7 +73,7 @@ class Remote:
         return Advertised(head, refs, notes)
 
     def _check_vacant(self) -> None:
-        """Make sure that it is a repository which lists nothing. Raises :class:`SourceError`."""
+        """Make sure that an empty answer is from a repository. Raises :class:`SourceError`."""
         done = self._ask(vacant.traced(self.access), "HEAD")
         if done.status or done.stalled:
             raise explain(replace(done, errors=vacant.without_trace(done.errors)), self.silence)
@@ -96,17 +96,17 @@ def _listed(name: str) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a clone, or what an agent that was killed left of it."""
+    """Remove a clone, or the remains of one from a killed agent."""
     if folder.exists():
         process.end_forgotten(_FETCHES_INTO, str(folder))
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Clone:
-    """A bare clone in a folder of its own.
+    """A bare clone in its own folder.
 
-    Without ``contents`` it has commits and tags, and of the files only the mailmap. With a ``depth`` it has as many
-    commits of each branch and tag, and the others are as if they were not.
+    Without ``contents`` it has commits and tags, but no files except the mailmap. With a ``depth`` it has only that
+    many commits of each branch and tag.
     """
 
     def __init__(self, folder: Path, remote: Remote, *, contents: bool = True, depth: int | None = None) -> None:
@@ -119,21 +119,21 @@ class Clone:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The variables for a git that reads the clone: it may not fetch what is missing by itself."""
+        """The variables for a git that reads the clone. It may not fetch missing objects."""
         base = configured(base_environment(), ("mailmap.blob=",)) if self.without_mailmap else base_environment()
         return base | _MEMORY | {"GIT_NO_LAZY_FETCH": "1", "GIT_DIR": str(self.folder)}
 
     def leave_out_huge_mailmap(self, head: str) -> str | None:
-        """Read the clone without its mailmap if that is huge, and say so: git would read all of it for each block."""
+        """Ignore the clone's mailmap if it is huge, and return a note: git would read all of it for each block."""
         done = self.git("cat-file", "-s", f"{head}:.mailmap")
         size = int(done.output) if done.status == 0 and done.output.strip().isdigit() else 0
         self.without_mailmap = size > LARGEST_MAILMAP
         return f"its .mailmap has {size} bytes and was left out" if self.without_mailmap else None
 
     def update(self, advertised: Advertised, progress: Progress) -> None:
-        """Bring the clone to what its origin advertises. Raises :class:`SourceError`.
+        """Update the clone to what its origin advertises. Raises :class:`SourceError`.
 
-        A clone whose making was interrupted goes on where it was; one that is damaged is made anew.
+        An interrupted clone is continued. A damaged clone is replaced.
         """
         with storage_errors(self.folder):
             self._clear_leftovers()
@@ -145,9 +145,9 @@ class Clone:
             self._fetch_mailmap()
 
     def _is_of_another_kind(self, advertised: Advertised) -> bool:
-        """Whether the origin was made anew with hashes of another length."""
+        """Whether the origin was recreated with hashes of another length."""
         if not self._configuration:
-            return False  # the making of the clone was interrupted before it was of any kind
+            return False  # creating the clone was interrupted before its hash length was set
         return (b"sha256" in self._configuration) != (len(advertised.head or "") == _SHA256_DIGITS)
 
     @property
@@ -161,16 +161,16 @@ class Clone:
 
     @property
     def is_shallow(self) -> bool:
-        """Whether the origin, and so the clone, lacks the older part of its history."""
+        """Whether the clone, like its origin, lacks older parts of the history."""
         return (self.folder / "shallow").exists()
 
     def git(self, *arguments: str) -> process.Completed:
-        """Run a git command in the clone that is done in no time."""
+        """Run a quick git command in the clone."""
         return process.run(["git", *arguments], self.environment, silence=self._remote.silence)
 
     def _is_current(self, advertised: Advertised) -> bool:
         if not self.exists or (self.is_shallow and self._depth is None):
-            return False  # a shallow origin may have been completed without a new commit
+            return False  # a shallow origin may have become complete without a new commit
         done = self.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", HEAD)
         lines = (line.split(" ", 1) for line in done.output.decode(errors="surrogateescape").splitlines())
         refs = {name: version for version, name in lines}
@@ -182,7 +182,7 @@ class Clone:
 
     @property
     def _configuration(self) -> bytes:
-        """The clone's own configuration in small letters; nothing where there is none yet."""
+        """The clone's own configuration in lower case. Empty if there is none yet."""
         path = self.folder / "config"
         return path.read_bytes().lower() if path.exists() else b""
 
@@ -196,7 +196,7 @@ class Clone:
         (self.folder / "HEAD").write_text(f"ref: {HEAD}\n", encoding="ascii")
 
     def _clear_leftovers(self) -> None:
-        """Remove what an agent that was killed left: a git that runs on, and files of one that does not."""
+        """Remove what a killed agent left: a git that is still running, and files of one that is not."""
         if self.folder.is_dir():
             process.end_forgotten(_FETCHES_INTO, str(self.folder))
             for pattern in _LEFTOVERS:
@@ -212,7 +212,7 @@ class Clone:
             with storage_errors(self.folder):
                 shutil.rmtree(self.folder)
                 self._initialise(advertised)
-            self._is_whole = True  # git does not manage without the folder that a tag names
+            self._is_whole = True  # git fails without the folder that a tag points to
             done = self._fetch(advertised, progress)
         if done.status or done.stalled:
             raise explain(done, self._remote.silence)
@@ -222,7 +222,7 @@ class Clone:
         whole = self._contents or self._is_whole
         depth = ["--update-shallow" if self._depth is None else f"--depth={self._depth}"]
         if self.is_shallow and self._depth is None:
-            depth.insert(0, "--unshallow")  # brings as much as the origin has
+            depth.insert(0, "--unshallow")  # fetches as much as the origin has
         return self._run_fetch(
             *depth,
             *() if whole else (_COMMITS_ONLY,),
@@ -231,7 +231,7 @@ class Clone:
         )
 
     def _fetch_mailmap(self) -> None:
-        """Fetch the mailmap into a clone that has no files, by way of the newest commit's topmost tree."""
+        """Fetch the mailmap into a clone without files, through the root tree of the newest commit."""
         tree = self.git("cat-file", "commit", HEAD).output.split(maxsplit=2)[1].decode()
         self._fetch_object(tree)
         listed = self.git("ls-tree", tree, ".mailmap").output.split()
@@ -240,7 +240,7 @@ class Clone:
 
     def _fetch_object(self, name: str) -> None:
         if self.git("cat-file", "-e", name).status:
-            # what is there leads the other side to think that this one is there too, so nothing is told of it
+            # existing objects would make the server assume that this one exists too, so they are not announced
             done = self._run_fetch(_COMMITS_ONLY, "--", name, configuration=("fetch.negotiationAlgorithm=noop",))
             if done.status or done.stalled:
                 raise explain(done, self._remote.silence)
@@ -248,11 +248,11 @@ class Clone:
     def _run_fetch(
         self, *arguments: str, progress: Progress = no_progress, configuration: tuple[str, ...] = ()
     ) -> process.Completed:
-        """Run ``git fetch`` with these arguments; what follows ``--`` are refs and objects."""
+        """Run ``git fetch`` with these arguments. References and objects follow ``--``."""
         options, wanted = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
         url = self._remote.access.url
         environment = configured(self._remote.access.environment, (f"remote.origin.url={url}", *configuration))
-        # a clone that is not complete has to know a name for where it comes from; the URL stays out of its files
+        # an incomplete clone needs a name for its origin; the URL stays out of its files
         where = "origin" if _COMMITS_ONLY in options else url
 
         def watch(block: bytes) -> None:
@@ -335,7 +335,7 @@ OUT_OF_MEMORY = re.compile(
 
 
 def too_much_memory(words: str) -> SourceError:
-    """The error for a git that wanted more memory than it may have."""
+    """The error for a git that exceeded its memory limit."""
     reason = "git needs more memory for this repository than it may have: something in it is huge"
     return SourceError(
         f"{reason} (git: {words})",
@@ -345,8 +345,8 @@ def too_much_memory(words: str) -> SourceError:
 
 
 def explain(done: process.Completed, silence: float) -> SourceError:
-    """Turn what git said about a failure into an error for people: the reason first, git's own words after it."""
-    if done.stalled or "Operation too slow" in done.errors:  # curl can be the first to notice
+    """Turn git's error output into an error for users: the reason first, then git's own words."""
+    if done.stalled or "Operation too slow" in done.errors:  # curl may notice it first
         return SourceError(
             Own(f"the repository's host showed no sign of life for {silence:g} s"),
             "check the network, or allow more time with --timeout",

@@ -70,7 +70,7 @@ def _read(
 
 
 def _tags_alone(context: Context, remote: Remote, advertised: Advertised) -> Generator[Sequence[Row], None, Collected]:
-    """Yield the tags of a repository that has no new commits, and whose clone is gone: it is not cloned again."""
+    """Yield the tags of a repository without new commits whose clone is gone. It is not cloned again."""
     moments = Moments()
     if advertised.tags:
         folder = _beside(context.folder)
@@ -85,21 +85,21 @@ def _tags_alone(context: Context, remote: Remote, advertised: Advertised) -> Gen
 
 
 def _nothing(advertised: Advertised) -> str:
-    """Why a repository without a branch has nothing to collect."""
+    """Explain why a repository without a branch has nothing to collect."""
     if advertised.tags:
         return f"the repository has no branch; {len(advertised.tags)} tags were left out"
     return "the repository is empty"
 
 
 def _beside(folder: Path) -> Path:
-    """Where a clone lies that is not kept."""
+    """The location of a temporary clone."""
     return folder.with_name(f"{folder.name}.temporary")
 
 
 def _lacking(folder: Path) -> Path:
-    """What is there from when a shallow repository is collected until all of it is, if it is completed one day.
+    """The path of a marker file for a repository that was shallow when it was collected.
 
-    It lies beside the clone, which may be removed.
+    It exists until the history is complete and collected. It is next to the clone, since that may be removed.
     """
     return folder.with_name(f"{folder.name}.shallow")
 
@@ -116,8 +116,8 @@ def _shallow(clone: Clone) -> Iterator[str]:
 
 
 def _head(context: Context, clone: Clone, advertised: Advertised) -> tuple[str, tuple[str, ...]]:
-    """The commit to collect up to, and a note if it is that of the tag which the host's options name."""
-    assert advertised.head is not None  # noqa: S101 (an empty repository was seen before)
+    """The commit to collect up to, and a note if it comes from the tag in the host's options."""
+    assert advertised.head is not None  # noqa: S101 (an empty repository was handled before)
     name = _named_tag(context, advertised)
     if name is None:
         return advertised.head, ()
@@ -130,7 +130,7 @@ def _head(context: Context, clone: Clone, advertised: Advertised) -> tuple[str, 
 
 
 def _from_date(context: Context) -> int | None:
-    """The moment before which a first collection leaves commits out, in seconds since 1970."""
+    """The moment before which a first collection leaves out commits, in seconds since 1970."""
     text = context.host.get("from_date")
     if text is None:
         return None

@@ -21,8 +21,8 @@ _EPOCH = "1970-01-01 00:00:00"
 class History:
     """The commits of a clone since a position, or in a first collection since the moment ``oldest``.
 
-    ``expected`` is the number of commits that git lists for it, ``notes`` what the outcome has to name; both are
-    complete when all rows were taken.
+    ``expected`` is the number of commits that git lists, ``notes`` are remarks for the outcome. Both are complete once
+    all rows were read.
     """
 
     def __init__(self, clone: Clone, head: str, since: str | None, name: str, oldest: int | None = None) -> None:
@@ -40,7 +40,7 @@ class History:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader of the rows has to know."""
+        """Remarks for readers of the rows."""
         return (*self._notes, *self.moments.notes())
 
     def rows(self, capacity: Capacity, progress: Progress, *, with_statistics: bool) -> Iterator[Sequence[Row]]:
@@ -82,7 +82,7 @@ class History:
         yield block, []
 
     def _with_sizes(self, commits: Iterator[log.Commit]) -> Iterator[tuple[list[VcsVersion], list[ChangePath]]]:
-        """Fill in sizes, a block behind: git looks up the sizes of one while the next is read."""
+        """Fill in sizes one block later: git looks up the sizes of a block while the next one is read."""
         with Sizes(self._clone) as sizes:
             asked, block = _Block(), _Block()
             for commit in commits:
@@ -144,7 +144,7 @@ class History:
 
 @dataclass(slots=True)
 class _Block:
-    """Rows whose sizes are asked for together."""
+    """Rows whose sizes are looked up together."""
 
     objects: list[str] = field(default_factory=list)
     sized: list[VcsVersion | ChangePath] = field(default_factory=list)

@@ -1,11 +1,11 @@
-"""Reads commits with their changed files out of ``git log``, several processes at a time, in the order asked for.
+"""Reads commits with their changed files from ``git log``, in several processes at a time, in the requested order.
 
-Each process gets a block of commits. While the first one's output is taken, that of the others is read ahead up to a
-limit, so the order is kept without threads, and memory does not grow with the history.
+Each process gets a block of commits. While the output of the first one is processed, that of the others is read ahead
+up to a limit. This keeps the order without threads, and memory does not grow with the history.
 
-The output is a sequence of records that NUL ends: the seven fields of a commit, the first with a mark before it, then
-for each changed file a ``--raw`` record and its paths, then for each file a ``--numstat`` record and its paths.
-Paths are read by count, so that nothing in a path or message can be taken for something else.
+The output is a sequence of records that end with NUL: the seven fields of a commit, the first with a mark before it,
+then for each changed file a ``--raw`` record and its paths, then for each file a ``--numstat`` record and its paths.
+Paths are read by count, so that a path or message is never mistaken for another record.
 """
 
 import re
@@ -22,15 +22,15 @@ from gros_agent.sources.git.order import Order
 from gros_agent.sources.git.stream import GitStream, Readahead, split
 
 BLOCK = 1024
-"""Commits for one of several processes: enough that starting one costs little, and few enough to share them evenly."""
+"""Commits per process if several run: enough to make starting one cheap, and few enough to share them evenly."""
 SINGLE_BLOCK = 4096
-"""Commits for a process that has no others beside it."""
+"""Commits for a process that runs alone."""
 LARGEST_BLOCK = 1 << 30
-"""Bytes that git may print for a block of commits: a commit that adds a million files has some 200 million."""
+"""Bytes that git may print for a block of commits. A commit that adds a million files has some 200 million."""
 _OVERHEAD = 4
-"""Bytes that the agent needs for each of these, measured with changes of short paths."""
+"""Bytes of memory for each byte of output, measured with changes of short paths."""
 _ROOM = 32 << 20
-"""Bytes of all processes that are read ahead."""
+"""Bytes that are read ahead from all processes together."""
 
 _MARK = b"\x01"
 _FORMAT = "--format=%x01%H%x00%P%x00%at%x00%ct%x00%aN%x00%aE%x00%B"
@@ -58,7 +58,7 @@ _RENAMED = (b"R", b"C")
 
 
 class Change(NamedTuple):
-    """A changed file: kind (M, A, D or R), its new blob (empty for none), its path, and lines in and out."""
+    """A changed file: kind (M, A, D or R), its new blob (empty for none), its path, and lines added and deleted."""
 
     kind: str
     blob: str
@@ -69,7 +69,7 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class Commit:
-    """A commit as git tells it. Moments are in seconds since 1970, or None where the commit has none."""
+    """A commit as git prints it. Moments are in seconds since 1970, or None if the commit has none."""
 
     version: str
     branch: str
@@ -99,12 +99,13 @@ def read(clone: Clone, order: Order, *, with_changes: bool, capacity: Capacity) 
                 return
             stream, hashes, branches = running[0]
             commits = list(_parse(split(_bounded(ahead.blocks(stream)), b"\0")))
-            commits.reverse()  # git is asked for the newest first: packs store older objects as changes to newer ones
+            # git is asked for the newest first, since packs store older objects as changes to newer ones
+            commits.reverse()
             for commit in commits:
                 if commit.authored is None or commit.committed is None:
                     _read_moments(clone, commit)
             if len(commits) < len(hashes):
-                running.popleft()[0].finish()  # which tells why git ended, if it says so
+                running.popleft()[0].finish()  # explains why git ended, if git says so
             yield from _matched(iter(commits), hashes, branches)
             if running and running[0][0] is stream:
                 running.popleft()[0].finish()
@@ -115,7 +116,7 @@ def read(clone: Clone, order: Order, *, with_changes: bool, capacity: Capacity) 
 
 
 def _bounded(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Raise :class:`SourceError` for more than what can be kept: all of a block has to be there before it is used."""
+    """Raise :class:`SourceError` if the output exceeds the memory limit: a block must be complete before it is used."""
     size, limit = 0, limits.current()
     memory = None if limit is None else limit.memory
     most = LARGEST_BLOCK if memory is None else min(LARGEST_BLOCK, memory // _OVERHEAD)
@@ -132,7 +133,7 @@ def _bounded(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _read_moments(clone: Clone, commit: Commit) -> None:
-    """Read moments out of the commit itself: ``git log`` knows none before 1970."""
+    """Read moments from the commit itself, since ``git log`` does not support those before 1970."""
     header = clone.git("cat-file", "commit", commit.version).output.partition(b"\n\n")[0]
     moments = dict(_MOMENT.findall(header))
     commit.authored = _seconds(moments.get(b"author", b""))
@@ -140,7 +141,7 @@ def _read_moments(clone: Clone, commit: Commit) -> None:
 
 
 def _matched(commits: Iterator[Commit], hashes: list[str], branches: list[str]) -> Iterator[Commit]:
-    """Give each commit its branch, and make sure that git told of every commit that it was asked for."""
+    """Set the branch of each commit, and make sure that git printed all requested commits."""
     count = 0
     for commit, version, branch in zip(commits, hashes, branches, strict=False):
         if commit.version != version:
@@ -206,7 +207,7 @@ _COUNTS = frozenset(b"%d" % digit for digit in range(10)) | {b"-"}
 
 
 def text(content: bytes) -> str:
-    """Decode text of a repository; what is no valid Unicode is replaced."""
+    """Decode text of a repository. Invalid Unicode is replaced."""
     return content.decode(errors="replace")
 
 

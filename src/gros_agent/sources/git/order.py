@@ -1,8 +1,8 @@
-"""Which commits to collect, in which order, and on which branch each was made.
+"""Determines which commits to collect, in which order, and on which branch each was made.
 
-A first pass over the history reads no trees: it lists the commits newest first and hands each one's branch down to its
-parents. A commit that came in through several merges belongs to the oldest of them. Only the commits whose children
-were seen and that were not seen themselves are kept in a table, so that memory is 24 bytes a commit and little more.
+A first pass over the history reads no trees: it lists the commits newest first, and passes each commit's branch on to
+its parents. A commit that came in through several merges belongs to the oldest of them. Only commits whose children
+were seen, but which were not seen themselves, are kept in a table. So memory is little more than 24 bytes per commit.
 """
 
 import re
@@ -32,8 +32,8 @@ def merged_branch(subject: str) -> str:
 class Order:
     """The commits of a history, newest first, and the merge that brought each onto the default branch.
 
-    ``hashes`` holds them in binary, ``width`` bytes each. ``merges`` holds for each the number of that merge, counted
-    from the newest commit of the default branch back, or -1 for a commit of the default branch itself.
+    ``hashes`` has them in binary, ``width`` bytes each. ``merges`` has the number of that merge for each commit,
+    counted back from the newest commit of the default branch, or -1 for a commit of the default branch itself.
     """
 
     width: int
@@ -56,9 +56,9 @@ class Order:
 
 
 def read(clone: Clone, head: str, since: str | None, oldest: int | None = None) -> Order:
-    """List the commits that lead to ``head`` and not to ``since``. Raises :class:`SourceError`.
+    """List the commits that are ancestors of ``head`` and not of ``since``. Raises :class:`SourceError`.
 
-    ``oldest`` leaves out what was committed before that moment, in seconds since 1970.
+    Commits before the moment ``oldest``, in seconds since 1970, are left out.
     """
     range_ = (head, f"^{since}") if since else (head,)
     branches = _merged_branches(clone, range_)
@@ -71,10 +71,10 @@ def read(clone: Clone, head: str, since: str | None, oldest: int | None = None) 
 def assign(
     order: Order, lines: Iterable[str], head: str, branches: Mapping[str, str], oldest: int | None = None
 ) -> None:
-    """Fill ``order`` from lines of a moment, a commit and its parents, every commit after all its children.
+    """Fill ``order`` from lines with a moment, a commit and its parents. Every commit comes after all its children.
 
-    ``branches`` has the branch that a merge of the default branch names, where it names one. Commits of before the
-    moment ``oldest`` hand their branch on, and are left out.
+    ``branches`` has the branch named by each merge into the default branch, if it names one. Commits before the moment
+    ``oldest`` pass their branch on, but are left out.
     """
     mainline, number = head, 0  # the next commit of the default branch
     pending: dict[str, int] = {}
@@ -86,7 +86,7 @@ def assign(
             if commit in branches:
                 order.branches[number] = branches[commit]
             for parent in parents[1:]:
-                pending[parent] = number  # the oldest merge so far, as numbers grow towards the past
+                pending[parent] = number  # the oldest merge so far, since numbers grow towards the past
             mainline = parents[0] if parents else ""
             number += 1
         else:

@@ -1,4 +1,4 @@
-"""Asks git for the sizes of objects, many at a time, through one process."""
+"""Looks up the sizes of objects in git, many at a time, through one process."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -9,11 +9,11 @@ from gros_agent.sources.git.clone import Clone
 from gros_agent.sources.git.stream import GitStream
 
 BLOCK = 700
-"""Objects in one question: the longest answer, and the question, fit into a pipe of 64 KiB."""
+"""Objects per request. The request and the longest answer fit into a pipe of 64 KiB."""
 
 
 class Sizes:
-    """A running ``git cat-file``. Ask first, do something else, then take the answer."""
+    """A running ``git cat-file``. Ask first, do something else, then read the answer."""
 
     def __init__(self, clone: Clone) -> None:
         self._stream = GitStream(clone, "cat-file", "--batch-command=%(objectsize)", "--buffer")
@@ -31,7 +31,7 @@ class Sizes:
     def ask(self, objects: Sequence[str]) -> None:
         """Ask for the sizes of at most :data:`BLOCK` objects.
 
-        The answer to the question before must have been taken.
+        The previous answer must have been read.
         """
         self._asked = len(objects)
         question = "".join(f"info {name}\n" for name in objects)
@@ -42,7 +42,7 @@ class Sizes:
             self._stream.finish()
 
     def answer(self) -> list[str]:
-        """The sizes in bytes, in the order asked for. An object that is not in the clone has ``"0"`` and is counted."""
+        """The sizes in bytes, in the requested order. An object that is not in the clone has ``"0"`` and is counted."""
         sizes = []
         for _ in range(self._asked):
             line = self._stream.stdout.readline()

@@ -1,4 +1,4 @@
-"""Reads what git commands print, record by record, while git still works."""
+"""Reads the output of git commands record by record, while they are running."""
 
 import contextlib
 import fcntl
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 256 << 10
 _PIPE = 1 << 20
-"""Bytes that git may print ahead of us: what Linux allows to everybody."""
+"""Bytes of output that a pipe can buffer: the limit of Linux for unprivileged users."""
 
 
 LONGEST_RECORD = 16 << 20
-"""About how many bytes of a record are kept, a message for instance: nobody reads more."""
+"""About how many bytes of a record, such as a message, are kept. The rest is of no use."""
 
 
 def split(blocks: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
-    """Yield the records that ``separator`` ends; what follows the last one is a record if it is not empty.
+    """Yield records that end with ``separator``. Text after the last separator is a record if it is not empty.
 
-    Of one that is longer than :data:`LONGEST_RECORD` the beginning is kept.
+    A record that is longer than :data:`LONGEST_RECORD` is cut.
     """
     rest: list[bytes] = []
     size = 0
@@ -53,7 +53,7 @@ def split(blocks: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
 class GitStream:
     """A git command in a clone. Leaving the context raises :class:`SourceError` if git failed.
 
-    ``stdin`` is what the command reads; without it the caller writes to :attr:`stdin`.
+    ``stdin`` is the input of the command. Without it, the caller writes to :attr:`stdin`.
     """
 
     def __init__(self, clone: Clone, *arguments: str, stdin: bytes | None = None) -> None:
@@ -69,12 +69,12 @@ class GitStream:
             self._process = process.start(["git", *arguments], clone.environment, stdin=source, stderr=self._errors)
         assert self._process.stdout is not None  # noqa: S101 (for the type checker)
         self.stdout = self._process.stdout
-        with contextlib.suppress(OSError):  # a smaller pipe is slower, and no harm
+        with contextlib.suppress(OSError):  # a smaller pipe is only slower
             fcntl.fcntl(self.stdout.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
 
     @property
     def stdin(self) -> IO[bytes]:
-        """Where to write what the command reads, if it was not given."""
+        """The input of the command, if it was not given at the start."""
         assert self._process.stdin is not None  # noqa: S101 (for the type checker)
         return self._process.stdin
 
@@ -90,11 +90,11 @@ class GitStream:
             self.abandon()
 
     def records(self, separator: bytes) -> Iterator[bytes]:
-        """Yield the records that ``separator`` ends; what follows the last one is a record if it is not empty."""
+        """Yield records that end with ``separator``. Text after the last separator is a record if it is not empty."""
         return split(iter(lambda: os.read(self.stdout.fileno(), _BLOCK), b""), separator)
 
     def finish(self) -> None:
-        """Wait for git's end. Raises :class:`SourceError` if it failed."""
+        """Wait for git to end. Raises :class:`SourceError` if it failed."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -107,7 +107,7 @@ class GitStream:
             raise failure(self._name, status, words[-1] if words else "it did not say why")
 
     def abandon(self) -> None:
-        """End git at once."""
+        """Stop git at once."""
         process.stop(self._process)
         self._errors.close()
 
@@ -124,10 +124,10 @@ def failure(name: str, status: int, words: str) -> SourceError:
 
 
 class Readahead:
-    """Several git commands whose outputs are taken one after the other, and read as they come.
+    """Several git commands whose outputs are processed one after the other, and read ahead.
 
-    Without it, a command whose turn has not come would stop when its pipe is full. ``room`` is how many bytes of each
-    one are kept.
+    Without this, a command would stall once its pipe is full. ``room`` is the number of bytes that are kept for each
+    command.
     """
 
     def __init__(self, room: int) -> None:
@@ -137,12 +137,12 @@ class Readahead:
         self._sizes: dict[GitStream, int] = {}
 
     def add(self, stream: GitStream) -> None:
-        """Read a command's output from now on."""
+        """Start reading a command's output."""
         self._kept[stream], self._sizes[stream] = deque(), 0
         self._selector.register(stream.stdout, selectors.EVENT_READ, stream)
 
     def blocks(self, stream: GitStream) -> Iterator[bytes]:
-        """Yield what a command prints, to its end, and read on for the others meanwhile."""
+        """Yield a command's output to its end, while reading ahead from the others."""
         kept = self._kept[stream]
         while True:
             self._read(0 if kept else None)
@@ -158,7 +158,7 @@ class Readahead:
             yield block
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._selector.close()
 
     def _read(self, timeout: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Reads the tags of a clone: annotated ones with message, date and tagger, lightweight ones without."""
+"""Reads the tags of a clone: annotated tags with message, date and tagger, lightweight tags without."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _BLOCK = 200
 _PREFIX = "refs/tags/"
 _FIELDS = (
     *("%(refname)", "%(objecttype)", "%(objectname)", "%(taggername)", "%(taggeremail:trim)"),
-    *("%(tagger)", "%(contents:signature)", "%(contents)"),  # %(taggerdate) knows none before 1970
+    *("%(tagger)", "%(contents:signature)", "%(contents)"),  # %(taggerdate) does not support moments before 1970
 )
 _DATE = re.compile(r"> (-?\d+) [-+]\d+$")
 _CONTACT = re.compile(r"[^<>\n]+ <[^<>\n]+>")
@@ -34,7 +34,7 @@ class _Found:
 
 
 def rows(clone: Clone, repo_name: str, moments: Moments) -> Iterator[Sequence[Row]]:
-    """Yield all tags of a clone in blocks. One that points to no commit has ``"0"`` in its place."""
+    """Yield all tags of a clone in blocks. A tag that does not point to a commit has ``"0"`` instead."""
     found = _found(clone)
     while block := list(islice(found, _BLOCK)):
         commits = _commits(clone, [tag.target for tag in block])
@@ -56,7 +56,7 @@ def _found(clone: Clone) -> Iterator[_Found]:
 
 
 def _commits(clone: Clone, targets: list[str]) -> dict[str, str]:
-    """The commit that each object leads to, through any number of tags."""
+    """The commit that each object points to, through any number of tags."""
     question = "".join(f"{target}^{{commit}}\n" for target in targets)
     with GitStream(clone, "cat-file", "--batch-check=%(objectname)", stdin=question.encode()) as stream:
         answers = [line.decode("ascii") for line in stream.records(b"\n")]
@@ -64,7 +64,7 @@ def _commits(clone: Clone, targets: list[str]) -> dict[str, str]:
 
 
 def _mapped(clone: Clone, tags: list[_Found]) -> dict[tuple[str, str], tuple[str, str]]:
-    """Names and addresses of the taggers as the repository's mailmap has them."""
+    """Names and addresses of the taggers according to the repository's mailmap."""
     people = {(tag.tagger, tag.address) for tag in tags}
     contacts = {person: f"{person[0]} <{person[1]}>" for person in people}
     known = {person: contact for person, contact in contacts.items() if _CONTACT.fullmatch(contact)}

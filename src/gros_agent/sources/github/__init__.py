@@ -1,9 +1,9 @@
-"""Repositories on GitHub, github.com and Enterprise Server: what the API knows beside Git.
+"""Repositories on GitHub, github.com and Enterprise Server: the data of the API beyond Git.
 
-- :mod:`.access` finds the API and the credentials, and explains refusals,
+- :mod:`.access` finds the API and the credentials, and explains errors,
 - :mod:`.graphql` sends queries, :mod:`.queries` has their texts and the shapes of their answers,
-- :mod:`.collect` goes through pull requests and issues page by page, :mod:`.rows` makes rows of them,
-- :mod:`.comments` asks for comments on commits, which need the REST API,
+- :mod:`.collect` reads pull requests and issues page by page, :mod:`.rows` makes rows of them,
+- :mod:`.comments` reads comments on commits, which need the REST API,
 - :mod:`.discovery` lists the repositories of an owner.
 
 The API is described at https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
@@ -29,7 +29,7 @@ from gros_agent.sources.common.lazy import LazyKeyPublisher
 
 
 class GitHubSource(LazyKeyPublisher):
-    """A repository whose pull requests, reviews, issues and comments are collected."""
+    """A repository with its pull requests, reviews, issues and comments."""
 
     kind = "github"
     title = "GitHub"
@@ -48,7 +48,7 @@ class GitHubSource(LazyKeyPublisher):
             secret=True,
             controller=Right.CREDENTIAL,
             identifies=True,
-            git_user="x-access-token",  # as GitHub's documentation has it
+            git_user="x-access-token",  # as in GitHub's documentation
         ),
         HostOption("github_app_id", "id of a GitHub App, in place of a token", in_template=False, identifies=True),
         HostOption("github_app_installation", "id of the app's installation", in_template=False),

@@ -1,4 +1,4 @@
-"""Where the API of a repository is, the credentials for it, and what its refusals mean."""
+"""The address of the API for a repository, the credentials for it, and explanations of its errors."""
 
 import threading
 import time
@@ -23,14 +23,14 @@ from gros_agent.sources.github.queries import CHECK, Checked
 PUBLIC = "github.com"
 PUBLIC_API = "https://api.github.com"
 NEEDED = frozenset({"repo", "public_repo", "read:org", "read:user", "admin:public_key", "write:public_key"})
-"""Scopes of classic tokens that serve a purpose here: reading repositories, teams, and publishing keys."""
+"""The scopes of classic tokens that are useful here: reading repositories and teams, and publishing keys."""
 _RENEWED_BEFORE = timedelta(minutes=5)
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository and the way to it: ``rest`` is the base of the REST API."""
+    """A repository and the clients for it. ``rest`` is the base of the REST API."""
 
     owner: str
     name: str
@@ -40,12 +40,12 @@ class Repository:
 
     @property
     def path(self) -> str:
-        """Its own address in the REST API."""
+        """The address of the repository in the REST API."""
         return f"{self.rest}/repos/{self.owner}/{self.name}"
 
 
 def resolve(context: Context) -> Repository:
-    """The repository of a source. Raises :class:`SourceError` for a URL that names none, or without credentials."""
+    """The repository of a source. Raises :class:`SourceError` if the URL does not name one, or without credentials."""
     owner, slash, name = api.repository_path(context.entry.url, context.host).partition("/")
     if not slash or "/" in name or not owner or not name:
         raise SourceError(f"{context.entry.url} names no repository", "write https://HOST/OWNER/REPOSITORY")
@@ -55,7 +55,7 @@ def resolve(context: Context) -> Repository:
 
 
 def rest_base(context: Context) -> str:
-    """The base of the REST API, without a slash at its end."""
+    """The base of the REST API, without a final slash."""
     configured = context.host.get("github_api_url")
     if configured:
         return configured.rstrip("/")
@@ -66,12 +66,12 @@ def rest_base(context: Context) -> str:
 
 
 def graphql_url(rest: str) -> str:
-    """The address of the GraphQL API beside a REST API: ``/graphql``, or ``/api/graphql`` beside ``/api/v3``."""
+    """The address of the GraphQL API for a REST API: ``/graphql``, or ``/api/graphql`` for ``/api/v3``."""
     return f"{rest.removesuffix('/v3')}/graphql"
 
 
 def client(context: Context, base: str) -> WebClient:
-    """A client with the credentials of a source's host. Raises :class:`SourceError` where there are none."""
+    """A client with the credentials of a source's host. Raises :class:`SourceError` if there are no credentials."""
     host = context.host
     token = host.secret("github_token")
     if token is not None:
@@ -95,7 +95,7 @@ class _Installation(msgspec.Struct):
 
 
 class AppToken:
-    """The token of a GitHub App's installation, made anew before it expires (after an hour).
+    """The token of a GitHub App's installation, renewed before it expires (after an hour).
 
     See https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app.
     """
@@ -143,7 +143,7 @@ class AppToken:
 
 
 def explain(status: int, headers: Mapping[str, str], text: str) -> str | None:
-    """What to do about a refusal of GitHub's."""
+    """What to do about an error status of GitHub."""
     said = text.lower()
     if status == HTTPStatus.UNAUTHORIZED:
         return "check github_token: it may have expired or been withdrawn"
@@ -165,7 +165,7 @@ def explain(status: int, headers: Mapping[str, str], text: str) -> str | None:
 
 
 def check(context: Context) -> str:
-    """Who the token is, its scopes and its end, and how many pull requests and issues it sees."""
+    """The token's user, scopes and expiry, and how many pull requests and issues it can see."""
     found = resolve(context)
     answer = found.graphql.ask(CHECK, {"owner": found.owner, "name": found.name}, Checked)
     seen = answer.data.repository
@@ -174,7 +174,7 @@ def check(context: Context) -> str:
 
 
 def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
-    """Give the token's user a public key. Raises :class:`SourceError`."""
+    """Add a public key to the account that the token belongs to. Raises :class:`SourceError`."""
     base = rest_base(context)
     return public_keys.publish(client(context, base), f"{base}/user/keys", title, line, dry_run=dry_run)
 
@@ -185,7 +185,7 @@ class _Meta(msgspec.Struct):
 
 
 def version(context: Context) -> str:
-    """The version of an Enterprise Server; github.com has none, and is not asked. Raises :class:`SourceError`."""
+    """The version of an Enterprise Server. Empty for github.com, which is not asked. Raises :class:`SourceError`."""
     base = rest_base(context)
     if base == PUBLIC_API:
         return ""
@@ -193,7 +193,7 @@ def version(context: Context) -> str:
 
 
 def host_keys(context: Context) -> Sequence[str]:
-    """The SSH host keys that GitHub publishes; an Enterprise Server may tell none."""
+    """The SSH host keys that GitHub publishes. An Enterprise Server may publish none."""
     base = rest_base(context)
     return client(context, base).get(f"{base}/meta", _Meta).ssh_keys
 

@@ -1,4 +1,4 @@
-"""Collects a repository: the newest pull requests and issues first, back to where the last collection ended."""
+"""Collects a repository: the newest pull requests and issues first, back to the end of the last collection."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -16,7 +16,7 @@ from gros_agent.sources.github.rows import Rows, login, moments, submitted
 
 _WORDS = {"pullRequests": "pull requests", "issues": "issues"}
 _LOOK = 10
-"""Pull requests and issues of the first page, where most of them are known already."""
+"""Pull requests and issues on the first page of a later collection, since most of them are already known."""
 
 T = TypeVar("T")
 Blocks = Iterator[Sequence[Row]]
@@ -39,7 +39,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     yield from parallel.merged(streams)
     lost = one.repository.graphql.lost
     missing = (*one.refused.missing, *([f"{lost} items that GitHub could not give, or not whole"] if lost else ()))
-    # what was refused is asked for again, from where it was refused
+    # refused lists are requested again next time, from the same position
     following = position if missing else since.next()
     if known.commit_comments.total_count and not missing:
         on_commits.keep(following)
@@ -62,7 +62,7 @@ class _Collection:
         self._totals = {"pull requests": 0, "issues": 0}
 
     def first(self) -> First:
-        """Ask for the repository and the newest of it, and note the newest moments before anything else is asked."""
+        """Request the repository and its newest items, and note the newest moments before any other request."""
         answer = self._first({})
         self._since.began(answer.headers)
         known = answer.data.repository
@@ -73,7 +73,10 @@ class _Collection:
         return answer.data
 
     def _first(self, left_out: Mapping[str, bool]) -> Data[First]:
-        """Ask the first query; again without a list that the token may not read, which is missing then."""
+        """Send the first query.
+
+        If the token may not read a list, send it again without, and note that it is missing.
+        """
         size = queries.PAGE if self._since.moment is None else _LOOK
         variables = {**self._where, "size": size, "since": self._since.utc(), **left_out}
         try:
@@ -87,7 +90,7 @@ class _Collection:
             return self._first(new)
 
     def pulls(self, page: Connection[PullRequest]) -> Blocks:
-        """Pull requests with their reviews and comments, and as the issues that they are, too."""
+        """Pull requests with their reviews and comments, and also as issues."""
 
         def following(cursor: str) -> Connection[PullRequest]:
             variables = {**self._where, "size": queries.PAGE, "pulls": cursor}
@@ -113,10 +116,10 @@ class _Collection:
             ]
 
     def _votes(self, reviews: Sequence[tuple[Review, int]]) -> Iterator[MergeRequestReview]:
-        """All votes of each reviewer who gave a new one for a pull request.
+        """All votes of each reviewer who cast a new vote on a pull request.
 
-        A row takes the place of the reviewer's row that was delivered before, so that a comment must not come alone
-        after an approval: which vote counts is seen from all of them.
+        A row replaces the reviewer's earlier row. So a comment after an approval must come with the approval: all votes
+        are needed to see which one counts.
         """
         new = {
             (number, login(review.author))
@@ -167,7 +170,7 @@ class _Collection:
         ]
 
     def _pages(self, what: str, page: Connection[T], following: Callable[[str], Connection[T]]) -> Iterator[list[T]]:
-        """Yield what is new of each page; the newest come first, so that the first old one ends it."""
+        """Yield the new items of each page. The newest come first, so the first known item ends the list."""
         for nodes in self._lists(what, page, following):
             new = [node for node in nodes if self._since.is_new(node.updated_at)]  # type: ignore[attr-defined]
             self._seen[what] += len(new)
@@ -178,7 +181,7 @@ class _Collection:
                 return
 
     def _all(self, connection: Connection[T], node: str, what: str, kind: type[T]) -> list[T]:
-        """All of a list within a pull request, an issue or a review, of which the first ones came with it."""
+        """All items of a list within a pull request, issue or review. The first items came with it."""
 
         def following(cursor: str) -> Connection[T]:
             variables = {"id": node, "size": queries.MORE, "after": cursor}
@@ -202,13 +205,13 @@ class _Collection:
             page = following(cursor)
 
     def expected(self) -> int | None:
-        """How many issues and pull requests there were when it began, where all of them are collected."""
+        """The number of issues and pull requests at the start, if all of them are collected."""
         if self._since.moment is not None:
             return None
         return sum(self._totals.values())
 
     def notes(self) -> Iterator[str]:
-        """What the reader of the tables has to know."""
+        """Remarks for readers of the tables."""
         if self.rows.left_out:
             yield f"{self.rows.left_out} comments and reviews of bots were left out"
         if self._since.moment is None:

@@ -1,7 +1,7 @@
-"""Comments on commits. GraphQL does not tell their lines, so the REST API is asked.
+"""Reads comments on commits from the REST API, since GraphQL does not return their lines.
 
-The list has no filter, but an unchanged one costs nothing: it is asked for with the entity tag of the last time.
-See https://docs.github.com/en/rest/commits/comments.
+The list can't be filtered, but an unchanged list costs nothing: it is requested with its last entity tag. See
+https://docs.github.com/en/rest/commits/comments.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ _PAGE = 100
 
 
 class User(msgspec.Struct):
-    """An account as the REST API has it."""
+    """An account as the REST API returns it."""
 
     login: str
     type: str = "User"
 
 
 class OnCommit(msgspec.Struct):
-    """A comment on a commit; without a path it is on the whole of it."""
+    """A comment on a commit. Without a path it is about the whole commit."""
 
     id: int
     commit_id: str
@@ -43,7 +43,7 @@ class OnCommit(msgspec.Struct):
     line: int | None = None
 
     def written(self) -> Written:
-        """The comment as GraphQL would have it."""
+        """Convert the comment to the form of GraphQL."""
         author = Actor(kind=self.user.type, login=self.user.login) if self.user else None
         return Written(
             number=self.id, body=self.body, created_at=self.created_at, updated_at=self.updated_at, author=author
@@ -51,7 +51,7 @@ class OnCommit(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct):
-    """The entity tag of the list, and the position of the collection that brought it."""
+    """The entity tag of the list, and the position of its collection."""
 
     position: str | None
     tag: str
@@ -60,8 +60,8 @@ class _Seen(msgspec.Struct):
 class CommitComments:
     """The comments on a repository's commits.
 
-    The tag counts only if the tracker still stands where the collection that noted it left it: one whose rows were
-    never published left it elsewhere.
+    The tag is only used if the tracker's position is the one of the collection that noted it. If the rows of a
+    collection were never published, the tracker has another position.
     """
 
     def __init__(self, repository: Repository, file: Path, position: str | None) -> None:
@@ -69,7 +69,7 @@ class CommitComments:
         self._tag = ""
 
     def read(self) -> Iterator[tuple[list[OnCommit], Mapping[str, str]]]:
-        """Yield pages with the headers of their answers, or nothing where the list is as it was.
+        """Yield pages with the headers of their answers, or nothing if the list has not changed.
 
         Raises :class:`SourceError`.
         """
@@ -84,7 +84,7 @@ class CommitComments:
             self._tag = self._known()
             return
         following = by_link(first, first.request.query or query)
-        # the tag is that of the first page, which says nothing of others
+        # the tag is that of the first page, and says nothing about others
         self._tag = first.headers.get("ETag", "") if following is None else ""
         yield first.value, first.headers
         if following is not None:
@@ -92,7 +92,7 @@ class CommitComments:
                 yield page.value, page.headers
 
     def keep(self, position: str | None) -> None:
-        """Note the tag for the collection that goes on from a position."""
+        """Note the tag for the next collection from this position."""
         with storage_errors(self._file.parent):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._file, msgspec.json.encode(_Seen(position, self._tag)), 0o600)

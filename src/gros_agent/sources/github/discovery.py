@@ -1,4 +1,4 @@
-"""All repositories of an owner, or of a team of an organisation."""
+"""Lists all repositories of an owner, or of a team of an organisation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from gros_agent.sources.github.queries import OWNED, TEAM, Owned, OwnedRepositor
 
 
 def owner(context: Context) -> str:
-    """The user or organisation that a source's URL names. Raises :class:`SourceError` if it names none."""
+    """The user or organisation in a source's URL. Raises :class:`SourceError` if it has none."""
     found = api.repository_path(context.entry.url, context.host).partition("/")[0]
     if not found:
         raise SourceError(f"{context.entry.url} names no owner", "write https://HOST/OWNER/REPOSITORY")
@@ -54,7 +54,7 @@ def _page(graphql: GraphQL, context: Context, cursor: str | None) -> OwnedReposi
 
 
 def environment(context: Context) -> Environment:
-    """The owner as installations know it: host, owner, and the team or None."""
+    """The owner in the form of existing installations: host, owner, and the team or None."""
     parts, name = split(context.entry.url), owner(context)
     web = api.web_base(parts, context.host)
     return Environment("github", f"{web}/{name}", (parts.netloc.rpartition("@")[2], name, context.team or None))

@@ -1,7 +1,7 @@
-"""Sends queries to a GraphQL API, and knows its ways to refuse one.
+"""Sends queries to a GraphQL API, and handles its errors.
 
-A query that GitHub can't answer within ten seconds is ended by it; a smaller page may do.
-See https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api.
+GitHub aborts a query that takes longer than ten seconds. A smaller page may succeed. See
+https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ from gros_agent.runtime.retry import PassingError, linear, repeat
 log = logging.getLogger(__name__)
 
 TRIES = 6
-"""Tries of a query: its page becomes smaller each time, from 100 items to one."""
+"""Tries of a query. Its page becomes smaller each time, from 100 items to one."""
 BACKOFF = 0.5
-"""Seconds before the second try, and as many more before each further one."""
+"""Seconds before the second try, and as many more before each further try."""
 SMALL = 25
-"""Items of a page below which its next size is a quarter of it."""
+"""Pages of at most this many items are quartered for the next try. Larger ones are halved."""
 BUDGET = "graphql"
 _NEW_ID, _OLD_ID = "fullDatabaseId", "databaseId"
 _TOO_MUCH = (
@@ -75,17 +75,17 @@ class QueryRefused(SourceError):  # noqa: N818 (what happened to a query)
 
 @dataclass(frozen=True)
 class Data(Generic[T]):
-    """What a query asked for, and the headers of the answer."""
+    """The data of a query, and the headers of the answer."""
 
     data: T
     headers: Mapping[str, str]
 
 
 class GraphQL:
-    """An API at some address.
+    """A GraphQL API.
 
-    It counts what its queries cost, in points, and the items that were ``lost``: which the API could not give, or not
-    whole, while it gave the rest of their list.
+    It counts the cost of its queries in points, and ``lost`` items: those that the API could not return, or not
+    completely, while it returned the rest of their list.
     """
 
     def __init__(self, client: WebClient, url: str) -> None:
@@ -97,11 +97,11 @@ class GraphQL:
         self.lost = 0
 
     def ask(self, query: str, variables: Mapping[str, Any], kind: type[T]) -> Data[T]:
-        """Send a query, and return its data as some type.
+        """Send a query, and return its data as a type.
 
-        A variable ``size`` becomes smaller while the server can't answer, and grows again with each answer. Where
-        the answer says that a limit is reached, the query waits until that ends. Items of lists that can't be given are
-        left out and counted as ``lost``. Raises :class:`SourceError` where anything else is missing.
+        A variable ``size`` is reduced while the server can't answer, and grows again with each answer. If the answer
+        reports a rate limit, the query waits for its end. Items of lists that can't be returned are left out and
+        counted as ``lost``. Raises :class:`SourceError` if anything else is missing.
         """
         request = self._request(query, variables)
 
@@ -143,7 +143,7 @@ class GraphQL:
         return Request("POST", self._url, content=content, budget=BUDGET, smaller=_smaller)
 
     def _wait(self, answer: Answer[_Reply]) -> None:
-        """Let no query begin before the limit ends that an answer tells of. Raises :class:`SourceError`."""
+        """Hold back all queries until the end of the limit that an answer reports. Raises :class:`SourceError`."""
         told = _Costs()
         with contextlib.suppress(msgspec.MsgspecError):  # what came instead of data
             told = repair.decoded(bytes(answer.value.data), _Costs)
@@ -158,7 +158,7 @@ class GraphQL:
         self._client.traffic.hold(BUDGET, wait)
 
     def _data(self, answer: Answer[_Reply], kind: type[T], lost: int = 0) -> T:
-        """The data of an answer, of which so many items are ``lost``, and left out where nothing is in their place."""
+        """The data of an answer. ``lost`` is the number of its lost items; empty places in lists are left out."""
         content = bytes(answer.value.data)
         try:
             costs = repair.decoded(content, _Costs)
@@ -173,32 +173,32 @@ class GraphQL:
         return data
 
     def _is_older(self, errors: Iterable[_Fault]) -> bool:
-        """Whether an Enterprise Server does not know the longer identifiers yet."""
+        """Whether an Enterprise Server does not have the longer identifiers yet."""
         return self._identifier == _NEW_ID and any(f"'{_NEW_ID}'" in error.message for error in errors)
 
 
 def _is_limit(error: _Fault) -> bool:
-    """Whether the answer to a query is that there were too many: the next one may begin when that is over."""
+    """Whether a query exceeded the rate limit. It may be sent again after its end."""
     return error.type in {"RATE_LIMITED", "RATE_LIMIT"} or "rate limit" in error.message.lower()
 
 
 def _is_too_much(error: _Fault) -> bool:
-    """Whether a query was too much for the server at this moment, or as it is."""
+    """Whether a query was too expensive for the server, at this moment or in general."""
     return error.type in _TOO_MUCH_TYPES or any(words in error.message.lower() for words in _TOO_MUCH)
 
 
 def _is_of_an_item(error: _Fault) -> bool:
-    """Whether an error is of one item of a list, which there is not, or not whole, then."""
+    """Whether an error concerns one item of a list, which is then missing or incomplete."""
     return _place(error) >= 0
 
 
 def _place(error: _Fault) -> int:
-    """Where in the path of an error its innermost item of a list stands; -1 if it is of none."""
+    """The position of the innermost list item in the path of an error; -1 if there is no list item."""
     return max((number for number, one in enumerate(error.path or ()) if isinstance(one, int)), default=-1)
 
 
 def _decoded(content: bytes, kind: type[T]) -> tuple[T, int]:
-    """JSON as some type, and how many empty places of lists were left out where it is none with them."""
+    """Decode JSON as a type. If that fails, leave out empty places of lists, and return their number."""
     try:
         return repair.decoded(content, kind), 0
     except msgspec.ValidationError:
@@ -207,7 +207,7 @@ def _decoded(content: bytes, kind: type[T]) -> tuple[T, int]:
 
 
 def _without_gaps(content: object) -> tuple[Any, int]:
-    """What JSON holds without the places of lists that are empty, and how many there were."""
+    """The content of JSON without empty places of lists, and their number."""
     if isinstance(content, dict):
         found = {name: _without_gaps(value) for name, value in content.items()}
         return {name: value for name, (value, _) in found.items()}, sum(gaps for _, gaps in found.values())

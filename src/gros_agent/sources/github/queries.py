@@ -11,14 +11,14 @@ import msgspec
 T = TypeVar("T")
 
 PAGE = 50
-"""Pull requests or issues of a page."""
+"""Pull requests or issues per page."""
 COMMENTS, REVIEWS, REVIEW_COMMENTS = 50, 20, 20
-"""How many comments of a pull request or issue, reviews of a pull request and comments of a review come with it.
+"""How many comments come with a pull request or issue, reviews with a pull request, and comments with a review.
 
-The rest is asked for by itself. A page costs as many points as it has lists within it, divided by a hundred.
+The rest is requested separately. A page costs as many points as it has lists within it, divided by a hundred.
 """
 MORE = 100
-"""Items of a page of what is asked for by itself."""
+"""Items per page of a separate request."""
 
 _ACTOR = "{ __typename login }"
 _COMMENT = f"number: fullDatabaseId body createdAt updatedAt author {_ACTOR}"
@@ -46,7 +46,7 @@ _ISSUES = f"{_ISSUES_OF} {_ISSUES_ARE}"
 _BUDGET = "rateLimit { cost remaining resetAt }"
 
 LISTS = {"pullRequests": "hasPulls", "issues": "hasIssues"}
-"""Lists of the first query that a token may not be allowed to read, and the variable that leaves each out."""
+"""Lists of the first query that a token may not be allowed to read, and the variable that excludes each of them."""
 FIRST = f"""query First(
   $owner: String!, $name: String!, $size: Int!, $pulls: String, $issues: String, $since: DateTime,
   $hasPulls: Boolean = true, $hasIssues: Boolean = true) {{
@@ -80,15 +80,15 @@ REST_OF: dict[str, str] = {
       node(id: $id) {{ ... on PullRequestReview {{
       found: comments(first: $size, after: $after) {{ {_REVIEW_COMMENTS} }} }} }} {_BUDGET} }}""",
 }
-"""What is asked for by itself, where more than what came with a page is there."""
+"""The queries for the rest of lists that did not fit into their page."""
 
 
 class Shape(msgspec.Struct, rename="camel"):
-    """A part of an answer; its fields are the API's, in our spelling."""
+    """A part of an answer. Its fields are those of the API, in our spelling."""
 
 
 class Actor(Shape):
-    """Who did something; ``kind`` is User, Bot, Organization, Mannequin or EnterpriseUserAccount."""
+    """An account that did something; ``kind`` is User, Bot, Organization, Mannequin or EnterpriseUserAccount."""
 
     kind: Annotated[str, msgspec.Meta()] = msgspec.field(name="__typename", default="User")
     login: str = ""
@@ -102,7 +102,7 @@ class PageInfo(Shape):
 
 
 class Connection(Shape, Generic[T]):
-    """A page of a list. A node that the API could not give is left out."""
+    """A page of a list. Nodes that the API could not return are left out."""
 
     page_info: PageInfo
     nodes: list[T]
@@ -116,7 +116,7 @@ class Nodes(Shape, Generic[T]):
 
 
 class Count(Shape):
-    """How many there are."""
+    """The number of items."""
 
     total_count: int
 
@@ -140,7 +140,7 @@ class Commit(Shape):
 
 
 class Comment(Shape):
-    """A comment on a pull request or issue. ``number`` is what the REST API calls its ``id``."""
+    """A comment on a pull request or issue. ``number`` is the ``id`` of the REST API."""
 
     number: int | str
     body: str
@@ -170,7 +170,7 @@ class LineComment(Comment):
 
 
 class Review(Shape):
-    """A review. One that was not submitted yet has no moment of it."""
+    """A review. If it is not submitted yet, ``submitted_at`` is missing."""
 
     id: str
     state: str
@@ -181,7 +181,7 @@ class Review(Shape):
 
 
 class Issue(Shape):
-    """What issues and pull requests have in common."""
+    """The common fields of issues and pull requests."""
 
     id: str
     number: int
@@ -209,7 +209,7 @@ class PullRequest(Issue, kw_only=True):
 
 
 class Known(Shape, kw_only=True):
-    """A repository, and its newest pull requests and issues, unless they are left out."""
+    """A repository, and its newest pull requests and issues, unless they are excluded."""
 
     database_id: int
     description: str | None
@@ -254,7 +254,7 @@ class Issues(Shape):
 
 
 class Found(Shape, Generic[T]):
-    """A node with the list that was asked for."""
+    """A node with the requested list."""
 
     found: Connection[T]
 
@@ -266,7 +266,7 @@ class Rest(Shape, Generic[T]):
 
 
 class Counted(Shape):
-    """A repository that the credentials see."""
+    """A repository that the credentials can see."""
 
     pull_requests: Count
     issues: Count
@@ -297,7 +297,7 @@ class HasRepositories(Shape):
 
 
 class HasTeam(Shape):
-    """An organisation; the team is missing where it is none, or can't be seen."""
+    """An organisation. The team is missing if it does not exist, or can't be seen."""
 
     team: HasRepositories | None = None
 

@@ -1,4 +1,4 @@
-"""Makes rows of what the API tells. Identifiers are those of the REST API, as installations have them already."""
+"""Makes rows from the API's answers. Identifiers are those of the REST API, as in existing installations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,7 +17,7 @@ from gros_agent.sources.common.api import text
 from gros_agent.sources.github.queries import Actor, Comment, Issue, Known, LineComment, PullRequest, Review
 
 GHOST = "ghost"
-"""The account that stands for deleted ones; the REST API names it."""
+"""The account that stands for deleted accounts in the REST API."""
 UP, DOWN, PENDING = "APPROVED", "CHANGES_REQUESTED", "PENDING"
 _BOT = "Bot"
 _VOTES = {UP: "1", DOWN: "-1"}
@@ -25,14 +25,14 @@ _SIDES = {"-": "old", "+": "new"}
 
 
 def login(actor: Actor | None) -> str:
-    """An account's name as the REST API has it."""
+    """An account's name as in the REST API."""
     if actor is None:
         return GHOST
     return f"{actor.login}[bot]" if actor.kind == _BOT and not actor.login.endswith("[bot]") else actor.login
 
 
 class Rows:
-    """Makes the rows of one repository. ``bots`` are accounts whose comments are left out, and ``left_out`` counts."""
+    """Makes the rows of one repository. Comments by ``bots`` are left out, and counted in ``left_out``."""
 
     def __init__(self, name: str, bots: frozenset[str]) -> None:
         self._name = name
@@ -40,7 +40,7 @@ class Rows:
         self.left_out = 0
 
     def is_bot(self, actor: Actor | None) -> bool:
-        """Whether something was written by a bot, and is to be left out."""
+        """Whether a bot is the author, so that the item is left out and counted."""
         if actor is None or not (actor.kind == _BOT or {actor.login, login(actor)} & self._bots):
             return False
         self.left_out += 1
@@ -145,7 +145,7 @@ class Rows:
         )
 
     def line_comment(self, comment: LineComment, pull: int) -> CommitComment:
-        """A comment on lines of a pull request: those of the newest comparison that has them."""
+        """A comment on lines of a pull request, with the lines in the newest comparison that has them."""
         end = comment.line or comment.original_line
         start = comment.start_line if comment.line else comment.original_start_line
         commit = comment.commit or comment.original_commit
@@ -184,7 +184,7 @@ def submitted(reviews: list[Review]) -> Iterator[Review]:
 
 
 def moments(review: Review) -> tuple[datetime, datetime | None]:
-    """When a review last changed, and when it was given."""
+    """When a review last changed, and when it was submitted."""
     return review.updated_at, review.submitted_at
 
 
@@ -201,6 +201,6 @@ def _closed_by(item: Issue) -> str:
 
 
 def _side(hunk: str) -> str:
-    """The side of the comparison that a comment stands at, by the last line of what it was written below."""
+    """The side of the comparison that a comment is on, from the last line of the hunk above it."""
     lines = hunk.split("\n")
     return _SIDES.get(lines[-1][:1], "context") if lines[0].startswith("@@") else NOBODY
