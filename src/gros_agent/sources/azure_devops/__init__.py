@@ -1,12 +1,12 @@
-"""Repositories on Azure DevOps, Services and Server (once Team Foundation Server): what the API knows beside Git.
+"""Repositories on Azure DevOps, Services and Server (formerly Team Foundation Server): the data of the API beyond Git.
 
-- :mod:`.place` takes addresses apart,
-- :mod:`.access` has the credentials, finds the version that the server speaks, and explains refusals,
-- :mod:`.ntlm` proves Windows accounts to servers that take nothing else,
+- :mod:`.place` parses addresses,
+- :mod:`.access` has the credentials, negotiates the version of the API, and explains errors,
+- :mod:`.ntlm` logs in with Windows accounts on servers that accept nothing else,
 - :mod:`.discovery` lists the repositories of a project,
 - :mod:`.answers` has the shapes of answers,
-- :mod:`.collect` goes through pull requests, their threads, and pushes; :mod:`.rows` makes rows of them,
-- :mod:`.boards` goes through teams, sprints and the versions of work items; :mod:`.fields` knows the fields of those.
+- :mod:`.collect` reads pull requests, their threads, and pushes; :mod:`.rows` makes rows of them,
+- :mod:`.boards` reads teams, sprints and versions of work items; :mod:`.fields` knows the fields of work items.
 
 The API is described at https://learn.microsoft.com/en-us/rest/api/azure/devops/.
 """
@@ -34,7 +34,7 @@ from gros_agent.sources.common.lazy import LazyReviewSource
 
 
 class AzureDevOpsSource(LazyReviewSource):
-    """A repository whose pull requests, reviews, comments and pushes are collected, and the boards of its project."""
+    """A repository with its pull requests, reviews, comments and pushes, and the boards of its project."""
 
     kind = "tfs"
     title = "Azure DevOps"
@@ -55,7 +55,7 @@ class AzureDevOpsSource(LazyReviewSource):
     )
 
     def project_columns(self, environment: Environment, team: str | None, long_name: str | None) -> Mapping[str, str]:
-        """The collection as its address has it, of which the environment's identity has small letters alone."""
+        """The collection as spelled in its address. The environment's identity has it in lower case only."""
         del team, long_name
         begin = len(environment.identity[0] or "") + 1
         collection = (environment.url or "")[begin : begin + len(environment.identity[1] or "")]

@@ -1,4 +1,4 @@
-"""The way to the API: the credentials, which version of it the server speaks, and what refusals mean."""
+"""Access to the API: credentials, the version that the server supports, and explanations of errors."""
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
@@ -19,22 +19,22 @@ from gros_agent.sources.common import api
 
 _HEADERS = {"Accept": "application/json"}
 VERSIONS = ("7.1", "5.0", "4.1", "3.0", "2.0", "1.0")
-"""Versions of the API that are tried, the newest first. Each server knows all that are older than its own."""
+"""Versions of the API to try, the newest first. Each server supports all versions older than its own."""
 OLD_BOARDS = "2.0"
-"""The oldest version that has sprints and the history of work items."""
+"""The oldest version with sprints and the history of work items."""
 PAGE = 1000
-"""Items that are asked for at once. Servers may give fewer."""
+"""Items per request. Servers may return fewer."""
 SURE = 100
-"""Items that every server gives at once, if there are so many: a page with fewer is the last one."""
+"""The number of items that every server returns at once, if they exist. A page with fewer is the last one."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Api:
-    """The way to the API of a repository: ``git`` is the address of the repository in it, ``version`` what it speaks.
+    """Access to the API of a repository. ``git`` is the address of the repository in it, ``version`` the API version.
 
-    ``headers`` came with the first answer.
+    ``headers`` are those of the first answer.
     """
 
     place: Place
@@ -46,20 +46,20 @@ class Api:
 
     @property
     def boards_version(self) -> str:
-        """The version for sprints and work items."""
+        """The API version for sprints and work items."""
         return max(self.version, OLD_BOARDS)
 
     def ask(self, url: str, kind: type[T], query: Query | None = None, version: str | None = None) -> Answer[T]:
-        """Ask for something. Raises :class:`SourceError`."""
+        """Send a request. Raises :class:`SourceError`."""
         return self.client.ask(Request("GET", url, {**(query or {}), "api-version": version or self.version}), kind)
 
     def pages(
         self, url: str, kind: type[T], key: Callable[[T], object], query: Query | None = None
     ) -> Iterator[tuple[list[T], Mapping[str, str]]]:
-        """Yield what each page of a list has that none before it had, and the headers of the answer.
+        """Yield the items of each page that no earlier page had, and the headers of the answer.
 
-        What is made while the pages are asked for moves the others on, so that some come again.
-        Raises :class:`SourceError`, also if a whole page comes again.
+        Items that are created meanwhile shift the others, so that some appear again. Raises :class:`SourceError`, also
+        if a whole page is repeated.
         """
         seen: set[object] = set()
 
@@ -97,7 +97,7 @@ def connect(context: Context) -> Api:
 
 
 def client_for(context: Context, where: Place) -> WebClient:
-    """A client with the credentials of a source's host. Raises :class:`SourceError` where there are none."""
+    """A client with the credentials of a source's host. Raises :class:`SourceError` if there are no credentials."""
     user, password = _credentials(context)
     if "\\" in user and _wants_windows(context, where):
         from gros_agent.sources.azure_devops.ntlm import WindowsLogin  # noqa: PLC0415 (few servers want it)
@@ -110,12 +110,12 @@ def client_for(context: Context, where: Place) -> WebClient:
 
 
 def _wants_windows(context: Context, where: Place) -> bool:
-    """Whether the server takes the proof of a Windows account alone. It is asked without the password."""
+    """Whether the server only accepts Windows accounts. It is asked without the password."""
     client = api.client(context, where.url, _HEADERS, explain=explain)
     url = f"{where.project_url}/_apis/git/repositories"
     try:
         client.ask(Request("GET", url, {"api-version": VERSIONS[-1]}), type(None))
-    except HttpError as error:  # whatever else it is, the next request meets it again
+    except HttpError as error:  # any other error will appear again in the next request
         return error.code == HTTPStatus.UNAUTHORIZED and _is_windows(error.headers)
     return False
 
@@ -127,7 +127,7 @@ def _is_windows(headers: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class Negotiated(Generic[T]):
-    """The first answer, the version that it is of, and the address that gave it."""
+    """The first answer, its API version, and the address that returned it."""
 
     version: str
     url: str
@@ -135,9 +135,9 @@ class Negotiated(Generic[T]):
 
 
 def negotiated(client: WebClient, url: str, first_url: str, kind: type[T]) -> Negotiated[T]:
-    """Ask in the newest version that the server knows; ``first_url`` is the address that the first servers had for it.
+    """Send a request with the newest API version that the server supports.
 
-    Raises :class:`SourceError`.
+    ``first_url`` is the address for it on the first servers. Raises :class:`SourceError`.
     """
     first: HttpError | None = None
     for version in VERSIONS:
@@ -169,7 +169,7 @@ def _credentials(context: Context) -> tuple[str, Secret]:
 
 
 def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
-    """What to do about a refusal of Azure DevOps'."""
+    """What to do about an error status of Azure DevOps."""
     if status == HTTPStatus.NON_AUTHORITATIVE_INFORMATION or (
         HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
     ):
@@ -189,19 +189,19 @@ def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
 
 
 def explain_windows(status: int, headers: Mapping[str, str], text: str) -> str | None:
-    """What to do about a refusal of a server that was given a Windows account."""
+    """What to do about an error status of a server that was given a Windows account."""
     if status == HTTPStatus.UNAUTHORIZED:
         return "check username and password: the server does not take this Windows account"
     return explain(status, headers, text)
 
 
 def version(_context: Context) -> str:
-    """None: the API does not tell which version the server is."""
+    """Always empty: the API does not report the version of the server."""
     return ""
 
 
 def check(context: Context) -> str:
-    """Who the password belongs to, the version of the API, and the repository that is seen."""
+    """The account of the password, the version of the API, and the repository."""
     found = connect(context)
     url = f"{found.place.url}/_apis/connectionData"
     user = found.client.get(url, Connection).authenticated_user

@@ -1,4 +1,4 @@
-"""The shapes of what the API answers; their fields are the API's, in our spelling. What nobody reads is left out."""
+"""The shapes of the API's answers, as far as they are read. Fields are those of the API, in our spelling."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -30,7 +30,7 @@ class Identity(Shape):
 
 
 class Reviewer(Identity):
-    """Someone who was asked to review a pull request, and what became of it."""
+    """A person who was asked to review a pull request, and their vote."""
 
     vote: int = 0
 
@@ -57,7 +57,7 @@ class Repository(Shape):
 
 
 class Neighbour(Shape):
-    """A repository of a list. One that is disabled can't be read."""
+    """A repository in a list. A disabled repository can't be read."""
 
     name: str
     remote_url: str
@@ -87,7 +87,7 @@ class Described(Shape, kw_only=True):
 
 
 class Comment(Shape, kw_only=True):
-    """A comment of a thread. One that was deleted has no text."""
+    """A comment in a thread. A deleted comment has no text."""
 
     id: int
     published_date: datetime
@@ -105,7 +105,7 @@ class Position(Shape):
 
 
 class ThreadContext(Shape):
-    """The file and the lines that a thread is about: those of the old file on the left, of the new one on the right."""
+    """The file and lines that a thread is about: in the old file on the left, in the new one on the right."""
 
     file_path: str | None = None
     left_file_start: Position | None = None
@@ -126,7 +126,7 @@ class Thread(Shape, kw_only=True):
 
 
 class RefUpdate(Shape):
-    """A branch or tag that a push moved, from one object to another; zeros stand for none."""
+    """A branch or tag that a push moved from one object to another. Zeros mean that there is no object."""
 
     old_object_id: str
     new_object_id: str
@@ -151,7 +151,7 @@ class Team(Shape):
 
 
 class Member(Shape):
-    """A member of a team: newer servers put the person into ``identity``, older ones have it here."""
+    """A member of a team. Newer servers put the person into ``identity``, older ones into the member itself."""
 
     identity: Identity | None = None
     id: str = ""
@@ -165,7 +165,7 @@ class Member(Shape):
 
 
 class Dates(Shape):
-    """When a sprint starts and ends."""
+    """The start and end of a sprint."""
 
     start_date: datetime | None = None
     finish_date: datetime | None = None
@@ -180,7 +180,7 @@ class Iteration(Shape):
 
 
 class Revision(Shape):
-    """A version of a work item; its fields have names such as ``System.Title``."""
+    """A version of a work item. Its fields have names such as ``System.Title``."""
 
     id: int
     rev: int
@@ -188,7 +188,7 @@ class Revision(Shape):
 
 
 class Revisions(Shape):
-    """A batch of versions of work items, and the way to the next one."""
+    """A batch of versions of work items, and the position of the next batch."""
 
     values: list[Revision]
     is_last_batch: bool
@@ -204,6 +204,6 @@ class User(Shape):
 
 
 class Connection(Shape):
-    """Who is asking."""
+    """Information about the client's account."""
 
     authenticated_user: User

@@ -1,4 +1,4 @@
-"""Collects the boards of a project: teams with their members and sprints as they are, and versions of work items."""
+"""Collects the boards of a project: the current teams with members and sprints, and versions of work items."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
@@ -16,11 +16,11 @@ from gros_agent.sources.base import Progress
 from gros_agent.sources.common.api import Since
 
 BATCH = 200
-"""Versions of work items that are asked for at once: their descriptions can be long."""
+"""Versions of work items per request. Their descriptions can be long."""
 
 
 class Boards:
-    """The boards of one project, for the source of a name."""
+    """The boards of one project, for a source with this name."""
 
     def __init__(self, found: Api, repository: str, since: Since, progress: Progress) -> None:
         self._api = found
@@ -64,7 +64,7 @@ class Boards:
         return row
 
     def work_items(self) -> Iterator[Sequence[Row]]:
-        """The versions of work items that were made since the position, and the people in them."""
+        """The versions of work items since the position, and the people in them."""
         seen = 0
         for answer in self._batches():
             new: list[Revision] = []
@@ -105,7 +105,7 @@ class Boards:
 
 
 def _next(batch: Revisions, url: str) -> Mapping[str, str]:
-    """What leads to the next batch; older servers tell it in a link alone, or as a watermark."""
+    """The query for the next batch. Older servers return it only in a link, or as a watermark."""
     if batch.continuation_token:
         return {"continuationToken": batch.continuation_token}
     told = dict(parse_qsl(urlsplit(batch.next_link or "").query))

@@ -1,4 +1,4 @@
-"""Collects a repository: pull requests with their threads, pushes, and the boards of its project, all at once."""
+"""Collects a repository: pull requests with their threads, pushes, and the boards of its project, all in parallel."""
 
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -16,15 +16,15 @@ from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.api import Refused, Since, whole
 
 AT_ONCE = 6
-"""Pull requests whose threads are asked for at the same time."""
+"""Pull requests whose threads are requested at the same time."""
 OPEN_TO_COMMENTS = timedelta(days=14)
-"""How long after its end a pull request is still looked at for new comments."""
+"""How long a closed pull request is still checked for new comments."""
 WORK_ITEMS = "TFS 2015 Update 2 and newer have their history; let the password's user see the work items"
-"""What to do where the history of work items is refused."""
+"""What to do if the history of work items is refused."""
 LISTED_DESCRIPTION = 400
-"""How many characters of a description the list of pull requests has: of a longer one, the beginning."""
+"""The list of pull requests cuts descriptions to this many characters."""
 THREADS = "3.0"
-"""The oldest version that has the threads of a pull request."""
+"""The oldest version with the threads of a pull request."""
 
 Blocks = Iterator[Sequence[Row]]
 
@@ -45,7 +45,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     yield from parallel.merged([*streams, *others])
     missing = tuple(refused.missing)
     return Collected(
-        # what was refused is asked for again, from where it was refused
+        # refused lists are requested again next time, from the same position
         position=position if missing else since.next(),
         notes=(*refused.notes, *one.notes()),
         missing=missing,
@@ -54,7 +54,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
 
 
 class _SharedSince(Since):
-    """Where several threads note what they saw."""
+    """A position that several threads can update."""
 
     def __init__(self, position: str | None) -> None:
         super().__init__(position)
@@ -110,7 +110,7 @@ class _Collection:
                 self._progress("pull requests", self._done, self._total)
 
     def _whole(self, pull: PullRequest) -> PullRequest:
-        """A pull request with all of its description, of which the list has the first 400 characters alone."""
+        """A pull request with its whole description. The list only has the first 400 characters."""
         if len(pull.description or "") < LISTED_DESCRIPTION:
             return pull
 
@@ -150,7 +150,7 @@ class _Collection:
         ]
 
     def pushes(self) -> Blocks:
-        """Pushes, by what they did to each branch and tag."""
+        """Pushes, with their effect on each branch and tag."""
         query = {"searchCriteria.includeRefUpdates": "true", "includeRefUpdates": "true"}
         start = self._since.utc()
         if start:
@@ -163,7 +163,7 @@ class _Collection:
             yield [row for push in new for row in self._rows.events(push)]
 
     def notes(self) -> Iterator[str]:
-        """What the reader of the tables has to know."""
+        """Remarks for readers of the tables."""
         if self._without_refs:
             yield f"{self._without_refs} pushes have no rows: the server does not tell their branches"
         if self.api.version < THREADS:

@@ -1,4 +1,4 @@
-"""All repositories of a project; of a collection, where the address has no project in it."""
+"""Lists all repositories of a project, or of a collection if the address does not name a project."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
@@ -11,7 +11,7 @@ from gros_agent.sources.base import Context, Environment, SourceEntry
 
 
 def repositories(context: Context) -> Iterator[SourceEntry]:
-    """Every repository that is switched on, with an address at the host by which the entry names it.
+    """Every enabled repository, with an address on the host that the entry names.
 
     Raises :class:`SourceError`.
     """
@@ -30,7 +30,7 @@ def repositories(context: Context) -> Iterator[SourceEntry]:
 
 
 def environment(context: Context) -> Environment:
-    """The collection, and the project if the address has it, as installations know them."""
+    """The collection, and the project if the address has it, in the form of existing installations."""
     where = place(context)
     length = 2 if where.above and where.above[0] == "tfs" else 1
     names = ("/".join(where.above[:length]), *where.above[length : length + 1])

@@ -1,4 +1,4 @@
-"""The fields of work items that the tables have a column for, and how their values are written."""
+"""The fields of work items that have a column in the tables, and how their values are written."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,45 +11,45 @@ from gros_agent.rows import NOBODY
 from gros_agent.sources.common.api import text
 
 FIRST_YEAR = 1753
-"""Servers have no earlier dates; those that seem earlier stand for none."""
+"""Servers can't store earlier dates, so values that seem earlier are placeholders."""
 
 
 def words(value: object) -> str | None:
-    """A text."""
+    """A value as text."""
     return str(value)
 
 
 def whole(value: object) -> str | None:
-    """A whole number that is not below 0; None for what is none."""
+    """A whole number of at least 0, or None if the value is not one."""
     number = _number(value)
     return None if number is None else str(int(number))
 
 
 def decimal(value: object) -> str | None:
-    """A number that is not below 0, with a decimal point; None for what is none."""
+    """A number of at least 0, with a decimal point, or None if the value is not one."""
     number = _number(value)
     return None if number is None else f"{number:.10f}".rstrip("0").ljust(len(str(int(number))) + 2, "0")
 
 
 def tags(value: object) -> str | None:
-    """How many tags a list separated by semicolons has."""
+    """The number of tags in a list that is separated by semicolons."""
     return str(sum(bool(one.strip()) for one in str(value).split(";")))
 
 
 def moment(value: object) -> str | None:
-    """A moment as the tables have it; None for what is none."""
+    """A moment as written to tables, or None if the value is not a moment."""
     found = parsed(value)
     return None if found is None else text(found)
 
 
 def date(value: object) -> str | None:
-    """The local date of a moment; None for what is none."""
+    """The local date of a moment, or None if the value is not a moment."""
     found = moment(value)
     return None if found is None else found.partition(" ")[0]
 
 
 def parsed(value: object) -> datetime | None:
-    """A moment; None for what is none."""
+    """Parse a moment. None if the value is not a moment."""
     try:
         found = value if isinstance(value, datetime) else msgspec.convert(value, datetime)
     except msgspec.ValidationError:
@@ -58,9 +58,9 @@ def parsed(value: object) -> datetime | None:
 
 
 def person(value: object) -> tuple[str, str] | None:
-    """Name and account (an address, or one of a Windows domain) of a person; None for nobody.
+    """Name and account (an address, or an account of a Windows domain) of a person, or None.
 
-    Servers give an object, a text ``NAME <ACCOUNT>``, or an object with such a text for its account.
+    Servers return an object, a text ``NAME <ACCOUNT>``, or an object with such a text as its account.
     """
     if isinstance(value, dict):
         told = value.get("displayName")
@@ -75,7 +75,7 @@ def person(value: object) -> tuple[str, str] | None:
 
 
 def _split(value: str) -> tuple[str, str]:
-    """A name and the account in angle brackets at its end; no account where there is none."""
+    """Split a text into a name and the account in angle brackets at its end. The account may be empty."""
     name, opened, rest = value.strip().rpartition("<")
     account = rest.removesuffix(">")
     if opened and rest.endswith(">") and ">" not in account:
@@ -117,17 +117,17 @@ COLUMNS: Mapping[str, tuple[Callable[[Any], str | None], tuple[str, ...]]] = {
     ),
     "use_case": (words, ("Wigo4it.UseCaseNr",)),
 }
-"""Column → how a value is written, and the fields that have it: of several the first that is there."""
+"""For each column a function that formats its value, and the possible fields; the first that exists is used."""
 PERSONS: Mapping[str, str] = {
     "reporter": "System.CreatedBy",
     "assignee": "System.AssignedTo",
     "updated_by": "System.ChangedBy",
 }
-"""Column → the field with the person."""
+"""The field with the person for each column."""
 
 
 def written(fields: Mapping[str, Any]) -> dict[str, str]:
-    """The columns of a version of a work item, without its persons; what is not there is left out."""
+    """The columns of a version of a work item, except its persons. Missing fields are left out."""
     found: dict[str, str] = {}
     for column, (write, names) in COLUMNS.items():
         value = next((fields[one] for one in names if fields.get(one) is not None), None)

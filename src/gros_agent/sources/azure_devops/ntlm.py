@@ -1,7 +1,7 @@
-"""Proves a Windows account to a server by NTLM, for those that take nothing else.
+"""Logs in with a Windows account through NTLM, on servers that accept nothing else.
 
-The handshake belongs to a connection: a refusal, a challenge, and an answer made of it and the password, which never
-goes over the line. It is described in MS-NTHT and MS-NLMP, which Microsoft publishes.
+The handshake belongs to a connection: a refusal, a challenge, and a response that is computed from the challenge and
+the password. The password itself is never sent. It is described in MS-NTHT and MS-NLMP, which Microsoft publishes.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from gros_agent.options.values import Secret
 
 
 class WindowsLogin(HttpNtlmAuth):
-    """Answers a server's challenges for an account of a Windows domain."""
+    """Responds to a server's challenges for an account of a Windows domain."""
 
     def __init__(self, account: str, password: Secret) -> None:
         super().__init__(account, password.reveal())
 
     def response_hook(self, r: requests.Response, **given: object) -> requests.Response:
-        """Go on with the handshake where a server wants it. Raises :class:`requests.ConnectionError` if that fails."""
+        """Continue the handshake if the server asks for it. Raises :class:`requests.ConnectionError` if that fails."""
         with contextlib.suppress(LookupError, PermissionError, ValueError, SpnegoError):
             return super().response_hook(r, **given)
         raise requests.ConnectionError("the server broke off the proof of the Windows account")

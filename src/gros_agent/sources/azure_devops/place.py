@@ -1,4 +1,4 @@
-"""What the address of a repository names, in all the forms that Azure DevOps has for it."""
+"""Parses the address of a repository, in all the forms that Azure DevOps has."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
@@ -15,10 +15,10 @@ _SWITCHES = frozenset({"true", "yes", "on", "1"})
 
 @dataclass(frozen=True)
 class Place:
-    """A repository: ``base`` is the address of the server, ``collection`` a path below it (an organisation is one).
+    """A repository. ``base`` is the server's address, ``collection`` a path below it (or an organisation).
 
-    ``above`` is what stands before the repository in the address, as it stands there: it may lack the project where
-    that is called like the repository.
+    ``above`` are the path segments before the repository, as spelled in the address. They may lack the project if it
+    has the same name as the repository.
     """
 
     base: str
@@ -39,17 +39,17 @@ class Place:
 
     @property
     def names_project(self) -> bool:
-        """Whether the address has the project in it."""
+        """Whether the address contains the project."""
         return len(self.above) > len([one for one in self.collection.split("/") if one])
 
 
 def quoted(name: str) -> str:
-    """A name as a part of a path."""
+    """A name, escaped as a path segment."""
     return quote(name, safe="")
 
 
 def place(context: Context) -> Place:
-    """Take a source's address apart. Raises :class:`SourceError` for one that names no repository."""
+    """Parse a source's address. Raises :class:`SourceError` if it does not name a repository."""
     url, host = context.entry.url, context.host
     parts = split(url)
     path, strip = parts.path.strip("/"), (host.get("strip") or "").strip("/")
@@ -74,7 +74,7 @@ def place(context: Context) -> Place:
 
 
 def _collection_length(hostname: str, before: list[str], configured: str, url: str) -> int:
-    """How many parts of a path name the collection."""
+    """The number of path segments that name the collection."""
     if hostname.endswith(".visualstudio.com"):
         return int(bool(before) and before[0].lower() == "defaultcollection")
     if configured and configured.lower() not in _SWITCHES:

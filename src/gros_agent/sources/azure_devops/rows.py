@@ -1,4 +1,4 @@
-"""Makes rows of pull requests, their threads, and pushes. Identifiers are those that installations have already."""
+"""Makes rows of pull requests, their threads, and pushes. Identifiers are those of existing installations."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from gros_agent.sources.azure_devops.answers import Comment, Identity, PullReque
 from gros_agent.sources.common.api import text, whole
 
 TARGET = "CodeReviewTargetCommit"
-"""The property of a thread that names the commit that a pull request was to be merged into."""
+"""The property of a thread with the commit that its pull request was to be merged into."""
 _GROUP = re.compile(r"\[[^\]]+\]\\")
 _SYSTEM = "vstfs:///"
 _COMMIT = re.compile("[0-9a-f]+")
@@ -23,12 +23,12 @@ def name(identity: Identity | None) -> str:
 
 
 def account(identity: Identity | None) -> str:
-    """The account of a person; the name where it has none that is told."""
+    """The account of a person, or the name if no account is known."""
     return (identity and (identity.unique_name or identity.display_name)) or NOBODY
 
 
 def is_group(identity: Identity | None) -> bool:
-    """Whether an account stands for several people: old servers tell it by the name alone."""
+    """Whether an account stands for several people. On old servers only the name shows this."""
     if identity is None:
         return False
     if identity.is_container is not None:
@@ -37,7 +37,7 @@ def is_group(identity: Identity | None) -> bool:
 
 
 def activity(pull: PullRequest, threads: list[Thread]) -> datetime:
-    """When anything about a pull request was last done, as far as it is known."""
+    """The time of the last known activity on a pull request."""
     moments = [pull.closed_date or pull.creation_date]
     for thread in threads:
         moments += [thread.last_updated_date, *(one.last_updated_date for one in thread.comments or ())]
@@ -122,7 +122,7 @@ class Rows:
         )
 
     def events(self, push: Push) -> Iterator[VcsEvent]:
-        """What a push did to each branch and tag; what the server itself pushed is left out."""
+        """The effect of a push on each branch and tag. Pushes by the server itself are left out."""
         username = account(push.pushed_by)
         if username.startswith(_SYSTEM):
             return
@@ -146,7 +146,7 @@ class Rows:
 
 
 def written(thread: Thread) -> Iterator[Comment]:
-    """The comments of a thread that people wrote and nobody deleted."""
+    """The comments of a thread that people wrote, without deleted ones."""
     if not thread.is_deleted:
         for comment in thread.comments or ():
             if not comment.is_deleted and not is_group(comment.author):
@@ -154,7 +154,7 @@ def written(thread: Thread) -> Iterator[Comment]:
 
 
 def _lines(context: ThreadContext) -> tuple[str, int, int]:
-    """The side of the comparison, and the first and the last line: zeros where a whole file is meant."""
+    """The side of the comparison, and the first and the last line. Zeros stand for a whole file."""
     for side, start, end in (
         ("new", context.right_file_start, context.right_file_end),
         ("old", context.left_file_start, context.left_file_end),
@@ -165,7 +165,7 @@ def _lines(context: ThreadContext) -> tuple[str, int, int]:
 
 
 def _commit(pull: PullRequest, properties: Mapping[str, Any]) -> str:
-    """The commit that lines were compared with: the thread's own, or else that of the last merge."""
+    """The commit that the lines were compared with: the thread's own, or that of the last merge."""
     own = properties.get(TARGET)
     found = own.get("$value") if isinstance(own, dict) else own
     last = pull.last_merge_target_commit

@@ -1,7 +1,7 @@
-"""Projects on GitLab, gitlab.com and self-managed under any path: what the API knows beside Git.
+"""Projects on GitLab, gitlab.com and self-managed under any path: the data of the API beyond Git.
 
-- :mod:`.access` finds the API, and explains refusals; :mod:`.shapes` has the shapes of its answers,
-- :mod:`.collect` goes through merge requests with their discussions, :mod:`.events` through pushes,
+- :mod:`.access` finds the API, and explains errors; :mod:`.shapes` has the shapes of its answers,
+- :mod:`.collect` reads merge requests with their discussions, :mod:`.events` reads pushes,
 - :mod:`.rows` makes rows of them,
 - :mod:`.discovery` lists the projects of a group.
 
@@ -19,7 +19,7 @@ from gros_agent.sources.common.lazy import LazyKeyPublisher
 
 
 class GitLabSource(LazyKeyPublisher):
-    """A project whose merge requests, discussions and pushes are collected."""
+    """A project with its merge requests, discussions and pushes."""
 
     kind = "gitlab"
     title = "GitLab"
@@ -36,7 +36,7 @@ class GitLabSource(LazyKeyPublisher):
             secret=True,
             controller=Right.CREDENTIAL,
             identifies=True,
-            git_user="oauth2",  # as GitLab's documentation has it
+            git_user="oauth2",  # as in GitLab's documentation
         ),
         HostOption("has_commit_comments", "GitLab: ask for the comments of each new commit", in_template=False),
         GROUP,
@@ -44,7 +44,7 @@ class GitLabSource(LazyKeyPublisher):
     )
 
     def project_columns(self, environment: Environment, team: str | None, long_name: str | None) -> Mapping[str, str]:
-        """The group that is configured, or the project's long name."""
+        """The configured group, or the project's long name."""
         del team
         group = environment.identity[1] or long_name
         return {"gitlab_group_name": group} if group else {}

@@ -1,4 +1,4 @@
-"""Where the API of a project is, and what its refusals mean."""
+"""The address of the API for a project, and explanations of its errors."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from gros_agent.sources.gitlab.shapes import Project, Token, User, Version
 
 PAGE = "100"
 NEEDED = frozenset({"read_api", "read_user", "read_repository"})
-"""Scopes of a token that reads; publishing a key needs ``api``."""
+"""Scopes of a token with read access. Publishing a key needs ``api``."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A project and the way to it: ``base`` is that of the API, ``url`` the project's own address there."""
+    """A project and the client for it. ``base`` is the address of the API."""
 
     base: str
     path: str
@@ -36,11 +36,11 @@ class Reached:
         return f"{self.base}/projects/{quote(self.path, safe='')}"
 
     def get(self, path: str, kind: type[T]) -> T:
-        """Something of the project. Raises :class:`SourceError`."""
+        """Request something of the project. Raises :class:`SourceError`."""
         return self.client.get(f"{self.url}{path}", kind)
 
     def whole(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> list[T]:
-        """A list of the project, every page of it. Raises :class:`SourceError`."""
+        """Request all pages of a list of the project. Raises :class:`SourceError`."""
         asked = {"per_page": PAGE, **(query or {})}
         found: list[T] = []
         for page in pages(self.client, f"{self.url}{path}", list[kind], asked, by_link, size="per_page", page="page"):  # type: ignore[valid-type]
@@ -49,7 +49,7 @@ class Reached:
 
 
 def resolve(context: Context) -> Reached:
-    """The project of a source. Raises :class:`SourceError` for a URL that names none."""
+    """The project of a source. Raises :class:`SourceError` if the URL does not name one."""
     path = api.repository_path(context.entry.url, context.host)
     if "/" not in path:
         raise SourceError(f"{context.entry.url} names no project", "write https://HOST/GROUP/PROJECT")
@@ -57,25 +57,25 @@ def resolve(context: Context) -> Reached:
 
 
 def web(context: Context) -> str:
-    """The web address of the GitLab, under whatever path."""
+    """The web address of the GitLab, including its path."""
     strip = (context.host.get("strip") or "").strip("/")
     address = api.web_base(split(context.entry.url), context.host)
     return f"{address}/{strip}" if strip else address
 
 
 def base(context: Context) -> str:
-    """The base of the API."""
+    """The address of the API."""
     return f"{web(context)}/api/v4"
 
 
 def client(context: Context) -> WebClient:
-    """A client with the token of a source's host; without one, it sees what the public sees."""
+    """A client with the token of a source's host. Without a token it sees only public data."""
     token = context.host.secret("gitlab_token")
     return api.client(context, base(context), {"PRIVATE-TOKEN": token} if token else {}, explain=explain)
 
 
 def explain(status: int, _headers: Mapping[str, str], _text: str) -> str | None:
-    """What to do about a refusal of GitLab's."""
+    """What to do about an error status of GitLab."""
     if status == HTTPStatus.UNAUTHORIZED:
         return "check gitlab_token: it may have expired or been withdrawn"
     if status == HTTPStatus.FORBIDDEN:
@@ -89,7 +89,7 @@ _NOT_FOR_ALL = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
 def optional(ask: Callable[[], T], codes: Container[int] = _NOT_FOR_ALL) -> T | None:
-    """What not every version, edition or role has: None where it is refused or not there, by these statuses."""
+    """Request something that not every version, edition or role has. None for an answer with one of these statuses."""
     try:
         return ask()
     except HttpError as error:
@@ -99,7 +99,7 @@ def optional(ask: Callable[[], T], codes: Container[int] = _NOT_FOR_ALL) -> T | 
 
 
 def check(context: Context) -> str:
-    """Who the token is, its scopes and its end, and which version answers."""
+    """The token's user, scopes and expiry, and the version of the server."""
     found = resolve(context)
     found.get("", Project)
     if context.host.secret("gitlab_token") is None:
@@ -119,16 +119,16 @@ def check(context: Context) -> str:
 
 
 def version(context: Context) -> str:
-    """The version that answers, empty where the token may not know it. Raises :class:`SourceError`."""
+    """The version of the server, empty if the token may not see it. Raises :class:`SourceError`."""
     found = optional(lambda: client(context).get(f"{base(context)}/version", Version))
     return found.version if found else ""
 
 
 def publish_key(context: Context, title: str, line: str, *, dry_run: bool) -> str:
-    """Give the token's user a public key. Raises :class:`SourceError`."""
+    """Add a public key to the account that the token belongs to. Raises :class:`SourceError`."""
     return public_keys.publish(client(context), f"{base(context)}/user/keys", title, line, dry_run=dry_run)
 
 
 def host_keys(_context: Context) -> Sequence[str]:
-    """None: GitLab's API does not tell them."""
+    """Always empty: GitLab's API does not publish host keys."""
     return ()

@@ -1,4 +1,4 @@
-"""Collects a project: merge requests that changed, the newest first, with their discussions; and pushes."""
+"""Collects a project: changed merge requests with their discussions, the newest first; and pushes."""
 
 from collections.abc import Generator, Iterator, Sequence
 
@@ -34,7 +34,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
         streams.append(refused.unless("comments on commits", one.commit_comments()))
     yield from parallel.merged(streams)
     missing = tuple(refused.missing)
-    # what was refused is asked for again, from where it was refused
+    # refused lists are requested again next time, from the same position
     following = position if missing else since.next()
     notes = (*refused.notes, *one.notes())
     return Collected(position=following, notes=notes, missing=missing, expected=one.total)
@@ -52,7 +52,7 @@ class _Collection:
         self.pushes = Pushes(self._project, self.rows, since)
 
     def project(self) -> Project:
-        """Ask for the project before anything else: the moment of its answer bounds the next position."""
+        """Request the project before anything else: the time of this answer limits the next position."""
         answer = self._project.client.ask(Ask("GET", self._project.url), Project)
         self._since.began(answer.headers)
         return answer.value
@@ -60,8 +60,8 @@ class _Collection:
     def requests(self) -> Blocks:
         """Merge requests with their discussions and approvals.
 
-        The newest come first: one that changes meanwhile moves to the front, so that others come twice, and none is
-        passed over.
+        The newest come first. A request that changes meanwhile moves to the front, so that others may appear twice, but
+        none is skipped.
         """
         query = {"per_page": PAGE, "scope": "all", "state": "all", "order_by": "updated_at", "sort": "desc"}
         if (after := self._since.utc()) is not None:
@@ -101,7 +101,7 @@ class _Collection:
         ]
 
     def _approvals(self, request: Request, discussions: Sequence[Discussion]) -> Sequence[Row]:
-        """The approvals that a request has, of those that were given since the position."""
+        """The current approvals of a request, as far as they were given since the position."""
         given: dict[str, Note] = {}
         told = [note for discussion in discussions for note in discussion.notes if note.system]
         for note in sorted(told, key=lambda one: one.created_at):
@@ -119,7 +119,7 @@ class _Collection:
         return [self.rows.approval(user, request.id) for user in users if user.username in new]
 
     def commit_comments(self) -> Blocks:
-        """Comments on the commits that are new: a request for each of them, which is why the host has to ask for it."""
+        """Comments on new commits. This takes a request for each commit, so the host's options must enable it."""
         query = {"all": "true"} | ({"since": after} if (after := self._since.utc()) else {})
         commits = [one.id for one in self._project.whole("/repository/commits", Commit, query)]
 
@@ -130,7 +130,7 @@ class _Collection:
             yield [self.rows.commit_comment(one, commit) for one in found if self._since.is_new(one.created_at)]
 
     def notes(self) -> Iterator[str]:
-        """What the reader of the tables has to know."""
+        """Remarks for readers of the tables."""
         if self._since.moment is None:
             yield KEPT
         if self.pushes.unknown:

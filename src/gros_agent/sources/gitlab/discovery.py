@@ -1,4 +1,4 @@
-"""All projects of a group and its subgroups, or of a user."""
+"""Lists all projects of a group and its subgroups, or of a user."""
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from gros_agent.sources.gitlab.shapes import Listed
 
 
 def group(context: Context) -> str:
-    """The group that is configured for the host, else the namespace of the URL. Raises :class:`SourceError`."""
+    """The group that is configured for the host, or else the namespace in the URL. Raises :class:`SourceError`."""
     configured = context.host.get("group")
     found = configured or api.repository_path(context.entry.url, context.host).rpartition("/")[0]
     if not found:
@@ -25,7 +25,7 @@ def group(context: Context) -> str:
 
 
 def repositories(context: Context) -> Iterator[SourceEntry]:
-    """Every project of the group, or of the user of that name. Raises :class:`SourceError`."""
+    """Every project of the group, or of the user with that name. Raises :class:`SourceError`."""
     client, base, name = access.client(context), access.base(context), quote(group(context), safe="")
     query = {"per_page": PAGE, "order_by": "id", "sort": "asc"}
     if context.host.is_on("skip_archived"):
@@ -45,7 +45,7 @@ def _listed(client: WebClient, url: str, query: Mapping[str, str]) -> Iterator[S
 
 
 def environment(context: Context) -> Environment:
-    """The group as installations know it."""
+    """The group in the form of existing installations."""
     namespace = api.repository_path(context.entry.url, context.host).partition("/")[0]
     web, configured = access.web(context), context.host.get("group")
     return Environment("gitlab", f"{web}/{configured or namespace}", (web, configured, namespace))

@@ -1,7 +1,7 @@
-"""Pushes: one row for each commit of a push.
+"""Collects pushes, with one row for each commit of a push.
 
-GitLab tells the first and the last commit of a push; those between are asked for. It keeps events for three years.
-See https://docs.gitlab.com/api/events/.
+GitLab lists the first and the last commit of a push; those between are requested separately. It keeps events for three
+years. See https://docs.gitlab.com/api/events/.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,8 @@ KEPT = "GitLab keeps pushes for three years: older ones are not in the tables"
 class Pushes:
     """The pushes to a project since a moment.
 
-    Of ``unknown`` ones commits are gone; ``bulk`` ones moved ``bulk_refs`` branches and tags that GitLab does not name.
+    ``unknown`` is the number of pushes whose commits no longer exist. ``bulk`` is the number of pushes that GitLab
+    lists without their branches and tags, and ``bulk_refs`` the number of those.
     """
 
     def __init__(self, project: Reached, rows: Rows, since: Since) -> None:
@@ -33,10 +34,10 @@ class Pushes:
         self.bulk = self.bulk_refs = 0
 
     def read(self) -> Iterator[Sequence[Row]]:
-        """Yield them page by page, the newest first. Raises :class:`SourceError`."""
+        """Yield pushes page by page, the newest first. Raises :class:`SourceError`."""
         query = {"per_page": PAGE, "action": "pushed"}
         if self._since.moment is not None:
-            # a date, which the list begins after; its days may be those of another time zone
+            # The list starts after this date, which may be in another time zone.
             query["after"] = f"{self._since.moment - timedelta(days=2):%Y-%m-%d}"
         seen: set[tuple[object, ...]] = set()
         for page in pages(
@@ -50,7 +51,7 @@ class Pushes:
         ):
             events = []
             for event in page.value:
-                # a push meanwhile moves the list on, and events of the page before come again
+                # a push meanwhile shifts the list, so that events of the previous page appear again
                 mark = (event.id or event.created_at, event.push_data and event.push_data.ref, event.author_username)
                 if event.action_name in ACTIONS and self._since.is_new(event.created_at) and mark not in seen:
                     seen.add(mark)
@@ -66,7 +67,7 @@ class Pushes:
             return []
         first, last = push.commit_from, push.commit_to
         if first is None and last is None:
-            # a push of more branches or tags than are noted one by one, three by default: only their number is known
+            # a push of many branches or tags (more than three by default) is only listed with their number
             self.bulk += 1
             self.bulk_refs += push.ref_count or 1
             return []

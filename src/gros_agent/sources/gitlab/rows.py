@@ -1,4 +1,4 @@
-"""Makes rows of what the API tells. Identifiers are those that installations have already."""
+"""Makes rows from the API's answers. Identifiers are those of existing installations."""
 
 from gros_agent.rows import (
     NOBODY,
@@ -94,7 +94,7 @@ class Rows:
         )
 
     def commit_comment(self, comment: CommitNote, commit: str) -> CommitComment:
-        """A comment on a commit; the API tells no identifier of it."""
+        """A comment on a commit. The API has no identifier for it."""
         author, author_username = _names(comment.author)
         line = str(comment.line or NOBODY)
         return CommitComment(

@@ -1,4 +1,4 @@
-"""The shapes of GitLab's answers, as far as they are read; fields are the API's own."""
+"""The shapes of GitLab's answers, as far as they are read. The fields are those of the API."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ class Project(msgspec.Struct):
 
     @property
     def has_merge_requests(self) -> bool:
-        """Whether merge requests are switched on; a project without them answers 403 for their list."""
+        """Whether merge requests are enabled. If not, requesting their list is answered with 403."""
         return self.merge_requests_enabled and self.merge_requests_access_level != "disabled"
 
 
@@ -57,14 +57,14 @@ class End(msgspec.Struct):
 
 
 class Range(msgspec.Struct):
-    """The lines that a note stands at."""
+    """The lines that a note is on."""
 
     start: End = msgspec.field(default_factory=End)
     end: End = msgspec.field(default_factory=End)
 
 
 class Position(msgspec.Struct):
-    """Where a note on a comparison stands. A line of one side is new or old, one of both sides is neither."""
+    """The location of a note on a comparison. A line on one side has either number, a line on both sides has both."""
 
     head_sha: str | None = None
     old_path: str | None = None
@@ -75,7 +75,7 @@ class Position(msgspec.Struct):
 
 
 class Note(msgspec.Struct):
-    """A note; ``system`` ones are written by GitLab itself when something happens."""
+    """A note. GitLab itself writes ``system`` notes when something happens."""
 
     id: int
     created_at: datetime
@@ -88,25 +88,25 @@ class Note(msgspec.Struct):
 
 
 class Discussion(msgspec.Struct):
-    """A note and those that reply to it."""
+    """A note and its replies."""
 
     notes: list[Note]
 
 
 class Approval(msgspec.Struct):
-    """Somebody who approved."""
+    """An approval by a user."""
 
     user: User
 
 
 class Approvals(msgspec.Struct):
-    """The approvals that a merge request has now."""
+    """The current approvals of a merge request."""
 
     approved_by: list[Approval]
 
 
 class Push(msgspec.Struct):
-    """What was pushed; the first and last commit are missing where there was, or is, none."""
+    """The content of a push. The first or last commit is missing if the branch did not exist before, or was deleted."""
 
     ref_type: str
     commit_count: int = 0
@@ -117,7 +117,7 @@ class Push(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """Something that happened in a project."""
+    """An event in a project."""
 
     action_name: str
     created_at: datetime
@@ -159,7 +159,7 @@ class Key(msgspec.Struct):
 
 
 class Token(msgspec.Struct):
-    """A token about itself."""
+    """The properties of a token."""
 
     scopes: list[str] = []
     expires_at: str | None = None

@@ -1,16 +1,16 @@
 """Subversion repositories: revisions, the files that they change, and tags.
 
-- :mod:`.collect` goes through a repository,
-- :mod:`.access` decides where to connect and as whom, :mod:`.client` runs ``svn`` and explains its failures,
-- :mod:`.log` reads the revisions out of one ``svn log``, :mod:`.tags` lists the tags,
-- :mod:`.mirror` keeps a local copy that one ``svnrdump`` brings up to date, :mod:`.server` asks it for texts,
+- :mod:`.collect` collects a repository,
+- :mod:`.access` determines the URL and credentials, :mod:`.client` runs ``svn`` and explains its failures,
+- :mod:`.log` reads the revisions from one ``svn log``, :mod:`.tags` lists the tags,
+- :mod:`.mirror` updates a local copy with one ``svnrdump``, :mod:`.server` reads texts from it,
 - :mod:`.changes` finds the files that a revision changed, :mod:`.lines` counts lines.
 
-Why a local copy: line counts need the texts before and after a change, and Subversion has no request that tells the
-differences of several revisions at once. ``svn log --diff`` makes two connections for each revision and a request for
-each file, leaves out the lines of deleted files, and shows a new tag as so many added files. ``svnrdump`` streams all
-of it through one connection, as ``git fetch`` does. So however many revisions are new, the repository gets four
-requests: what is there, the log, the differences, and the list of tags.
+A local copy is needed since line counts require the texts before and after a change, and Subversion has no request for
+the differences of several revisions at once. ``svn log --diff`` makes two connections for each revision and a request
+for each file, leaves out the lines of deleted files, and shows a new tag as many added files. ``svnrdump`` streams
+everything through one connection, as ``git fetch`` does. So the repository gets four requests, however many revisions
+are new: for its state, the log, the differences, and the list of tags.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""Where Subversion connects to and as whom, with a configuration folder of its own and a password in no argument list.
+"""The URL and credentials for Subversion, with a private configuration folder and no password in an argument list.
 
-The programs read a private folder (``--config-dir``) that exists for one call: nothing of the user's configuration
-counts, nothing is stored, and certificates, proxies and the password go no other way than described here. The password
-is the first line of standard input (``--password-from-stdin``).
+The programs read a private folder (``--config-dir``) that exists for one call. So the user's configuration has no
+effect, nothing is stored, and certificates, proxies and the password are only passed as described here. The password is
+the first line of standard input (``--password-from-stdin``).
 """
 
 import contextlib
@@ -34,9 +34,9 @@ from gros_agent.sources.common.transport import (
 )
 
 MINIMUM_VERSION = (1, 14)
-"""The oldest Subversion that is still cared for, and has all the options that are used."""
+"""The oldest Subversion that is still maintained, and that has all the options in use."""
 PROTOCOLS = ("file", "http", "https", "svn", "svn+ssh")
-"""The transports that Subversion may use."""
+"""The transports that Subversion is allowed to use."""
 
 _TRUSTED = "unknown-ca,cn-mismatch,expired,not-yet-valid,other"
 _CONFIGURATION = "[auth]\npassword-stores =\n[helpers]\n[tunnels]\n[miscellany]\n"
@@ -45,9 +45,9 @@ _SERVERS = "store-passwords = no\nstore-auth-creds = no\nstore-plaintext-passwor
 
 @dataclass(frozen=True)
 class Access:
-    """A URL without credentials, and what a program that connects to it needs.
+    """A URL without credentials, and the settings for a program that connects to it.
 
-    ``options`` are arguments, ``servers`` lines of the file of that name.
+    ``options`` are arguments, ``servers`` are lines of the configuration file with that name.
     """
 
     url: str
@@ -58,18 +58,18 @@ class Access:
     servers: str = field(default="", repr=False)
 
     def at(self, path: str, revision: int) -> str:
-        """The URL of a path below, as it was in a revision; an ``@`` in a name is no peg."""
+        """The URL of a path below, in a revision. An ``@`` in a name is not taken as a peg revision."""
         below = f"/{quote(path)}" if path else ""
         return f"{self.url}{below}@{revision}"
 
     @property
     def stdin(self) -> bytes:
-        """What the program reads."""
+        """The standard input of the program."""
         return b"" if self.password is None else self.password.reveal().encode() + b"\n"
 
 
 def resolve(context: Context) -> Access:
-    """Find out how to reach a repository. Raises :class:`SourceError` for a URL that can't or may not be used."""
+    """Determine how to connect to a repository. Raises :class:`SourceError` for an invalid or forbidden URL."""
     entry, host = context.entry, context.host
     parts = split(entry.url)
     if parts.scheme not in PROTOCOLS:
@@ -77,7 +77,7 @@ def resolve(context: Context) -> Access:
         raise SourceError(
             f"{entry.url}: the transport {shown} is not allowed", f"use one of {', '.join(PROTOCOLS)}, or a path"
         )
-    # Subversion's own form of a URL has no slash at its end
+    # Subversion's canonical form of a URL has no final slash
     parts = parts._replace(path=quote(unquote(parts.path)).rstrip("/"), query="", fragment="")
     timeout = max(1, int(context.silence))
     if parts.scheme == "file":
@@ -97,13 +97,13 @@ def resolve(context: Context) -> Access:
     servers = _proxy(url, context.proxies) + "ssl-trust-default-ca = yes\n"
     environment = from_outside()
     if path := authorities(host):
-        # all certificates of the file and no others; of a file in its own configuration it takes the first alone
+        # uses all certificates of the file and no others; its own configuration would only use the first
         environment |= {"SSL_CERT_FILE": str(path), "SSL_CERT_DIR": os.devnull}
     return Access(url, environment, tuple(options), password, timeout, servers)
 
 
 def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
-    """Subversion hands the host alone to its tunnel: the port stands in the command."""
+    """Subversion passes only the host to its tunnel, so the port is in the command."""
     host = context.host
     check_key_variable(host)
     username = host.username("ssh") or context.entry.username or (unquote(parts.username) if parts.username else None)
@@ -113,7 +113,7 @@ def _ssh(context: Context, parts: SplitResult, timeout: int) -> Access:
 
 
 def _proxy(url: str, proxies: Mapping[str, str]) -> str:
-    """The proxy that the environment names for a URL, as Subversion's configuration has it."""
+    """The proxy in the environment for a URL, as lines of Subversion's configuration."""
     parts = urlsplit(url)
     found = proxies.get(f"{parts.scheme}_proxy") or proxies.get("all_proxy")
     if not found or parts.scheme not in {"http", "https"} or _needs_none(parts, proxies.get("no_proxy", "")):
@@ -126,7 +126,7 @@ def _proxy(url: str, proxies: Mapping[str, str]) -> str:
 
 
 def _needs_none(parts: SplitResult, hosts: str) -> bool:
-    """Whether a host, or a domain that it is in, is one of those that need no proxy; ``*`` is all of them."""
+    """Whether a host, or a domain that it is in, is listed as needing no proxy. ``*`` matches all hosts."""
     listed = [one.strip().lstrip(".").lower() for one in hosts.split(",") if one.strip()]
     names = (parts.hostname or "", parts.netloc.lower())
     return "*" in listed or any(name == one or name.endswith(f".{one}") for one in listed for name in names)
@@ -134,7 +134,7 @@ def _needs_none(parts: SplitResult, hosts: str) -> bool:
 
 @contextlib.contextmanager
 def private_configuration(access: Access, folder: Path) -> Iterator[tuple[str, ...]]:
-    """Make a configuration folder for one call, nobody else's to read, and yield the options that all programs take."""
+    """Make a private configuration folder for one call, and yield the options that all programs need."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         made = tempfile.TemporaryDirectory(prefix="configuration-", dir=folder)
@@ -150,7 +150,7 @@ def private_configuration(access: Access, folder: Path) -> Iterator[tuple[str, .
 
 @cache
 def installed_version() -> tuple[int, ...]:
-    """The version of the Subversion that is there. Raises :class:`SourceError` if there is none."""
+    """The version of the installed Subversion. Raises :class:`SourceError` if it is not installed."""
     try:
         for program in ("svnrdump", "svnadmin", "svnserve", "svn"):
             answer = subprocess.run(

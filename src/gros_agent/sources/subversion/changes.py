@@ -1,15 +1,16 @@
-"""Finds the files that a revision changed, and how: the log's paths, with folders taken apart and copies understood.
+"""Finds the files that a revision changed, and how, from the paths in the log, with folders and copies resolved.
 
-Git's rows are the measure, so that a team that moves from one to the other sees the same numbers:
+The rows follow those of Git, so that a team that migrates sees the same numbers:
 
-- A file that was added has all its lines in, one that was deleted all of them out, also where it was a folder that was
-  deleted or copied. One that was replaced is modified. A copy is added.
-- A copy whose source is deleted in the same revision is renamed (R): its lines are counted against the source, and the
-  source has no row. So it is for the files of a folder that was moved.
-- To copy, delete or replace a whole branch or tag, or the trunk, changes no file. What such a revision changes in the
-  copy beyond that does, in comparison with the source. If the trunk moves to or from a place that is none of them, its
-  files are renamed as those of any folder.
-- Properties alone make a file modified with no lines in and out. A binary file, by its MIME type, has no lines.
+- An added file has all its lines added, a deleted file all its lines deleted, also if its folder was deleted or copied.
+  A replaced file is modified. A copy is added.
+- A copy whose source is deleted in the same revision is renamed (R): its lines are compared with the source, and the
+  source has no row. The same is true for the files of a folder that was moved.
+- Copying, deleting or replacing a whole branch, tag or the trunk changes no file. Further changes in the copy by the
+  same revision do, compared with the source. If the trunk moves to or from a place that is none of these, its files are
+  renamed like those of any folder.
+- A change of properties alone makes a file modified with no lines added or deleted. A binary file (by its MIME type)
+  has no lines.
 """
 
 from collections.abc import Iterator
@@ -25,14 +26,14 @@ _MERGEINFO = b"svn:mergeinfo"
 
 
 class Place(NamedTuple):
-    """A path as it was in a revision."""
+    """A path in a revision."""
 
     path: str
     revision: int
 
 
 class Change(NamedTuple):
-    """A changed file: kind (M, A, D or R), its path below the URL, lines in and out, and bytes after the change."""
+    """A changed file: kind (M, A, D or R), its path below the URL, lines added and deleted, and its new size."""
 
     kind: str
     path: str
@@ -42,7 +43,7 @@ class Change(NamedTuple):
 
 
 class Layout:
-    """Where trunk, branches and tags are: directly below the URL, or nowhere. ``prefix`` is the URL's path."""
+    """The locations of trunk, branches and tags: directly below the URL, or nowhere. ``prefix`` is the URL's path."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -52,18 +53,18 @@ class Layout:
         return path == self._prefix or path.startswith(f"{self._prefix}/")
 
     def below(self, path: str) -> str:
-        """A path as seen from the URL, without a slash before it."""
+        """A path relative to the URL, without a leading slash."""
         return path[len(self._prefix) + 1 :]
 
     def is_root(self, path: str) -> bool:
-        """Whether a folder is the URL's own, the trunk, a branch or tag, or the folder with all of them."""
+        """Whether a folder is the URL's own, the trunk, a branch or tag, or the folder of all branches or tags."""
         first, _, rest = self.below(path).partition("/")
         if first not in _ROOTS:
             return not first
         return "/" not in rest and (not rest or first != "trunk")
 
     def branch(self, changed: ChangedPath) -> str | None:
-        """The branch that a path lies on, or None: the trunk, a tag, or somewhere else."""
+        """The branch that a path is on, or None for the trunk, a tag, or another place."""
         parts = self.below(changed.path).split("/")
         if parts[0] != "branches" or len(parts) == 1 or (len(parts) == 2 and changed.kind == "file"):  # noqa: PLR2004
             return None
@@ -72,7 +73,7 @@ class Layout:
 
 @dataclass
 class _Found:
-    """The files of one revision: where each came from (None: from nowhere), and which were named themselves."""
+    """The files of one revision, with their origins (None: no origin), and the paths that the log names themselves."""
 
     added: dict[str, Place | None] = field(default_factory=dict)
     removed: dict[str, Place] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class _Found:
 
 
 class Changes:
-    """Tells of the files of revisions, with a mirror's help."""
+    """Finds the changed files of revisions, with the help of a mirror."""
 
     def __init__(self, server: Server, layout: Layout) -> None:
         self._server = server
@@ -93,7 +94,7 @@ class Changes:
         return sorted(self._counted(revision.number, found), key=lambda change: change.path)
 
     def merged(self, revision: Revision) -> int:
-        """How many revisions more than before ``svn:mergeinfo`` names as merged; below 0 if some were taken back."""
+        """The number of revisions by which ``svn:mergeinfo`` grew. Negative if merges were taken back."""
         total = 0
         folders = _Folders(self._server, self._layout, revision)
         for changed in revision.paths:
@@ -135,7 +136,7 @@ class Changes:
     def _change(
         self, kind: str, path: str, old: Place | None, new: Place | None, *, text: bool = True
     ) -> tuple[Change, bool]:
-        """A change, and whether the file is the same after it."""
+        """A change, and whether the file is the same afterwards."""
         before = self._file(old) if text else _NOTHING
         after = self._file(new, keep=text)
         insertions = deletions = 0
@@ -154,7 +155,7 @@ _NOTHING = File(b"", 0, {})
 
 
 class _Folders:
-    """Takes the folders among the paths of a revision apart."""
+    """Resolves the folders among the paths of a revision."""
 
     def __init__(self, server: Server, layout: Layout, revision: Revision) -> None:
         self._server, self._layout = server, layout
@@ -165,20 +166,20 @@ class _Folders:
         }
 
     def kind(self, changed: ChangedPath) -> str:
-        """What a path is: file or dir."""
+        """The kind of a path: file or dir."""
         if changed.kind:
             return changed.kind
         place = self.origin(changed.path) if changed.action == "D" else Place(changed.path, self._number)
         return self._server.kind(*place) if place else ""
 
     def source(self, changed: ChangedPath) -> Place | None:
-        """What a path was copied from, if that is below the URL."""
+        """The source of a copied path, if that is below the URL."""
         if changed.source is None or not self._layout.covers(changed.source):
             return None
         return Place(changed.source, changed.source_revision)
 
     def origin(self, path: str) -> Place | None:
-        """What a path was before it was changed itself: the same in the revision before, or part of a copied folder."""
+        """The location of a path before its own change: in the revision before, or in the source of a copied folder."""
         folder = self._copied_above(path)
         if folder is None:
             return Place(path, self._number - 1)
@@ -188,7 +189,7 @@ class _Folders:
     def found(self) -> _Found:
         """The files of the revision."""
         found = _Found()
-        for changed in self._paths:  # a folder comes before what is in it
+        for changed in self._paths:  # a folder comes before its content
             above = self._copied_above(changed.path)
             is_in_copy = above is not None and not self._is_whole(above)
             if self.kind(changed) == "dir":
@@ -220,7 +221,7 @@ class _Folders:
                 found.added[below] = self.origin(below)
 
     def _remove(self, changed: ChangedPath, found: _Found) -> None:
-        """Note the file, or the files of the folder, that a path was before it was deleted or replaced."""
+        """Note the file, or the files of the folder, that existed before a path was deleted or replaced."""
         before = self.origin(changed.path) if changed.action in {"D", "R"} else None
         if before is None:
             return
@@ -232,7 +233,7 @@ class _Folders:
             found.removed[changed.path] = before
 
     def _is_whole(self, path: str) -> bool:
-        """Whether a folder is the trunk, or a branch or tag, and not moved to or from a place that is none."""
+        """Whether a folder is the trunk, a branch or a tag, and was not moved to or from any other place."""
         if not self._layout.is_root(path):
             return False
         deleted = {changed.path for changed in self._paths if changed.action == "D"}
@@ -243,7 +244,7 @@ class _Folders:
         return path not in deleted or all(self._layout.is_root(target) for target in targets)
 
     def _copied_above(self, path: str) -> str | None:
-        """The nearest copied folder that a path lies in."""
+        """The nearest copied folder that contains a path."""
         while "/" in path:
             path = path.rpartition("/")[0]
             if path in self._copied:
@@ -252,7 +253,7 @@ class _Folders:
 
 
 def merged_revisions(text: bytes) -> int:
-    """The number of revisions that a ``svn:mergeinfo`` lists: lines of a path, a colon, and ranges."""
+    """The number of revisions in a ``svn:mergeinfo``: lines with a path, a colon, and ranges."""
     total = 0
     for line in text.splitlines():
         for part in line.rpartition(b":")[2].split(b","):

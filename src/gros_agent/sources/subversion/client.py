@@ -1,4 +1,4 @@
-"""Runs ``svn`` and reads the XML that it prints while it still works."""
+"""Runs ``svn`` and reads its XML output while it is running."""
 
 import codecs
 import os
@@ -23,12 +23,12 @@ _BLOCK = 64 << 10
 
 
 class MissingError(SourceError):
-    """There is nothing at a URL."""
+    """Nothing exists at a URL."""
 
 
 @dataclass(frozen=True)
 class Info:
-    """What a repository says about a URL: its youngest revision, its identity, and the URL's path within it."""
+    """Information about a URL: the repository's youngest revision, its UUID, and the URL's path within it."""
 
     revision: int
     identity: str
@@ -36,7 +36,7 @@ class Info:
 
 
 class Client:
-    """A repository somewhere, reached through Subversion's own programs."""
+    """A remote repository, accessed through Subversion's own programs."""
 
     def __init__(self, context: Context) -> None:
         supported_version()
@@ -45,7 +45,7 @@ class Client:
         self._folder = context.folder
 
     def info(self) -> Info:
-        """Ask for the youngest revision. Raises :class:`SourceError`, also for a URL that is no folder."""
+        """Ask for the youngest revision. Raises :class:`SourceError`, also if the URL is not a folder."""
         if self.access.password is not None and self.access.url.startswith("http"):
             self._refuse_redirection()
         found = [self._info(entry) for entry in self.elements("entry", "info", f"{self.access.url}@")]
@@ -54,7 +54,7 @@ class Client:
         return found[0]
 
     def _refuse_redirection(self) -> None:
-        """Make sure that the host sends nobody elsewhere: ``svn`` would follow with the password, svnrdump does not."""
+        """Make sure that the host does not redirect: ``svn`` would follow with the password, svnrdump does not."""
         arguments = ("dump", "--quiet", "--incremental", "-r", "0:0", self.access.url)
         with self.started("svnrdump", *arguments) as (started, errors):
             for _ in read_blocks(started, self.silence):
@@ -69,7 +69,7 @@ class Client:
         return Info(int(entry.get("revision") or 0), identity, path.rstrip("/"))
 
     def elements(self, name: str, *arguments: str) -> Iterator[ET.Element]:
-        """Run an svn command with ``--xml`` and yield each element of a name as soon as it is complete.
+        """Run an svn command with ``--xml``, and yield each element with a name as soon as it is complete.
 
         Raises :class:`SourceError` if svn fails, prints something else, or falls silent.
         """
@@ -86,7 +86,7 @@ class Client:
 
     @contextmanager
     def started(self, program: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-        """Start a program that connects; it is ended with the context. Its standard error goes into the file."""
+        """Start a program that connects. It is ended with the context. The file receives its standard error."""
         with (
             private_configuration(self.access, self._folder) as options,
             tempfile.TemporaryFile() as errors,
@@ -101,7 +101,7 @@ class Client:
 
 
 def hand_over(started: subprocess.Popen[bytes], content: bytes) -> None:
-    """Give a program all that it reads; one that ended meanwhile tells why by its exit status."""
+    """Write the input of a program. If the program ends before, its exit status explains why."""
     assert started.stdin is not None  # noqa: S101 (for the type checker)
     try:
         started.stdin.write(content)
@@ -111,7 +111,7 @@ def hand_over(started: subprocess.Popen[bytes], content: bytes) -> None:
 
 
 def read_blocks(started: subprocess.Popen[bytes], silence: float) -> Generator[bytes]:
-    """Yield what a program prints, to its end. Raises :class:`SourceError` when it falls silent."""
+    """Yield the output of a program. Raises :class:`SourceError` if it falls silent."""
     assert started.stdout is not None  # noqa: S101 (for the type checker)
     with selectors.DefaultSelector() as selector:
         selector.register(started.stdout, selectors.EVENT_READ)
@@ -125,7 +125,7 @@ def read_blocks(started: subprocess.Popen[bytes], silence: float) -> Generator[b
 
 
 def finish(started: subprocess.Popen[bytes], errors: IO[bytes], silence: float) -> None:
-    """Wait for the end of a program that printed all. Raises :class:`SourceError` if it failed."""
+    """Wait for the end of a program whose output was read. Raises :class:`SourceError` if it failed."""
     try:
         status = started.wait(silence)
     except subprocess.TimeoutExpired:
@@ -136,17 +136,17 @@ def finish(started: subprocess.Popen[bytes], errors: IO[bytes], silence: float) 
 
 
 class _Elements:
-    """Finds the elements of a name in XML that comes in pieces; one that was taken is forgotten."""
+    """Finds elements with a name in XML that arrives in pieces. Elements are dropped after they were read."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._open: list[ET.Element] = []
-        # an old repository may hold what is no UTF-8, and Subversion prints it as it is
+        # an old repository may contain invalid UTF-8, which Subversion prints unchanged
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._parser: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(["start", "end"])
 
     def feed(self, content: bytes) -> Iterator[ET.Element]:
-        """The elements that are complete now, and were not before. Raises :class:`ParseError`."""
+        """Yield the elements that have become complete. Raises :class:`ParseError`."""
         self._parser.feed(self._decoder.decode(content))
         for event, element in cast("Iterator[tuple[str, ET.Element]]", self._parser.read_events()):
             if event == "start":
@@ -159,12 +159,12 @@ class _Elements:
                     self._open[-1].remove(element)
 
     def close(self) -> None:
-        """Make sure that this is the end. Raises :class:`ParseError`."""
+        """Check that the document is complete. Raises :class:`ParseError`."""
         self._parser.close()
 
 
 def seconds(text: str | None) -> int | None:
-    """Seconds since 1970 of a moment as Subversion writes it, or None for none and for what can't be read."""
+    """Convert a moment of Subversion to seconds since 1970. None if it is missing or can't be parsed."""
     try:
         return int(datetime.fromisoformat(text).timestamp()) if text else None
     except ValueError:
@@ -172,7 +172,7 @@ def seconds(text: str | None) -> int | None:
 
 
 def stalled(silence: float) -> SourceError:
-    """The error of a host that fell silent."""
+    """The error for a host that fell silent."""
     return SourceError(
         f"the repository's host showed no sign of life for {silence:g} s",
         "check the network, or allow more time with --timeout",
@@ -225,7 +225,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 
 
 def explain(errors: str, status: int) -> SourceError:
-    """Turn what Subversion said about a failure into an error for people: the reason first, its own words after it."""
+    """Turn Subversion's error output into an error for users: the reason first, then its own words."""
     lines = [line.strip() for line in errors.splitlines() if re.match(r"svn\w*: ", line)]
     words = (lines or [line for line in errors.splitlines() if line.strip()] or [f"status {status}"])[-1]
     for pattern, reason, hint in _REASONS:

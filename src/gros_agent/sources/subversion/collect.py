@@ -37,7 +37,7 @@ def collect(context: Context, since: str | None) -> Generator[Sequence[Row], Non
 
 
 def _start(since: str | None, info: Info, mirror: Mirror) -> tuple[int, tuple[str, ...]]:
-    """The revision to go on after, and what the outcome has to name. Raises :class:`SourceError`."""
+    """The revision to start after, and remarks for the outcome. Raises :class:`SourceError`."""
     if since is None:
         return 0, ()
     if not (since.isascii() and since.isdecimal()):
@@ -54,7 +54,7 @@ def _messages(server: Server) -> tags.Messages:
 
 
 def _ignored(context: Context) -> Iterator[str]:
-    """Name the options that are set and that this source does not act on."""
+    """Notes about configured options that this source does not support."""
     for option in ("from_date", "tag"):
         if context.host.is_on(option):
             yield f"[{context.host.section}] {option} is not acted on: all revisions were collected"

@@ -12,17 +12,16 @@ from gros_agent.sources.subversion.client import Client, Info
 from gros_agent.sources.subversion.server import Server
 
 BLOCK = 500
-"""Rows of a block, or a few more."""
+"""Rows per block, or a few more."""
 
 _REVERT = re.compile(r'\ARevert "|\brevert(?:s|ed|ing)?\b[^\n]{0,40}?\b(?:r|rev\.? ?|revisions? )\d', re.IGNORECASE)
 _EPOCH = "1970-01-01 00:00:00"
 
 
 class History:
-    """The revisions of a repository after one.
+    """The revisions of a repository after a given one.
 
-    ``count`` is the number of them and ``notes`` what the outcome has to name; both are complete when all rows were
-    taken.
+    ``count`` is their number and ``notes`` are remarks for the outcome. Both are complete once all rows were read.
     """
 
     def __init__(self, client: Client, info: Info, since: int, name: str) -> None:
@@ -34,7 +33,7 @@ class History:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader of the rows has to know."""
+        """Remarks for readers of the rows."""
         return (*self._moved, *self.moments.notes())
 
     def rows(self, server: Server | None, progress: Progress) -> Iterator[Sequence[Row]]:
@@ -61,7 +60,7 @@ class History:
         yield paths
 
     def _note_move(self, revision: log.Revision) -> None:
-        """Name what lies before the revision in which the URL's folder, or one above it, came from elsewhere."""
+        """Note where the older history is, if this revision copied the URL's folder or a parent from elsewhere."""
         for path in revision.paths:
             if path.source is not None and f"{self._info.path}/".startswith(f"{path.path}/"):
                 older = f"{path.source} as of revision {path.source_revision}"

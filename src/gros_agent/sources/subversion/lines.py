@@ -1,9 +1,9 @@
-"""Counts the lines that went into and out of a text: the numbers that ``svn diff`` leads to.
+"""Counts the lines added to and deleted from a text, with the same results as ``svn diff``.
 
-Subversion looks for a longest common subsequence of lines, so its counts are those of any exact search: all lines of
-the new text that are not in the subsequence, and all of the old one. A line is what a line feed, a carriage return or
-both end; two lines are the same if their ends are, too. Each column of the search is one large number here, a bit per
-line of the old text, which makes it quick (Hyyrö, *Bit-parallel LCS-length computation revisited*, 2004).
+Subversion finds a longest common subsequence of lines, so any exact search has the same counts: lines of the new text
+that are not in the subsequence are added, those of the old text are deleted. A line ends with a line feed, a carriage
+return or both; two lines are only equal if their ends are too. Each column of the search is one large number here, with
+a bit for each line of the old text, which makes it fast (Hyyrö, *Bit-parallel LCS-length computation revisited*, 2004).
 """
 
 from collections import defaultdict
@@ -13,13 +13,13 @@ _TEXT_TYPES = (b"image/x-xbitmap", b"image/x-xpixmap")
 
 
 def is_binary(properties: Mapping[bytes, bytes]) -> bool:
-    """Whether Subversion takes a file with these properties for binary, by its MIME type alone."""
+    """Whether Subversion treats a file with these properties as binary, by its MIME type alone."""
     kind = properties.get(b"svn:mime-type", b"text/")
     return not kind.startswith(b"text/") and kind.partition(b";")[0].strip() not in _TEXT_TYPES
 
 
 def count(old: bytes, new: bytes) -> tuple[int, int]:
-    """Lines in and lines out."""
+    """The number of lines added and deleted."""
     if old == new:
         return 0, 0
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
@@ -37,7 +37,7 @@ def _common(before: Sequence[bytes], after: Sequence[bytes]) -> int:
     while end < shorter - start and before[-1 - end] == after[-1 - end]:
         end += 1
     left, right = before[start : len(before) - end], after[start : len(after) - end]
-    # a line that only one of them has is in no common subsequence
+    # a line that only one text has can't be in a common subsequence
     known = set(right)
     places: dict[bytes, int] = defaultdict(int)
     width = 0

@@ -1,4 +1,4 @@
-"""Reads revisions out of one ``svn log --xml -v``, oldest first."""
+"""Reads revisions from one ``svn log --xml -v``, oldest first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from gros_agent.sources.subversion.client import Client, seconds
 
 @dataclass(frozen=True, slots=True)
 class ChangedPath:
-    """A changed path as the log lists it: relative to the repository's root, with a slash before it.
+    """A changed path of the log, relative to the repository's root, with a leading slash.
 
-    ``action`` is A, D, M or R (deleted and added in one revision); ``kind`` is file, dir, or empty where an old server
-    does not tell; ``text`` and ``properties`` are whether these changed (true where an old server does not tell).
+    ``action`` is A, D, M or R (deleted and added in one revision). ``kind`` is file, dir, or empty if an old server
+    does not report it. ``text`` and ``properties`` say whether these changed (true if an old server does not report
+    it).
     """
 
     path: str
@@ -26,7 +27,7 @@ class ChangedPath:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A revision. The author may be missing, and the date in seconds since 1970, too."""
+    """A revision, with its date in seconds since 1970. The author and the date may be missing."""
 
     number: int
     author: str
@@ -36,7 +37,7 @@ class Revision:
 
 
 def read(client: Client, first: int, last: int) -> Iterator[Revision]:
-    """Yield the revisions from ``first`` to ``last`` that changed something at the URL as it is called now.
+    """Yield the revisions from ``first`` to ``last`` that changed something below the URL, under its current name.
 
     Raises :class:`SourceError`.
     """
@@ -48,7 +49,7 @@ def read(client: Client, first: int, last: int) -> Iterator[Revision]:
 
 
 def revision(entry: ET.Element) -> Revision:
-    """A ``logentry``."""
+    """Parse a ``logentry``."""
     return Revision(
         int(entry.get("revision") or 0),
         entry.findtext("author") or "",

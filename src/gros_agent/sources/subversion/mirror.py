@@ -1,11 +1,11 @@
-"""A local copy of what lies below the URL, kept between runs, that new revisions are streamed into.
+"""A local copy of everything below the URL, kept between runs. New revisions are streamed into it.
 
 ``svnrdump dump --incremental`` fetches all new revisions through one connection, as differences, and ``svnadmin load``
-takes them. Revisions have the numbers, and files the paths, that they have in the repository.
+reads them. Revisions keep their numbers, and files their paths, from the repository.
 
-A load that is cut off could leave a revision with half of its changes. So ``svnadmin`` is ended before it can see an
-end of its input that is none, and a note beside the mirror says up to where it is whole; a mirror that has other
-revisions than its note says is made anew.
+An interrupted load could leave a revision with half of its changes. So ``svnadmin`` is killed before it can take an
+interruption for the end of its input, and a note next to the mirror has the last complete revision. A mirror whose
+revisions differ from its note is recreated.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _HINT = "remove the local mirror, and run again"
 
 
 class _Note(msgspec.Struct):
-    """What the mirror is of, and its last whole revision."""
+    """The origin of the mirror, and its last complete revision."""
 
     identity: str
     path: str
@@ -40,7 +40,7 @@ class _Note(msgspec.Struct):
 
 
 class Mirror:
-    """A repository in a folder of the source's own."""
+    """A repository in the source's own folder."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "mirror"
@@ -48,12 +48,12 @@ class Mirror:
         self._note = folder / "mirror.json"
 
     def is_of_another(self, info: Info) -> bool:
-        """Whether there is a mirror, and of another repository than the one that answers now."""
+        """Whether there is a mirror of another repository than the one that answers now."""
         note = self._read_note()
         return note is not None and (note.identity != info.identity or note.revision > info.revision)
 
     def update(self, client: Client, info: Info, progress: Progress) -> None:
-        """Bring the mirror to the youngest revision. Raises :class:`SourceError`."""
+        """Update the mirror to the youngest revision. Raises :class:`SourceError`."""
         note = self._read_note()
         fits = note is not None and (note.identity, note.path) == (info.identity, info.path)
         if note is None or not fits or note.revision > info.revision or self._youngest() != note.revision:
@@ -81,7 +81,7 @@ class Mirror:
                     loading.stdin.write(block)
                     tell()
                 finish(dump, errors, client.silence)
-                loading.stdin.close()  # the end, and a true one
+                loading.stdin.close()  # the real end of the input
                 loading.wait()
             except BrokenPipeError:
                 loading.wait(client.silence)
@@ -119,7 +119,7 @@ class Mirror:
 
 
 def _progress_of(errors: IO[bytes], last: int, progress: Progress) -> Callable[[], None]:
-    """Looks into what svnrdump says about its progress."""
+    """Return a function that reads svnrdump's progress from its error output."""
     seen = 0
 
     def tell() -> None:

@@ -1,8 +1,8 @@
-"""Asks the mirror for texts, properties and folders: a ``svnserve`` of our own at the other end of a pipe.
+"""Reads texts, properties and folders from the mirror, through our own ``svnserve`` on a pipe.
 
-One process answers any number of questions, so that a file costs no process and no connection. What goes over the pipe
-is Subversion's own protocol: lists in parentheses of words, numbers, and strings that their length precedes. Nothing in
-a path or text can be taken for something else.
+One process answers any number of requests, so that a file needs no new process and no connection. The pipe carries
+Subversion's own protocol: lists in parentheses of words, numbers, and strings with their length before them. So a path
+or text is never mistaken for something else.
 
 Source of the format: ``subversion/libsvn_ra_svn/protocol`` in apache/subversion.
 """
@@ -22,7 +22,7 @@ from gros_agent.sources.common.transport import from_outside
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file in a revision: its text, or None if nobody wanted it, its bytes, and its properties."""
+    """A file in a revision: its text (None if it was not wanted), size in bytes, and properties."""
 
     text: bytes | None
     size: int
@@ -37,7 +37,7 @@ class Word:
 
 
 class Server:
-    """A running ``svnserve``. Raises :class:`SourceError` for what it can't answer."""
+    """A running ``svnserve``. Raises :class:`SourceError` if a request fails."""
 
     def __init__(self, mirror: Path) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the server)
@@ -62,7 +62,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         process.stop(self._process)
         self._errors.close()
 
@@ -70,13 +70,13 @@ class Server:
         self._answer()
         url = f"svn://mirror/{self._name}".encode()
         self._send(b"( 2 ( edit-pipeline depth log-revprops ) %b )" % _string(url))
-        self._answer()  # how it can be told who asks
+        self._answer()  # the authentication methods
         self._send(b"( EXTERNAL ( 0: ) )")
-        self._answer()  # that it believes that
-        self._answer()  # which repository it has
+        self._answer()  # the confirmation
+        self._answer()  # the repository's description
 
     def file(self, path: str, revision: int, wanted: Callable[[Mapping[bytes, bytes]], bool]) -> File:
-        """A file's size and properties, and its text if ``wanted`` says so of the properties."""
+        """The size and properties of a file, and its text if ``wanted`` returns true for the properties."""
         properties = self._ask(b"get-file", path, revision, b" true true")[2]
         found = {name: value for name, value in properties}  # noqa: C416 (pairs are lists here)
         keep = wanted(found)
@@ -96,7 +96,7 @@ class Server:
         return {name: value for name, value in properties}  # noqa: C416
 
     def files(self, path: str, revision: int) -> Iterator[str]:
-        """The paths of all files below a folder, as they were in a revision."""
+        """The paths of all files below a folder, in a revision."""
         folders = [path]
         while folders:
             folder = folders.pop()
@@ -108,7 +108,7 @@ class Server:
                     yield below
 
     def kind(self, path: str, revision: int) -> str:
-        """What a path is: file, dir or none."""
+        """The kind of a path: file, dir or none."""
         word: Word = self._ask(b"check-path", path, revision, b"")[0]
         return word.text.decode("ascii")
 
@@ -122,7 +122,7 @@ class Server:
     def _ask(self, command: bytes, path: str, revision: int, rest: bytes) -> list[Any]:
         name = _string(path.strip("/").encode(errors="surrogateescape"))
         self._send(b"( %b ( %b ( %d )%b ) )" % (command, name, revision, rest))
-        self._answer()  # it asks for no password
+        self._answer()  # it needs no authentication
         return self._answer()
 
     def _send(self, content: bytes) -> None:
@@ -133,7 +133,7 @@ class Server:
             raise self._broken("nothing") from None
 
     def _answer(self) -> list[Any]:
-        """The content of an answer. Raises :class:`SourceError` for one that is a failure."""
+        """The content of an answer. Raises :class:`SourceError` if the request failed."""
         answer = self._item()
         if isinstance(answer, list) and len(answer) > 1 and answer[0] == Word(b"success"):
             content: list[Any] = answer[1]
@@ -146,7 +146,7 @@ class Server:
         return SourceError(f"the local mirror does not answer: {words}", "remove it, and run again")
 
     def _item(self) -> Any:  # noqa: ANN401 (a string, a number, a word, or a list of items)
-        """The next item; every one has a space or line break after it."""
+        """Read the next item. A space or line break follows each item."""
         first = self._read_space()
         if first == b"(":
             items = []

@@ -1,7 +1,7 @@
-"""Reads the tags: what lies directly in the folder ``tags`` of the URL, each with its last change.
+"""Reads the tags: the direct children of the folder ``tags`` below the URL, each with its last change.
 
-One ``svn list`` names them with their revisions; the messages of these come from the mirror, or from one ``svn log``
-where there is none.
+One ``svn list`` returns them with their revisions. The messages of these come from the mirror, or from one ``svn log``
+if there is no mirror.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ class _Found:
 
 
 Messages = Callable[[Iterable[int]], Mapping[int, str]]
-"""Tells the messages of revisions."""
+"""Returns the messages of revisions."""
 
 
 def rows(client: Client, head: int, repo_name: str, messages: Messages, moments: Moments) -> Iterator[Sequence[Row]]:
@@ -51,7 +51,7 @@ def _found(client: Client, head: int) -> Iterator[_Found]:
 
 
 def asked_messages(client: Client, head: int) -> Messages:
-    """Messages that the repository is asked for, all of a block at once."""
+    """Messages from the repository, one request per block."""
 
     def ask(revisions: Iterable[int]) -> Mapping[int, str]:
         options = [option for number in sorted(revisions) for option in ("-c", str(number))]
