@@ -250,7 +250,7 @@ def test_an_address_that_is_too_long(ready: Agent, tmp_path: Path) -> None:
     done = ready.scrape("--json")
     assert done.status == 0, done
     told = notes(done)
-    assert "data_sources.json is sent without far away: the importer has no room for such an address" in told
+    assert "data_sources.json is sent without far away: the address is too long for the importer" in told
     assert json.loads((ready.export() / ".data_sources.json").read_text()) == []
     shorter = Repository.make(tmp_path / "code")
     shorter.commit("one", {"a": "1"})

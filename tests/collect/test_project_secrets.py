@@ -46,7 +46,7 @@ def test_a_waived_check_writes_nothing_plain(
     done = agent(*command, variables=variables)
     assert done.status == 0, done
     assert encrypted(agent) == {"1"}
-    assert f"made secrets for project TEST in {agent.home}/secrets/TEST.json" in done.errors
+    assert f"created secrets for project TEST in {agent.home}/secrets/TEST.json" in done.errors
     first = table(agent, "data_vcs_versions")[0]["developer"]
     assert agent(*command, "--quiet", variables=variables).status == 0
     repository.commit("two", {"a": "2"})

@@ -612,7 +612,7 @@ class TestErrors:
             port = server.getsockname()[1]
             done = ready.scrape("--source", f"git=git://127.0.0.1:{port}/x", "--timeout", "1")
         assert done.status == 3
-        assert "no sign of life for 1 s" in done.output
+        assert "was silent for 1 s" in done.output
 
     def test_a_failed_source_does_not_stop_the_others(self, ready: Agent, repository: Repository) -> None:
         commit = repository.commit("one", {"a": "1"})

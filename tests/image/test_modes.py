@@ -286,7 +286,7 @@ def test_two_containers_on_one_volume(run: Run, network: str, volume: Callable[[
         *("-e", "PREFLIGHT_ARGS=--no-secrets", "-e", "GROS_AGENT_SOURCE=git:code=git://silent/x"),
     )
     first = run(*options)
-    first.until("made secrets for project ABC")
+    first.until("created secrets for project ABC")
     second = run(*options)
     assert second.wait() == 5
     assert "another run of this agent is running (process" in second.logs()

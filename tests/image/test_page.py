@@ -179,7 +179,7 @@ def test_waived_checks_and_a_source(
     look("chown -R 1000 /srv/code", "--user", "0")
     status, text = scrape()
     assert status == 0, text
-    made = f"made secrets for project ABC in {HOME}/secrets/ABC.json"
+    made = f"created secrets for project ABC in {HOME}/secrets/ABC.json"
     assert made not in text, "the run before made them"
     first = look("cat export/ABC/data_vcs_versions.json")
 

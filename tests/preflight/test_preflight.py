@@ -135,7 +135,7 @@ class TestSources:
         if shutil.which("svnrdump"):
             assert (found[0], found[1][:10]) == ("ok", "version 1.")
         else:
-            assert found == ("failed", "Subversion is not there, or does not start")
+            assert found == ("failed", "Subversion is not installed, or does not start")
 
     def test_damaged_list(self, agent: Agent) -> None:
         agent.export().mkdir(parents=True)

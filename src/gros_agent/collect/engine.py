@@ -164,7 +164,7 @@ class Engine(Generic[S]):
         entry = task.entry if isinstance(task, Part) else task
         try:
             return host_of(located(entry, source_host(self._project.settings, entry)).url)[0]
-        except SourceError:  # which is told when it is collected
+        except SourceError:  # reported when it is collected
             return None
 
     def _progress(self, what: str, done: int, total: int | None) -> None:

@@ -1,10 +1,10 @@
-"""Positions that are moments, which trackers keep without saying of which time zone.
+"""Converts positions in trackers that are moments without a time zone.
 
-Existing agents write local time. Whoever reads such a position in another zone passes over hours for good. Ours are in
-UTC, in the same form (``YYYY-MM-DD HH:MM:SS``), and what we wrote is noted in ``state/positions/KEY.json``. A position
-that is not noted there was written by somebody else: it counts as the earliest moment that it can mean, so that some is
-collected again, and nothing is lost. Earlier ones of ours come back after a failed import, or a batch that was thrown
-away.
+Existing agents write local time. If such a position were read in another time zone, hours could be skipped forever.
+Ours are in UTC, in the same format (``YYYY-MM-DD HH:MM:SS``), and are noted in ``state/positions/KEY.json``. A position
+that is not noted there was written by another agent. It is taken as the earliest moment that it can mean, so that
+nothing is lost, although some items are collected again. Earlier positions of ours return after a failed import, or if
+a batch was dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ TRACKERS = frozenset({"github_update.json", "gitlab_update.json", "tfs_update.js
 _FORM = "%Y-%m-%d %H:%M:%S"
 _LENGTH = len("YYYY-MM-DD HH:MM:SS")
 _KEPT = 50
-"""Positions of a source that are noted: the newest ones."""
+"""The number of noted positions per source: the newest ones."""
 
 Positions = Mapping[str, Mapping[str, str]]
 """Tracker → source → position."""
 
 
 def in_utc(project: ProjectSettings, positions: Positions) -> dict[str, dict[str, str]]:
-    """Positions as trackers have them, with those that are moments in UTC. Raises :class:`ConfigurationError`."""
+    """Convert the positions of trackers to UTC, as far as they are moments. Raises :class:`ConfigurationError`."""
     if not TRACKERS & set(positions):
         return {name: dict(content) for name, content in positions.items()}
     known = _noted(_file(project))
@@ -43,7 +43,7 @@ def in_utc(project: ProjectSettings, positions: Positions) -> dict[str, dict[str
 
 
 def note(project: ProjectSettings, positions: Positions) -> None:
-    """Note which positions are ours, before they are written. Raises :class:`AgentError`."""
+    """Note our own positions, before they are written. Raises :class:`AgentError`."""
     if not TRACKERS & set(positions):
         return
     path = _file(project)
@@ -57,14 +57,14 @@ def note(project: ProjectSettings, positions: Positions) -> None:
 
 
 def _meant(position: str, noted: Sequence[str]) -> str:
-    """A position in UTC: as it is if it is ours, else the earliest moment that it can mean."""
+    """A position in UTC: unchanged if it is ours, otherwise the earliest moment that it can mean."""
     if position in noted:
         return position
     try:
         moment = datetime.strptime(position.strip()[:_LENGTH], _FORM)  # noqa: DTZ007 (nobody knows of which zone)
         return (moment - FURTHEST_AHEAD).isoformat(" ", "seconds")  # strftime lacks the zeros of early years
     except (ValueError, OverflowError):
-        return position  # which its source refuses, in words
+        return position  # its source reports the error
 
 
 def _noted(path: Path) -> dict[str, dict[str, list[str]]]:
@@ -87,10 +87,10 @@ def read_documents(folder: Path, parts: Sequence[Part]) -> dict[str, dict[str, A
 
 
 def tracker_names(parts: Sequence[Part]) -> list[str]:
-    """The files that keep the positions of these parts."""
+    """The names of the files with the positions of these parts."""
     return sorted({part.source.tracker for part in parts if part.source.tracker})
 
 
 def document_names(parts: Sequence[Part]) -> list[str]:
-    """The further trackers of these parts."""
+    """The names of the further trackers of these parts."""
     return sorted({name for part in parts for name in part.source.documents})

@@ -1,4 +1,4 @@
-"""What a scrape would send, without writing anything: for the people who have to allow it."""
+"""Shows what a scrape would send, without writing anything, for the people who have to approve it."""
 
 import json
 import tempfile
@@ -36,7 +36,7 @@ NOT_AT_ALL = "not at all"
 
 @dataclass
 class FieldPreview:
-    """How one field leaves, with one value before and after."""
+    """The form in which a field would leave, with an example before and after."""
 
     name: str
     treatment: str
@@ -53,7 +53,7 @@ class TablePreview:
     fields: dict[str, FieldPreview] = field(default_factory=dict)
 
     def add(self, other: "TablePreview") -> None:
-        """Add the rows of another source, and its examples where there are none yet."""
+        """Add the rows of another source, and its examples for fields without one."""
         for name, content in other.fields.items() if other.rows else ():
             if self.fields[name].before in {None, NOBODY} and (content.before is not None or not self.rows):
                 self.fields[name] = content
@@ -62,7 +62,7 @@ class TablePreview:
 
 @dataclass(frozen=True)
 class Preview:
-    """What would leave for one project, and to where (None: no controller is configured, it stays here)."""
+    """What would leave for one project, and its destination (None: no controller is configured, and it stays here)."""
 
     project: str
     destination: str | None
@@ -72,7 +72,7 @@ class Preview:
 
 
 def preview(project: ProjectSettings, options: ScrapeOptions, progress: Progress = no_progress) -> Preview:
-    """Collect what a scrape would collect, and keep one example of each field. Raises :class:`AgentError`."""
+    """Collect what a scrape would collect, and keep one example for each field. Raises :class:`AgentError`."""
     check_key(project, options)
     discovered = discover(project, options, progress, keep=False)
     pseudonymiser, notes = example_of(project, options)
@@ -125,7 +125,7 @@ def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
 
 
 class _Examples:
-    """A sink that counts rows, and keeps one example of each field."""
+    """A sink that counts rows, and keeps one example for each field."""
 
     def __init__(self, tables: Iterable[type[Row]], pseudonymiser: Pseudonymiser, *, whole_numbers: bool) -> None:
         self._pseudonymiser = pseudonymiser
@@ -144,13 +144,13 @@ class _Examples:
         self.tables.clear()
 
     def add(self, other: "_Examples") -> None:
-        """Add the rows of another sink, and its examples where there are none yet."""
+        """Add the rows of another sink, and its examples for fields without one."""
         for name, table in other.tables.items():
             self.tables[name].add(table)
 
 
 def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser, values: Values) -> None:
-    """Count rows, and keep the first telling value of each field that has none yet."""
+    """Count rows, and keep the first meaningful value of each field that has no example yet."""
     table.rows += len(rows)
     wanting = [content for content in table.fields.values() if content.before in {None, NOBODY}]
     if not wanting:
@@ -166,7 +166,7 @@ def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymi
 
 
 def _shown(value: object) -> str:
-    """A value as the file has it, texts without the quotes around them."""
+    """A value as it is written to the file, but texts without quotes."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

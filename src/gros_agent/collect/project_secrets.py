@@ -1,4 +1,4 @@
-"""The pseudonymiser of a project: with its secrets, with new ones, or with none where somebody said so."""
+"""Makes the pseudonymiser of a project: with its secrets, with new ones, or without any if the user asked for that."""
 
 import logging
 from pathlib import Path
@@ -13,13 +13,13 @@ from gros_agent.settings.model import ProjectSettings
 log = logging.getLogger(__name__)
 
 PLAIN_NOTE = "NAMES AND ADDRESSES ARE WRITTEN AS THEY ARE, since there are no secrets"
-"""Told wherever plain values are written: in the log, the report, the history and what shows it."""
+"""Shown wherever plain values are written: in the log, the report, the history and its displays."""
 
 
 def pseudonymiser_of(project: ProjectSettings, options: ScrapeOptions) -> Pseudonymiser:
-    """The pseudonymiser with a project's secrets; one without a controller gets secrets of its own.
+    """The pseudonymiser with a project's secrets. A project without a controller gets new secrets.
 
-    Raises :class:`ConfigurationError` where there are none, and nobody said that plain values may be written.
+    Raises :class:`ConfigurationError` if there are no secrets, and the user did not allow plain values.
     """
     path = secrets.find(project.home.root, project.key)
     wants_plain = options.no_secrets or project.environment.plain
@@ -46,17 +46,17 @@ def pseudonymiser_of(project: ProjectSettings, options: ScrapeOptions) -> Pseudo
 def _make_secrets(project: ProjectSettings) -> Path:
     if project.controller:
         raise ConfigurationError(
-            f"project {project.key} reports to a controller, which hands out its secrets",
-            "register the project instead of making secrets",
+            f"project {project.key} has a controller, which provides its secrets",
+            "register the project instead of creating secrets",
         )
     path = secrets.candidates(project.home.root, project.key)[0]
     secrets.write(path, secrets.make())
-    log.info("made secrets for project %s in %s: keep them, or its pseudonyms change", project.key, path)
+    log.info("created secrets for project %s in %s: keep them, or its pseudonyms change", project.key, path)
     return path
 
 
 def example_of(project: ProjectSettings, options: ScrapeOptions) -> tuple[Pseudonymiser, tuple[str, ...]]:
-    """The pseudonymiser for a look at what would leave, with made secrets where there are none, and a note on that."""
+    """The pseudonymiser for a preview, with temporary secrets if there are none, and a note about that."""
     path = secrets.find(project.home.root, project.key)
     if path is not None:
         return Pseudonymiser(secrets.read(path), redact=options.redact_text), ()

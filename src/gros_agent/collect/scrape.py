@@ -1,6 +1,6 @@
-"""One project's scrape: for each source collect, pseudonymise, write; then publish the batch.
+"""The scrape of one project: for each source collect, pseudonymise, write; then publish the batch.
 
-A source that fails is an outcome, and its rows are taken back; the others go on.
+A source that fails is an outcome, and its rows are removed. The other sources continue.
 """
 
 import logging
@@ -44,7 +44,7 @@ def scrape(
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
 ) -> ExitStatus:
-    """Scrape one project and tell the report, before the batch counts as known. Raises :class:`AgentError`."""
+    """Scrape one project, and pass on the report before the batch is acknowledged. Raises :class:`AgentError`."""
     check_key(project, options)
     for private in (project.home.state, project.home.state / "repos"):
         make_private(private)
@@ -71,9 +71,9 @@ def _logged(folder: ProjectFolder, options: ScrapeOptions) -> AbstractContextMan
 
 @contextmanager
 def project_log(folder: Path, *, in_results: bool = False) -> Iterator[Callable[[ExitStatus], None]]:
-    """Keep the log of a scrape beside its tables; to be told how the scrape ended, if no error says it.
+    """Keep the log of a scrape next to its tables. Yields a function to report how the scrape ended without an error.
 
-    ``in_results`` says whether the caller shows an error as a result, too.
+    ``in_results`` says whether the caller also shows an error as a result.
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,33 +106,33 @@ def _recovered(project: str, folder: ProjectFolder, manifest: Manifest) -> Repor
 
 
 def _make_room(project: ProjectSettings, folder: ProjectFolder, options: ScrapeOptions) -> None:
-    """See to what waits: discard the newest batch where that is wanted, or keep it where nothing writes to it.
+    """Handle a batch that waits: discard it if the user asked for that, or copy it to the outbox.
 
-    Raises :class:`DeliveryError` where so much waits that nothing more may be collected.
+    Raises :class:`DeliveryError` if so much waits that collecting has to stop.
     """
     batch = folder.batch()
     if options.discard and batch is not None and not batch.delivered:
         outbox.check_at_home(project, batch.identifier)
         outbox.discard(project, folder)
         made = Own(f"{batch.made:%Y-%m-%d %H:%M:%S}")
-        log.warning("project %s: threw away the batch of %s with %d rows", project.key, made, batch.rows)
+        log.warning("project %s: discarded the batch of %s with %d rows", project.key, made, batch.rows)
     outbox.set_aside(project)
     outbox.check_room(project)
 
 
 def _take_trackers(project: ProjectSettings, folder: ProjectFolder, names: Iterable[str]) -> None:
-    """Put the controller's trackers in place of the local ones; one that it does not have means from the start."""
+    """Replace the local trackers by those of the controller. A missing tracker means from the start."""
     from gros_agent.deliver import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
 
     if not delivery.controllers_trackers_count(project):
-        log.info("project %s: goes on from the trackers that lie here, not from those of the controller", project.key)
+        log.info("project %s: uses the local trackers instead of those of the controller", project.key)
         return
     try:
         found = delivery.fetch_trackers(project, tuple(dict.fromkeys(names)))
     except AgentError as error:
         if not (error.away and delivery.our_trackers_count(project)):
             raise
-        log.warning("project %s: goes on from the trackers that lie here: %s", project.key, error)
+        log.warning("project %s: uses the local trackers: %s", project.key, error)
         return
     for name, content in found.items():
         with storage_errors(folder.path):
@@ -143,7 +143,7 @@ def _take_trackers(project: ProjectSettings, folder: ProjectFolder, names: Itera
 
 
 class _Scrape:
-    """One run over the sources of a project, into a staging folder."""
+    """One scrape of a project's sources, into a staging folder."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class _Scrape:
     def _publish(
         self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]
     ) -> tuple[Iterable[str], Mapping[str, int]]:
-        """Publish the batch; return what is to be said of the one before, which waits, and the rows that lie there."""
+        """Publish the batch. Returns notes about batches that wait, and the rows in the folder now."""
         if outbox.has_news(self._project, rows, staging):
             self._folder.publish(staging, rows, updates)
             return tuple(_kept(self._project)), rows
@@ -222,7 +222,7 @@ class _Scrape:
     def _described(
         self, said: Described, staging: Path, pseudonymiser: Pseudonymiser
     ) -> tuple[Writer, Sequence[type[Row]], dict[str, int]]:
-        """Write what the project is and where its data lives: tables, and another file with so many rows."""
+        """Write the project's description: tables, and the file of environments, with its number of rows."""
         rows: Sequence[type[Row]] = (Project,) if said.identifiers is None else (Project, SourceId)
         if said.environments:
             with storage_errors(staging):
@@ -242,17 +242,17 @@ class _Scrape:
         }
 
     def _tell_published(self, one: Gathered[TableSink]) -> None:
-        """Tell a source that its rows are published, which nothing that fails afterwards undoes."""
+        """Tell a source that its rows are published. Later failures do not undo this."""
         try:
             if one.collected is not None:
                 one.collected.published()
         except Exception as error:  # noqa: BLE001 (whatever a source does then)
-            words = "project %s: source %s: what it keeps for itself is not up to date: %s"
+            words = "project %s: source %s: its own notes could not be updated: %s"
             log.warning(words, self._project.key, one.outcome.source, error)
 
 
 def _moved(known: Known, done: Sequence[Gathered[TableSink]]) -> Known:
-    """Where this scrape left off: the earlier positions, but for the parts that were collected."""
+    """The positions after this scrape: the earlier ones, updated for the parts that were collected."""
     moved = {name: dict(content) for name, content in known.positions.items()}
     documents = dict(known.documents)
     for one in done:
@@ -275,7 +275,7 @@ def _encoded(known: Known, done: Sequence[Gathered[TableSink]]) -> dict[str, byt
         name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
         for name, content in known.positions.items()
     }
-    # a line of text is of agents before this one: it is read, and stays as it is
+    # a line of text is from older agents: it is read, and never changed
     return written | {
         name: trackers.encode_document(content)
         for name, content in documents.items()
@@ -284,13 +284,13 @@ def _encoded(known: Known, done: Sequence[Gathered[TableSink]]) -> dict[str, byt
 
 
 def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[Gathered[TableSink]]) -> Iterator[Outcome]:
-    """The outcomes of discovery, but for those of a system that failed in the same way when it was collected."""
+    """The outcomes of discovery, without those of systems that failed in the same way when they were collected."""
     told = {(one.outcome.kind, one.outcome.error) for one in done}
     yield from (one for one in outcomes if not one.error or (one.kind, one.error) not in told)
 
 
 def _kept(project: ProjectSettings) -> Iterator[str]:
-    """Say how many batches wait in the outbox beside the newest one, which is not acknowledged yet."""
+    """Say how many batches wait in the outbox besides the newest one, which is not acknowledged yet."""
     others = outbox.waiting(project)
     if others:
         rows, word = sum(one.rows for one in others), "batch waits" if len(others) == 1 else "batches wait"
@@ -298,13 +298,13 @@ def _kept(project: ProjectSettings) -> Iterator[str]:
 
 
 def _unlisted(folder: ProjectFolder) -> Iterator[str]:
-    """Name the sources that the list lacks which is delivered."""
+    """Name the sources that are missing in the delivered list."""
     if names := entries.too_long(folder.path / entries.FILE):
-        yield f"{entries.FILE} is sent without {', '.join(names)}: the importer has no room for such an address"
+        yield f"{entries.FILE} is sent without {', '.join(names)}: the address is too long for the importer"
 
 
 def _limits(tables: Sequence[Joined]) -> Iterator[str]:
-    """Name what was changed or left out since the importer's database can't take it."""
+    """Name values that were changed or rows that were left out to suit the importer's database."""
     for table in tables:
         changed, repeated, name = table.changed, table.repeated, table.row.table
         for column, count in changed.shortened.items():

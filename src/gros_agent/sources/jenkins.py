@@ -1,7 +1,7 @@
-"""Jenkins (LTS): how many jobs, views and nodes it has.
+"""Jenkins (LTS): the number of its jobs, views and nodes.
 
-Jobs lie in folders and in pipelines of several branches, however deep; an answer brings some levels at once. The API is
-described under ``/api`` of each page of a Jenkins; its answers have the version in the header ``X-Jenkins``.
+Jobs can be in nested folders and in pipelines with several branches. An answer has several levels at once. The API is
+described under ``/api`` of each page of a Jenkins. Its answers have the version in the header ``X-Jenkins``.
 """
 
 from collections.abc import Generator, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from gros_agent.http.client import WebClient
 
 LEVELS = 4
-"""Levels of folders that are asked for at once."""
+"""Levels of folders per request."""
 _CONTAINERS = ("Folder", "MultiBranchProject")
-"""Ends of the classes of what holds jobs and is none: folders, and pipelines of several branches."""
+"""Suffixes of classes that contain jobs and are not jobs: folders, and pipelines with several branches."""
 
 
 class _Job(msgspec.Struct):
@@ -47,7 +47,7 @@ class _Nodes(msgspec.Struct):
 
 
 class JenkinsSource(Declared):
-    """One instance."""
+    """A Jenkins instance."""
 
     kind = "jenkins"
     title = "Jenkins"
@@ -57,12 +57,12 @@ class JenkinsSource(Declared):
     order = Order.BUILDS
 
     def check(self, context: Context) -> str:
-        """Say which version answers, and how many views it shows."""
+        """Describe the version of the server, and its number of views."""
         version, views = _asked(context)
         return f"answers as version {version}; {views} views"
 
     def version(self, context: Context) -> str:
-        """The version that answers."""
+        """The version of the server."""
         return _asked(context)[0]
 
     def environment(self, context: Context) -> Environment:
@@ -70,7 +70,7 @@ class JenkinsSource(Declared):
         return Environment("jenkins", context.entry.url, context.entry.url)
 
     def collect(self, context: Context, since: str | None) -> Generator[Sequence[Row], None, Collected]:
-        """Yield what there is now."""
+        """Yield the current numbers."""
         del since
         client, base = _client(context), _base(context)
         jobs = _count(client, base)
@@ -81,12 +81,12 @@ class JenkinsSource(Declared):
 
 
 def _asked(context: Context) -> tuple[str, int]:
-    """The version that answers, and how many views it shows. Raises :class:`SourceError`."""
+    """The version of the server, and its number of views. Raises :class:`SourceError`."""
     client = load("gros_agent.http.client")
     answer = _client(context).ask(client.Request("GET", f"{_base(context)}/api/json", {"tree": "views[name]"}), _Views)
     version = answer.headers.get("X-Jenkins")
     if version is None:
-        raise SourceError(f"{_base(context)} is no Jenkins: it tells no version", "check the address")
+        raise SourceError(f"{_base(context)} is not a Jenkins: it reports no version", "check the address")
     return version, len(answer.value.views)
 
 
@@ -103,7 +103,7 @@ def _client(context: Context) -> "WebClient":
 
 
 def _count(client: "WebClient", folder: str) -> int:
-    """How many jobs a folder has. Raises :class:`SourceError`."""
+    """Count the jobs in a folder. Raises :class:`SourceError`."""
     tree = "jobs[name,_class]"
     for _ in range(LEVELS - 1):
         tree = f"jobs[name,_class,{tree}]"
@@ -114,7 +114,7 @@ def _jobs(client: "WebClient", job: _Job, folder: str) -> int:
     place = f"{folder}/job/{quote(job.name, safe='')}"
     if not job.holds_others:
         return 1
-    if job.jobs is None:  # it lies deeper than the answer goes
+    if job.jobs is None:  # the folder is deeper than the answer
         return _count(client, place)
     return sum(_jobs(client, one, place) for one in job.jobs)
 

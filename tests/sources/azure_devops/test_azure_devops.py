@@ -350,7 +350,7 @@ class TestPeopleAndText:
         azure.data["pushes"][0]["refUpdates"] = None
         rows, collected = collect(context(azure, tmp_path), local("2024-01-01T00:00:00Z"))
         assert columns(rows[VcsEvent], "user", "username", "email") == {("x", "EXAMPLE\\x", "0"): 1}
-        assert collected.notes == ("1 pushes have no rows: the server does not tell their branches",)
+        assert collected.notes == ("1 pushes have no rows: the server does not list their branches",)
 
     def test_older_members(self, azure: AzureDevOps, tmp_path: Path) -> None:
         """Older servers tell members without the wrapping of newer ones."""
@@ -501,8 +501,8 @@ class TestVersions:
         ((401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "check the password (personal access token): it may"),
         ((401, {"WWW-Authenticate": "Bearer, Basic, NTLM"}, b""), "check the password (personal access token): it may"),
         ((401, {"WWW-Authenticate": "NTLM, Negotiate"}, b""), "write username = DOMAIN"),
-        ((203, {"Content-Type": "text/html"}, b"<html>Sign In</html>"), "where people sign in"),
-        ((302, {"Location": "https://login.example/_signin"}, b""), "where people sign in"),
+        ((203, {"Content-Type": "text/html"}, b"<html>Sign In</html>"), "redirects to a sign-in page"),
+        ((302, {"Location": "https://login.example/_signin"}, b""), "redirects to a sign-in page"),
         ((403, {}, b'{"message": "TF401027: You need the Git permission"}'), "may not do this"),
         ((404, {}, b'{"message": "TF401019: The Git repository does not exist"}'), "collection, project, repository"),
         ((451, {}, b"{}"), "legal reasons"),
@@ -580,7 +580,7 @@ class TestWindows:
             url = azure.url.replace(azure.replay.url, server.url)
             with pytest.raises(SourceError, match="refuses the credentials") as caught:
                 collect(context(azure, tmp_path, url, username=self.ACCOUNT, password="another"))
-            assert "does not take this Windows account" in caught.value.hint
+            assert "does not accept this Windows account" in caught.value.hint
             with pytest.raises(SourceError, match="refuses the credentials") as caught:
                 collect(context(azure, tmp_path, url, username="reader"))
             assert r"write username = DOMAIN\USER" in caught.value.hint

@@ -338,7 +338,7 @@ def test_machine_without_ssh(ready: Agent, tmp_path: Path) -> None:
         (programs / name).symlink_to(str(shutil.which(name)))
     done = ready.scrape("--source", "git=ssh://127.0.0.1:1/x", variables={"PATH": str(programs)})
     assert done.status == 3
-    assert "the program ssh is not there" in " ".join(done.output.split())
+    assert "the program ssh is not installed" in " ".join(done.output.split())
 
 
 class TestAddresses:
@@ -531,7 +531,7 @@ class TestStalls:
         assert between.struck
         assert time.monotonic() - started < 40
         words = " ".join(done.output.split())
-        assert "no sign of life for 4 s" in words
+        assert "was silent for 4 s" in words
         assert "allow more time with --timeout" in words
         assert {row["repo_name"] for row in table(ready, "data_vcs_versions")} == {"other"}
         between.set(None)
@@ -562,7 +562,7 @@ class TestStalls:
             between.set(Fault("stall", 200, "client", connection=2))
             options = {"username": "reader", "password": "right"}
             found = resolved(f"http://localhost:{between.port}/repository", options, silence=1)
-            with pytest.raises(SourceError, match="no sign of life for 30 s") as caught:
+            with pytest.raises(SourceError, match="was silent for 30 s") as caught:
                 Remote(found, 30).advertised()
         assert "--timeout" in caught.value.hint
 
@@ -621,14 +621,14 @@ class TestWhatToCollect:
     def test_what_is_no_date(self, ready: Agent, repository: Repository, history: list[str]) -> None:
         done, _ = self.scrape(ready, repository, "from_date=yesterday")
         assert done.status == 3
-        assert "from_date = yesterday is no date" in " ".join(done.output.split())
+        assert "from_date = yesterday is not a date" in " ".join(done.output.split())
         assert history
 
     @pytest.mark.parametrize("options", ["tag=v1", "tag=v1\nfrom_date=2026-03-02"])
     def test_up_to_a_tag(self, ready: Agent, repository: Repository, history: list[str], options: str) -> None:
         done, found = self.scrape(ready, repository, options)
         assert found[1:] == history[:2]
-        assert "only what leads to the tag v1 was collected" in " ".join(done.output.split())
+        assert "only commits up to the tag v1 were collected" in " ".join(done.output.split())
         assert self.scrape(ready, repository, options)[1] == []
 
     def test_a_tag_that_is_not_there(self, ready: Agent, repository: Repository, history: list[str]) -> None:
@@ -638,4 +638,4 @@ class TestWhatToCollect:
         repository.git("tag", "tree", f"{history[0]}^{{tree}}")
         done, _ = self.scrape(ready, repository, "tag=tree")
         assert done.status == 3
-        assert "the tag tree points to no commit" in " ".join(done.output.split())
+        assert "the tag tree does not point to a commit" in " ".join(done.output.split())

@@ -46,7 +46,7 @@ def test_a_tree_bomb(agent: Agent, repository: Repository, sound: Repository) ->
     done = agent.scrape(*sources, variables={"PROGRAM_MAX_MEMORY": "128"})
     assert time.monotonic() - begun < 60
     assert done.status == 3, done
-    assert "more memory for this repository than it may have" in done.errors
+    assert "more memory for this repository than it may use" in done.errors
     assert "PROGRAM_MAX_MEMORY" in done.output.replace("\n", " ")
     assert [row["repo_name"] for row in table(agent, "data_vcs_versions")] == ["sound"]
     assert "git needs more memory" in (agent.export() / "scrape.log").read_text()

@@ -72,8 +72,8 @@ def test_a_portal(agent: Agent, text: str, kind: str) -> None:
     with serving(portal(text, kind)) as address:
         done = agent.scrape("--source", f"git:x={address}/group/project", variables={"COLUMNS": "300"})
     assert done.status == 3
-    assert "no repository, such as a web page" in done.output
-    assert "is it the right address, or does it want a log-in?" in done.output
+    assert "but for example with a web page" in done.output
+    assert "check the address, and whether it needs a log-in" in done.output
     assert "log in, please" not in done.output + done.errors
     assert not (agent.export() / "latest_vcs_versions.json").exists()
 
@@ -85,7 +85,7 @@ def test_a_portal_does_not_pass_preflight(agent: Agent) -> None:
         (agent.export() / "data_sources.json").write_text(f'[{{"type": "git", "name": "x", "url": "{address}/x"}}]')
         done = agent("preflight", variables={"JIRA_KEY": "TEST", "COLUMNS": "300"})
     assert done.status == 4
-    assert "no repository, such as a web page" in done.output
+    assert "but for example with a web page" in done.output
 
 
 def test_an_empty_repository(agent: Agent, empty: Path) -> None:

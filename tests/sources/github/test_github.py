@@ -412,7 +412,7 @@ class TestLimits:
         github.replay.strikes["First"] = Strike(gap)
         rows, collected = collect(context(github, tmp_path))
         assert len(rows[GitHubIssue]) == len(whole[GitHubIssue]) - 1
-        assert collected.missing == ("1 items that GitHub could not give, or not whole",)
+        assert collected.missing == ("1 items that GitHub could not return completely",)
         assert collected.position is None, "the next collection asks for it again"
 
     def test_an_item_that_is_not_given_whole(self, github: GitHub, tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ class TestLimits:
         github.replay.strikes["First"] = Strike(gap)
         rows, collected = collect(context(github, tmp_path))
         assert rows[MergeRequest]
-        assert collected.missing == ("1 items that GitHub could not give, or not whole",)
+        assert collected.missing == ("1 items that GitHub could not return completely",)
         assert collected.position is None
 
 

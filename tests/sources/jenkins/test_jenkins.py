@@ -128,7 +128,7 @@ def test_password(server: Jenkins, tmp_path: Path) -> None:
 def test_check(server: Jenkins, tmp_path: Path) -> None:
     assert jenkins.SOURCE.check(context(server, tmp_path)) == "answers as version 2.440.3; 1 views"
     server.replay.strikes["jobs"] = Strike(lambda _asked, honest: (honest[0], {}, honest[2]))
-    with pytest.raises(SourceError, match="is no Jenkins"):
+    with pytest.raises(SourceError, match="is not a Jenkins"):
         jenkins.SOURCE.check(context(server, tmp_path))
 
 

@@ -83,7 +83,7 @@ def test_everything_at_once(server: QualityTime, tmp_path: Path) -> None:
     assert measurements(rows) == expected_measurements(server, None)
     assert collected.expected == len(rows[Metric]) == 75
     assert len(rows[MetricDefault]) == len(server.data["datamodel"]["metrics"])
-    assert collected.notes == ("left out: measurements whose value is no number (1)",), "that of a version"
+    assert collected.notes == ("left out: measurements whose value is not a number (1)",), "that of a version"
     assert server.replay.counts()["measurements"] == 1
 
 

@@ -153,7 +153,7 @@ def test_without_gates(server: SonarQube, tmp_path: Path, status: int) -> None:
     assert not rows[MetricTarget]
     assert not rows[MetricVersion]
     (note,) = collected.notes
-    assert note == f"targets are not available: the server refuses to tell quality gates (status {status})"
+    assert note == f"targets are not available: the server refuses access to quality gates (status {status})"
     after = following(following(one, before), collected)
     options = "metric_options_update.json"
     assert after.documents[options]["targets"] == before.documents[options]["targets"]
@@ -326,7 +326,7 @@ def test_more_than_can_be_told(server: SonarQube, tmp_path: Path) -> None:
     server.cap = 3000
     rows, collected = collect(context(server, tmp_path))
     (note,) = collected.missing
-    assert note.startswith("org:odd: the server tells no more than it did up to 2024-01-01 ")
+    assert note.startswith("org:odd: the server returns measurements only up to 2024-01-01 ")
     assert {one.date[:10] for one in rows[Metric]} == {"2024-01-01"}
     positions = collected.documents["measurements_update.json"]["components"]
     assert positions == {f"{server.url}": {"org:odd": "2024-01-01T00:00:00+00:00"}}
@@ -546,14 +546,14 @@ def test_values(server: SonarQube, tmp_path: Path, value: Any, row: str | None) 
         one.value for one in rows[Metric] if (one.name, one.date) == ("coverage_org:one", local(moment.isoformat()))
     ]
     assert found == ([row] if row else [])
-    assert collected.notes == (() if row else ("left out: measurements whose value is no number (1)",))
+    assert collected.notes == (() if row else ("left out: measurements whose value is not a number (1)",))
 
 
 def test_a_type_that_is_not_known(server: SonarQube, tmp_path: Path) -> None:
     server.metrics[3]["type"] = "QUBITS"
     rows, collected = collect(context(server, tmp_path))
     assert "coverage" not in {one.base_name for one in rows[Metric]}
-    assert collected.notes == ("left out: metrics of a type that is not known (coverage (QUBITS))",)
+    assert collected.notes == ("left out: metrics of an unknown type (coverage (QUBITS))",)
 
 
 def test_many_metrics(server: SonarQube, tmp_path: Path) -> None:
@@ -608,13 +608,13 @@ def test_check(server: SonarQube, tmp_path: Path) -> None:
     assert source.check(context(server, tmp_path, "/dashboard?id=org:two")) == (
         "answers as version 9.9.4.87374; project Two"
     )
-    with pytest.raises(SourceError, match="does not take the credentials"):
+    with pytest.raises(SourceError, match="does not accept the credentials"):
         source.check(context(server, tmp_path, password="wrong"))
     server.version = "7.9.6.41879"
     with pytest.raises(SourceError, match=r"is version 7\.9\.6"):
         source.check(context(server, tmp_path))
     server.state = "DB_MIGRATION_NEEDED"
-    with pytest.raises(SourceError, match="is not up: it is DB_MIGRATION_NEEDED"):
+    with pytest.raises(SourceError, match="is not ready: its status is DB_MIGRATION_NEEDED"):
         source.check(context(server, tmp_path))
 
 

@@ -106,7 +106,7 @@ class TestHttp:
         with apache(served, {"reader": "right"}) as port:
             done = agent.scrape("--source", f"subversion=http://127.0.0.1:{port}/page.html")
         assert done.status == 3
-        assert "what answers is no Subversion repository" in words(done.output)
+        assert "there is no Subversion repository at this URL" in words(done.output)
 
     def test_redirection_gets_no_password(self, agent: Agent, served: Path) -> None:
         """``svn`` would follow it and hand the other host the password."""

@@ -230,7 +230,7 @@ class TestIncrements:
         assert table(agent, "data_tag")[0]["message"] == "a tag"
         assert schemas.errors(agent.export()) == []
         assert not list(agent.home.rglob("mirror"))
-        assert "from_date is not acted on" in " ".join(done.output.split())
+        assert "from_date has no effect" in " ".join(done.output.split())
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,7 @@ class TestRequests:
             between.set(Fault("stall", 20_000, "client"))
             done = agent.scrape("--source", f"subversion=svn://127.0.0.1:{between.port}/nut", "--timeout", "1")
         assert done.status == 3
-        assert "no sign of life for 1 s" in " ".join(done.output.split())
+        assert "was silent for 1 s" in " ".join(done.output.split())
 
 
 lists = st.lists(
@@ -340,7 +340,7 @@ def test_machine_without_subversion(agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "programs").mkdir()
     done = agent.scrape("--source", "subversion=file:///x", variables={"PATH": str(tmp_path / "programs")})
     assert done.status == 3
-    assert "Subversion is not there" in " ".join(done.output.split())
+    assert "Subversion is not installed" in " ".join(done.output.split())
     assert "install subversion" in " ".join(done.output.split())
 
 

@@ -79,7 +79,7 @@ class Api:
                 )
             new = [one for one in found if key(one) not in seen]
             if found and not new:
-                raise SourceError(f"{url} gives the same page again", "report it to whoever runs the system")
+                raise SourceError(f"{url} returns the same page again", "report it to the operator of the system")
             seen.update(map(key, new))
             yield new, answer.headers
 
@@ -162,7 +162,7 @@ def _credentials(context: Context) -> tuple[str, Secret]:
     if password is None:
         name = split(entry.url).hostname
         raise SourceError(
-            f"there is no password for {name}, and Azure DevOps wants one",
+            f"there is no password for {name}, and Azure DevOps needs one",
             f"set password in [{host.section or name}]: a personal access token that reads code, work items and teams",
         )
     return host.username("http") or entry.username or "", password
@@ -173,11 +173,11 @@ def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
     if status == HTTPStatus.NON_AUTHORITATIVE_INFORMATION or (
         HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
     ):
-        return "check the password (personal access token): the server sends us to where people sign in"
+        return "check the password (personal access token): the server redirects to a sign-in page"
     if status == HTTPStatus.UNAUTHORIZED:
         if _is_windows(headers):
             return (
-                "the server takes Windows accounts alone: write username = DOMAIN\\USER and its password, "
+                "the server only accepts Windows accounts: write username = DOMAIN\\USER and its password, "
                 "or have basic authentication switched on there for a personal access token"
             )
         return "check the password (personal access token): it may have expired, or lack the right to read this"
@@ -191,7 +191,7 @@ def explain(status: int, headers: Mapping[str, str], _text: str) -> str | None:
 def explain_windows(status: int, headers: Mapping[str, str], text: str) -> str | None:
     """What to do about an error status of a server that was given a Windows account."""
     if status == HTTPStatus.UNAUTHORIZED:
-        return "check username and password: the server does not take this Windows account"
+        return "check username and password: the server does not accept this Windows account"
     return explain(status, headers, text)
 
 

@@ -112,7 +112,7 @@ def _next(batch: Revisions, url: str) -> Mapping[str, str]:
     for mark in ("continuationToken", "watermark"):
         if told.get(mark):
             return {mark: told[mark]}
-    raise SourceError(f"{url} says that there is more, and not how to get it", "try again later; see the system's log")
+    raise SourceError(f"{url} says that there is more, but not how to get it", "try again later; see the system's log")
 
 
 def _work_item(revision: Revision) -> TfsWorkItem:

@@ -165,6 +165,6 @@ class _Collection:
     def notes(self) -> Iterator[str]:
         """Remarks for readers of the tables."""
         if self._without_refs:
-            yield f"{self._without_refs} pushes have no rows: the server does not tell their branches"
+            yield f"{self._without_refs} pushes have no rows: the server does not list their branches"
         if self.api.version < THREADS:
             yield "comments of pull requests are not collected: the server is older than TFS 2017"

@@ -160,7 +160,7 @@ def _token(host: Host) -> tuple[str | None, Secret | None]:
 
 def _credentials(username: str, password: Secret) -> dict[str, str]:
     if "\n" in username or "\n" in password.reveal():
-        raise SourceError("a user name or password holds a line break", "correct the credentials file")
+        raise SourceError("a user name or password contains a line break", "correct the credentials file")
     return {"GROS_USERNAME": username, "GROS_PASSWORD": password.reveal()}
 
 
@@ -172,7 +172,7 @@ def installed_version() -> tuple[int, ...]:
             ["git", "version"], env=base_environment(), capture_output=True, check=True, timeout=30, text=True
         )
     except (OSError, subprocess.SubprocessError):
-        raise SourceError("git is not there, or does not start", "install git") from None
+        raise SourceError("git is not installed, or does not start", "install git") from None
     match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
     return tuple(map(int, match[0].split("."))) if match else (0,)
 

@@ -276,13 +276,13 @@ _DAMAGED = re.compile(
 _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         r"cannot run ssh|\bssh: (?:command )?not found",
-        "the program ssh is not there",
+        "the program ssh is not installed",
         "install an SSH client (openssh-client)",
     ),
     (
         r"pack-objects died",
         "the repository lacks some of its own objects, as a partial clone or a damaged one does",
-        "collect from where it was cloned from; git fsck in there tells more",
+        "collect from the repository that it was cloned from; git fsck shows details",
     ),
     (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
     (
@@ -300,8 +300,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"/info/refs not valid|protocol error: bad line length|invalid server response",
-        "the server answers with something that is no repository, such as a web page",
-        "is it the right address, or does it want a log-in?",
+        "the server does not answer with a repository, but for example with a web page",
+        "check the address, and whether it needs a log-in",
     ),
     (
         r"certificate|SSL",
@@ -336,10 +336,10 @@ OUT_OF_MEMORY = re.compile(
 
 def too_much_memory(words: str) -> SourceError:
     """The error for a git that exceeded its memory limit."""
-    reason = "git needs more memory for this repository than it may have: something in it is huge"
+    reason = "git needs more memory for this repository than it may use: something in it is huge"
     return SourceError(
         f"{reason} (git: {words})",
-        "look at its largest commit; PROGRAM_MAX_MEMORY allows more, and skip_stats of its host does without files",
+        "check its largest commit; raise PROGRAM_MAX_MEMORY, or set skip_stats for its host to skip files",
         own=reason,
     )
 
@@ -348,7 +348,7 @@ def explain(done: process.Completed, silence: float) -> SourceError:
     """Turn git's error output into an error for users: the reason first, then git's own words."""
     if done.stalled or "Operation too slow" in done.errors:  # curl may notice it first
         return SourceError(
-            Own(f"the repository's host showed no sign of life for {silence:g} s"),
+            Own(f"the repository's host was silent for {silence:g} s"),
             "check the network, or allow more time with --timeout",
         )
     lines = [line.strip() for line in done.errors.splitlines() if line.strip()]

@@ -123,9 +123,9 @@ def _head(context: Context, clone: Clone, advertised: Advertised) -> tuple[str, 
         return advertised.head, ()
     found = clone.git("rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
     if found.status:
-        raise SourceError(f"the tag {name} points to no commit", "name another tag, or switch the option off")
+        raise SourceError(f"the tag {name} does not point to a commit", "name another tag, or switch the option off")
     return found.output.decode().strip(), (
-        f"only what leads to the tag {name} was collected, as the host's option says",
+        f"only commits up to the tag {name} were collected, as configured for the host",
     )
 
 
@@ -138,6 +138,6 @@ def _from_date(context: Context) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SourceError(
-            f"[{context.host.section}] from_date = {text} is no date", "write one such as 2024-12-31"
+            f"[{context.host.section}] from_date = {text} is not a date", "write one such as 2024-12-31"
         ) from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

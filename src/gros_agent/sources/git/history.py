@@ -56,13 +56,13 @@ class History:
             done += len(versions)
             progress("commits", done, self.expected)
         if done != self.expected:
-            raise SourceError(f"git lists {self.expected} commits and told of {done}", "run again")
+            raise SourceError(f"git lists {self.expected} commits, but printed {done}", "run again")
 
     def _start(self, head: str, since: str | None) -> str | None:
         if since is None or since == head:
             return since
         if not is_version(since):
-            raise SourceError(f"the tracker's position {since!r} is no commit", "correct it, or collect with --full")
+            raise SourceError(f"the tracker's position {since!r} is not a commit", "correct it, or collect with --full")
         if not self._clone.has(since):
             self._notes.append(f"commit {since[:12]} of the last scrape is gone: everything was collected again")
             return None

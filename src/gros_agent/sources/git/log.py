@@ -124,10 +124,10 @@ def _bounded(blocks: Iterator[bytes]) -> Iterator[bytes]:
         size += len(block)
         if size > most:
             raise SourceError(
-                f"up to {SINGLE_BLOCK} commits of the repository change more than {most} bytes can tell",
-                "look for commits that change millions of files; PROGRAM_MAX_MEMORY allows more, and skip_stats of its "
-                "host does without files",
-                own="commits of the repository change more files than can be told",
+                f"up to {SINGLE_BLOCK} commits of the repository have more than {most} bytes of changes",
+                "look for commits that change millions of files; raise PROGRAM_MAX_MEMORY, or set skip_stats for its "
+                "host to skip files",
+                own="commits of the repository have too many changes",
             )
         yield block
 
@@ -150,7 +150,7 @@ def _matched(commits: Iterator[Commit], hashes: list[str], branches: list[str]) 
         count += 1
         yield commit
     if count != len(hashes):
-        raise SourceError(f"git log did not tell of commit {hashes[count]}", "remove the local clone, and run again")
+        raise SourceError(f"git log did not print commit {hashes[count]}", "remove the local clone, and run again")
 
 
 def _parse(records: Iterator[bytes]) -> Iterator[Commit]:

@@ -37,6 +37,6 @@ def check(trace: str) -> None:
     if _PACKET.search(trace) or _BRANCH.search(trace):
         return
     raise SourceError(
-        Own("the server answers with something that is no repository, such as a web page"),
-        "is it the right address, or does it want a log-in?",
+        Own("the server does not answer with a repository, but for example with a web page"),
+        "check the address, and whether it needs a log-in",
     )

@@ -78,8 +78,8 @@ def client(context: Context, base: str) -> WebClient:
         return api.client(context, base, {**_HEADERS, "Authorization": _bearer(token.reveal())}, explain=explain)
     if not host.is_on("github_app_id"):
         raise SourceError(
-            f"there is no token for {split(context.entry.url).hostname}, and GitHub's API wants one",
-            f"set github_token in [{host.section or split(context.entry.url).hostname}]; one that reads is enough",
+            f"there is no token for {split(context.entry.url).hostname}, and GitHub's API needs one",
+            f"set github_token in [{host.section or split(context.entry.url).hostname}]; read access is enough",
         )
     plain = api.client(context, base, _HEADERS, explain=explain)
     return api.client(context, base, _HEADERS, explain=explain, authentication=AppToken(host, plain, base))
@@ -139,7 +139,9 @@ class AppToken:
         try:
             return jwt.encode(claims, key, algorithm="RS256")
         except (jwt.PyJWTError, ValueError, TypeError):
-            raise SourceError(f"{path}: this is no private key in PEM form", "download the app's key again") from None
+            raise SourceError(
+                f"{path}: this is not a private key in PEM format", "download the app's key again"
+            ) from None
 
 
 def explain(status: int, headers: Mapping[str, str], text: str) -> str | None:
@@ -150,7 +152,7 @@ def explain(status: int, headers: Mapping[str, str], text: str) -> str | None:
     if status == HTTPStatus.FORBIDDEN:
         if "X-GitHub-SSO" in headers:
             url = headers["X-GitHub-SSO"].partition("url=")[2].partition("?")[0]
-            return f"the organisation wants single sign-on: authorise the token{f' at {url}' if url else ''}"
+            return f"the organisation requires single sign-on: authorise the token{f' at {url}' if url else ''}"
         if "ip allow list" in said:
             return "the organisation has a list of permitted addresses: have this machine's added"
         accepted = headers.get("X-Accepted-OAuth-Scopes") or headers.get("X-Accepted-GitHub-Permissions")

@@ -38,7 +38,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     yield [one.rows.repository(known)]
     yield from parallel.merged(streams)
     lost = one.repository.graphql.lost
-    missing = (*one.refused.missing, *([f"{lost} items that GitHub could not give, or not whole"] if lost else ()))
+    missing = (*one.refused.missing, *([f"{lost} items that GitHub could not return completely"] if lost else ()))
     # refused lists are requested again next time, from the same position
     following = position if missing else since.next()
     if known.commit_comments.total_count and not missing:

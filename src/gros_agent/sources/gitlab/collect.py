@@ -138,7 +138,7 @@ class _Collection:
         if self.pushes.bulk:
             yield (
                 f"{self.pushes.bulk} pushes of {self.pushes.bulk_refs} branches and tags have no rows: "
-                "GitLab notes only how many there were"
+                "GitLab only keeps their number"
             )
         if self.total is not None and self.total != self._seen:
-            yield f"{self._seen} of {self.total} merge requests: others came, changed or went meanwhile"
+            yield f"{self._seen} of {self.total} merge requests: the others changed meanwhile"

@@ -1,10 +1,10 @@
 """Quality-time servers (5.0 and newer): measurements of metrics, and changes of their targets.
 
 - :mod:`.access` finds the server's API and its reports; :mod:`.shapes` has the shapes of its answers,
-- :mod:`.collect` goes through measurements, :mod:`.targets` through the versions of the reports,
-- :mod:`.definition` reads what a report says of the project's parts.
+- :mod:`.collect` reads measurements, :mod:`.targets` reads the versions of the reports,
+- :mod:`.definition` finds the project's parts in a report.
 
-The API is that which the server describes under ``/api`` of itself; see https://quality-time.readthedocs.io/.
+The API is the one that the server describes under ``/api``; see https://quality-time.readthedocs.io/.
 """
 
 from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion, Row
@@ -12,7 +12,7 @@ from gros_agent.sources.common.lazy import LazyQualitySource
 
 
 class QualityTimeSource(LazyQualitySource):
-    """A server, or one report of it, whose identifier is the last part of the URL."""
+    """A server, or a single report, whose identifier is the last part of the URL."""
 
     kind = "quality-time"
     title = "Quality-time"

@@ -1,8 +1,8 @@
-"""Where the API of a Quality-time server is: ``/api/internal`` since 5.9, ``/api/v3`` before.
+"""Finds the API of a Quality-time server: ``/api/internal`` since 5.9, ``/api/v3`` before.
 
-No path tells which: the version is at ``/api/v3/server`` in every release. Releases before 5.25 answer a path that they
-do not have with status 200 and a description of their calls (``{}`` where none fits), newer ones with 404. So the
-reports themselves are asked for, and only an answer with a list of them counts. The facts are those of ``routes`` and
+The path does not show the release, since the version is at ``/api/v3/server`` in each of them. Releases before 5.25
+answer an unknown path with status 200 and a description of their calls (``{}`` if none matches), newer ones with 404.
+So the reports are requested, and only an answer with a list of reports counts. Source: ``routes`` and
 ``utils/functions.py`` of the ``api_server`` of ICTU/quality-time, v5.0.0 to v5.58.0.
 """
 
@@ -33,9 +33,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reached:
-    """A server and the way to it. ``report`` is the one that the URL names, or None for all of them.
+    """A server and the client for it. ``report`` is the one that the URL names, or None for all of them.
 
-    ``first`` are all its reports as they were when it was found, ``headers`` those of that answer.
+    ``first`` are all its reports at the time of connecting, ``headers`` are those of that answer.
     """
 
     client: WebClient
@@ -46,24 +46,25 @@ class Reached:
     headers: Mapping[str, str]
 
     def get(self, path: str, kind: type[T], **query: str) -> T:
-        """Ask for something. Raises :class:`SourceError`."""
+        """Send a request. Raises :class:`SourceError`."""
         return self.client.get(f"{self.api}/{path}", kind, query)
 
     def reports(self, moment: datetime) -> list[Report]:
-        """The reports as they were at the end of a second. Raises :class:`SourceError`."""
+        """The reports at the end of a second. Raises :class:`SourceError`."""
         return self._mine(self.get("report", Reports, report_date=end_of(moment)).reports)
 
     def present(self) -> list[Report]:
-        """The reports as they are. Raises :class:`SourceError` if there is none that the URL names."""
+        """The current reports. Raises :class:`SourceError` if the report that the URL names does not exist."""
         found = self._mine(self.first)
         if self.report is not None and not found:
             raise SourceError(
-                f"{self.api} has no report {self.report}", "check the identifier in the URL: it may be gone"
+                f"{self.api} has no report {self.report}",
+                "check the identifier in the URL: the report may have been deleted",
             )
         return found
 
     def _mine(self, reports: Sequence[Report]) -> list[Report]:
-        """The reports that the URL names, in an order of their own: the server's is another one each time."""
+        """The reports that the URL names, in a fixed order, since the server's order changes."""
         found = (one for one in reports if self.report in {None, one.report_uuid})
         return sorted(found, key=lambda one: one.report_uuid)
 
@@ -73,9 +74,9 @@ class Reached:
 
 
 def end_of(moment: datetime) -> str:
-    """The end of a second, as every release takes it: its own moments are whole seconds before 5.55.
+    """The end of a second, as all releases accept it. Before 5.55, the server's own moments are whole seconds.
 
-    Of a whole second, 5.0 to 5.2 give what was before it, newer ones what was in it, too.
+    For a whole second, 5.0 to 5.2 return the state before it, and newer releases include the second.
     """
     return moment.replace(microsecond=999_999).isoformat()
 
@@ -99,16 +100,16 @@ def resolve(context: Context) -> Reached:
 
 
 def _client(context: Context) -> tuple[WebClient, str, Sequence[tuple[str, str | None]]]:
-    """The client, the scheme and host, and what the path of the URL may mean. Raises :class:`SourceError`."""
+    """The client, scheme and host, and the possible meanings of the URL's path. Raises :class:`SourceError`."""
     parts = split(context.entry.url)
     host = api.web_base(parts, context.host)
     return api.client(context, host, _credentials(context)), host, tuple(_meant(parts.path.rstrip("/")))
 
 
 def _meant(path: str) -> Iterator[tuple[str, str | None]]:
-    """What a URL's path may mean: a server's path, and the report that its last part names.
+    """The possible meanings of a URL's path: the path of a server, and the report that its last part names.
 
-    A report that was imported has whatever identifier it had; others have a UUID.
+    An imported report keeps its identifier, which can be any text. Other reports have a UUID.
     """
     parent, _, last = path.rpartition("/")
     if not _IDENTIFIER.fullmatch(last):
@@ -118,7 +119,7 @@ def _meant(path: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _credentials(context: Context) -> dict[str, str | Secret]:
-    """Quality-time shows its reports to everybody; a proxy before it may want a password."""
+    """The credentials for a proxy. Quality-time itself shows its reports to everybody."""
     user, password = api.login(context)
     if user is None or password is None:
         return {}
@@ -126,12 +127,12 @@ def _credentials(context: Context) -> dict[str, str | Secret]:
 
 
 def _is_elsewhere(error: SourceError) -> bool:
-    """Whether there is nothing at this path: an error that says so, or the page of the web interface."""
+    """Whether a path does not exist: an error that says so, or the page of the web interface."""
     return error.code == HTTPStatus.NOT_FOUND if isinstance(error, HttpError) else "web page" in error.message
 
 
 def check(context: Context) -> str:
-    """Which version answers, and what it shows."""
+    """Describe the version of the server, and the number of its reports and metrics."""
     found, told = resolve(context), version(context)
     major = told.partition(".")[0]
     if major.isdecimal() and int(major) < OLDEST:
@@ -143,7 +144,7 @@ def check(context: Context) -> str:
 
 
 def version(context: Context) -> str:
-    """The version that answers; empty where none is told. Raises :class:`SourceError`."""
+    """The version of the server, empty if it is not available. Raises :class:`SourceError`."""
     client, host, paths = _client(context)
     for path, _ in paths:
         try:

@@ -1,8 +1,8 @@
-"""Collects measurements since a moment, and what the metrics are.
+"""Collects measurements since a moment, and the types of the metrics.
 
-All measurements of a period are one request. Positions are whole seconds of the server's clock, its moments have
-microseconds since 5.55; so moments are compared as they are, and what is of the second that is not over is left to the
-next collection. Nothing falls between two collections, and nothing is told twice.
+One request returns all measurements of a period. Positions are whole seconds of the server's clock, but its moments
+have microseconds since 5.55. So moments are compared with their fractions, and the current second is left to the next
+collection. Nothing is lost between two collections, and nothing is collected twice.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -34,14 +34,14 @@ from gros_agent.sources.quality_time.shapes import DataModel, Measurement, Measu
 from gros_agent.sources.quality_time.targets import Versions, direction_of
 
 UNKNOWN = "unknown"
-"""The category of what could not be measured."""
+"""The category for measurements without a value."""
 NO_VALUE = "-1"
 _SECOND = timedelta(seconds=1)
-"""How much further back is asked for, as the server may take the limits of a period as in it or as outside."""
+"""How much earlier the requested period starts, since the server may include or exclude its limits."""
 
 
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
-    """Yield what is new since a position: the moment, by the server's clock, up to which it was collected last."""
+    """Yield what is new since a position, the moment of the last collection by the server's clock."""
     server = access.resolve(context)
     now = whole(server_time(server.headers))
     since = parsed(position) if position else former(context)
@@ -80,7 +80,7 @@ class _Measurements:
         self._strange = 0
 
     def read(self) -> Iterator[Sequence[Row]]:
-        """Yield the rows of what ended since the position and by now. Raises :class:`SourceError`."""
+        """Yield rows for measurements that ended after the position and before now. Raises :class:`SourceError`."""
         begin = START if self._since is None else self._since - _SECOND
         period = {"min_report_date": iso(begin), "report_date": access.end_of(self._now)}
         found = self._server.get("measurements", Measurements, **period).measurements
@@ -94,7 +94,7 @@ class _Measurements:
         return moment <= self._now and (self._since is None or moment > self._since)
 
     def _row(self, one: Measurement) -> Metric | None:
-        """A measurement on the metric's scale, or None where its value is no number, such as that of a version."""
+        """A measurement on the metric's scale, or None if its value is not a number, such as a version."""
         measured = getattr(one, self._scales.get(one.metric_uuid, "count"), None)
         value = NO_VALUE if measured is None or measured.value is None else number(measured.value)
         if value is None:
@@ -110,9 +110,9 @@ class _Measurements:
         )
 
     def notes(self) -> Iterator[str]:
-        """What the reader of the tables has to know."""
+        """Remarks for readers of the tables."""
         if self._strange:
-            yield f"left out: measurements whose value is no number ({self._strange})"
+            yield f"left out: measurements whose value is not a number ({self._strange})"
 
 
 def _defaults(model: DataModel, stamp: datetime) -> list[MetricDefault]:
@@ -131,7 +131,7 @@ def _defaults(model: DataModel, stamp: datetime) -> list[MetricDefault]:
 
 
 def _names(reports: Sequence[Report], model: DataModel) -> dict[str, dict[str, str]]:
-    """What the metrics are, by their identifiers."""
+    """Descriptions of the metrics, by their identifiers."""
     return {
         name: {
             "base_name": metric.type,

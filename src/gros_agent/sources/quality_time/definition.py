@@ -1,4 +1,4 @@
-"""What a report says that a project consists of: the sources from which its metrics are measured."""
+"""Finds the parts of a project in a report: the sources of its metrics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _TYPES = {
     "quality_time": "quality-time",
     "sonarqube": "sonar",
 }
-"""Types of Quality-time's sources that are systems to collect from; the others are files, and other tools."""
+"""Types of Quality-time's sources that can be collected from. Other types are files and other tools."""
 
 
 def definition(context: Context) -> Definition:
@@ -39,7 +39,7 @@ def definition(context: Context) -> Definition:
 
 
 def read(reports: Sequence[Report]) -> tuple[NamedSources, tuple[SourceId, ...]]:
-    """The sources that reports name, and what these know the reports' subjects by."""
+    """The sources that reports name, and the identifiers of the reports' subjects there."""
     named, identifiers = NamedSources(), dict[tuple[str, ...], SourceId]()
     for name, subject, source in _sources(reports):
         kind = _TYPES[source.type]
@@ -57,13 +57,13 @@ def read(reports: Sequence[Report]) -> tuple[NamedSources, tuple[SourceId, ...]]
 
 
 def environment(context: Context) -> Environment:
-    """The server, or the report, as installations know it."""
+    """The server, or the report, in the form of existing installations."""
     url = context.entry.url
     return Environment("quality-time", url, ("quality-time", url))
 
 
 def _sources(reports: Sequence[Report]) -> Iterator[tuple[str, Subject, Measurer]]:
-    """The name of each subject, the subject, and what it is measured by."""
+    """The name of each subject, the subject, and each source that measures it."""
     for report in reports:
         for identifier, subject in report.subjects.items():
             for metric in subject.metrics.values():
@@ -73,7 +73,7 @@ def _sources(reports: Sequence[Report]) -> Iterator[tuple[str, Subject, Measurer
 
 
 def _place(kind: str, parameters: Mapping[str, Any]) -> str | None:
-    """What follows the address of the system, or None where that lacks something."""
+    """The path after the address of the system, or None if a parameter is missing."""
     if kind == "gitlab":
         project = _text(parameters, "project").strip("/")
         return f"/{quote(project)}" if project and not project.isdecimal() else None
@@ -81,7 +81,7 @@ def _place(kind: str, parameters: Mapping[str, Any]) -> str | None:
         owner, repository = _text(parameters, "owner"), _text(parameters, "repository")
         return f"/{quote(owner, safe='')}/{quote(repository, safe='')}" if owner and repository else None
     if kind == "tfs":
-        # without a name it is the default repository, which is called like its project
+        # without a name it is the default repository, which has the name of its project
         repository = _text(parameters, "repository") or _text(parameters, "url").rstrip("/").rpartition("/")[2]
         return f"/_git/{quote(repository, safe='%')}"
     if kind == "sonar":

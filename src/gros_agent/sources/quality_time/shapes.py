@@ -1,4 +1,4 @@
-"""The shapes of Quality-time's answers, as far as they are read; fields are the API's own."""
+"""The shapes of Quality-time's answers, as far as they are read. The fields are those of the API."""
 
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,14 @@ class Server(msgspec.Struct):
 
 
 class Measurer(msgspec.Struct):
-    """A source of a metric, with its parameters; credentials among them are never read."""
+    """A source of a metric, with its parameters. Credentials among them are never read."""
 
     type: str = ""
     parameters: dict[str, Any] = {}
 
 
 class Defined(msgspec.Struct):
-    """A metric as a report defines it; what is missing or empty is the data model's."""
+    """A metric in a report. Missing or empty fields have the values of the data model."""
 
     type: str = ""
     scale: str | None = None
@@ -33,7 +33,7 @@ class Defined(msgspec.Struct):
 
 
 class Subject(msgspec.Struct):
-    """What is measured."""
+    """The subject of measurements."""
 
     type: str = ""
     name: str | None = None
@@ -41,7 +41,7 @@ class Subject(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """A report, as it was at some moment."""
+    """A report at some moment."""
 
     report_uuid: str
     title: str = ""
@@ -56,7 +56,7 @@ class Reports(msgspec.Struct):
 
 
 class Listed(msgspec.Struct):
-    """What may be a list of reports, or the answer of a server that has none at this path."""
+    """A list of reports, or the answer of a server that has none at this path."""
 
     reports: list[Report] | None = None
 
@@ -69,7 +69,7 @@ class Value(msgspec.Struct):
 
 
 class Measurement(msgspec.Struct):
-    """What was measured from one moment to another, on each scale that the metric has."""
+    """The values of a metric for a period, on each of its scales."""
 
     metric_uuid: str
     start: datetime
@@ -89,7 +89,7 @@ class Measurements(msgspec.Struct):
 
 
 class Change(msgspec.Struct):
-    """Something that somebody changed, in words."""
+    """The description of a change."""
 
     timestamp: datetime
     delta: str = ""
@@ -97,7 +97,7 @@ class Change(msgspec.Struct):
 
 
 class Changelog(msgspec.Struct):
-    """What was changed, the newest first."""
+    """Changes, the newest first."""
 
     changelog: list[Change]
 
@@ -112,7 +112,7 @@ class Kind(msgspec.Struct):
 
 
 class DataModel(msgspec.Struct):
-    """The types of metrics that the server knows."""
+    """The types of metrics that the server supports."""
 
     metrics: dict[str, Kind]
     timestamp: datetime | None = None

@@ -1,10 +1,10 @@
-"""Changes of targets: who changed what when, and what the targets are from then on.
+"""Changes of targets: who changed them and when, and the targets since then.
 
-The changelog says when something was changed and by whom; the reports of those moments say what the targets were. A
-change that leaves all targets as they are is no version of them.
+The changelog says when something was changed and by whom. The reports of those moments have the targets. A change that
+does not affect targets is not a version of them.
 
-A version is known by its second, so the changes of one second are one version. Those of the second that is not over are
-left to the next collection: there may be more.
+A version is identified by its second, so all changes within one second are one version. Changes in the current second
+are left to the next collection, since more may follow.
 """
 
 import re
@@ -19,7 +19,7 @@ from gros_agent.sources.quality_time.shapes import Change, Changelog, DataModel,
 
 _LONG = 100
 _LONGEST = 100_000
-"""Changes that are asked for of a report: as many as that at first, ten times more while there may be others."""
+"""The number of changes requested for a report at first. It is multiplied by ten while there may be more."""
 _WHO = re.compile(
     r"(?P<who>.{1,200}?) (?:changed|added|deleted|copied|moved|imported|created|set|replaced|reset) ", re.DOTALL
 )
@@ -27,7 +27,10 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class Versions:
-    """The versions of all reports' targets since a moment and before now; ``current`` are those after the last one."""
+    """The versions of the targets in all reports between two moments.
+
+    ``current`` are the targets after the last version.
+    """
 
     def __init__(
         self, server: Reached, model: DataModel, reports: Sequence[Report], since: datetime | None, now: datetime
@@ -37,7 +40,7 @@ class Versions:
         self.last: datetime | None = None
 
     def read(self) -> Iterator[Sequence[Row]]:
-        """Yield versions and the targets that are new with them, the oldest first. Raises :class:`SourceError`."""
+        """Yield versions and their changed targets, the oldest first. Raises :class:`SourceError`."""
         changes: dict[datetime, list[Change]] = {}
         for report in self._reports:
             for change in self._changes(report.report_uuid):
@@ -116,5 +119,5 @@ def direction_of(text: str | None) -> str:
 
 
 def _number(value: str | None) -> str:
-    """A target as a number; one that is missing, or none, is 0."""
+    """A target as a number. A missing or invalid target is 0."""
     return value if value and _NUMBER.fullmatch(value) else "0"

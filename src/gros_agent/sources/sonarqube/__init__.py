@@ -1,10 +1,10 @@
 """SonarQube servers (8.0 and newer) and SonarCloud: measurements of metrics, and quality gates as their targets.
 
-- :mod:`.access` finds out what the URL names, and lists projects; :mod:`.shapes` has the shapes of answers,
-- :mod:`.collect` makes rows, :mod:`.history` goes through the analyses of a project, :mod:`.gates` through its gates,
-- :mod:`.definition` reads where projects have their code.
+- :mod:`.access` parses the URL, logs in, and lists projects; :mod:`.shapes` has the shapes of answers,
+- :mod:`.collect` makes rows, :mod:`.history` reads the analyses of a project, :mod:`.gates` reads its quality gate,
+- :mod:`.definition` finds the locations of the projects' code.
 
-The API is that which a server describes under ``/web_api`` of itself.
+The API is the one that a server describes under ``/web_api``.
 """
 
 from gros_agent.rows import Metric, MetricDefault, MetricTarget, MetricVersion, Row
@@ -12,7 +12,7 @@ from gros_agent.sources.common.lazy import LazyQualitySource
 
 
 class SonarQubeSource(LazyQualitySource):
-    """A server, an organization of SonarCloud, or one project whose page the URL is."""
+    """A server, an organization of SonarCloud, or a single project whose page is the URL."""
 
     kind = "sonar"
     title = "SonarQube"

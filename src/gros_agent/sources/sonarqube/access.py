@@ -1,4 +1,4 @@
-"""What the URL of a SonarQube names, which version is there, and how it wants to be logged in to."""
+"""Parses the URL of a SonarQube, finds the server's version, and logs in."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -29,14 +29,14 @@ from gros_agent.sources.sonarqube.shapes import (
 )
 
 CLOUD = ("sonarcloud.io", "sonarqube.us")
-"""Where there are only organizations."""
+"""Hosts where every project belongs to an organization."""
 OLDEST = 8
 BEARER = 10
-"""The first version that takes tokens as such; before it, and still, a token is a user without a password."""
+"""The first version with bearer tokens. In older versions, and still, a token is a user name without a password."""
 LISTED = 500
-"""Projects, and metrics, of a page: the most that the API gives."""
+"""Projects or metrics per page: the maximum of the API."""
 LIMIT = 10_000
-"""How far the API goes into a list, whatever the size of its pages is."""
+"""The number of items after which the API ends a list, for any page size."""
 _PAGE = re.compile(
     r"(?P<context>.*?)(?:/(?:organizations/(?P<organization>[^/]+)(?:/.*)?"
     r"|(?:dashboard|code|component_measures|projects|project|summary)(?:/.*)?))?/?"
@@ -47,9 +47,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """What a URL names: a server, and there an organization, or a project and perhaps one of its branches.
+    """The target of a URL: a server, and optionally an organization, or a project and one of its branches.
 
-    ``is_main`` says that the branch is the main one, whose metrics have the names that they have without it.
+    ``is_main`` says that the branch is the main one. Its metrics have the same names as without a branch.
     """
 
     base: str
@@ -64,7 +64,7 @@ class Place:
 
 
 def place(context: Context) -> Place:
-    """Take the URL apart: that of a server, or of a page of its web interface. Raises :class:`SourceError`."""
+    """Parse the URL of a server, or of a page of its web interface. Raises :class:`SourceError`."""
     parts = split(context.entry.url)
     match = _PAGE.fullmatch(parts.path)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -83,26 +83,26 @@ def place(context: Context) -> Place:
 
 @dataclass(frozen=True)
 class Reached:
-    """A server and the way to it."""
+    """A server and the client for it."""
 
     client: WebClient
     place: Place
     version: str
     headers: Mapping[str, str]
     organization: Mapping[str, str] = field(default_factory=dict)
-    """What a request of things that organizations have needs."""
+    """Query parameters for requests that depend on the organization."""
 
     def ask(self, path: str, kind: type[T], query: Query) -> Answer[T]:
-        """Ask for something; a page that the server can't give, for a part of it. Raises :class:`SourceError`."""
+        """Send a request; if the server can't return a page, request a part of it. Raises :class:`SourceError`."""
         request = Request("GET", f"{self.place.base}/api/{path}", query, smaller=smaller_page("ps", "p"))
         return self.client.ask(request, kind)
 
     def is_logged_in(self) -> bool:
-        """Whether the server takes the credentials; where everybody may look, none are good, too."""
+        """Whether the server accepts the credentials. On a public server, missing credentials are accepted too."""
         return self.ask("authentication/validate", Validation, {}).value.valid
 
     def components(self) -> Iterator[Components]:
-        """The projects that the URL names, page by page, up to :data:`LIMIT`. Raises :class:`SourceError`."""
+        """Yield the projects that the URL names, page by page, up to :data:`LIMIT`. Raises :class:`SourceError`."""
         url = f"{self.place.base}/api/components/search_projects"
         query = {"f": "analysisDate", "ps": str(LISTED), "p": "1", **self.organization}
         for answer in pages(self.client, url, Components, query, _next_components, size="ps", page="p"):
@@ -111,13 +111,13 @@ class Reached:
             yield answer.value
 
     def component(self) -> Component:
-        """The one project that the URL names. Raises :class:`SourceError`."""
+        """The single project that the URL names. Raises :class:`SourceError`."""
         named = self.place
         query = {"component": named.component or "", **({"branch": named.branch} if named.branch else {})}
         return self.ask("components/show", Shown, query).value.component
 
     def knowing_the_main_branch(self) -> "Reached":
-        """The same, where it is known whether the branch is the main one; it is none where that is not told.
+        """The same, with ``is_main`` set if the branch is the main one; if the server does not say, it is not.
 
         Raises :class:`SourceError`.
         """
@@ -133,7 +133,7 @@ class Reached:
         return replace(self, place=replace(self.place, is_main=is_main))
 
     def definitions(self) -> Iterator[Definition]:
-        """The metrics that the server knows. Raises :class:`SourceError`."""
+        """The server's metrics. Raises :class:`SourceError`."""
         url = f"{self.place.base}/api/metrics/search"
         query = {"ps": str(LISTED), "p": "1"}
         for answer in pages(self.client, url, Definitions, query, _next_definitions, size="ps", page="p"):
@@ -151,7 +151,7 @@ def _next_definitions(answer: Answer[Definitions], query: Query) -> Query | None
 
 
 def _check_page(url: str, count: int, paging: Paging, size: int) -> None:
-    """Raise :class:`SourceError` for a page with less on it than there is."""
+    """Raise :class:`SourceError` for a page with fewer items than announced."""
     number = paging.page_index
     expected = min(size, paging.total - (number - 1) * size)
     if count < expected:
@@ -162,7 +162,7 @@ def _check_page(url: str, count: int, paging: Paging, size: int) -> None:
 
 
 def resolve(context: Context) -> Reached:
-    """Reach the server, find out its version, and log in as that wants it. Raises :class:`SourceError`."""
+    """Connect to the server, find its version, and log in accordingly. Raises :class:`SourceError`."""
     named = place(context)
     organization = {"organization": named.organization} if named.organization else {}
     user, password = api.login(context)
@@ -172,7 +172,7 @@ def resolve(context: Context) -> Reached:
         client = api.client(context, named.base, headers, explain=_explain)
         answer = client.ask(Request("GET", f"{named.base}/api/system/status"), Status)
         if answer.value.status != "UP":
-            raise SourceError(f"{named.base} is not up: it is {answer.value.status}", "try again later")
+            raise SourceError(f"{named.base} is not ready: its status is {answer.value.status}", "try again later")
         return Reached(client, named, answer.value.version, answer.headers, organization)
 
     found = reach(login)
@@ -194,7 +194,7 @@ def _major(version: str) -> int:
 
 
 def _explain(status: int, _headers: Mapping[str, str], text: str) -> str | None:
-    """What to do about refusals that the API has."""
+    """What to do about error statuses of the API."""
     if status == HTTPStatus.UNAUTHORIZED:
         return "check the token (password) of this host: it may have expired"
     if status == HTTPStatus.FORBIDDEN:
@@ -202,18 +202,18 @@ def _explain(status: int, _headers: Mapping[str, str], text: str) -> str | None:
     if status == HTTPStatus.BAD_REQUEST and "organization" in text:
         return "write https://HOST/organizations/ORGANIZATION"
     if status == HTTPStatus.NOT_FOUND:
-        return "check the address and the project's key; what the token's user may not see is not there either"
+        return "check the address and the project's key, and that the token's user may see the project"
     return None
 
 
 def check(context: Context) -> str:
-    """Which version answers, whether the credentials are good, and what is seen."""
+    """Describe the version of the server, and the projects that can be seen. Raises :class:`SourceError`."""
     found = resolve(context)
     if _major(found.version) < OLDEST:
         raise SourceError(f"{found.place.base} is version {found.version}", f"version {OLDEST}.0 or newer is supported")
     if any(api.login(context)) and not found.is_logged_in():
         raise SourceError(
-            f"{found.place.base} does not take the credentials", "check the token (password): it may have expired"
+            f"{found.place.base} does not accept the credentials", "check the token (password): it may have expired"
         )
     if found.place.component:
         seen = f"project {found.component().name or found.place.component}"
@@ -223,5 +223,5 @@ def check(context: Context) -> str:
 
 
 def version(context: Context) -> str:
-    """The version that answers. Raises :class:`SourceError`."""
+    """The version of the server. Raises :class:`SourceError`."""
     return resolve(context).version

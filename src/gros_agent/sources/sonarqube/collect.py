@@ -1,7 +1,7 @@
-"""Collects what analyses measured since the last collection, and what is wanted of metrics now.
+"""Collects measurements of analyses since the last collection, and the current targets of metrics.
 
-The position of each project is the moment of its last analysis that was seen: an analysis may be shown a while after it
-was made. A project that was not analysed since then is not asked for its history.
+The position of each project is the moment of its last analysis that was seen, since an analysis may appear some time
+after it was made. If a project was not analysed since then, its history is not requested.
 """
 
 import hashlib
@@ -43,11 +43,11 @@ from gros_agent.sources.sonarqube.metrics import Kind, kinds
 from gros_agent.sources.sonarqube.shapes import Component
 
 _AT_ONCE = 8
-"""Projects whose histories are gone through at the same time."""
+"""Projects whose histories are read at the same time."""
 _POSITIONS = "components"
-"""Where the tracker of measurements keeps the positions of projects: URL of the source → project → moment."""
+"""The key for the positions of projects in the tracker of measurements: URL of the source → project → moment."""
 _DIGESTS = "digests"
-"""Where the tracker of defaults keeps what they were: URL of the source → digest."""
+"""The key for digests of defaults in their tracker: URL of the source → digest."""
 
 
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
@@ -59,7 +59,7 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     components = _components(server, missing)
     found, strange = kinds(server.definitions())
     if strange:
-        notes.append(f"left out: metrics of a type that is not known ({', '.join(strange)})")
+        notes.append(f"left out: metrics of an unknown type ({', '.join(strange)})")
     gates = Gates(server, components)
     notes.extend(gates.notes())
     measurements = _Measurements(context, server, gates, found, position)
@@ -129,7 +129,7 @@ class _Measurements:
         self.total = 0
 
     def read(self, components: Sequence[Component]) -> Iterator[Sequence[Row]]:
-        """Yield rows, of some projects at the same time. Raises :class:`SourceError`."""
+        """Yield rows of several projects at the same time. Raises :class:`SourceError`."""
         for first in range(0, len(components), _AT_ONCE):
             streams = [
                 self._refused.unless(f"measurements of {one.key}", _all_or_none(self._of_project(one)))
@@ -138,18 +138,18 @@ class _Measurements:
             yield from map(self._counted, parallel.merged(streams))
 
     def positions(self) -> dict[str, str]:
-        """The position of each project that has one: those that were not read, or not listed, keep theirs."""
+        """The position of each project that has one. Projects that were not read or listed keep theirs."""
         return {**(self._known or {}), **{name: iso(moment) for name, moment in self._newest.items()}}
 
     def notes(self) -> Iterator[str]:
-        """What the reader of the tables has to know."""
+        """Remarks for readers of the tables."""
         if self._strange:
-            yield f"left out: measurements whose value is no number ({len(self._strange)})"
+            yield f"left out: measurements whose value is not a number ({len(self._strange)})"
         if self._ahead:
             yield f"left out: measurements more than a day ahead of the server's clock ({self._ahead})"
 
     def missing(self) -> Iterator[str]:
-        """What the server has and did not tell; the positions of these projects stay where they were."""
+        """Measurements that the server has and did not return. The positions of these projects stay the same."""
         yield from self._refused.missing
         yield from self._capped
 
@@ -158,7 +158,7 @@ class _Measurements:
         return block
 
     def _since(self, component: str) -> datetime | None:
-        """Where a project's history goes on: from the start for one that was not there before."""
+        """The position of a project. None, for the whole history, if the project is new."""
         if self._known is None:
             return self._position
         position = self._known.get(component)
@@ -173,7 +173,7 @@ class _Measurements:
             for number, batch in enumerate(batches(list(self._kinds))):
                 analyses = Analyses(self._server, component, batch, since)
                 for page in analyses.read():
-                    # what is analysed meanwhile is left to the next collection, which asks for all metrics of it
+                    # later analyses are left to the next collection, which requests all their metrics
                     here = (one for one in page if number == 0 or (newest is not None and one.moment <= newest))
                     yield [row for one in here if (row := self._row(component.key, one)) is not None]
                 self._ahead += analyses.ahead
@@ -185,11 +185,11 @@ class _Measurements:
 
     def _note(self, component: Component, capped: datetime | None) -> None:
         if capped is not None:
-            words = f"{component.key}: the server tells no more than it did up to {text(capped)}"
-            self._capped.append(f"{words}; what was measured later is missing")
+            words = f"{component.key}: the server returns measurements only up to {text(capped)}"
+            self._capped.append(f"{words}; later ones are missing")
 
     def _row(self, component: str, one: Measured) -> Metric | None:
-        """A measurement, or None where its value is no number."""
+        """The row for a measurement, or None if its value is not a number."""
         value, kind = number(one.value), self._kinds.get(one.metric)
         if kind is None:
             return None
@@ -207,7 +207,10 @@ class _Measurements:
 
 
 def _all_or_none(blocks: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-    """A project's measurements. A refusal after the first of them ends the source: they would come twice."""
+    """A project's measurements.
+
+    A refusal after the first of them fails the source, since they would be collected twice.
+    """
     begun = False
     try:
         for block in blocks:
@@ -225,7 +228,7 @@ def _was_analysed(component: Component, since: datetime | None) -> bool:
 
 
 def _versions(context: Context, targets: Targets, now: datetime) -> Generator[Sequence[Row], None, datetime | None]:
-    """Yield a version with the targets that changed, and return the moment of the last version that there is."""
+    """Yield a version with the targets that changed, and return the moment of the last version."""
     told = context.documents.get(OPTIONS, {}).get("targets", {})
     known = told if isinstance(told, dict) else {}
     before = {name: _remembered(name, known[name]) for name in targets if name in known}
@@ -239,7 +242,7 @@ def _versions(context: Context, targets: Targets, now: datetime) -> Generator[Se
 
 
 def _remembered(name: str, told: Any) -> MetricTarget | None:  # noqa: ANN401 (of a tracker)
-    """A target that the tracker remembers, also in the form of other agents; None where it could not be parsed."""
+    """A target from the tracker, also in the format of other agents. None if it can't be parsed."""
     if not isinstance(told, dict):
         return None
     fields = {field: value for field, value in told.items() if field in MetricTarget.__struct_fields__}

@@ -1,4 +1,4 @@
-"""What SonarQube says that a project consists of: where the code of its projects is, and what they link to."""
+"""Finds the parts of a project in SonarQube: where the code of its projects is, and their links."""
 
 import re
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from gros_agent.sources.sonarqube.access import Reached
 from gros_agent.sources.sonarqube.shapes import Component, Link, Links, Navigation
 
 _PLATFORMS = {"azure": "tfs", "github": "github", "gitlab": "gitlab"}
-"""Platforms on which a project's code can be, as the API names them."""
+"""Platforms for a project's code: the API's name → type of source."""
 _LINKS = {
     "scm": (("git", re.compile(r"(?:scm:git:)?(https?://.+)")),),
     "ci": (("jenkins", re.compile(r"(https?://.+?)/job/.+")),),
     "issue": (("jira", re.compile(r"(https?://.+?)/(?:browse|projects)/.+")),),
 }
-"""Types of links → type of source, and what of the address is the system's."""
+"""Types of links → type of source, and a pattern for the address of the system."""
 
 
 def definition(context: Context) -> Definition:
@@ -47,13 +47,13 @@ def definition(context: Context) -> Definition:
 
 
 def environment(context: Context) -> Environment:
-    """The server as installations know it."""
+    """The server in the form of existing installations."""
     url = f"{access.place(context).base}/"
     return Environment("sonar", url, url)
 
 
 def _asked(server: Reached, component: Component) -> tuple[Component, Navigation, Sequence[Link]]:
-    """A project with where its code is, and with what it links to where that is not said."""
+    """A project with the location of its code, or with its links if the location is not known."""
     found = server.ask("navigation/component", Navigation, {"component": component.key}).value
     if found.alm is not None:
         return component, found, ()
@@ -61,6 +61,6 @@ def _asked(server: Reached, component: Component) -> tuple[Component, Navigation
 
 
 def _linked(link: Link) -> Sequence[tuple[str, str]]:
-    """The type and the address of what a link leads to; nothing where that is not known by its address."""
+    """The type and address of the system that a link leads to. Empty if it can't be recognised."""
     matches = ((kind, pattern.fullmatch(link.url.strip())) for kind, pattern in _LINKS.get(link.type, ()))
     return [(kind, match[1]) for kind, match in matches if match]

@@ -1,9 +1,9 @@
-"""Targets: the conditions of the quality gate that a project has.
+"""Targets: the conditions of a project's quality gate.
 
-The server tells gates as they are now, and nothing of what they were or who changed them; a version of the targets is
-what a collection found changed. A server that tells no gates (SonarQube Cloud marks all of ``api/qualitygates``
-deprecated since 16 September 2025) or hides those of some projects still has measurements: their targets are unknown,
-which is not the same as none.
+The server only returns current gates, not their history or who changed them. So a version of the targets is a change
+that a collection noticed. A server may not return gates at all (SonarQube Cloud marks all of ``api/qualitygates``
+deprecated since 16 September 2025), or hide those of some projects. It still has measurements; their targets are
+unknown, which is different from having no target.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from gros_agent.sources.sonarqube.metrics import Kind
 from gros_agent.sources.sonarqube.shapes import Component, Condition, Conditions, GateOfProject
 
 NO_TARGET, PERFECT, GOOD, BAD = "grey", "perfect", "green", "red"
-"""Categories of measurements, as existing installations name them."""
+"""Categories of measurements, with the names of existing installations."""
 
 
 _UNTOLD = frozenset(
@@ -36,16 +36,16 @@ _UNTOLD = frozenset(
         HTTPStatus.NOT_IMPLEMENTED,
     )
 )
-"""Statuses of a server that does not tell gates. It has told projects by then, so that the credentials are good."""
+"""Statuses of a server that does not return gates. It returned projects before, so the credentials are valid."""
 _NO_SUCH_CALL = "Unknown url"
-"""How the API refuses a call that it does not have, in difference to a thing."""
+"""The error message of the API for a call that does not exist, as opposed to a missing object."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Gate:
-    """A gate, known by its name and by the organization of its projects, where there are any."""
+    """A gate, identified by its name and the organization of its projects, if they have one."""
 
     name: str
     organization: str | None
@@ -54,13 +54,13 @@ class _Gate:
 
 @dataclass(frozen=True)
 class _Untold:
-    """A gate that the server does not tell: the status with which it refuses."""
+    """A gate that the server does not return, with the status of the refusal."""
 
     status: int
 
 
 class Gates:
-    """The gates of some projects, each asked for once. Raises :class:`SourceError`."""
+    """The gates of some projects. Each is requested once. Raises :class:`SourceError`."""
 
     def __init__(self, server: Reached, components: Sequence[Component]) -> None:
         self._server = server
@@ -105,19 +105,19 @@ class Gates:
         return {one.metric: one for one in found.conditions if number(one.error) is not None}
 
     def _known(self, component: str) -> "Mapping[str, Condition] | _Untold":
-        """What is wanted of a project's metrics, if the server tells that."""
+        """The conditions for a project's metrics, if the server returns them."""
         gate = self._gates[component]
         return self._conditions[gate] if isinstance(gate, _Gate) else gate or {}
 
     def condition(self, component: str, metric: str) -> Condition | None:
-        """What is wanted of a metric of a project, or None."""
+        """The condition for a metric of a project, or None."""
         found = self._known(component)
         return None if isinstance(found, _Untold) else found.get(metric)
 
     def targets(self, component: str, kinds: Sequence[Kind], moment: datetime) -> Targets:
-        """Name of each metric of a project → its target. Those of the server's own gate are the defaults.
+        """Map the name of each metric of a project to its target. Those of the server's default gate are the defaults.
 
-        Nothing where the server does not tell the gate.
+        Empty if the server does not return the gate.
         """
         gate = self._gates[component]
         if isinstance(gate, _Untold) or isinstance(self._known(component), _Untold):
@@ -136,12 +136,12 @@ class Gates:
         }
 
     def notes(self) -> Iterator[str]:
-        """Of how many projects the targets are not available, and why."""
+        """Say for how many projects the targets are not available, and why."""
         untold = [found for found in map(self._known, self._gates) if isinstance(found, _Untold)]
         for status in sorted({one.status for one in untold}):
             count = sum(one.status == status for one in untold)
             of_all = "" if count == len(self._gates) else f" of {count} of {len(self._gates)} projects"
-            yield f"targets{of_all} are not available: the server refuses to tell quality gates (status {status})"
+            yield f"targets{of_all} are not available: the server refuses access to quality gates (status {status})"
 
 
 def _target(
@@ -163,7 +163,7 @@ def _target(
 
 
 def category(kind: Kind, condition: Condition | None, value: str) -> str:
-    """How a value compares with what is wanted now."""
+    """The result of comparing a value with its current condition."""
     if condition is None or condition.error is None:
         return NO_TARGET
     measured, limit = Decimal(value), Decimal(condition.error)

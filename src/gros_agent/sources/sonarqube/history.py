@@ -1,7 +1,7 @@
-"""Goes through the history of a project's metrics, however long it is.
+"""Reads the history of a project's metrics, of any length.
 
-An answer has the analyses of a period, oldest first, on pages of at most 1,000; a server gives no more than the first
-10,000 of a period. What is beyond is asked for as another period, which begins where the last one broke off.
+An answer has the analyses of a period, oldest first, on pages of at most 1,000. A server only returns the first 10,000
+of a period. The rest is requested as another period that starts where the last one ended.
 """
 
 import re
@@ -18,18 +18,18 @@ from gros_agent.sources.sonarqube.access import LIMIT, Reached
 from gros_agent.sources.sonarqube.shapes import Component, History
 
 PAGE = 1000
-"""Analyses of a page: the most that the API gives."""
+"""Analyses per page: the maximum of the API."""
 LONGEST_QUERY = 1800
-"""Characters of names of metrics in one request; some servers and proxies take no more than 2,000 of a URL."""
+"""The limit for the names of metrics in one request, in characters. Some servers and proxies limit a URL to 2,000."""
 _AHEAD = timedelta(days=1)
-"""How far an analysis can be after the moment of the answer: a day, where clocks and time zones are wrong."""
+"""How far an analysis may be ahead of its answer: a day, for wrong clocks and time zones."""
 _CAPPED = re.compile(r"first (\d+) results")
 _FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A value of a metric at a moment, as the server tells it."""
+    """A value of a metric at a moment, as the server returns it."""
 
     metric: str
     moment: datetime
@@ -38,7 +38,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Page:
-    """What was measured on a page, when its last analysis was, and how many measurements are of a time to come."""
+    """The measurements of a page, the moment of its last analysis, and the number of measurements in the future."""
 
     measured: Sequence[Measured]
     newest: datetime | None
@@ -46,7 +46,7 @@ class _Page:
 
 
 def batches(metrics: Sequence[str]) -> Iterator[str]:
-    """Names of metrics, separated by commas, as many at once as a request takes."""
+    """Join names of metrics with commas, as many as fit into a request."""
     batch: list[str] = []
     for name in metrics:
         if batch and len(quote(",".join((*batch, name)))) > LONGEST_QUERY:
@@ -60,9 +60,9 @@ def batches(metrics: Sequence[str]) -> Iterator[str]:
 class Analyses:
     """The history of some metrics of one project since a moment (None: from the start).
 
-    ``newest`` is the moment of the last analysis that was seen. Where a server refuses to give more, and another
-    period is none, ``capped`` says up to where its answers went. ``ahead`` measurements were left out, since they are
-    more than a day ahead of the server's clock: they come when their time does.
+    ``newest`` is the moment of the last analysis that was seen. If a server returns no more of a period and no new one
+    can be started, ``capped`` is the moment up to which it answered. ``ahead`` counts measurements that were left out
+    since they are more than a day ahead of the server's clock; they are collected later.
     """
 
     def __init__(self, server: Reached, component: Component, metrics: str, since: datetime | None) -> None:
@@ -75,9 +75,9 @@ class Analyses:
         self.ahead = 0
 
     def read(self) -> Iterator[list[Measured]]:
-        """Yield what was measured, page by page. Raises :class:`SourceError`."""
+        """Yield measurements page by page. Raises :class:`SourceError`."""
         begin = self._since
-        # what was told of the newest moment, which a period that begins there tells again
+        # measurements of the newest moment, which a period that starts there returns again
         told: set[tuple[str, datetime]] = set()
         while True:
             for page in self._period(begin):
@@ -101,7 +101,7 @@ class Analyses:
         return self._since is None or moment > self._since
 
     def _period(self, begin: datetime | None) -> Iterator[_Page | None]:
-        """The pages from a moment on; None at their end where the server gives no more though there may be."""
+        """Yield the pages from a moment on, and None at the end if the server cut the list."""
         newest = begin
         query = {**self._query, "p": "1"} | ({"from": f"{begin:{_FORMAT}}"} if begin else {})
         while True:
@@ -140,7 +140,7 @@ class Analyses:
 
 
 def _page(page: History, latest: datetime) -> _Page:
-    """What a page has, but for what is later than the ``latest`` that can be: there is no going on from there."""
+    """The content of a page, without anything later than ``latest``, which would spoil the position."""
     moments = {point.date: moment_of(point.date) for measure in page.measures for point in measure.history}
     measured = [
         Measured(measure.metric, moments[point.date], point.value)
@@ -154,8 +154,10 @@ def _page(page: History, latest: datetime) -> _Page:
 
 
 def moment_of(text: str) -> datetime:
-    """A moment of the API, as ``2024-05-06T07:08:09+0000``. Raises :class:`SourceError`."""
+    """Parse a moment of the API, as ``2024-05-06T07:08:09+0000``. Raises :class:`SourceError`."""
     try:
         return whole(datetime.fromisoformat(text))
     except ValueError:
-        raise SourceError(f"{text!r} is no moment", "check the system's version, and report what it answers") from None
+        raise SourceError(
+            f"{text!r} is not a moment", "check the system's version, and report what it answers"
+        ) from None

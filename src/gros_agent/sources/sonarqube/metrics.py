@@ -1,4 +1,4 @@
-"""What is measured: the metrics that have a good and a bad side, and how they are scaled."""
+"""The metrics to collect: those that have a better and a worse side, and their scales."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -14,23 +14,25 @@ _SCALES = {
     "WORK_DUR": "duration",
     "MILLISEC": "duration",
 }
-"""The types of metrics whose values are numbers."""
+"""Types of metrics with numbers as values, and their scales."""
 _PERFECT = {"RATING": "1", "WORK_DUR": "0"}
-"""The best value that there is; less is better."""
+"""The best possible value. Less is better."""
 _NO_NUMBERS = frozenset({"BOOL", "DATA", "DISTRIB", "LEVEL", "STRING"})
 _QUALITIES = "software_quality_"
-"""How metrics of the qualities begin that SonarQube judges by since 10.8. Their numbers of issues are told as not
-qualitative, like sizes, though they have a direction."""
+"""Prefix of metrics for the software qualities that SonarQube uses since 10.8.
+
+Their numbers of issues are not marked as qualitative, like sizes, although they have a direction.
+"""
 _NEW_CODE = "new_"
-"""How metrics of new code alone begin: they have no history."""
+"""Prefix of metrics for new code only. They have no history."""
 _ROOM = 100
-"""Characters of a name in the table ``metric`` of the installations' database."""
+"""The length of names in the table ``metric`` of the installations' database, in characters."""
 _DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A metric. ``direction`` is 1 if more is better, -1 if less is, ``perfect`` the best value, where there is one."""
+    """A metric. ``direction`` is 1 if more is better, -1 if less is. ``perfect`` is the best value, if there is one."""
 
     key: str
     scale: str
@@ -39,12 +41,12 @@ class Kind:
 
     @property
     def has_history(self) -> bool:
-        """Whether its past values are kept."""
+        """Whether the server keeps past values."""
         return not self.key.startswith(_NEW_CODE)
 
 
 def kinds(definitions: Iterable[Definition]) -> tuple[Sequence[Kind], Sequence[str]]:
-    """The metrics to collect, and the names of those whose type is not known."""
+    """The metrics to collect, and the names of those with an unknown type."""
     found: list[Kind] = []
     strange: list[str] = []
     for one in definitions:
@@ -61,10 +63,10 @@ def kinds(definitions: Iterable[Definition]) -> tuple[Sequence[Kind], Sequence[s
 
 
 def name_of(metric: str, component: str, branch: str | None) -> str:
-    """The name by which installations know a metric of a project, or of a branch that the source's URL names.
+    """The name of a metric in existing installations, for a project or for a branch that the source's URL names.
 
-    The table has room for 100 characters. What is longer ends in a digest of the whole, since names that are alike up
-    to there would be one metric. No key of a project has an ``@`` in it.
+    The table has room for 100 characters. A longer name ends with a digest of the whole name, since otherwise names
+    with the same beginning would be one metric. No key of a project contains an ``@``.
     """
     name = f"{metric}_{component}" + (f"@{branch}" if branch else "")
     if len(name) <= _ROOM:

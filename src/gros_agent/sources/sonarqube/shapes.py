@@ -1,23 +1,23 @@
-"""The shapes of SonarQube's answers, as far as they are read; fields are the API's own."""
+"""The shapes of SonarQube's answers, as far as they are read. The fields are those of the API."""
 
 import msgspec
 
 
 class Status(msgspec.Struct):
-    """The server itself; some tell their version only to those who are logged in."""
+    """The status of a server. Some servers only show their version to logged-in users."""
 
     version: str = ""
     status: str = "UP"
 
 
 class Validation(msgspec.Struct):
-    """Whether credentials are good."""
+    """Whether credentials are valid."""
 
     valid: bool
 
 
 class Paging(msgspec.Struct, rename="camel"):
-    """Which page of how many things an answer is; the first page is 1."""
+    """The position of a page, and the total number of items. The first page is 1."""
 
     page_index: int
     page_size: int
@@ -25,7 +25,7 @@ class Paging(msgspec.Struct, rename="camel"):
 
 
 class Component(msgspec.Struct, rename="camel"):
-    """A project; ``analysis_date`` is that of its last analysis, where the answer has it."""
+    """A project. ``analysis_date`` is that of its last analysis, if the answer has it."""
 
     key: str
     name: str = ""
@@ -68,7 +68,7 @@ class Branches(msgspec.Struct):
 
 
 class Definition(msgspec.Struct):
-    """A metric that the server knows. ``direction`` is 1 if more is better, -1 if less is, 0 if neither."""
+    """A metric. ``direction`` is 1 if more is better, -1 if less is, 0 if neither."""
 
     key: str
     type: str = "INT"
@@ -85,7 +85,7 @@ class Definitions(msgspec.Struct):
 
 
 class Point(msgspec.Struct):
-    """What an analysis measured, if it measured that."""
+    """The value of one analysis, if it measured the metric."""
 
     date: str
     value: str | int | float | None = None
@@ -106,20 +106,20 @@ class History(msgspec.Struct):
 
 
 class Gate(msgspec.Struct):
-    """A quality gate. ``default`` says whether it is the server's own for projects without another."""
+    """A quality gate. ``default`` says whether it is the server's gate for projects without another."""
 
     name: str
     default: bool = False
 
 
 class GateOfProject(msgspec.Struct, rename="camel"):
-    """The quality gate that a project has."""
+    """The quality gate of a project."""
 
     quality_gate: Gate | None = None
 
 
 class Condition(msgspec.Struct):
-    """What fails a gate: a value that is greater (``GT``) or less (``LT``) than that of ``error``."""
+    """A condition that fails a gate: a value above (``GT``) or below (``LT``) that of ``error``."""
 
     metric: str
     op: str = "GT"
@@ -133,21 +133,21 @@ class Conditions(msgspec.Struct):
 
 
 class Platform(msgspec.Struct):
-    """Where a project's code is."""
+    """The location of a project's code."""
 
     key: str
     url: str
 
 
 class Navigation(msgspec.Struct):
-    """What a project's page leads to."""
+    """The information on a project's page."""
 
     key: str
     alm: Platform | None = None
 
 
 class Link(msgspec.Struct):
-    """A link that somebody, or the build, gave a project: its home page, code, builds or issues."""
+    """A link that a user or the build added to a project: home page, code, builds or issues."""
 
     type: str
     url: str

@@ -87,7 +87,7 @@ def resolve(context: Context) -> Access:
     username = host.username("http") or entry.username or (unquote(parts.username) if parts.username else None)
     password = host.secret("password") or entry.password
     if any("\n" in text for text in (username or "", password.reveal() if password else "")):
-        raise SourceError("a user name or password holds a line break", "correct the credentials file")
+        raise SourceError("a user name or password contains a line break", "correct the credentials file")
     options = ["--username", username] if username else []
     if password is not None:
         options.append("--password-from-stdin")
@@ -162,7 +162,7 @@ def installed_version() -> tuple[int, ...]:
                 text=True,
             )
     except (OSError, subprocess.SubprocessError):
-        raise SourceError("Subversion is not there, or does not start", "install subversion") from None
+        raise SourceError("Subversion is not installed, or does not start", "install subversion") from None
     match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
     return tuple(map(int, match[0].split("."))) if match else (0,)
 

@@ -174,14 +174,14 @@ def seconds(text: str | None) -> int | None:
 def stalled(silence: float) -> SourceError:
     """The error for a host that fell silent."""
     return SourceError(
-        f"the repository's host showed no sign of life for {silence:g} s",
+        f"the repository's host was silent for {silence:g} s",
         "check the network, or allow more time with --timeout",
     )
 
 
 _MISSING = "there is no such repository, or no such folder in it"
 _REASONS: tuple[tuple[str, str, str], ...] = (
-    (r"E170011", "the repository's host redirects to another address", "give that URL; redirections are not followed"),
+    (r"E170011", "the repository's host redirects to another address", "use that URL; redirects are not followed"),
     (
         r"[Hh]ost key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host shows another SSH key than the one that was pinned",
@@ -189,7 +189,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"\bssh: (?:command )?not found|Can't create tunnel.*No such file",
-        "the program ssh is not there",
+        "the program ssh is not installed",
         "install an SSH client (openssh-client)",
     ),
     (
@@ -209,8 +209,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"E175003|E175002|E175009|E170003|E175011|E130003|does not support|Unexpected HTTP status",
-        "what answers is no Subversion repository, or not at this URL",
-        "check the URL: it is the repository's own and not that of a page that shows it",
+        "there is no Subversion repository at this URL",
+        "check the URL: use that of the repository, not of a page that shows it",
     ),
     (
         (

@@ -41,7 +41,7 @@ def _start(since: str | None, info: Info, mirror: Mirror) -> tuple[int, tuple[st
     if since is None:
         return 0, ()
     if not (since.isascii() and since.isdecimal()):
-        return 0, (f"the tracker's position {since!r} is no revision: everything was collected again",)
+        return 0, (f"the tracker's position {since!r} is not a revision: everything was collected again",)
     if int(since) > info.revision:
         return 0, (f"revision {since} of the last scrape is gone: everything was collected again",)
     if mirror.is_of_another(info):
@@ -57,4 +57,4 @@ def _ignored(context: Context) -> Iterator[str]:
     """Notes about configured options that this source does not support."""
     for option in ("from_date", "tag"):
         if context.host.is_on(option):
-            yield f"[{context.host.section}] {option} is not acted on: all revisions were collected"
+            yield f"[{context.host.section}] {option} has no effect: all revisions were collected"
