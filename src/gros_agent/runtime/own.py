@@ -14,13 +14,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+import gros_agent
 from gros_agent.errors import AgentError, Own
 
 LEFT_OUT = "…"
 ELSEWHERE = "see the agent's own log"
 """Replaces an error without a wording that may be delivered."""
 _OURS = (bool, int, float, type(None), dt.date, dt.time, dt.timedelta, enum.Enum, Own)
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(gros_agent.__file__).parent
 _known: set[str] = set()
 
 
