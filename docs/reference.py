@@ -15,7 +15,7 @@ import click
 
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus
-from gros_agent.options.rights import Mode, Right
+from gros_agent.options.rights import TextMode, Right
 from gros_agent.rows import TABLES, json_schema
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import VARIABLES
@@ -85,7 +85,7 @@ def controller_rights() -> str:
         names[right].append(f"`{name}`")
     rows = []
     for right, listed in names.items():
-        when = {None: "never: it ", Mode.SOURCES: "with `sources` or `all`: it ", Mode.ALL: "with `all`: it "}
+        when = {None: "never: it ", TextMode.SOURCES: "with `sources` or `all`: it ", TextMode.ALL: "with `all`: it "}
         shown = ", ".join(listed) if right is not Right.UNKNOWN else "*any other*"
         rows.append((shown, when.get(right.mode, "") + right.meaning))
     return table(("variable", "what happens where the controller sets it"), rows)

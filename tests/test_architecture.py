@@ -80,3 +80,19 @@ def test_one_name_is_one_module() -> None:
         if path.parts[0] != "cli" and (path.parts[0] != "sources" or path.parts[1] == "common")
     )
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_one_name_is_one_class() -> None:
+    """Outside of the packages of sources: what a system has, they call as the system does."""
+    names = Counter(
+        node.name
+        for name, code in modules()
+        for node in code.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not _is_of_one_source(name)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def _is_of_one_source(name: str) -> bool:
+    parts = name.split(".")
+    return parts[0] == "sources" and len(parts) > 2 and parts[1] != "common"

@@ -101,7 +101,7 @@ def test_jenkins_style_by_compose(compose: Compose, repository: Repository) -> N
 
     done = compose(*options, "agent", ok=False)
     assert done.returncode == 0, done
-    assert "in Jenkins-style mode, as JENKINS_URL is set: one scrape of ABC, then the end" in done.stderr
+    assert "in Jenkins-style mode, as JENKINS_URL is set: one run for ABC, then exit" in done.stderr
     assert "1 rows" not in done.stdout or "delivered to agent-ABC@controller:8022" in done.stdout
     assert arrived() == dict.fromkeys(repository.commits(), 1)
 

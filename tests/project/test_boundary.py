@@ -17,7 +17,7 @@ from gros_agent.collect.preview import preview
 from gros_agent.collect.scrape import scrape
 from gros_agent.errors import AgentError, ConfigurationError, ExitStatus, SourceError
 from gros_agent.preflight import checks
-from gros_agent.preflight.results import Scope, Status
+from gros_agent.preflight.results import Scope, Verdict
 from gros_agent.project import configured, context
 from gros_agent.project.discovery import discover
 from gros_agent.project.report import Outcome, Report
@@ -162,7 +162,7 @@ def test_is_the_outcome_of_that_source(install: Install, settings: Settings, err
     assert type(error).__name__ in seen["bad"].error
     scope = Scope(settings, ("ABC",), no_secrets=True, no_ssh=True)
     results = {one.name: one for one in checks.run(scope)}
-    assert results["ABC: sound"].status == Status.OK
+    assert results["ABC: sound"].status == Verdict.OK
     assert type(error).__name__ in results["ABC: bad"].detail
 
 

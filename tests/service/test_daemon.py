@@ -161,7 +161,7 @@ class TestStart:
         listed(agent, repository.url)
         done = agent("entrypoint", variables=EVER | {"JENKINS_URL": "value"})
         assert done.status == 0, done
-        assert "in Jenkins-style mode, as JENKINS_URL is set: one scrape of TEST, then the end" in done.errors
+        assert "in Jenkins-style mode, as JENKINS_URL is set: one run for TEST, then exit" in done.errors
         (run,) = History(agent.home / "state" / "history.sqlite").runs()
         assert run.trigger == "jenkins"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gros_agent.errors import ConfigurationError, Problems
 from gros_agent.options.values import Value
 from gros_agent.service.live_settings import LastGood
-from gros_agent.service.modes import Mode, mode_of
+from gros_agent.service.modes import ServiceMode, mode_of
 from gros_agent.settings import ini
 from gros_agent.settings.load import load
 from gros_agent.settings.template import SECRET_VARIABLES, fill_settings
@@ -104,15 +104,15 @@ class TestModes:
     @pytest.mark.parametrize(
         ("variables", "mode", "words"),
         [
-            ({}, Mode.ON_REQUEST, "neither CRON_PERIOD (15min, hourly, daily, weekly, monthly) nor JENKINS_URL"),
-            ({"JENKINS_URL": "-"}, Mode.ON_REQUEST, "set CRON_PERIOD"),
-            ({"JENKINS_URL": "value", "JIRA_KEY": "A B"}, Mode.JENKINS, "one scrape of A, B, then the end"),
-            ({"JENKINS_URL": "value", "CRON_PERIOD": "daily"}, Mode.JENKINS, "JENKINS_URL is set"),
-            ({"CRON_PERIOD": "15min", "JIRA_KEY": "A"}, Mode.DAEMON, "a scrape of A every 15 minutes"),
-            ({"CRON_PERIOD": "daily"}, Mode.DAEMON, "no project, as JIRA_KEY is not set"),
+            ({}, ServiceMode.ON_REQUEST, "neither CRON_PERIOD (15min, hourly, daily, weekly, monthly) nor JENKINS_URL"),
+            ({"JENKINS_URL": "-"}, ServiceMode.ON_REQUEST, "set CRON_PERIOD"),
+            ({"JENKINS_URL": "value", "JIRA_KEY": "A B"}, ServiceMode.JENKINS, "one run for A, B, then exit"),
+            ({"JENKINS_URL": "value", "CRON_PERIOD": "daily"}, ServiceMode.JENKINS, "JENKINS_URL is set"),
+            ({"CRON_PERIOD": "15min", "JIRA_KEY": "A"}, ServiceMode.DAEMON, "a scrape of A every 15 minutes"),
+            ({"CRON_PERIOD": "daily"}, ServiceMode.DAEMON, "no project, as JIRA_KEY is not set"),
         ],
     )
-    def test_of_an_environment(self, tmp_path: Path, variables: dict[str, str], mode: Mode, words: str) -> None:
+    def test_of_an_environment(self, tmp_path: Path, variables: dict[str, str], mode: ServiceMode, words: str) -> None:
         found, reason = mode_of(load(tmp_path, variables))
         assert found is mode
         assert words in reason

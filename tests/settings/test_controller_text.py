@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gros_agent.options.rights import Mode, Right
+from gros_agent.options.rights import Right, TextMode
 from gros_agent.settings import controller_text
 from gros_agent.settings.controller_text import Applied, applied, right_to, rights
 from gros_agent.settings.environment import VARIABLES
@@ -19,7 +19,7 @@ from support.repository import Repository
 from support.zones import needs_time_zones
 
 CREDENTIALS = "[git.example]\ngitlab_token = operators-token\n"
-MODES = {Mode.NONE: "none", Mode.USUAL: "", Mode.SOURCES: "sources", Mode.ALL: "all"}
+MODES = {TextMode.NONE: "none", TextMode.USUAL: "", TextMode.SOURCES: "sources", TextMode.ALL: "all"}
 VALUES = {
     "logLevel": ("DEBUG", "WARNING"),
     "TZ": ("UTC", "Etc/UTC"),
@@ -36,7 +36,7 @@ def classic(tmp_path: Path) -> Iterator[ExistingController]:
         yield running
 
 
-def operator(home: Path, mode: Mode = Mode.USUAL, **variables: str) -> Settings:
+def operator(home: Path, mode: TextMode = TextMode.USUAL, **variables: str) -> Settings:
     return load(home, {"CONTROLLER_ENVIRONMENT": MODES[mode], "JIRA_KEY": "ABC", **variables})
 
 
@@ -70,9 +70,9 @@ def text_for(name: str) -> str:
     return ("" if name.endswith("_HOST") else beside) + f"{name}={said(name)[0]}\n"
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", TextMode)
 @pytest.mark.parametrize("name", sorted(rights()))
-def test_each_variable(tmp_path: Path, name: str, mode: Mode) -> None:
+def test_each_variable(tmp_path: Path, name: str, mode: TextMode) -> None:
     """It takes effect, unless the operator set it, or has none and is named."""
     right, before = right_to(name), operator(tmp_path, mode)
     done = applied(before.project("ABC"), text_for(name))
@@ -95,7 +95,7 @@ def test_each_variable(tmp_path: Path, name: str, mode: Mode) -> None:
 
 def test_the_allow_list() -> None:
     """What installations can rely on, and nothing else."""
-    usual = {name for name, right in rights().items() if right.mode is Mode.USUAL}
+    usual = {name for name, right in rights().items() if right.mode is TextMode.USUAL}
     listed = {"GATHERER_URL_BLACKLIST", "cleanupRepos", "AGENT_LOGGING", "skip_dropin", "logLevel", "TZ"}
     assert usual == listed
 
@@ -127,7 +127,7 @@ def test_refusals(tmp_path: Path, line: str, words: str) -> None:
 def test_an_empty_option_is_not_set(tmp_path: Path) -> None:
     """As a template leaves it; a variable that is empty is as good as none, and one that is switched off is set."""
     (tmp_path / "settings.cfg").write_text("[sonar]\nname =\nurl =\n")
-    before = operator(tmp_path, Mode.SOURCES, cleanupRepos="", AGENT_LOGGING="no")
+    before = operator(tmp_path, TextMode.SOURCES, cleanupRepos="", AGENT_LOGGING="no")
     done = applied(before.project("ABC"), "SONAR_NAME=theirs\ncleanupRepos=true\nAGENT_LOGGING=1\n").settings
     assert done.get("sonar", "name") == "theirs"
     assert (done.environment.cleanup_repos, done.environment.agent_logging) == (True, False)
@@ -159,7 +159,7 @@ def test_many_refusals_are_cut(tmp_path: Path) -> None:
 class TestAddresses:
     """No credential of the operator's goes to an address that the controller named."""
 
-    def given(self, home: Path, text: str, mode: Mode = Mode.ALL) -> Applied:
+    def given(self, home: Path, text: str, mode: TextMode = TextMode.ALL) -> Applied:
         return applied(operator(home, mode).project("ABC"), text)
 
     @pytest.mark.parametrize("option", ["password", "username", "token", "password.ABC"])
@@ -192,18 +192,18 @@ class TestAddresses:
     )
     def test_of_a_host_with_credentials(self, tmp_path: Path, address: str, taken: bool) -> None:
         (tmp_path / "credentials.cfg").write_text(CREDENTIALS + "[ported.example]\npassword = x\nport = 8443\n")
-        done = self.given(tmp_path, f"QUALITY_TIME_URL={address}\n", Mode.SOURCES)
+        done = self.given(tmp_path, f"QUALITY_TIME_URL={address}\n", TextMode.SOURCES)
         assert (done.settings.get("quality-time", "url") is not None, bool(done.refused)) == (taken, not taken)
 
     @pytest.mark.parametrize("line", ["SOURCE_GITHUB_API=http://evil.example", "SOURCE_PORT=1", "SOURCE_PROTOCOL=http"])
-    @pytest.mark.parametrize("mode", Mode)
-    def test_of_an_api(self, tmp_path: Path, line: str, mode: Mode) -> None:
+    @pytest.mark.parametrize("mode", TextMode)
+    def test_of_an_api(self, tmp_path: Path, line: str, mode: TextMode) -> None:
         ours = operator(tmp_path, mode, SOURCE_HOST="git.example", SOURCE_GITHUB_TOKEN="operators")
         done = applied(ours.project("ABC"), f"{line}\n")
         assert (done.settings.hosts, len(done.refused)) == (ours.hosts, 1)
 
     def test_of_a_host_for_our_token(self, tmp_path: Path) -> None:
-        ours = operator(tmp_path, Mode.ALL, SOURCE_GITHUB_TOKEN="operators")
+        ours = operator(tmp_path, TextMode.ALL, SOURCE_GITHUB_TOKEN="operators")
         done = applied(ours.project("ABC"), "SOURCE_HOST=evil.example\nSOURCE_USERNAME=theirs\n").settings
         assert done.host("evil.example").secret("github_token") is None
         assert done.host("evil.example").get("username") == "theirs"
@@ -287,7 +287,7 @@ def test_time_zone_of_the_controller(agent: Agent, repository: Repository) -> No
 def test_an_address_for_another_project_is_none_for_this(tmp_path: Path, content: str, taken: bool) -> None:
     """What the operator set for another project lets no address of the controller's get the operator's credentials."""
     (tmp_path / "settings.cfg").write_text(f"[jenkins]\n{content}")
-    done = applied(operator(tmp_path, Mode.SOURCES).project("ABC"), "JENKINS_HOST=https://theirs.example\n")
+    done = applied(operator(tmp_path, TextMode.SOURCES).project("ABC"), "JENKINS_HOST=https://theirs.example\n")
     host = done.settings.get("jenkins", "host", "ABC")
     assert (host == "https://theirs.example") is taken
     if ".abc" in content:
@@ -298,7 +298,7 @@ def test_an_address_for_another_project_is_none_for_this(tmp_path: Path, content
 def test_a_port_of_theirs_makes_no_section_that_wins(tmp_path: Path) -> None:
     (tmp_path / "credentials.cfg").write_text(CREDENTIALS)
     text = "SOURCE_HOST=git.example:8443\nSOURCE_GITLAB_GROUP=theirs\n"
-    done = applied(operator(tmp_path, Mode.SOURCES).project("ABC"), text)
+    done = applied(operator(tmp_path, TextMode.SOURCES).project("ABC"), text)
     token = done.settings.host("git.example", 8443).secret("gitlab_token")
     assert token is not None
     assert token.reveal() == "operators-token"

@@ -1,6 +1,6 @@
 """The command line: Click and nothing else. A command's module is loaded only when the command is called.
 
-:func:`run` is the one place where errors become messages and exit statuses.
+:func:`execute` is the one place where errors become messages and exit statuses.
 """
 
 import contextlib

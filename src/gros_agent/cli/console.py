@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text as Styled
 
-from gros_agent.preflight.results import Status
+from gros_agent.preflight.results import Verdict
 from gros_agent.project.report import Report
 from gros_agent.runtime.masking import shown, shown_in
 from gros_agent.settings.model import masked
@@ -40,12 +40,12 @@ _NARROWEST = 20
 """Narrowest width in columns in which a table can still be read."""
 _EXAMPLE_LENGTH = 44
 _COLOURS = {
-    Status.OK: "green",
-    Status.WARNING: "yellow",
-    Status.FAILED: "red",
-    Status.NOT_DUE: "cyan",
-    Status.AWAY: "yellow",
-    Status.SKIPPED: "dim",
+    Verdict.OK: "green",
+    Verdict.WARNING: "yellow",
+    Verdict.FAILED: "red",
+    Verdict.NOT_DUE: "cyan",
+    Verdict.AWAY: "yellow",
+    Verdict.SKIPPED: "dim",
 }
 
 
@@ -222,7 +222,7 @@ def print_checks(results: "Sequence[Result]") -> None:
     table = _table("check", "result", "what was found")
     for result in results:
         detail = Text(result.detail)
-        if result.hint and result.status != Status.OK:
+        if result.hint and result.status != Verdict.OK:
             detail.append(f"\nwhat to do: {result.hint}")
         table.add_row(Text(result.name), Text(result.status, style=_COLOURS[result.status]), detail)
     console().print(table)

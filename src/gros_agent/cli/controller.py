@@ -167,10 +167,10 @@ def serve(
         raise ConfigurationError(
             f"the reference controller needs {error.name}, which is not installed", "install gros-agent[controller]"
         ) from None
-    from gros_agent.reference.serve_options import Options, parse_networks, read_usernames  # noqa: PLC0415
+    from gros_agent.reference.serve_options import ServeOptions, parse_networks, read_usernames  # noqa: PLC0415
 
     run(
-        Options(
+        ServeOptions(
             folder=folder,
             listen=listen,
             names=names,

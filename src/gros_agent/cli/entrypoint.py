@@ -62,7 +62,7 @@ def command(ctx: click.Context, *, listen: str, port: int) -> None:
     for warning in settings.warnings:
         entrypoint.log.warning("%s", warning)
     agent = (sys.executable, "-m", "gros_agent", "--home", str(settings.home.root))
-    if mode is modes.Mode.JENKINS:
+    if mode is modes.ServiceMode.JENKINS:
         os.execv(sys.executable, (*agent, "run", "--trigger", "jenkins"))  # noqa: S606 (this very program)
     try:
         entrypoint.stay(LastGood(options.root, os.environ, unknown_variables), agent, listen, port)

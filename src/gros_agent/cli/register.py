@@ -133,7 +133,9 @@ def command(
     done = [
         registration.register(
             settings.project(project),
-            registration.Options(key, known_hosts, rotate=rotate and not number, no_ssh=no_ssh, force=force),
+            registration.RegistrationOptions(
+                key, known_hosts, rotate=rotate and not number, no_ssh=no_ssh, force=force
+            ),
         )
         for number, project in enumerate(chosen)
     ]

@@ -66,7 +66,7 @@ class Gathered(Generic[S]):
 
 
 @dataclass(frozen=True)
-class Known:
+class LeftOff:
     """Where earlier scrapes left off: tracker → source → position, and the further trackers by file."""
 
     positions: Mapping[str, Mapping[str, str]]
@@ -95,7 +95,7 @@ class Engine(Generic[S]):
         project: ProjectSettings,
         options: ScrapeOptions,
         progress: Progress,
-        known: Known,
+        known: LeftOff,
         make: Callable[[int, Part], S],
     ) -> None:
         self._project = project
@@ -103,7 +103,7 @@ class Engine(Generic[S]):
         self._told = progress
         self._lock = Lock()
         self._capacity = Capacity()
-        self._known = Known({}, {}) if options.full else known
+        self._known = LeftOff({}, {}) if options.full else known
         self._make = make
 
     def run(self, tasks: Sequence[Task]) -> list[Gathered[S]]:

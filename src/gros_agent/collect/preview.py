@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from gros_agent.collect import positions
-from gros_agent.collect.engine import Engine, Known, tasks_of
+from gros_agent.collect.engine import Engine, LeftOff, tasks_of
 from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import example_of
 from gros_agent.controller import capabilities
@@ -79,7 +79,7 @@ def preview(project: ProjectSettings, options: ScrapeOptions, progress: Progress
     tasks = tasks_of(project.settings, discovered.entries)
     parts = [task for task in tasks if isinstance(task, Part)]
     folder = project.folder
-    known = Known(
+    known = LeftOff(
         positions.in_utc(project, read_trackers(folder, parts)),
         read_documents(folder, parts),
     )

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from gros_agent.collect import positions
-from gros_agent.collect.engine import Engine, Gathered, Known, key_of, tasks_of
+from gros_agent.collect.engine import Engine, Gathered, LeftOff, key_of, tasks_of
 from gros_agent.collect.positions import document_names, read_documents, read_trackers, tracker_names
 from gros_agent.collect.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.collect.table_sink import TableSink
@@ -171,7 +171,7 @@ class _Scrape:
             _take_trackers(self._project, self._folder, names)
         pseudonymiser = pseudonymiser_of(self._project, self._options)
         self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._project)
-        known = Known(
+        known = LeftOff(
             positions.in_utc(self._project, read_trackers(self._folder.path, parts)),
             read_documents(self._folder.path, parts),
         )
@@ -251,7 +251,7 @@ class _Scrape:
             log.warning(words, self._project.key, one.outcome.source, error)
 
 
-def _moved(known: Known, done: Sequence[Gathered[TableSink]]) -> Known:
+def _moved(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> LeftOff:
     """The positions after this scrape: the earlier ones, updated for the parts that were collected."""
     moved = {name: dict(content) for name, content in known.positions.items()}
     documents = dict(known.documents)
@@ -261,10 +261,10 @@ def _moved(known: Known, done: Sequence[Gathered[TableSink]]) -> Known:
                 moved[one.task.source.tracker][key_of(one.task)] = one.collected.position
             for name, content in one.collected.documents.items():
                 documents[name] = trackers.merged(documents[name], content)
-    return Known(moved, documents)
+    return LeftOff(moved, documents)
 
 
-def _encoded(known: Known, done: Sequence[Gathered[TableSink]]) -> dict[str, bytes]:
+def _encoded(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, bytes]:
     """The contents of all trackers."""
     listed: dict[str, list[Mapping[str, str]]] = {}
     for one in done:

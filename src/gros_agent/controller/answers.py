@@ -48,7 +48,7 @@ class Component(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Status:
+class ControllerStatus:
     """The controller's components, and the difference between our clock and its clock in seconds (None: not known).
 
     ``registered`` says whether the agent's last registration was for this project. Only then does the controller have

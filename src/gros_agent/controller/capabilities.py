@@ -24,7 +24,7 @@ WHOLE_NUMBERS: Final = "whole-numbers"
 """The controller takes integers of any size; an existing importer takes 31 bits."""
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class KnownRegistration(msgspec.Struct, frozen=True, kw_only=True):
     """The record of a registration: the controller as ``host:port``, the time, and the controller's capabilities."""
 
     controller: str
@@ -41,7 +41,7 @@ def capabilities(project: ProjectSettings) -> frozenset[str]:
     return frozenset(known.capabilities) if known else frozenset()
 
 
-def registration(project: ProjectSettings) -> Known | None:
+def registration(project: ProjectSettings) -> KnownRegistration | None:
     """The last registration of a project with the controller that is configured now, or None.
 
     Raises :class:`ConfigurationError` if the file is damaged.
@@ -49,7 +49,7 @@ def registration(project: ProjectSettings) -> Known | None:
     if project.controller is None:
         return None
     what = "what is known of the controller"
-    known = json_files.read(_file(project), Known, what, "remove it, and register again")
+    known = json_files.read(_file(project), KnownRegistration, what, "remove it, and register again")
     return known if known is not None and known.controller == _address(project.settings) else None
 
 
@@ -64,7 +64,7 @@ def last_registered(settings: Settings) -> str | None:
     return max(known, key=lambda project: known[project], default=None)
 
 
-def _of_any(project: ProjectSettings) -> Known | None:
+def _of_any(project: ProjectSettings) -> KnownRegistration | None:
     """The last registration of another project, or None if its file can't be read, which must not stop this one."""
     try:
         return registration(project)
@@ -75,7 +75,7 @@ def _of_any(project: ProjectSettings) -> Known | None:
 
 def keep(project: ProjectSettings, named: tuple[str, ...]) -> None:
     """Store the capabilities that the controller named at a registration just now, and replace earlier ones."""
-    known = Known(
+    known = KnownRegistration(
         controller=_address(project.settings),
         registered=datetime.now().astimezone(),
         capabilities=tuple(dict.fromkeys(named)),

@@ -19,7 +19,15 @@ import msgspec
 import requests
 
 from gros_agent.controller import ControllerError, capabilities
-from gros_agent.controller.answers import MOST, BatchState, Component, Registration, Status, Told, VersionAnswer
+from gros_agent.controller.answers import (
+    MOST,
+    BatchState,
+    Component,
+    ControllerStatus,
+    Registration,
+    Told,
+    VersionAnswer,
+)
 from gros_agent.controller.tls import PinningAdapter, read_pinned
 from gros_agent.http.faults import innermost, is_transient
 from gros_agent.http.timed import TooSlowError, answers_within
@@ -122,7 +130,7 @@ class ControllerClient:
             ) from None
         return Registration(secrets, others.host_keys, others.capabilities)
 
-    def status(self, project: str) -> Status:
+    def status(self, project: str) -> ControllerStatus:
         """Ask for the status of the controller's components."""
         allowed = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
         answer = self._call("GET", "status.py", self._keys(project), allowed=allowed)
@@ -137,7 +145,7 @@ class ControllerClient:
                 f"the controller's answer to status.py has {len(components)} components", "is it a GROS controller?"
             )
         last = capabilities.last_registered(self.settings)
-        return Status(components, _skew(answer.headers.get("Date")), registered=last in {None, project})
+        return ControllerStatus(components, _skew(answer.headers.get("Date")), registered=last in {None, project})
 
     def announce(
         self,

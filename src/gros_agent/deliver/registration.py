@@ -52,7 +52,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Options:
+class RegistrationOptions:
     """Options of a registration.
 
     ``key`` and ``known_hosts`` are other files than the defaults. ``rotate`` makes a new key pair; ``no_ssh`` makes no
@@ -76,7 +76,7 @@ def plan(project: ProjectSettings, key: Path | None, *, rotate: bool) -> str:
     return f"{public_line(path)}, as agent {agent_key(project)}"
 
 
-def register(project: ProjectSettings, options: Options) -> Registered:
+def register(project: ProjectSettings, options: RegistrationOptions) -> Registered:
     """Register a project, and store its secrets. Raises :class:`AgentError`.
 
     The controller removes all files of the agent, so open deliveries are finished first. With ``rotate`` a new key pair
@@ -99,7 +99,7 @@ def register(project: ProjectSettings, options: Options) -> Registered:
     return _register(project, options, hosts)
 
 
-def _register(project: ProjectSettings, options: Options, hosts: HostKeys) -> Registered:
+def _register(project: ProjectSettings, options: RegistrationOptions, hosts: HostKeys) -> Registered:
     path, rotate = options.key or project.settings.key, options.rotate
     made = _new_pair(project.settings, options.key, rotate=rotate)
     answer = ControllerClient(project.settings).register(project.key, made.line if made else public_line(path))

@@ -106,12 +106,12 @@ class _Answer(http.client.HTTPResponse):
 
 
 def _in_time(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
+    class TimedConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (the base class's)
             super().__init__(*arguments, **options)
             self.response_class = _Answer
 
-    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+    return type(pool.__name__, (pool,), {"ConnectionCls": TimedConnection})
 
 
 _USUAL = PoolManager().pool_classes_by_scheme

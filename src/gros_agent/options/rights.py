@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Mode(enum.IntEnum):
+class TextMode(enum.IntEnum):
     """How much of a controller's environment text is accepted (``CONTROLLER_ENVIRONMENT``), in increasing order."""
 
     NONE = 0
@@ -13,7 +13,7 @@ class Mode(enum.IntEnum):
     ALL = 3
 
 
-MODES = {"none": Mode.NONE, "sources": Mode.SOURCES, "all": Mode.ALL}
+MODES = {"none": TextMode.NONE, "sources": TextMode.SOURCES, "all": TextMode.ALL}
 """The values of ``CONTROLLER_ENVIRONMENT``. If it is not set, the mode is :attr:`Mode.USUAL`."""
 MODE_VARIABLE = "CONTROLLER_ENVIRONMENT"
 LEVELS = ("DEBUG", "INFO", "WARNING")
@@ -23,12 +23,12 @@ LEVELS = ("DEBUG", "INFO", "WARNING")
 class Right(enum.Enum):
     """A controller's right to a setting: the lowest mode that allows it (None: never), and an explanation."""
 
-    TAKEN = (Mode.USUAL, "taken")
-    ADDED = (Mode.USUAL, "taken in addition to the operator's")
-    LEVEL = (Mode.USUAL, f"taken if it is {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
-    NAME = (Mode.SOURCES, "says what to collect")
-    ADDRESS = (Mode.SOURCES, "says where to collect from, and none of the operator's credentials are sent there")
-    CREDENTIAL = (Mode.ALL, "is a credential of the controller's own, for an address that it named")
+    TAKEN = (TextMode.USUAL, "taken")
+    ADDED = (TextMode.USUAL, "taken in addition to the operator's")
+    LEVEL = (TextMode.USUAL, f"taken if it is {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
+    NAME = (TextMode.SOURCES, "says what to collect")
+    ADDRESS = (TextMode.SOURCES, "says where to collect from, and none of the operator's credentials are sent there")
+    CREDENTIAL = (TextMode.ALL, "is a credential of the controller's own, for an address that it named")
     FILE = (None, "names a file of this machine")
     CONTROLLER = (None, "identifies the controller, or the agent to the controller")
     TRUST = (None, "determines what is trusted")
@@ -38,7 +38,7 @@ class Right(enum.Enum):
     UNUSED = (None, "is not used in a scrape")
     UNKNOWN = (None, "is not a setting of the agent")
 
-    def __init__(self, mode: Mode | None, meaning: str) -> None:
+    def __init__(self, mode: TextMode | None, meaning: str) -> None:
         self.mode = mode
         self.meaning = meaning
 

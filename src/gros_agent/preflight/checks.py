@@ -15,7 +15,7 @@ from gros_agent.preflight.local import (
     check_version,
 )
 from gros_agent.preflight.remote import check_controller, check_log_in
-from gros_agent.preflight.results import Result, Scope, Status
+from gros_agent.preflight.results import Result, Scope, Verdict
 
 Check = Callable[[Scope], Iterator[Result]]
 
@@ -29,11 +29,11 @@ def run(scope: Scope) -> Iterator[Result]:
 def status_of(results: list[Result]) -> ExitStatus:
     """The exit status for these results."""
     found = {result.status for result in results}
-    if Status.FAILED in found:
+    if Verdict.FAILED in found:
         return ExitStatus.PREFLIGHT
-    if Status.AWAY in found:
+    if Verdict.AWAY in found:
         return ExitStatus.POSTPONED
-    return ExitStatus.NOT_DUE if Status.NOT_DUE in found else ExitStatus.DONE
+    return ExitStatus.NOT_DUE if Verdict.NOT_DUE in found else ExitStatus.DONE
 
 
 CHECKS: tuple[Check, ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.preflight.results import Result, Scope, Status
+from gros_agent.preflight.results import Result, Scope, Verdict
 from gros_agent.privacy import secrets
 from gros_agent.project import entries
 from gros_agent.project.boundary import around
@@ -41,14 +41,14 @@ def check_settings(scope: Scope) -> Iterator[Result]:
     settings = scope.settings
     files = [path for path in (settings.settings_file, settings.credentials_file) if path.exists()]
     detail = ", ".join(map(str, files)) or "no configuration files: the environment and defaults apply"
-    yield Result("settings", Status.OK, detail)
+    yield Result("settings", Verdict.OK, detail)
     for warning in settings.warnings:
-        yield Result("settings", Status.WARNING, warning)
+        yield Result("settings", Verdict.WARNING, warning)
     for problem in malformed_keys(settings.projects, "settings"):
-        yield Result("settings", Status.FAILED, problem.message, problem.hint)
+        yield Result("settings", Verdict.FAILED, problem.message, problem.hint)
     if settings.credentials_file.exists() and settings.credentials_file.stat().st_mode & stat.S_IROTH:
         hint = f"chmod o-r {settings.credentials_file}"
-        yield Result("settings", Status.WARNING, f"{settings.credentials_file} can be read by everybody", hint)
+        yield Result("settings", Verdict.WARNING, f"{settings.credentials_file} can be read by everybody", hint)
     for name in settings.hosts:
         yield from _host_results(settings, name)
 
@@ -57,23 +57,23 @@ def _host_results(settings: Settings, name: str) -> Iterator[Result]:
     host = settings.host(name)
     if host.unset_variable:
         detail = f"[{name}] env: the variable {host.unset_variable} is not set"
-        yield Result("settings", Status.FAILED, detail, "set it to the path of an SSH private key")
+        yield Result("settings", Verdict.FAILED, detail, "set it to the path of an SSH private key")
     elif host.key is not None:
         yield from _host_key_results(name, host.key)
     if host.is_on("unsafe_hosts"):
         detail = f"[{name}] unsafe_hosts: certificates and host keys of this host are not verified"
-        yield Result("settings", Status.WARNING, detail, "set unsafe_hosts to false")
+        yield Result("settings", Verdict.WARNING, detail, "set unsafe_hosts to false")
 
 
 def _host_key_results(name: str, key: Path) -> Iterator[Result]:
     try:
         text = read_text(key, "the SSH key")
     except ConfigurationError as error:
-        yield Result("settings", Status.FAILED, f"[{name}] env: {error.message}", error.hint)
+        yield Result("settings", Verdict.FAILED, f"[{name}] env: {error.message}", error.hint)
         return
     if text is None:
         detail = f"[{name}] env: there is no SSH key {key}"
-        yield Result("settings", Status.FAILED, detail, "put the key there, or correct the path")
+        yield Result("settings", Verdict.FAILED, detail, "put the key there, or correct the path")
 
 
 def check_export(scope: Scope) -> Iterator[Result]:
@@ -85,7 +85,7 @@ def check_export(scope: Scope) -> Iterator[Result]:
             free = shutil.disk_usage(existing).free
     except OSError as error:
         hint = f"let user {os.getuid()} write there, or mount it writable"
-        yield Result("export folder", Status.FAILED, f"{existing}: {error.strerror} (owner: {owner(existing)})", hint)
+        yield Result("export folder", Verdict.FAILED, f"{existing}: {error.strerror} (owner: {owner(existing)})", hint)
         return
     home = scope.settings.home
     private = {
@@ -101,12 +101,12 @@ def check_export(scope: Scope) -> Iterator[Result]:
         others, remedy = (0o077, "700") if found.st_uid == os.geteuid() else (0o007, "o-rwx")
         if found.st_mode & others:
             detail = f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):o}; owner: {owner(folder)})"
-            yield Result(name, Status.WARNING, detail, f"chmod {remedy} {folder}: {reason}")
+            yield Result(name, Verdict.WARNING, detail, f"chmod {remedy} {folder}: {reason}")
     detail = f"{export}: writable, {free / (1 << 30):.1f} GiB free"
     if free < NO_SPACE:
-        yield Result("export folder", Status.FAILED, detail, "free some space")
+        yield Result("export folder", Verdict.FAILED, detail, "free some space")
     else:
-        yield Result("export folder", Status.WARNING if free < LITTLE_SPACE else Status.OK, detail)
+        yield Result("export folder", Verdict.WARNING if free < LITTLE_SPACE else Verdict.OK, detail)
 
 
 def check_certificate(scope: Scope) -> Iterator[Result]:
@@ -115,19 +115,19 @@ def check_certificate(scope: Scope) -> Iterator[Result]:
     path = settings.certificate
     if path is None:
         if settings.controller() is None:
-            yield Result(name, Status.SKIPPED, "no controller is configured")
+            yield Result(name, Verdict.SKIPPED, "no controller is configured")
         else:
             detail = (
                 f"no certificate file is configured: the authorities in {settings.trusted or 'this system'} are trusted"
             )
-            yield Result(name, Status.WARNING, detail, "set SSH_HTTPS_CERT to the controller's certificate file")
+            yield Result(name, Verdict.WARNING, detail, "set SSH_HTTPS_CERT to the controller's certificate file")
         return
     from gros_agent.controller import tls  # noqa: PLC0415 (slow to import)
 
     try:
         found = tls.read_pinned(path)
     except ConfigurationError as error:
-        yield Result(name, Status.FAILED, error.message, error.hint)
+        yield Result(name, Verdict.FAILED, error.message, error.hint)
         return
     for one in found:
         yield _certificate_result(path, ", ".join(one.names), one.begin, one.end)
@@ -138,34 +138,34 @@ def _certificate_result(path: Path, names: str, begin: datetime, end: datetime) 
     detail = f"{path}: for {names}, valid until {end:%Y-%m-%d}"
     hint = "ask the controller's operator for the renewed certificate"
     if now > end:
-        return Result("certificate", Status.FAILED, f"{path}: for {names}, expired on {end:%Y-%m-%d}", hint)
+        return Result("certificate", Verdict.FAILED, f"{path}: for {names}, expired on {end:%Y-%m-%d}", hint)
     if now < begin:
-        return Result("certificate", Status.FAILED, f"{path}: for {names}, valid from {begin:%Y-%m-%d} only", hint)
+        return Result("certificate", Verdict.FAILED, f"{path}: for {names}, valid from {begin:%Y-%m-%d} only", hint)
     if now > end - EXPIRY_WARNING:
-        return Result("certificate", Status.WARNING, detail, hint)
-    return Result("certificate", Status.OK, detail)
+        return Result("certificate", Verdict.WARNING, detail, hint)
+    return Result("certificate", Verdict.OK, detail)
 
 
 def check_secrets(scope: Scope) -> Iterator[Result]:
     """Check that each project's secrets are complete and private."""
     name = "secrets"
     if scope.no_secrets:
-        yield Result(name, Status.SKIPPED, "left out with --no-secrets")
+        yield Result(name, Verdict.SKIPPED, "left out with --no-secrets")
         return
     if scope.secrets_path is not None:
         yield _secrets_result(scope.secrets_path, str(scope.secrets_path))
     elif not scope.projects:
-        yield Result(name, Status.SKIPPED, "no project is named", "name one with --project KEY, or set JIRA_KEY")
+        yield Result(name, Verdict.SKIPPED, "no project is named", "name one with --project KEY, or set JIRA_KEY")
     else:
         for project in scope.projects:
             found = secrets.find(scope.settings.home.root, project)
             if found is None and scope.settings.environment.plain:
                 detail = f"{project}: has no secrets, so names and addresses are written unchanged"
-                yield Result(name, Status.WARNING, detail, "leave GROS_AGENT_PLAIN out")
+                yield Result(name, Verdict.WARNING, detail, "leave GROS_AGENT_PLAIN out")
                 continue
             if found is None and scope.settings.controller(project) is None:
                 detail = f"{project}: no controller is configured, so the first scrape creates secrets"
-                yield Result(name, Status.OK, detail)
+                yield Result(name, Verdict.OK, detail)
                 continue
             wanted = found or secrets.candidates(scope.settings.home.root, project)[0]
             yield _secrets_result(wanted, f"{project}: {wanted}")
@@ -175,27 +175,27 @@ def _secrets_result(path: Path, subject: str) -> Result:
     try:
         secrets.read(path)
     except ConfigurationError as error:
-        return Result("secrets", Status.FAILED, error.message, error.hint)
+        return Result("secrets", Verdict.FAILED, error.message, error.hint)
     if not secrets.is_private(path):
-        return Result("secrets", Status.FAILED, f"{subject} can be read by others", f"chmod 600 {path}")
-    return Result("secrets", Status.OK, f"{subject}: complete, private")
+        return Result("secrets", Verdict.FAILED, f"{subject} can be read by others", f"chmod 600 {path}")
+    return Result("secrets", Verdict.OK, f"{subject}: complete, private")
 
 
 def check_key(scope: Scope) -> Iterator[Result]:
     """Check that the agent's SSH key exists, is private, and is strong enough."""
     name, path = "SSH key", scope.settings.key
     if scope.no_ssh:
-        yield Result(name, Status.SKIPPED, "left out with --no-ssh")
+        yield Result(name, Verdict.SKIPPED, "left out with --no-ssh")
         return
     if scope.settings.controller() is None:
-        yield Result(name, Status.SKIPPED, "no controller is configured", "set SSH_HOST, or leave it out: --no-ssh")
+        yield Result(name, Verdict.SKIPPED, "no controller is configured", "set SSH_HOST, or leave it out: --no-ssh")
         return
     if not path.exists():
-        yield Result(name, Status.FAILED, f"{path}: there is no such key", "gros-agent register creates it")
+        yield Result(name, Verdict.FAILED, f"{path}: there is no such key", "gros-agent register creates it")
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        yield Result(name, Status.FAILED, f"{path}: its mode is {mode:o}, so ssh refuses it", f"chmod 600 {path}")
+        yield Result(name, Verdict.FAILED, f"{path}: its mode is {mode:o}, so ssh refuses it", f"chmod 600 {path}")
         return
     yield _key_result(path)
 
@@ -208,16 +208,16 @@ def _key_result(path: Path) -> Result:
     try:
         key = paramiko.PKey.from_path(path)
     except (paramiko.PasswordRequiredException, TypeError):  # TypeError is raised for OpenSSH's own format
-        return Result("SSH key", Status.FAILED, f"{path}: is locked with a passphrase", "use a key without one")
+        return Result("SSH key", Verdict.FAILED, f"{path}: is locked with a passphrase", "use a key without one")
     except (paramiko.SSHException, ValueError, OSError) as error:
-        return Result("SSH key", Status.FAILED, f"{path}: can't be read as a private key: {error}")
+        return Result("SSH key", Verdict.FAILED, f"{path}: can't be read as a private key: {error}")
     detail = f"{path}: {key.get_name()}, {key.get_bits()} bits"
     weak = key.get_bits() if key.get_name() == "ssh-rsa" else None
     if key.get_name() == "ssh-dss" or (weak is not None and weak < WEAKEST_RSA):
-        return Result("SSH key", Status.FAILED, f"{detail}: too weak", "make a new one, Ed25519 or RSA of 4096 bits")
+        return Result("SSH key", Verdict.FAILED, f"{detail}: too weak", "make a new one, Ed25519 or RSA of 4096 bits")
     if weak is not None and weak < SHORTEST_RSA:
-        return Result("SSH key", Status.WARNING, f"{detail}: weak", "make a new one, Ed25519 or RSA of 4096 bits")
-    return Result("SSH key", Status.OK, detail)
+        return Result("SSH key", Verdict.WARNING, f"{detail}: weak", "make a new one, Ed25519 or RSA of 4096 bits")
+    return Result("SSH key", Verdict.OK, detail)
 
 
 def check_version(scope: Scope) -> Iterator[Result]:
@@ -225,11 +225,11 @@ def check_version(scope: Scope) -> Iterator[Result]:
     text = version(scope.settings.home)
     match = STAMPED.fullmatch(text)
     if match and match["commit"]:
-        yield Result("version", Status.OK, text)
+        yield Result("version", Verdict.OK, text)
     else:
         detail = f"{text} has no branch and commit, so this agent can't be checked for updates"
         hint = "make a VERSION file before the image is built: gros-agent version --stamp > VERSION"
-        yield Result("version", Status.WARNING, detail, hint)
+        yield Result("version", Verdict.WARNING, detail, hint)
 
 
 def check_programs(scope: Scope) -> Iterator[Result]:
@@ -238,9 +238,9 @@ def check_programs(scope: Scope) -> Iterator[Result]:
     programs = {name: tells for kind in types if kind in by_type() for name, tells in by_type()[kind].programs.items()}
     for name, supported in programs.items():
         try:
-            yield Result(name, Status.OK, f"version {supported()}")
+            yield Result(name, Verdict.OK, f"version {supported()}")
         except AgentError as error:
-            yield Result(name, Status.FAILED, error.message, error.hint)
+            yield Result(name, Verdict.FAILED, error.message, error.hint)
 
 
 def _listed(project: ProjectSettings) -> Sequence[SourceEntry]:
@@ -261,11 +261,11 @@ def check_dashboard(scope: Scope) -> Iterator[Result]:
             dashboard = bigboat.configured(scope.settings.project(project), scope.silence)
             answers = "" if dashboard is None else dashboard.check()
         if dashboard is None:
-            yield Result(name, Status.SKIPPED, "none is configured")
+            yield Result(name, Verdict.SKIPPED, "none is configured")
         else:
-            yield Result(name, Status.OK, answers)
+            yield Result(name, Verdict.OK, answers)
     except AgentError as error:  # a scrape does not need it
-        yield Result(name, Status.WARNING, error.message, error.hint)
+        yield Result(name, Verdict.WARNING, error.message, error.hint)
 
 
 def check_sources(scope: Scope) -> Iterator[Result]:
@@ -276,11 +276,11 @@ def check_sources(scope: Scope) -> Iterator[Result]:
             found = entries.read(path)
             named = named_by_definitions(scope.settings.project(project))
         except ConfigurationError as error:
-            yield Result(f"{project}: sources", Status.FAILED, error.message, error.hint)
+            yield Result(f"{project}: sources", Verdict.FAILED, error.message, error.hint)
             continue
         if not found:
             lack = "there is no list of sources at" if found is None else "nothing is on the list of sources"
-            yield Result(f"{project}: sources", Status.SKIPPED, f"{lack} {path}")
+            yield Result(f"{project}: sources", Verdict.SKIPPED, f"{lack} {path}")
         for entry in with_configured(scope.settings.project(project), found or ()):
             yield from _source_results(scope, project, entry, seed_part(scope.settings, entry, named))
 
@@ -288,16 +288,16 @@ def check_sources(scope: Scope) -> Iterator[Result]:
 def _source_results(scope: Scope, project: str, entry: SourceEntry, seed: Part | None) -> Iterator[Result]:
     parts = parts_of(scope.settings, entry) if seed is None else (seed,)
     if not parts:
-        yield Result(f"{project}: {entry.name}", Status.WARNING, unavailable(entry).error)
+        yield Result(f"{project}: {entry.name}", Verdict.WARNING, unavailable(entry).error)
     for part in parts:
         name = f"{project}: {entry.name}" + (f" ({part.source.title})" if len(parts) > 1 else "")
         try:
             with around(scope.settings.project(project), entry.name):
                 context = source_context(scope.settings.project(project), part, ScrapeOptions(silence=scope.silence))
                 answers = part.source.check(context) if seed is None else _neighbours(part, context)
-            yield Result(name, Status.OK, answers)
+            yield Result(name, Verdict.OK, answers)
         except AgentError as error:
-            yield Result(name, Status.FAILED, error.message, error.hint)
+            yield Result(name, Verdict.FAILED, error.message, error.hint)
 
 
 def _neighbours(part: Part, context: Context) -> str:

@@ -8,7 +8,7 @@ from gros_agent.errors import AgentError, Own
 from gros_agent.settings.model import Settings
 
 
-class Status(enum.StrEnum):
+class Verdict(enum.StrEnum):
     """The result of a check. ``AWAY``: the controller is unreachable, and batches wait in the outbox."""
 
     OK = "ok"
@@ -24,7 +24,7 @@ class Result:
     """The finding of one check, and what to do about it."""
 
     name: str
-    status: Status
+    status: Verdict
     detail: str
     hint: str = ""
     is_named_here: bool = True

@@ -20,7 +20,7 @@ from gros_agent import __version__
 from gros_agent.controller.capabilities import BATCH, WHOLE_NUMBERS
 from gros_agent.errors import BusyError
 from gros_agent.reference.intake import NAME
-from gros_agent.reference.serve_options import Options
+from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.ssh_server import is_public_key
 from gros_agent.reference.status import components
 from gros_agent.reference.store import KEY, State
@@ -77,7 +77,7 @@ class Controller:
     """Answers all requests. ``announced`` wakes the intake; ``trouble`` is the problem that stops it, or empty."""
 
     state: State
-    options: Options
+    options: ServeOptions
     host_keys: tuple[str, ...]
     announced: asyncio.Event = field(default_factory=asyncio.Event)
     trouble: str = ""

@@ -17,7 +17,7 @@ from gros_agent.reference import certificate, ssh_server
 from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
-from gros_agent.reference.serve_options import Options
+from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import State
 from gros_agent.runtime.patience import PatientProtocol
 from gros_agent.runtime.serving import EmbeddedServer, bind
@@ -27,7 +27,7 @@ _RETRY_SECONDS = 5
 _log = logging.getLogger(__name__)
 
 
-def run(options: Options) -> None:
+def run(options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT arrives. Raises :class:`AgentError` if it can't start."""
     state = State(options.folder)
     try:
@@ -36,7 +36,7 @@ def run(options: Options) -> None:
         state.close()
 
 
-async def _serve(state: State, options: Options) -> None:
+async def _serve(state: State, options: ServeOptions) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -86,7 +86,7 @@ async def _first(event: Coroutine[Any, Any, Any], *tasks: asyncio.Task[None]) ->
     waiting.cancel()
 
 
-def _bind(options: Options) -> socket.socket:
+def _bind(options: ServeOptions) -> socket.socket:
     try:
         return bind(options.listen, options.https_port)
     except OSError as error:

@@ -16,7 +16,7 @@ Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ServeOptions:
     """The options of ``controller serve``. A scrape is due ``days`` days minus ``drift`` minutes after the last one."""
 
     folder: Path

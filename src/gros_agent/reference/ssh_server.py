@@ -10,7 +10,7 @@ import asyncssh
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.reference import scp
-from gros_agent.reference.serve_options import Options
+from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import USER, State
 from gros_agent.runtime.storage import replace_file, storage_errors
 
@@ -56,7 +56,7 @@ def host_key_line(key: asyncssh.SSHKey) -> str:
     return " ".join(key.export_public_key().decode().split()[:2])
 
 
-async def listen(state: State, options: Options, host_key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
+async def listen(state: State, options: ServeOptions, host_key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
     """Start the server. Raises :class:`OSError` if it can't listen."""
     strangers: Strangers = {}
 
@@ -85,7 +85,7 @@ def _user(channel: Any) -> str:  # noqa: ANN401 (channels of several kinds)
     return str(channel.get_extra_info("username"))
 
 
-async def _run(process: asyncssh.SSHServerProcess[bytes], state: State, options: Options) -> int:
+async def _run(process: asyncssh.SSHServerProcess[bytes], state: State, options: ServeOptions) -> int:
     command = scp.parse(process.command or "") if options.scp and not process.subsystem else None
     if command is None:
         process.stderr.write(b"This account is only for files: " + _offered(options) + b"\n")
@@ -93,7 +93,7 @@ async def _run(process: asyncssh.SSHServerProcess[bytes], state: State, options:
     return await scp.serve(process, state.home(_user(process.channel)), command)
 
 
-def _offered(options: Options) -> bytes:
+def _offered(options: ServeOptions) -> bytes:
     ways = (["sftp"] if options.sftp else []) + (
         ["scp -t ~/export/KEY/, scp -f ~/update/KEY/FILE"] if options.scp else []
     )

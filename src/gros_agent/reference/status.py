@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gros_agent.errors import AgentError
-from gros_agent.reference.serve_options import Options
+from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import State
 
 PREFLIGHT_DATE = "preflight_date.txt"
 
 
-def components(state: State, options: Options, project: str, user: str, trouble: str) -> dict[str, dict[str, Any]]:
+def components(state: State, options: ServeOptions, project: str, user: str, trouble: str) -> dict[str, dict[str, Any]]:
     """The state of each component, and ``total`` over all of them. ``trouble`` is the intake's problem, or empty."""
     found = {
         "database": _component(),
@@ -47,14 +47,14 @@ def _unprepared(state: State, project: str, user: str) -> str:
     return f"{user} has no folder {missing[0]}/{project}: register again" if missing else ""
 
 
-def _interval(options: Options) -> float:
+def _interval(options: ServeOptions) -> float:
     """Seconds between a scrape and the time at which the next one is due."""
     if options.days is None:
         return 0.0
     return max(timedelta(days=options.days, minutes=-options.drift).total_seconds(), 0.0)
 
 
-def _too_early(state: State, options: Options, project: str) -> str:
+def _too_early(state: State, options: ServeOptions, project: str) -> str:
     """A message with the time until which an agent has to wait; empty if a scrape is due."""
     path = state.trackers(project) / PREFLIGHT_DATE
     if options.days is None or not path.exists():

@@ -20,7 +20,7 @@ from pathlib import Path
 from gros_agent.deliver.receipts import Receipt
 from gros_agent.deliver.registration import Registered
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.preflight.results import Result, Status
+from gros_agent.preflight.results import Result, Verdict
 from gros_agent.project.entries import parse
 from gros_agent.project.report import Report
 from gros_agent.project.scrape_options import ScrapeOptions
@@ -95,7 +95,7 @@ class _Steps:
         self.step("register", f"as {done.user}; host key {done.pinned}")
 
     def checked(self, results: Sequence[Result]) -> None:
-        if not any(result.status is Status.FAILED for result in results):
+        if not any(result.status is Verdict.FAILED for result in results):
             self.step("preflight", f"{len(results)} checks, none failed")
 
     def scraped(self, report: Report) -> None:

@@ -16,7 +16,7 @@ from gros_agent.collect.scrape import project_log, scrape
 from gros_agent.deliver import outbox
 from gros_agent.errors import DeliveryError, ExitStatus, PreflightError
 from gros_agent.preflight import checks as preflight_checks
-from gros_agent.preflight.results import Scope, Status
+from gros_agent.preflight.results import Scope, Verdict
 from gros_agent.preflight.takeover import note_moment, take_over
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.run.turns import Turn
@@ -26,7 +26,7 @@ from gros_agent.settings.model import ProjectSettings
 
 log = logging.getLogger(__name__)
 
-_LEVELS = {Status.FAILED: logging.ERROR, Status.WARNING: logging.WARNING, Status.AWAY: logging.WARNING}
+_LEVELS = {Verdict.FAILED: logging.ERROR, Verdict.WARNING: logging.WARNING, Verdict.AWAY: logging.WARNING}
 
 
 class Flow:
@@ -107,7 +107,7 @@ class Flow:
         results = list(preflight_checks.run(scope))
         take_over(scope)
         for result in results:
-            hint = f"; what to do: {result.hint}" if result.hint and result.status is not Status.OK else ""
+            hint = f"; what to do: {result.hint}" if result.hint and result.status is not Verdict.OK else ""
             level = _LEVELS.get(result.status, logging.INFO)
             log.log(level, "preflight: %s: %s: %s", result.logged_name, result.status, f"{result.detail}{hint}")
         self._note.checked(results)
@@ -115,7 +115,7 @@ class Flow:
         if checks.skip:
             return ExitStatus.DONE
         if status is ExitStatus.PREFLIGHT:
-            failed = [result for result in results if result.status is Status.FAILED]
+            failed = [result for result in results if result.status is Verdict.FAILED]
             names = ", ".join(result.name for result in failed)
             raise PreflightError(f"{len(failed)} of {len(results)} checks failed: {names}", failed[0].hint)
         if status is ExitStatus.POSTPONED:  # the controller is away: collecting goes on, and this is its moment

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gros_agent.controller.https import ControllerClient
 from gros_agent.deliver import contact, delivery, open_deliveries, outbox
 from gros_agent.deliver.receipts import Receipt
-from gros_agent.deliver.registration import Options, Registered, register
+from gros_agent.deliver.registration import Registered, RegistrationOptions, register
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError, Own
 from gros_agent.privacy import secrets
 from gros_agent.run.watching import Note
@@ -34,7 +34,7 @@ class Turn:
     def __init__(self, stuck: dict[str, AgentError], note: Note) -> None:
         self._stuck = stuck
         self._note = note
-        self._said: answers.Status | None = None
+        self._said: answers.ControllerStatus | None = None
         self._has_registered = False
         self.obstacle: AgentError | None = None
         self.waits: AgentError | None = None
@@ -124,7 +124,7 @@ class Turn:
 
     def _register(self, project: ProjectSettings, waits: AgentError | None) -> Registered:
         try:
-            return register(project, Options(finish=False))
+            return register(project, RegistrationOptions(finish=False))
         except AgentError as error:
             if waits is not None and not error.away:
                 raise waits from None  # what is kept is more worth telling

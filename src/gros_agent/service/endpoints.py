@@ -14,7 +14,7 @@ from gros_agent.service.calls import Call, Parameter, Reply
 from gros_agent.service.duty import Duty
 from gros_agent.service.metrics import CONTENT_TYPE, metrics
 from gros_agent.service.responses import (
-    Answer,
+    JsonAnswer,
     Problem,
     RunAnswer,
     RunsAnswer,
@@ -51,7 +51,10 @@ class Api:
                 path="/status",
                 handler=self.status,
                 summary="Whether a scrape is running",
-                replies={200: Reply("A scrape is running.", Answer), 503: Reply("No scrape is running.", Answer)},
+                replies={
+                    200: Reply("A scrape is running.", JsonAnswer),
+                    503: Reply("No scrape is running.", JsonAnswer),
+                },
             ),
             Call(
                 path="/scrape",
@@ -72,7 +75,7 @@ class Api:
                 path="/healthz",
                 handler=self.alive,
                 summary="Whether the process is alive",
-                replies={200: Reply("It is.", Answer)},
+                replies={200: Reply("It is.", JsonAnswer)},
                 is_open=True,
             ),
             Call(
@@ -80,7 +83,7 @@ class Api:
                 handler=self.ready,
                 summary="Whether the agent can work",
                 about="Its configuration is valid, and the controller can be reached.",
-                replies={200: Reply("It can.", Answer), 503: Reply("It can't.", Answer)},
+                replies={200: Reply("It can.", JsonAnswer), 503: Reply("It can't.", JsonAnswer)},
                 is_open=True,
             ),
             *self._observations(),
@@ -134,12 +137,12 @@ class Api:
     async def status(self, _request: Request) -> Response:
         """Answer whether a scrape is running, in the way that existing clients expect."""
         if self._duty.is_running:
-            return answer(Answer(ok=True, message="a scrape is running"))
-        return answer(Answer(ok=False, message="no scrape is running"), 503)
+            return answer(JsonAnswer(ok=True, message="a scrape is running"))
+        return answer(JsonAnswer(ok=False, message="no scrape is running"), 503)
 
     async def alive(self, _request: Request) -> Response:
         """Answer that the process is alive."""
-        return answer(Answer(ok=True, message="the agent is alive"))
+        return answer(JsonAnswer(ok=True, message="the agent is alive"))
 
     async def ready(self, _request: Request) -> Response:
         """Answer whether the agent can work.
@@ -147,8 +150,8 @@ class Api:
         The call is open to everybody, so the answer does not say what is wrong.
         """
         if self._duty.obstacles():
-            return answer(Answer(ok=False, message="the agent can't work: /api/state says why"), 503)
-        return answer(Answer(ok=True, message="the agent can work"))
+            return answer(JsonAnswer(ok=False, message="the agent can't work: /api/state says why"), 503)
+        return answer(JsonAnswer(ok=True, message="the agent can work"))
 
     async def scrape(self, request: Request) -> Response:
         """Start a scrape."""

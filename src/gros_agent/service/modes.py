@@ -18,7 +18,7 @@ _EVERY = {
 }
 
 
-class Mode(enum.StrEnum):
+class ServiceMode(enum.StrEnum):
     """The mode of an agent."""
 
     JENKINS = "Jenkins-style"
@@ -26,17 +26,17 @@ class Mode(enum.StrEnum):
     ON_REQUEST = "on request"
 
 
-def mode_of(settings: Settings) -> tuple[Mode, str]:
+def mode_of(settings: Settings) -> tuple[ServiceMode, str]:
     """The mode that the environment selects, and a sentence that says why."""
     environment = settings.environment
     keys = ", ".join(settings.projects) or "no project, as JIRA_KEY is not set"
     if environment.jenkins_style:
-        return Mode.JENKINS, f"as JENKINS_URL is set: one scrape of {keys}, then the end"
+        return ServiceMode.JENKINS, f"as JENKINS_URL is set: one run for {keys}, then exit"
     period = environment.cron_period
     if period:
-        return Mode.DAEMON, f"as CRON_PERIOD is set: a scrape of {keys} {_EVERY[period]}"
+        return ServiceMode.DAEMON, f"as CRON_PERIOD is set: a scrape of {keys} {_EVERY[period]}"
     periods = ", ".join(_EVERY)
-    return Mode.ON_REQUEST, (
+    return ServiceMode.ON_REQUEST, (
         f"as neither CRON_PERIOD ({periods}) nor JENKINS_URL is set: "
         "a scrape when the web interface is asked for one; set CRON_PERIOD to work by itself"
     )

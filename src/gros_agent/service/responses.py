@@ -14,7 +14,7 @@ from gros_agent.runtime.masking import shown_in
 from gros_agent.service.duty import Attention, Kept
 
 
-class Answer(Struct, frozen=True):
+class JsonAnswer(Struct, frozen=True):
     """Yes or no, and a sentence about it."""
 
     ok: bool

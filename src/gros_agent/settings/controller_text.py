@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from gros_agent.errors import ConfigurationError
 from gros_agent.options.hosts import HostOption
-from gros_agent.options.rights import LEVELS, MODE_VARIABLE, MODES, Mode, Right
+from gros_agent.options.rights import LEVELS, MODE_VARIABLE, MODES, Right, TextMode
 from gros_agent.options.values import Value
 from gros_agent.runtime.files import read_text
 from gros_agent.settings import envfile
@@ -94,7 +94,7 @@ def applied(project: ProjectSettings, text: str) -> Applied:
         right = known.get(name) or right_to(name)
         if right.mode is None:
             work.refuse(name, f"it {right.meaning}")
-        elif project.environment.controller_mode is Mode.NONE:
+        elif project.environment.controller_mode is TextMode.NONE:
             work.refuse(name, f"{MODE_VARIABLE} accepts nothing")
         elif project.environment.controller_mode < right.mode:
             said = next(text for text, mode in MODES.items() if mode == right.mode)

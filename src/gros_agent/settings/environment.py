@@ -13,7 +13,7 @@ import environs
 from environs import validate
 
 from gros_agent.errors import ConfigurationError
-from gros_agent.options.rights import MODE_VARIABLE, MODES, Mode, Right, Variable
+from gros_agent.options.rights import MODE_VARIABLE, MODES, Right, TextMode, Variable
 from gros_agent.options.values import Secret, Value
 from gros_agent.runtime.files import read_text
 from gros_agent.settings import authorities, envfile
@@ -143,7 +143,7 @@ PROXIES: Mapping[str, Variable] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Environment:
+class AgentVariables:
     """The merged environment. ``values`` has every variable, the fields have those that the agent itself uses."""
 
     values: Mapping[str, Value]
@@ -169,7 +169,7 @@ class Environment:
     run_max: float = 72 * 3600.0
     program_memory: float | None = None
     plain: bool = False
-    controller_mode: Mode = Mode.USUAL
+    controller_mode: TextMode = TextMode.USUAL
     warnings: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
@@ -212,7 +212,7 @@ def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 (environs hands the d
         raise environs.EnvError(str(error)) from None
 
 
-def merge(environ: Mapping[str, str], files: Iterable[Path]) -> tuple[Environment, list[ConfigurationError]]:
+def merge(environ: Mapping[str, str], files: Iterable[Path]) -> tuple[AgentVariables, list[ConfigurationError]]:
     """Merge a process's environment with the environment files. Later files override earlier values.
 
     Returns the environment and the problems found. Never raises for the content of variables.
@@ -251,11 +251,11 @@ def _from_files(values: Mapping[str, Value], problems: list[ConfigurationError])
 
 def _interpret(
     values: Mapping[str, Value], problems: list[ConfigurationError], warnings: tuple[str, ...]
-) -> Environment:
+) -> AgentVariables:
     reader = _Reader(values)
     period = validate.OneOf(PERIODS, error="must be one of {choices}")
     keys: list[str] = reader.list("JIRA_KEY", default=[], delimiter=None) or []
-    environment = Environment(
+    environment = AgentVariables(
         values=values,
         cron_period=reader.str("CRON_PERIOD", default=None, validate=period),
         bigboat_period=reader.str("BIGBOAT_PERIOD", default=None, validate=period),
@@ -285,16 +285,16 @@ def _interpret(
     return environment
 
 
-def _controller_mode(reader: _Reader, values: Mapping[str, Value]) -> Mode:
+def _controller_mode(reader: _Reader, values: Mapping[str, Value]) -> TextMode:
     """How much the controller may set. A falsy text means ``none``; an empty text counts as missing."""
     said = values.get(MODE_VARIABLE)
     if said is not None and said.text.strip() and said.effective is None:
-        return Mode.NONE
+        return TextMode.NONE
     choice = validate.OneOf(tuple(MODES), error="must be one of {choices}")
-    return MODES.get(reader.str(MODE_VARIABLE, default=None, validate=choice) or "", Mode.USUAL)
+    return MODES.get(reader.str(MODE_VARIABLE, default=None, validate=choice) or "", TextMode.USUAL)
 
 
-def with_weaker(environment: Environment, variables: Mapping[str, Value]) -> tuple[Environment, list[str]]:
+def with_weaker(environment: AgentVariables, variables: Mapping[str, Value]) -> tuple[AgentVariables, list[str]]:
     """Add variables with the lowest precedence: each applies only if it is not set otherwise.
 
     Block lists are combined. Returns the new environment and no problems, or the old environment and the problems of

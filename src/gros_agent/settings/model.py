@@ -11,7 +11,7 @@ from gros_agent.options.hosts import Host
 from gros_agent.options.values import Value
 from gros_agent.runtime.masking import MASK
 from gros_agent.settings import authorities
-from gros_agent.settings.environment import VARIABLES, Environment
+from gros_agent.settings.environment import VARIABLES, AgentVariables
 from gros_agent.settings.home import Home
 from gros_agent.settings.template import (
     SECRET_VARIABLES,
@@ -30,7 +30,7 @@ class Settings:
     """All settings of one run. They are created by :func:`gros_agent.settings.load.load` and never change."""
 
     home: Home
-    environment: Environment
+    environment: AgentVariables
     sections: Sections
     hosts: Sections
     settings_file: Path
@@ -193,7 +193,7 @@ class ProjectSettings:
         return self.settings.home
 
     @property
-    def environment(self) -> Environment:
+    def environment(self) -> AgentVariables:
         """The merged environment variables."""
         return self.settings.environment
 

@@ -114,12 +114,13 @@ class Source(Protocol):
     """A kind of system to collect from. It declares everything that the rest of the agent needs to know about it.
 
     ``kind`` is the type of its entries, ``also_called`` are other types with the same meaning, ``title`` is its display
-    name. ``sent_as`` is the type that the controller gets if the published list of types lacks ``kind``. Rows of the table ``items`` are counted as the source's items. ``tracker`` is the file that keeps positions;
-    ``documents`` are further trackers, JSON objects that several sources may extend. ``alongside`` names other source
-    types that the same entry is also collected as: a repository in a review system is also a Git repository. Each of
-    them has its own outcome and position. ``host_options`` are the options of the host that the source can read,
-    including those common to every source. ``programs`` are the programs that it runs: each name maps to a function
-    that returns the version, or raises :class:`SourceError`.
+    name. ``sent_as`` is the type that the controller gets if the published list of types lacks ``kind``. Rows of the
+    table ``items`` are counted as the source's items. ``tracker`` is the file that keeps positions; ``documents`` are
+    further trackers, JSON objects that several sources may extend. ``alongside`` names other source types that the same
+    entry is also collected as: a repository in a review system is also a Git repository. Each of them has its own
+    outcome and position. ``host_options`` are the options of the host that the source can read, including those common
+    to every source. ``programs`` are the programs that it runs: each name maps to a function that returns the version,
+    or raises :class:`SourceError`.
     """
 
     kind: str
