@@ -15,7 +15,7 @@ import click
 
 from gros_agent.cli import COMMANDS, main
 from gros_agent.errors import SEVERITY, ExitStatus
-from gros_agent.options.rights import TextMode, Right
+from gros_agent.options.rights import Right, TextMode
 from gros_agent.rows import TABLES, json_schema
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import VARIABLES
