@@ -136,7 +136,7 @@ class TestWithoutAToken:
         strike(forgejo, "comments", refused(401, "token is required"))
         rows, collected = collect(context(forgejo.url, tmp_path, forgejo_token=""))
         assert rows[MergeRequest]
-        assert collected.notes == ("comments are told to nobody without forgejo_token: set it, and use --full",)
+        assert collected.notes == ("comments are only available with forgejo_token: set it, and use --full",)
         assert collected.position
 
 
