@@ -18,7 +18,15 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning
 from gros_agent import __version__
 from gros_agent.errors import SourceError
 from gros_agent.http import repair
-from gros_agent.http.faults import Explain, is_lasting, is_server_fault, is_transient, refused, unreachable
+from gros_agent.http.faults import (
+    Explain,
+    WebPageError,
+    is_lasting,
+    is_server_fault,
+    is_transient,
+    refused,
+    unreachable,
+)
 from gros_agent.http.timed import TimedAdapter, TooSlowError, answers_within
 from gros_agent.http.traffic import AT_ONCE, Tell, Traffic, asked_wait, exhausted_wait
 from gros_agent.options.values import Secret
@@ -273,7 +281,7 @@ class _Call:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if content.lstrip()[:1] == b"<":
                 hint = self._client.explain(answer.status_code, answer.headers, "")
-                raise SourceError(
+                raise WebPageError(
                     f"{self._shown} answers with a web page",
                     hint or "check the address and the credentials",
                     own="the server answers with a web page",

@@ -42,6 +42,10 @@ def is_transient(status: int) -> bool:
     return is_server_fault(status) or status in _TRANSIENT
 
 
+class WebPageError(SourceError):
+    """A server answers with a web page where data was expected."""
+
+
 class HttpError(SourceError):
     """An answer with a status of 300 or more, with its headers and the beginning of its text."""
 

@@ -25,6 +25,10 @@ from gros_agent.sources import host_options
 HTTPS_PORT = 443
 
 
+class InvalidPortError(ConfigurationError):
+    """A port of the controller is not a number from 1 to 65535."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of one run. They are created by :func:`gros_agent.settings.load.load` and never change."""
@@ -88,8 +92,8 @@ class Settings:
         if not text.isdecimal() or not 0 < int(text) < 1 << 16:
             value = self.value("ssh", option)
             origin = value.origin if value else "default"
-            raise ConfigurationError(
-                f"[ssh] {option} = {text} ({origin}): this is no port", "write a number below 65536"
+            raise InvalidPortError(
+                f"[ssh] {option} = {text} ({origin}): this is not a port", "write a number below 65536"
             )
         return int(text)
 

@@ -11,7 +11,7 @@ from gros_agent.options.values import Value
 from gros_agent.runtime.spelling import did_you_mean, is_near
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import HOSTNAME, LIMITS
-from gros_agent.settings.model import Settings, masked
+from gros_agent.settings.model import InvalidPortError, Settings, masked
 from gros_agent.settings.template import HOST_OPTIONS, KEYED, SETTINGS, Sections
 
 _SHORTEST = 6
@@ -216,9 +216,10 @@ def _wrong_controller(settings: Settings) -> Iterator[ConfigurationError]:
         return
     try:
         settings.controller_address()
+    except InvalidPortError:
+        pass  # the checks of ports report it
     except ConfigurationError as error:
-        if "this is no port" not in error.message:
-            yield error
+        yield error
 
 
 def _wrong_host(section: str, content: Mapping[str, Value]) -> Iterator[ConfigurationError]:
@@ -234,7 +235,7 @@ def _wrong_host(section: str, content: Mapping[str, Value]) -> Iterator[Configur
 def _wrong_port(section: str, option: str, value: Value) -> Iterator[ConfigurationError]:
     text = value.effective
     if text is not None and not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _LARGEST_PORT):
-        message = f"[{section}] {option} = {text} ({value.origin}): this is no port"
+        message = f"[{section}] {option} = {text} ({value.origin}): this is not a port"
         yield ConfigurationError(message, f"write a number from 1 to {_LARGEST_PORT}")
 
 

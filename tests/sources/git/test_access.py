@@ -371,8 +371,8 @@ class TestAddresses:
         ("url", "options", "words"),
         [
             ("ftp://h.example/a", {}, "transport ftp is not allowed"),
-            ("https://h.example/a", {"port": "x"}, "is no port"),
-            ("https://h.example/a", {"port": "70000"}, "is no port"),
+            ("https://h.example/a", {"port": "x"}, "is not a port"),
+            ("https://h.example/a", {"port": "70000"}, "is not a port"),
             ("https://h.example/a", {"username": "u", "password": "a\nb"}, "line break"),
         ],
     )

@@ -228,8 +228,8 @@ class TestAddresses:
             ("ftp://h.example/a", {}, "transport ftp is not allowed"),
             ("svn+rsh://h.example/a", {}, r"transport svn\+rsh is not allowed"),
             ("h.example:a", {}, "is not allowed"),
-            ("https://h.example/a", {"port": "x"}, "is no port"),
-            ("svn+ssh://h.example/a", {"port": "70000"}, "is no port"),
+            ("https://h.example/a", {"port": "x"}, "is not a port"),
+            ("svn+ssh://h.example/a", {"port": "70000"}, "is not a port"),
             ("https://h.example/a", {"username": "u", "password": "a\nb"}, "line break"),
         ],
     )

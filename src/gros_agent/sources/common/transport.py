@@ -33,7 +33,7 @@ def port_of(host: Host, option: str = "port") -> int | None:
     if port is None:
         return None
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise SourceError(f"[{host.section}] {option} = {port}: this is no port", "write a number below 65536")
+        raise SourceError(f"[{host.section}] {option} = {port}: this is not a port", "write a number below 65536")
     return int(port)
 
 

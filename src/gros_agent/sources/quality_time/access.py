@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from gros_agent.errors import SourceError
 from gros_agent.http.client import Answer, Request, WebClient
-from gros_agent.http.faults import HttpError
+from gros_agent.http.faults import HttpError, WebPageError
 from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import split
 from gros_agent.sources.base import Context
@@ -128,7 +128,7 @@ def _credentials(context: Context) -> dict[str, str | Secret]:
 
 def _is_elsewhere(error: SourceError) -> bool:
     """Whether a path does not exist: an error that says so, or the page of the web interface."""
-    return error.code == HTTPStatus.NOT_FOUND if isinstance(error, HttpError) else "web page" in error.message
+    return error.code == HTTPStatus.NOT_FOUND if isinstance(error, HttpError) else isinstance(error, WebPageError)
 
 
 def check(context: Context) -> str:
