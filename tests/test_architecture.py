@@ -1,6 +1,8 @@
 """The rooms of the package: imports go down the list in ARCHITECTURE.md, and tests lie in rooms of the same names."""
 
 import ast
+import importlib
+import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import gros_agent
+from gros_agent import errors
 from support.agent import ROOT
 
 PACKAGE = ROOT / "src" / "gros_agent"
@@ -96,3 +100,20 @@ def test_one_name_is_one_class() -> None:
 def _is_of_one_source(name: str) -> bool:
     parts = name.split(".")
     return parts[0] == "sources" and len(parts) > 2 and parts[1] != "common"
+
+
+def test_the_tree_of_errors_has_every_error() -> None:
+    """With the exit status of each."""
+    for module in pkgutil.walk_packages(gros_agent.__path__, "gros_agent."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    drawn = {name: int(status) for name, status in re.findall(r"(\w+) +(\d)  ", errors.__doc__ or "")}
+    known: list[type[errors.AgentError]] = [errors.AgentError, *_below(errors.AgentError)]
+    assert drawn == {one.__name__: int(one.status) for one in known}
+
+
+def _below(error: type[errors.AgentError]) -> Iterator[type[errors.AgentError]]:
+    for one in error.__subclasses__():
+        if one.__module__.startswith("gros_agent."):
+            yield one
+            yield from _below(one)

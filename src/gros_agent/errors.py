@@ -2,13 +2,21 @@
 
 ::
 
-    AgentError              1  unexpected: the disk is full, a program misbehaves
-    ├── ConfigurationError  7  settings, options, environment, project keys, input files
-    │   └── Problems        7  several of them, reported together
-    ├── PreflightError      4  a check of preflight did not pass
-    ├── DeliveryError       6  a batch waits for its delivery, and was kept
-    ├── BusyError           5  somebody else does this work right now
-    └── SourceError         3  one source can't be collected; the others go on
+    AgentError                 1  unexpected: the disk is full, a program misbehaves
+    ├── ConfigurationError     7  settings, options, environment, project keys, input files
+    │   ├── Problems           7  several of them, reported together
+    │   └── InvalidPortError   7  a port of the controller is not a number
+    ├── PreflightError         4  a check of preflight did not pass
+    ├── DeliveryError          6  a batch waits for its delivery, and was kept
+    ├── BusyError              5  somebody else does this work right now
+    ├── ControllerError        4  the controller can't be reached, refuses a request, or sends an invalid answer
+    │   └── NoAnswerError      4  a call got no answer: the controller may have carried it out
+    └── SourceError            3  one source can't be collected; the others go on
+        ├── TimeUpError        3  the time limit of some work is over
+        ├── HttpError          3  an error status
+        ├── WebPageError       3  a web page where data was expected
+        ├── QueryRefused       3  GitHub refuses a query
+        └── MissingError       3  nothing exists at a Subversion URL
 
 The command line catches :class:`AgentError` in one place. Anything else is a bug, and ends with status 1 too.
 """

@@ -1,8 +1,8 @@
 """Collects a repository: pull requests with their threads, pushes, and the boards of its project, all in parallel."""
 
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Generator, Iterator, Sequence
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -31,7 +31,7 @@ Blocks = Iterator[Sequence[Row]]
 
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
     """Yield what changed since a position. Raises :class:`SourceError`."""
-    since = _SharedSince(position)
+    since = Since(position)
     one = _Collection(context, since)
     refused = one.refused
     pulls = list(refused.unless("pull requests", one.pulls()))
@@ -51,19 +51,6 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
         missing=missing,
         expected=len(pulls) if since.moment is None and not missing else None,
     )
-
-
-class _SharedSince(Since):
-    """A position that several threads can update."""
-
-    def __init__(self, position: str | None) -> None:
-        super().__init__(position)
-        self._lock = threading.Lock()
-
-    def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
-        """Note a moment that was seen."""
-        with self._lock:
-            super().saw(moment, headers)
 
 
 class _Collection:

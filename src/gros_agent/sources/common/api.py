@@ -1,5 +1,6 @@
 """What the sources with an API share: a client for the host, positions, and moments as APIs write them."""
 
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -92,6 +93,13 @@ def web_base(parts: SplitResult, host: Host) -> str:
     return urlunsplit((protocol, transport.address(parts, None, port), "", "", ""))
 
 
+def web_root(context: Context) -> str:
+    """The web address of a source's server, including the path that ``strip`` names. Raises :class:`SourceError`."""
+    strip = (context.host.get("strip") or "").strip("/")
+    address = web_base(split(context.entry.url), context.host)
+    return f"{address}/{strip}" if strip else address
+
+
 def repository_path(url: str, host: Host) -> str:
     """The path of a repository's URL, without surrounding slashes, final ``.git``, and the prefix that ``strip`` names.
 
@@ -150,7 +158,7 @@ class Since:
     ``position`` is the text of a tracker: a moment in UTC, to the second. None means from the start. The next position
     is the newest moment that was seen, but never later than the first answer: changes made while the lists were read
     may have been missed. It is also at least two seconds before that answer, since an answer may lack the newest
-    changes.
+    changes. Several threads may note what they saw.
     """
 
     def __init__(self, position: str | None) -> None:
@@ -158,6 +166,7 @@ class Since:
         self.moment = _parsed(position) if position else None
         self._newest: datetime | None = None
         self._limit = datetime.max.replace(tzinfo=UTC)
+        self._lock = threading.Lock()
 
     def is_new(self, *moments: datetime | None) -> bool:
         """Whether any of these moments is later than the position."""
@@ -165,14 +174,17 @@ class Since:
 
     def began(self, headers: Mapping[str, str]) -> None:
         """Note the time of the first answer. Anything newer must be collected again next time."""
-        self._limit = min(self._limit, whole(server_time(headers)) - _LAG)
+        limit = whole(server_time(headers)) - _LAG
+        with self._lock:
+            self._limit = min(self._limit, limit)
 
     def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
         """Note a moment that was seen, and the time of its answer."""
         self.began(headers)
         if moment.year < _FIRST_YEAR:
             return  # a placeholder or a mistake, not usable as a position
-        self._newest = whole(moment) if self._newest is None else max(self._newest, whole(moment))
+        with self._lock:
+            self._newest = whole(moment) if self._newest is None else max(self._newest, whole(moment))
 
     def next(self) -> str | None:
         """The position for the next collection."""

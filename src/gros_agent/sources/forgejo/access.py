@@ -10,7 +10,6 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import Request, WebClient
 from gros_agent.http.faults import HttpError, is_server_fault
 from gros_agent.options.values import Secret
-from gros_agent.runtime.urls import split
 from gros_agent.sources.base import Context
 from gros_agent.sources.common import api
 from gros_agent.sources.forgejo import keys
@@ -51,16 +50,9 @@ def resolve(context: Context) -> Reached:
     return Reached(base(context), owner, name, client(context))
 
 
-def web(context: Context) -> str:
-    """The web address of the server, under whatever path."""
-    strip = (context.host.get("strip") or "").strip("/")
-    address = api.web_base(split(context.entry.url), context.host)
-    return f"{address}/{strip}" if strip else address
-
-
 def base(context: Context) -> str:
     """The base of the API."""
-    return f"{web(context)}/api/v1"
+    return f"{api.web_root(context)}/api/v1"
 
 
 def client(context: Context) -> WebClient:

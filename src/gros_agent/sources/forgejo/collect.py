@@ -1,9 +1,7 @@
 """Collects a repository: pull requests, issues, and the comments on both, all at once."""
 
 import re
-import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Generator, Iterator, Sequence
 
 from gros_agent.http.client import Request
 from gros_agent.rows import Row
@@ -22,7 +20,7 @@ _NUMBER = re.compile(r"/([0-9]{1,18})(?:[#?].*)?$")
 
 def collect(context: Context, position: str | None) -> Generator[Sequence[Row], None, Collected]:
     """Yield what changed since a position. Raises :class:`SourceError`."""
-    since = _SharedSince(position)
+    since = Since(position)
     one = _Collection(context, since)
     repository = one.repository()
     refused, has_pulls, has_issues = one.refused, repository.has_pull_requests, repository.has_own_issues
@@ -37,19 +35,6 @@ def collect(context: Context, position: str | None) -> Generator[Sequence[Row], 
     following = position if missing else since.next()
     notes = (*refused.notes, *one.notes())
     return Collected(position=following, notes=notes, missing=missing, expected=one.pulls.total)
-
-
-class _SharedSince(Since):
-    """Where several threads note what they saw."""
-
-    def __init__(self, position: str | None) -> None:
-        super().__init__(position)
-        self._lock = threading.Lock()
-
-    def saw(self, moment: datetime, headers: Mapping[str, str]) -> None:
-        """Note a moment that was seen."""
-        with self._lock:
-            super().saw(moment, headers)
 
 
 class _Collection:

@@ -50,5 +50,5 @@ def _pages(lists: Lists, url: str) -> Iterator[Listed]:
 
 def environment(context: Context) -> Environment:
     """The owner, known by the server's web address and its name."""
-    web, name = access.web(context), owner(context)
+    web, name = api.web_root(context), owner(context)
     return Environment(_TYPE, f"{web}/{name}", (web, name))

@@ -10,7 +10,6 @@ from gros_agent.errors import SourceError
 from gros_agent.http.client import WebClient
 from gros_agent.http.faults import HttpError
 from gros_agent.http.paging import by_link, pages
-from gros_agent.runtime.urls import split
 from gros_agent.sources.base import Context
 from gros_agent.sources.common import api, public_keys
 from gros_agent.sources.gitlab.shapes import Project, Token, User, Version
@@ -56,16 +55,9 @@ def resolve(context: Context) -> Reached:
     return Reached(base(context), path, client(context))
 
 
-def web(context: Context) -> str:
-    """The web address of the GitLab, including its path."""
-    strip = (context.host.get("strip") or "").strip("/")
-    address = api.web_base(split(context.entry.url), context.host)
-    return f"{address}/{strip}" if strip else address
-
-
 def base(context: Context) -> str:
     """The address of the API."""
-    return f"{web(context)}/api/v4"
+    return f"{api.web_root(context)}/api/v4"
 
 
 def client(context: Context) -> WebClient:

@@ -47,5 +47,5 @@ def _listed(client: WebClient, url: str, query: Mapping[str, str]) -> Iterator[S
 def environment(context: Context) -> Environment:
     """The group in the form of existing installations."""
     namespace = api.repository_path(context.entry.url, context.host).partition("/")[0]
-    web, configured = access.web(context), context.host.get("group")
+    web, configured = api.web_root(context), context.host.get("group")
     return Environment("gitlab", f"{web}/{configured or namespace}", (web, configured, namespace))
