@@ -103,8 +103,8 @@ def test_the_importer_takes_two_of_the_kind(source: Source, sample: Sample, tmp_
     joined = {one.row: one for one in join(tmp_path, dict.fromkeys((VcsVersion, *source.tables)), writers)}
     assert not importer.problems(tmp_path)
     for table, found in rows.items():
-        keys = {key_of(table)(row) for row in found} if table.key else found
-        twice = ("repo_name" in table.key or not table.key) and not table.is_single
+        keys = {key_of(table)(row) for row in found} if table.key_fields else found
+        twice = ("repo_name" in table.key_fields or not table.key_fields) and not table.is_single
         assert joined[table].count == len(keys) * (2 if twice else 1), table
 
 

@@ -299,7 +299,7 @@ def test_keys_and_widths_are_those_of_the_importer(name: str) -> None:
     table, columns = importer.FILES[name]
     assert set(columns) <= set(declared.__struct_fields__)
     keys = importer.key_fields(name)
-    assert not keys or set(declared.key) == set(keys) or declared.is_single
+    assert not keys or set(declared.key_fields) == set(keys) or declared.is_single
     for field, column in columns.items():
         other, _, inner = column.rpartition(".")
         if inner.endswith("_id") and inner not in importer.TABLES[other or table]["columns"]:
@@ -350,8 +350,8 @@ def test_row_types_agree_with_the_published_schemas(row: type[Row]) -> None:
 
 def test_declarations() -> None:
     for row in TABLES:
-        assert row.key or row is Metric
-        for names in (row.key, row.personal, row.free_text):
+        assert row.key_fields or row is Metric
+        for names in (row.key_fields, row.personal, row.free_text):
             assert set(names) <= set(row.__struct_fields__)
         assert ("encrypted" in row.__struct_fields__) == bool(row.personal)
         assert not set(row.personal) & set(row.free_text)

@@ -13,7 +13,7 @@ class Project(Row, kw_only=True, forbid_unknown_fields=True):
     """The project. Its file has this one object, without fields that are unknown."""
 
     table: ClassVar[str] = "data_project"
-    key: ClassVar[tuple[str, ...]] = ("jira_key",)
+    key_fields: ClassVar[tuple[str, ...]] = ("jira_key",)
     free_text: ClassVar[tuple[str, ...]] = ("quality_display_name",)
     snapshot: ClassVar[bool] = True
     is_single: ClassVar[bool] = True
@@ -35,7 +35,7 @@ class SourceId(Row, kw_only=True, forbid_unknown_fields=True):
     """The identifier of a part of the project at a source."""
 
     table: ClassVar[str] = "data_source_ids"
-    key: ClassVar[tuple[str, ...]] = ("domain_name", "url")
+    key_fields: ClassVar[tuple[str, ...]] = ("domain_name", "url")
     free_text: ClassVar[tuple[str, ...]] = ("domain_name",)
     snapshot: ClassVar[bool] = True
 

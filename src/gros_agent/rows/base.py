@@ -42,11 +42,11 @@ Email = Annotated[str, Meta(max_length=100, pattern="^0$|^[0-9a-f]{64}$|@")]
 class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A row of a table.
 
-    A subclass declares its ``table`` (the file without ``.json``), the fields of its ``key``, the ``personal`` fields
-    (pseudonymised before they are written), the ``free_text`` fields (written unchanged, although they may name
-    people), and whether the table is a ``snapshot``, complete each time. A subclass with personal fields also has a
-    field ``encrypted``. The file of an ``is_single`` table has one object instead of an array, and is missing if there
-    is no row.
+    A subclass declares its ``table`` (the file without ``.json``), the ``key_fields`` that identify a row, the
+    ``personal`` fields (pseudonymised before they are written), the ``free_text`` fields (written unchanged, although
+    they may name people), and whether the table is a ``snapshot``, complete each time. A subclass with personal fields
+    also has a field ``encrypted``. The file of an ``is_single`` table has one object instead of an array, and is
+    missing if there is no row.
 
     A batch has one row per key, since the importer drops the whole file if a key appears twice. If the importer's table
     has no key, the fields that it compares are used here; if it compares none, any rows are allowed. :meth:`one_of`
@@ -61,7 +61,7 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
     table: ClassVar[str]
-    key: ClassVar[tuple[str, ...]]
+    key_fields: ClassVar[tuple[str, ...]]
     folded: ClassVar[tuple[str, ...]] = ("repo_name",)
     named: ClassVar[tuple[str, ...]] = ()
     grouped: ClassVar[int] = 0
@@ -99,7 +99,7 @@ def folded(text: str) -> str:
 
 def key_of(row: type[Row], names: Sequence[str] = ()) -> Callable[[Row], Any]:
     """Return a function that computes the key of a row, or the values of ``names``, in a form for comparison."""
-    wanted = names or row.key
+    wanted = names or row.key_fields
     if not wanted:
         return lambda _: ()
     values: Callable[[Row], Any] = attrgetter(*wanted)

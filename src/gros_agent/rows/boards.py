@@ -16,7 +16,7 @@ class TfsTeam(Row, kw_only=True, forbid_unknown_fields=True):
     """A team."""
 
     table: ClassVar[str] = "data_tfs_team"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "team_name")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "team_name")
     free_text: ClassVar[tuple[str, ...]] = ("description",)
     snapshot: ClassVar[bool] = True
 
@@ -29,7 +29,7 @@ class TfsTeamMember(Row, kw_only=True, forbid_unknown_fields=True):
     """A member of a team."""
 
     table: ClassVar[str] = "data_tfs_team_member"
-    key: ClassVar[tuple[str, ...]] = ("team_name", "username")
+    key_fields: ClassVar[tuple[str, ...]] = ("team_name", "username")
     personal: ClassVar[tuple[str, ...]] = ("user", "username")
     snapshot: ClassVar[bool] = True
 
@@ -44,7 +44,7 @@ class TfsSprint(Row, kw_only=True, forbid_unknown_fields=True):
     """A sprint of a team. Dates that are not set are left out."""
 
     table: ClassVar[str] = "data_tfs_sprint"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "team_name", "sprint_name")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "team_name", "sprint_name")
     snapshot: ClassVar[bool] = True
 
     repo_name: RepoName
@@ -58,7 +58,7 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
     """A version of a work item, with one row for each change. Fields that its type does not have are left out."""
 
     table: ClassVar[str] = "data_tfs_work_item"
-    key: ClassVar[tuple[str, ...]] = ("issue_id", "changelog_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("issue_id", "changelog_id")
     personal: ClassVar[tuple[str, ...]] = ("reporter", "assignee", "updated_by")
     free_text: ClassVar[tuple[str, ...]] = ("title", "description", "additional_information")
 
@@ -95,7 +95,7 @@ class TfsDeveloper(Row, kw_only=True, forbid_unknown_fields=True):
     """A person who took part in work items or teams. The importer identifies people by name."""
 
     table: ClassVar[str] = "data_tfs_developer"
-    key: ClassVar[tuple[str, ...]] = ("display_name",)
+    key_fields: ClassVar[tuple[str, ...]] = ("display_name",)
     rule: ClassVar[str] = "a person's first known address counts"
     personal: ClassVar[tuple[str, ...]] = ("display_name", "email")
 

@@ -13,7 +13,7 @@ class Jenkins(Row, kw_only=True, forbid_unknown_fields=True):
     """The size of a Jenkins. Its file has this one object, with numbers as JSON numbers."""
 
     table: ClassVar[str] = "data_jenkins"
-    key: ClassVar[tuple[str, ...]] = ("host",)
+    key_fields: ClassVar[tuple[str, ...]] = ("host",)
     snapshot: ClassVar[bool] = True
     is_single: ClassVar[bool] = True
 

@@ -18,7 +18,7 @@ class Metric(Row, kw_only=True, forbid_unknown_fields=True):
     """A measurement of a metric."""
 
     table: ClassVar[str] = "data_metrics"
-    key: ClassVar[tuple[str, ...]] = ()
+    key_fields: ClassVar[tuple[str, ...]] = ()
     named: ClassVar[tuple[str, ...]] = ("name",)
 
     name: MetricName
@@ -34,7 +34,7 @@ class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
     """The targets of a metric since a version. Targets that are the defaults are left out."""
 
     table: ClassVar[str] = "data_metric_targets"
-    key: ClassVar[tuple[str, ...]] = ("name", "revision")
+    key_fields: ClassVar[tuple[str, ...]] = ("name", "revision")
     named: ClassVar[tuple[str, ...]] = ("name",)
     free_text: ClassVar[tuple[str, ...]] = ("comment", "domain_name")
 
@@ -57,7 +57,7 @@ class MetricVersion(Row, kw_only=True, forbid_unknown_fields=True):
     """A change of targets, with its author."""
 
     table: ClassVar[str] = "data_metric_versions"
-    key: ClassVar[tuple[str, ...]] = ("version_id",)
+    key_fields: ClassVar[tuple[str, ...]] = ("version_id",)
     rule: ClassVar[str] = "the first known person counts"
     personal: ClassVar[tuple[str, ...]] = ("developer",)
     free_text: ClassVar[tuple[str, ...]] = ("message",)
@@ -82,7 +82,7 @@ class MetricDefault(Row, kw_only=True, forbid_unknown_fields=True):
     """The default targets of a type of metric."""
 
     table: ClassVar[str] = "data_metric_defaults"
-    key: ClassVar[tuple[str, ...]] = ("base_name", "version_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("base_name", "version_id")
 
     base_name: Annotated[str, Meta(max_length=100, description="Type of the metric.")]
     version_id: Revision

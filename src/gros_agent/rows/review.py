@@ -29,7 +29,7 @@ class MergeRequest(Row, kw_only=True, forbid_unknown_fields=True):
     """A merge or pull request."""
 
     table: ClassVar[str] = "data_merge_request"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "id")
     changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username", "assignee", "assignee_username")
     free_text: ClassVar[tuple[str, ...]] = ("title", "description", "source_branch", "target_branch")
@@ -56,7 +56,7 @@ class MergeRequestNote(Row, kw_only=True, forbid_unknown_fields=True):
     """A comment on a merge or pull request as a whole."""
 
     table: ClassVar[str] = "data_merge_request_note"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "thread_id", "note_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "thread_id", "note_id")
     changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username")
     free_text: ClassVar[tuple[str, ...]] = ("comment",)
@@ -82,7 +82,7 @@ class MergeRequestReview(Row, kw_only=True, forbid_unknown_fields=True):
     """
 
     table: ClassVar[str] = "data_merge_request_review"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "reviewer")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "merge_request_id", "reviewer")
     rule: ClassVar[str] = "a reviewer's newest vote that takes a side counts"
     folded: ClassVar[tuple[str, ...]] = ("repo_name", "reviewer")
     personal: ClassVar[tuple[str, ...]] = ("reviewer", "reviewer_username")
@@ -103,7 +103,7 @@ class CommitComment(Row, kw_only=True, forbid_unknown_fields=True):
     """A comment on a commit, or on lines of a merge or pull request."""
 
     table: ClassVar[str] = "data_commit_comment"
-    key: ClassVar[tuple[str, ...]] = (
+    key_fields: ClassVar[tuple[str, ...]] = (
         *("repo_name", "commit_id", "merge_request_id", "thread_id", "note_id", "parent_id", "author"),
         *("comment", "file", "line", "end_line", "line_type", "created_date"),
     )
@@ -134,7 +134,7 @@ class VcsEvent(Row, kw_only=True, forbid_unknown_fields=True):
     """A push, or another event of a repository."""
 
     table: ClassVar[str] = "data_vcs_event"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "action", "kind", "ref", "date", "user")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "action", "kind", "ref", "date", "user")
     folded: ClassVar[tuple[str, ...]] = ("repo_name", "user")
     personal: ClassVar[tuple[str, ...]] = ("user", "username", "email")
     free_text: ClassVar[tuple[str, ...]] = ("ref",)
@@ -155,7 +155,7 @@ class GitHubRepo(Row, kw_only=True, forbid_unknown_fields=True):
     """A repository on GitHub."""
 
     table: ClassVar[str] = "data_github_repo"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "github_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "github_id")
     free_text: ClassVar[tuple[str, ...]] = ("description",)
     snapshot: ClassVar[bool] = True
 
@@ -173,7 +173,7 @@ class GitLabRepo(Row, kw_only=True, forbid_unknown_fields=True):
     """A project on GitLab."""
 
     table: ClassVar[str] = "data_gitlab_repo"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "gitlab_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "gitlab_id")
     free_text: ClassVar[tuple[str, ...]] = ("description",)
     snapshot: ClassVar[bool] = True
 
@@ -190,7 +190,7 @@ class GitHubIssue(Row, kw_only=True, forbid_unknown_fields=True):
     """An issue or pull request on GitHub."""
 
     table: ClassVar[str] = "data_github_issue"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "id")
     changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username", "assignee", "assignee_username", "closed_by")
     free_text: ClassVar[tuple[str, ...]] = ("title", "description")
@@ -217,7 +217,7 @@ class GitHubIssueNote(Row, kw_only=True, forbid_unknown_fields=True):
     """A comment on an issue on GitHub."""
 
     table: ClassVar[str] = "data_github_issue_note"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "issue_id", "note_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "issue_id", "note_id")
     changed: ClassVar[str] = "updated_at"
     personal: ClassVar[tuple[str, ...]] = ("author", "author_username")
     free_text: ClassVar[tuple[str, ...]] = ("comment",)

@@ -11,7 +11,7 @@ class VcsVersion(Row, kw_only=True, forbid_unknown_fields=True):
     """A commit or revision. With ``skip_stats`` the fields from ``branch`` to ``size`` are left out."""
 
     table: ClassVar[str] = "data_vcs_versions"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "version_id")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "version_id")
     personal: ClassVar[tuple[str, ...]] = ("developer", "developer_username", "developer_email")
     free_text: ClassVar[tuple[str, ...]] = ("message", "branch")
 
@@ -38,7 +38,7 @@ class ChangePath(Row, kw_only=True, forbid_unknown_fields=True):
     """A file changed in a commit or revision."""
 
     table: ClassVar[str] = "data_change_path"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "file")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "version_id", "file")
     grouped: ClassVar[int] = 2
     free_text: ClassVar[tuple[str, ...]] = ("file",)
 
@@ -55,7 +55,7 @@ class Tag(Row, kw_only=True, forbid_unknown_fields=True):
     """A tag. A lightweight tag has no message, date or tagger."""
 
     table: ClassVar[str] = "data_tag"
-    key: ClassVar[tuple[str, ...]] = ("repo_name", "tag_name")
+    key_fields: ClassVar[tuple[str, ...]] = ("repo_name", "tag_name")
     personal: ClassVar[tuple[str, ...]] = ("tagger", "tagger_email")
     free_text: ClassVar[tuple[str, ...]] = ("tag_name", "message")
     snapshot: ClassVar[bool] = True

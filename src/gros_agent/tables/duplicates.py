@@ -18,10 +18,10 @@ class Keys:
     """The hashes of the keys of a table's rows, or of the groups if the keys are grouped."""
 
     def __init__(self, row: type[Row]) -> None:
-        group = row.key[: row.grouped] or row.key
-        self._has_key = bool(row.key)
+        group = row.key_fields[: row.grouped] or row.key_fields
+        self._has_key = bool(row.key_fields)
         self._hash_of = key_of(row, group)
-        self._members_of = (attrgetter(*group), attrgetter(*row.key[row.grouped :])) if row.grouped else None
+        self._members_of = (attrgetter(*group), attrgetter(*row.key_fields[row.grouped :])) if row.grouped else None
         self._hashes = [array("q") for _ in range(_BUCKETS)]
         self._repeated = set[int]()
         self._group: object = None
