@@ -15,6 +15,7 @@
         ├── TimeUpError        3  the time limit of some work is over
         ├── HttpError          3  an error status
         ├── WebPageError       3  a web page where data was expected
+        ├── TooLargeError      3  an answer is larger than any should be
         ├── QueryRefused       3  GitHub refuses a query
         └── MissingError       3  nothing exists at a Subversion URL
 

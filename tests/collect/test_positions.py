@@ -16,7 +16,7 @@ from support.gitlab import PATH, TOKEN, UNDER, GitLab
 from support.replay import serving
 from support.zones import needs_time_zones
 
-TRACKER = "gitlab_update.json"
+TRACKER, LINE = "gitlab_update.json", "jira-updated.txt"
 WRITTEN = "2024-01-01 12:00:00"
 
 
@@ -50,6 +50,23 @@ def test_nothing_is_lost_whatever_zone_it_was(local: object, offset: int) -> Non
     meant = positions._meant(text, ())
     if meant != text:
         assert datetime.fromisoformat(meant) <= local - timedelta(hours=offset)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2024-01-02 12:00", "2024-01-01 10:00"),
+        ("2024-01-02 12:00:59", "2024-01-01 10:00"),
+        ("1900-01-01 01:01", "1899-12-30 23:01"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_minutes(tmp_path: Path, text: str, meant: str) -> None:
+    """Two zones are unknown: that of the agent which wrote it, and that of the account which asked by it."""
+    project = load(tmp_path, {}).project("ABC")
+    assert positions.in_utc(project, {LINE: {"project": text}}) == {LINE: {"project": meant}}
+    positions.note(project, {LINE: {"project": text}})
+    assert positions.in_utc(project, {LINE: {"project": text}}) == {LINE: {"project": text}}
 
 
 def test_what_is_no_moment_is_left_to_its_source(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from gros_agent.errors import SourceError
 from gros_agent.http import client as http_client
-from gros_agent.http.client import WebClient, is_same_place
+from gros_agent.http.client import Request, WebClient, is_same_place
+from gros_agent.http.paging import smaller_page
 from gros_agent.http.traffic import Traffic, asked_wait, exhausted_wait
 from gros_agent.options.values import Secret
 from gros_agent.runtime import limits
@@ -184,6 +185,25 @@ def test_exhausted_wait() -> None:
     assert exhausted_wait({"X-RateLimit-Remaining": "0"}) is None
 
 
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("2026-01-05T10:01Z", 61),
+        ("2026-01-05T10:00:20Z", 21),
+        ("2026-01-05T11:00:20.500+01:00", 21.5),
+        ("2026-01-05T10:00:20", 21),
+        ("2026-01-05T09:00Z", 1),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_reset_at_a_date(reset: str, seconds: float | None) -> None:
+    """Some systems write a date in ISO 8601, to the minute or to the second."""
+    date = {"Date": "Mon, 05 Jan 2026 10:00:00 GMT"}
+    assert exhausted_wait({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset, **date}) == seconds
+    assert exhausted_wait({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": reset, **date}) is None
+
+
 def test_proxies(server: Web) -> None:
     """What environment files name counts, but for the hosts that need none."""
     with web(lambda asked: json_answer({"a": len(asked.path)})) as proxy:
@@ -255,6 +275,18 @@ def test_too_large(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     server.answer = lambda _: json_answer({"a": "x" * 10_000})
     with pytest.raises(SourceError, match="larger than 1000 bytes"):
         client().get(f"{server.url}/x", dict[str, str])
+    assert len(server.asked) == 1
+
+
+def test_too_large_for_one_answer(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can be asked for in parts is."""
+    monkeypatch.setattr(http_client, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(http_client, "BACKOFF", 0.01)
+    server.answer = lambda asked: json_answer({"a": "x" * int(asked.path.partition("=")[2])})
+    request = Request("GET", f"{server.url}/x", {"size": "3000"}, smaller=smaller_page("size"))
+    answer = client().ask(request, dict[str, str])
+    assert len(answer.value["a"]) == 750
+    assert answer.request.query == {"size": "750"}
 
 
 @pytest.mark.parametrize("first", [None, json_answer({}, 503), json_answer({}, 429, **{"Retry-After": "1"})])

@@ -372,6 +372,18 @@ class TestTrackers:
         with pytest.raises(ConfigurationError, match=r"bad.json: the tracker is damaged"):
             trackers.read(tmp_path / "bad.json")
 
+    def test_a_line(self, tmp_path: Path) -> None:
+        """The position of all sources of a project, in the form of existing installations."""
+        name = "jira-updated.txt"
+        key = trackers.key(name, "tracker", "https://jira.example")
+        assert key == trackers.key(name, "other", "https://other.example")
+        content = trackers.encode(name, {key: "2026-01-05 10:00"})
+        assert content == b"2026-01-05 10:00"
+        (tmp_path / name).write_bytes(content + b"\n")
+        assert trackers.position(trackers.read(tmp_path / name), key) == "2026-01-05 10:00"
+        (tmp_path / name).write_bytes(b"\n")
+        assert trackers.read(tmp_path / name) == {}
+
     @pytest.mark.parametrize("text", ["", "main", "-x", "A" * 40, "a" * 41, "a" * 40 + "\n"])
     def test_what_is_no_version(self, text: str) -> None:
         assert not trackers.is_version(text)

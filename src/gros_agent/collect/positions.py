@@ -1,14 +1,15 @@
 """Converts positions in trackers that are moments without a time zone.
 
 Existing agents write local time. If such a position were read in another time zone, hours could be skipped forever.
-Ours are in UTC, in the same format (``YYYY-MM-DD HH:MM:SS``), and are noted in ``state/positions/KEY.json``. A position
-that is not noted there was written by another agent. It is taken as the earliest moment that it can mean, so that
-nothing is lost, although some items are collected again. Earlier positions of ours return after a failed import, or if
-a batch was dropped.
+Ours are in UTC, in the same format (``YYYY-MM-DD HH:MM:SS``, for some trackers without seconds), and are noted in
+``state/positions/KEY.json``. A position that is not noted there was written by another agent. It is taken as the
+earliest moment that it can mean, so that nothing is lost, although some items are collected again. Earlier positions of
+ours return after a failed import, or if a batch was dropped.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,33 @@ from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Part
 from gros_agent.tables import trackers
 
-TRACKERS = frozenset({"github_update.json", "gitlab_update.json", "tfs_update.json"})
+
+@dataclass(frozen=True)
+class _Form:
+    """The format of a tracker's moments: its last unit, and how much earlier than the text a moment may be."""
+
+    unit: str = "seconds"
+    back: timedelta = FURTHEST_AHEAD
+
+    @property
+    def pattern(self) -> str:
+        return "%Y-%m-%d %H:%M" + (":%S" if self.unit == "seconds" else "")
+
+    @property
+    def length(self) -> int:
+        return len("YYYY-MM-DD HH:MM:SS" if self.unit == "seconds" else "YYYY-MM-DD HH:MM")
+
+
+_EXACT = _Form()
+_FORMS: Mapping[str, _Form] = {
+    "github_update.json": _EXACT,
+    "gitlab_update.json": _EXACT,
+    "tfs_update.json": _EXACT,
+    # the agent wrote it in its zone, and Jira read it in that of the account: from UTC+14 to UTC-12
+    "jira-updated.txt": _Form("minutes", FURTHEST_AHEAD + timedelta(hours=12)),
+}
 """The trackers whose positions are moments without a time zone."""
-_FORM = "%Y-%m-%d %H:%M:%S"
-_LENGTH = len("YYYY-MM-DD HH:MM:SS")
+TRACKERS = frozenset(_FORMS)
 _KEPT = 50
 """The number of noted positions per source: the newest ones."""
 
@@ -35,7 +59,9 @@ def in_utc(project: ProjectSettings, positions: Positions) -> dict[str, dict[str
         return {name: dict(content) for name, content in positions.items()}
     known = _noted(_file(project))
     return {
-        name: {source: _meant(one, known.get(name, {}).get(source, ())) for source, one in content.items()}
+        name: {
+            source: _meant(one, known.get(name, {}).get(source, ()), _FORMS[name]) for source, one in content.items()
+        }
         if name in TRACKERS
         else dict(content)
         for name, content in positions.items()
@@ -56,13 +82,13 @@ def note(project: ProjectSettings, positions: Positions) -> None:
     json_files.write(path, known)
 
 
-def _meant(position: str, noted: Sequence[str]) -> str:
+def _meant(position: str, noted: Sequence[str], form: _Form = _EXACT) -> str:
     """A position in UTC: unchanged if it is ours, otherwise the earliest moment that it can mean."""
     if position in noted:
         return position
     try:
-        moment = datetime.strptime(position.strip()[:_LENGTH], _FORM)  # noqa: DTZ007 (nobody knows of which zone)
-        return (moment - FURTHEST_AHEAD).isoformat(" ", "seconds")  # strftime lacks the zeros of early years
+        moment = datetime.strptime(position.strip()[: form.length], form.pattern)  # noqa: DTZ007 (zone unknown)
+        return (moment - form.back).isoformat(" ", form.unit)  # strftime lacks the zeros of early years
     except (ValueError, OverflowError):
         return position  # its source reports the error
 

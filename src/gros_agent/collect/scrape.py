@@ -261,7 +261,23 @@ def _moved(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> LeftOff:
                 moved[one.task.source.tracker][key_of(one.task)] = one.collected.position
             for name, content in one.collected.documents.items():
                 documents[name] = trackers.merged(documents[name], content)
-    return LeftOff(moved, documents)
+    return LeftOff(moved | _shared(known, done), documents)
+
+
+def _shared(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, dict[str, str]]:
+    """The trackers whose position is that of several parts: the earliest one, or the former one if a part has none."""
+    found: dict[str, list[str | None]] = {}
+    keys: dict[str, str] = {}
+    for one in done:
+        if isinstance(one.task, Part) and one.task.source.tracker in trackers.LINES:
+            name = one.task.source.tracker
+            keys[name] = key_of(one.task)
+            reached = one.collected.position if one.collected else None
+            found.setdefault(name, []).append(reached or known.since(one.task))
+    return {
+        name: {keys[name]: min(one for one in reached if one)} if all(reached) else dict(known.positions[name])
+        for name, reached in found.items()
+    }
 
 
 def _encoded(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, bytes]:
@@ -274,8 +290,9 @@ def _encoded(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, b
     written = {
         name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
         for name, content in known.positions.items()
+        if content or name not in trackers.LINES
     }
-    # a line of text is from older agents: it is read, and never changed
+    # a document that is a line of text is from older agents: it is read, and never changed
     return written | {
         name: trackers.encode_document(content)
         for name, content in documents.items()

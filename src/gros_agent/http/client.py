@@ -69,6 +69,10 @@ class Answer(Generic[T]):
     request: "Request"
 
 
+class TooLargeError(SourceError):
+    """An answer is larger than :data:`MAX_ANSWER`."""
+
+
 class _NoAuthentication(AuthBase):
     """Disables the user's ``.netrc``."""
 
@@ -80,8 +84,8 @@ class _NoAuthentication(AuthBase):
 class Request:
     """A request. ``content`` is sent as JSON. With ``once`` it is never repeated.
 
-    ``budget`` names the rate limit of the host that the request counts against. If the server can't answer, ``smaller``
-    returns a request for a part of it.
+    ``budget`` names the rate limit of the host that the request counts against. If the server can't answer, or answers
+    with too much, ``smaller`` returns a request for a part of it.
     """
 
     method: str
@@ -200,6 +204,11 @@ class _Call:
                     raise words from None  # another try would take as long
                 self._ask_for_less()
                 raise PassingError(words) from None
+            except TooLargeError as error:
+                if self._request.smaller is None:
+                    raise
+                self._ask_for_less()
+                raise PassingError(error) from None
             except (requests.RequestException, HTTPError) as error:
                 wrapped = error if isinstance(error, requests.RequestException) else requests.ConnectionError(error)
                 words = unreachable(wrapped, self._shown)
@@ -335,5 +344,5 @@ def _content(answer: requests.Response, shown: str) -> bytes:
     for block in answer.iter_content(1 << 16):
         content += block
         if len(content) > MAX_ANSWER:
-            raise SourceError(f"the answer of {shown} is larger than {MAX_ANSWER} bytes", "is it the right address?")
+            raise TooLargeError(f"the answer of {shown} is larger than {MAX_ANSWER} bytes", "is it the right address?")
     return bytes(content)

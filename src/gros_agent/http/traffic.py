@@ -2,7 +2,7 @@
 
 Servers announce limits in headers: ``Retry-After`` (RFC 9110, section 10.2.3) in seconds or as a date; the remaining
 budget and its reset in ``X-RateLimit-Remaining`` and ``X-RateLimit-Reset`` (GitHub, Azure DevOps) or
-``RateLimit-Remaining`` and ``RateLimit-Reset`` (GitLab), in seconds since 1970.
+``RateLimit-Remaining`` and ``RateLimit-Reset`` (GitLab), in seconds since 1970 or as a date of ISO 8601 (Jira Cloud).
 """
 
 import logging
@@ -84,10 +84,21 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
 def exhausted_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds until an exhausted budget is reset, by the server's clock. None if some of it is left."""
     for prefix in ("X-RateLimit", "RateLimit"):
-        remaining, reset = headers.get(f"{prefix}-Remaining", ""), headers.get(f"{prefix}-Reset", "")
-        if remaining.strip() == "0" and reset.strip().isdecimal():
-            return max(0.0, float(reset) - server_time(headers).timestamp()) + 1
+        reset = _reset(headers.get(f"{prefix}-Reset", "").strip())
+        if headers.get(f"{prefix}-Remaining", "").strip() == "0" and reset is not None:
+            return max(0.0, reset - server_time(headers).timestamp()) + 1
     return None
+
+
+def _reset(text: str) -> float | None:
+    """The moment of a reset in seconds since 1970, or None if it is missing or invalid."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def server_time(headers: Mapping[str, str]) -> datetime:

@@ -1,7 +1,8 @@
 """Trackers: small files with the positions of sources, from which the next scrape continues.
 
 Most trackers map a source's name to its position. Those of quality systems (:data:`UPDATES`) have a list of sources,
-and map a source's URL to its position, its version.
+and map a source's URL to its position, its version. Those in :data:`LINES` are a line of text with one position, which
+all sources of the tracker share.
 """
 
 import json
@@ -16,6 +17,9 @@ from gros_agent.errors import ConfigurationError
 from gros_agent.runtime.files import MAX_OWN_BYTES, read_text
 
 UPDATES = frozenset({"measurements_update.json"})
+LINES = frozenset({"jira-updated.txt"})
+_SHARED = "project"
+"""The key of the only position in a tracker of :data:`LINES`."""
 
 
 class _Update(msgspec.Struct):
@@ -23,7 +27,9 @@ class _Update(msgspec.Struct):
 
 
 def key(tracker: str, name: str, url: str) -> str:
-    """The key of a source in a tracker: its name or its URL."""
+    """The key of a source in a tracker: its name or its URL, or one that all sources share."""
+    if tracker in LINES:
+        return _SHARED
     return url if tracker in UPDATES else name
 
 
@@ -40,6 +46,8 @@ def read(path: Path) -> dict[str, str]:
     text = read_text(path, "the tracker", MAX_OWN_BYTES)
     if text is None:
         return {}
+    if path.name in LINES:
+        return {_SHARED: text.strip()} if text.strip() else {}
     try:
         if path.name in UPDATES:
             return msgspec.json.decode(text, type=_Update).versions
@@ -83,6 +91,8 @@ def encode(
 
     Only trackers in :data:`UPDATES` contain ``listed`` and the fields of ``further``.
     """
+    if name in LINES:
+        return positions.get(_SHARED, "").encode()
     if name not in UPDATES:
         return encode_document(positions)
     return encode_document({**(further or {}), "sources": list(listed), "versions": positions})
