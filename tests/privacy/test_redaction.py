@@ -69,6 +69,9 @@ def mark(field: str, value: str) -> str:
         ("see /home/ann/x and C:\\Users\\ann\\y", "see /home/[username:ann]/x and C:\\Users\\[username:ann]\\y"),
         ("git@host.example:group/code.git", "[email:git at host.example]:group/code.git"),
         ("1 @ 2, @ , @@x", "1 @ 2, @ , @@x"),
+        ("[~ann], ask [~a.b@x.org]", "[~[developer:ann]], ask [~[developer:a.b at x.org]]"),
+        ("[~accountid:557058:0-a] did", "[~accountid:[developer:557058:0-a]] did"),
+        ("[~ ] [~a b] [~a|b] ~ann [link|http://x]", "[~ ] [~a b] [~a|b] ~ann [link|http://x]"),
     ],
 )
 def test_texts(text: str, after: str) -> None:
@@ -126,6 +129,8 @@ def test_again_changes_nothing(text: str) -> None:
         '"a',
         "%40",
         "x'",
+        "[~",
+        "[~accountid:",
     ],
 )
 @pytest.mark.parametrize("end", ["", "@x.example", "<a@b>", "\n"])

@@ -122,6 +122,49 @@ FILES: Mapping[str, tuple[str, Columns]] = {
         | _same("reporter", "assignee", "attachments", "additional_information", "updated_by", "labels"),
     ),
     "data_tfs_developer.json": ("tfs_developer", _same("display_name", "email")),
+    "data.json": (
+        "issue",
+        {"issuetype": "type", "fixVersions": "fixversion", "versions": "version", "attachment": "attachments"}
+        | {"storypoint": "story_points", "sprint": "sprint_id", "flagged": "impediment"}
+        | _same("issue_id", "changelog_id", "key", "title", "priority", "resolution", "bugfix", "watchers", "created")
+        | _same("updated", "description", "duedate", "status", "reporter", "assignee", "additional_information")
+        | _same("review_comments", "resolution_date", "updated_by", "rank_change", "epic", "ready_status")
+        | _same("ready_status_reason", "approved", "approved_by_po", "labels", "expected_ltcs", "expected_phtcs")
+        | _same("test_given", "test_when", "test_then", "test_execution", "test_execution_time", "environment")
+        | _same("external_project"),
+    ),
+    "data_comments.json": (
+        "comment",
+        {"id": "comment_id", "comment": "message", "created_at": "date", "updated_at": "updated_date"}
+        | _same("issue_id", "author", "updater"),
+    ),
+    "data_developer.json": ("developer", _same("name", "display_name", "email")),
+    "data_sprint.json": (
+        "sprint",
+        {"id": "sprint_id"} | _same("name", "start_date", "end_date", "complete_date", "goal", "board_id"),
+    ),
+    "data_fixVersion.json": (
+        "fixversion",
+        _same("id", "name", "description", "start_date", "release_date", "released"),
+    ),
+    "data_component.json": ("component", {"id": "component_id"} | _same("name", "description")),
+    "data_issue_component.json": (
+        "issue_component",
+        _same("issue_id", "component_id", "start_date", "end_date"),
+    ),
+    "data_issuelinks.json": (
+        "issuelink",
+        {"relationshiptype": "relationship_type"} | _same("from_key", "to_key", "outward", "start_date", "end_date"),
+    ),
+    "data_subtasks.json": ("subtask", {"from_id": "id_parent", "to_id": "id_subtask"}),
+    "data_issuetype.json": ("issuetype", _same("id", "name", "description")),
+    "data_resolution.json": ("resolution", _same("id", "name", "description")),
+    "data_priority.json": ("priority", _same("id", "name")),
+    "data_status.json": ("status", {"statusCategory": "category_id"} | _same("id", "name", "description")),
+    "data_status_category.json": ("status_category", {"id": "category_id"} | _same("key", "name", "color")),
+    "data_relationshiptype.json": ("relationshiptype", _same("id", "name")),
+    "data_ready_status.json": ("ready_status", _same("id", "name")),
+    "data_test_execution.json": ("test_execution", _same("id", "value")),
     "data_metrics.json": (
         "metric_value",
         {"name": "metric.name", "base_name": "metric.base_name", "domain_name": "metric.domain_name"}
@@ -168,6 +211,18 @@ _BY_NAME = {"repo_id": 1000, "reviewer_id": 100, "team_id": 100}
 """
 ESCAPED = re.compile("[\x7f-\x9f\u2000-\u20ff]")
 """What json-simple, which turns an environment back to text, escapes with six characters; a slash gets a backslash."""
+
+
+_UNKNOWN_IS_0 = {"author_date", "tagged_date", "closed_at"}
+"""Moments that may be ``0``; those of Jira's links and versions may be, too."""
+_UNKNOWN_IN_JIRA = {"data_issue_component.json", "data_issuelinks.json", "data_fixVersion.json"}
+_YES_OR_NO = {"bugfix", "approved", "approved_by_po", "rank_change", "outward", "released"}
+"""Fields of Jira in which 1 is yes and -1 no."""
+_JSON_NUMBERS = {
+    *(("data_status.json", "statusCategory"), ("data_status_category.json", "id")),
+    *(("data_jenkins.json", name) for name in ("jobs", "views", "nodes")),
+}
+"""What is cast to a number of JSON: text there ends the import of the file, as a number does elsewhere."""
 
 
 BLANKS = "".join(map(chr, range(0x21)))
@@ -239,7 +294,11 @@ def _row(name: str, row: Mapping[str, Any], *, whole_numbers: bool) -> Iterator[
         elif column in _BY_NAME:
             yield from _text(field, value, _BY_NAME[column])
         else:
-            yield from (f"{problem}: {row}" for problem in _value(field, value, kind["type"], whole=whole_numbers))
+            if isinstance(value, int) != ((name, field) in _JSON_NUMBERS):
+                yield f"{field} is of the wrong kind of JSON: {row}"
+            unknown = field in _UNKNOWN_IS_0 or (name in _UNKNOWN_IN_JIRA and field.endswith("_date"))
+            problems = _value(field, value, kind["type"], whole=whole_numbers, unknown=unknown)
+            yield from (f"{problem}: {row}" for problem in problems)
 
 
 def _text(field: str, value: object, width: int) -> Iterator[str]:
@@ -254,7 +313,7 @@ def _text(field: str, value: object, width: int) -> Iterator[str]:
         yield f"{field} is longer than {width}: {value!r}"
 
 
-def _value(field: str, value: Any, kind: str, *, whole: bool) -> Iterator[str]:
+def _value(field: str, value: Any, kind: str, *, whole: bool, unknown: bool) -> Iterator[str]:
     if width := re.fullmatch(r"varchar\((\d+)\)", kind):
         yield from _text(field, value, int(width[1]))
     elif kind == "text":
@@ -263,14 +322,15 @@ def _value(field: str, value: Any, kind: str, *, whole: bool) -> Iterator[str]:
         if not re.fullmatch(r"-?\d+", str(value), re.ASCII) or (abs(int(value)) > LARGEST and not whole):
             yield f"{field} is no whole number of 31 bits: {value!r}"
     elif kind in {"timestamp", "date"}:
-        unknown = value == "0" and field in {"author_date", "tagged_date", "closed_at"}
-        if not unknown and not _is_moment(value, "%Y-%m-%d" if kind == "date" else "%Y-%m-%d %H:%M:%S"):
+        if not (unknown and value == "0") and not _is_moment(
+            value, "%Y-%m-%d" if kind == "date" else "%Y-%m-%d %H:%M:%S"
+        ):
             yield f"{field} is no {kind}: {value!r}"
-    elif kind == "float":
+    elif kind == "float" or kind.startswith("decimal"):
         if not re.fullmatch(r"-?\d+(\.\d+)?", value, re.ASCII):
             yield f"{field} is no number: {value!r}"
-    elif kind == "boolean" and value not in {"0", "1"}:
-        yield f"{field} is neither 1 nor 0: {value!r}"
+    elif kind == "boolean" and value not in ({"1", "-1"} if field in _YES_OR_NO else {"0", "1"}):
+        yield f"{field} is neither yes nor no: {value!r}"
 
 
 def _is_moment(value: str, form: str) -> bool:

@@ -21,6 +21,10 @@ _SCHEMAS = {
     ),
     "quality": ("metrics", "metric_targets", "metric_versions", "metric_defaults"),
     "tfs": ("team", "team_member", "sprint", "work_item", "developer"),
+    "jira": (
+        *("comments", "developer", "sprint", "component", "issue_component", "issuelinks", "subtasks", "issuetype"),
+        *("resolution", "priority", "status", "status_category", "relationshiptype", "ready_status", "test_execution"),
+    ),
 }
 _TRACKERS = {
     "latest_vcs_versions.json": "vcs/latest_vcs_versions.json",
@@ -36,6 +40,7 @@ FILES = (
         for name in names
     }
     | _TRACKERS
+    | {"data.json": "jira/issue.json", "data_fixVersion.json": "jira/version.json"}
     | {"data_jenkins.json": "jenkins/statistics.json"}
     | {"data_environments.json": "project/environments.json", "data_sources.json": "project/sources.json"}
     | {"data_project.json": "project/metadata.json", "data_source_ids.json": "project/source_ids.json"}
@@ -78,11 +83,14 @@ def _relaxed(schema: dict[str, Any]) -> dict[str, Any]:
 
     Identifiers of today's systems have more than nine digits, comments on lines that a request leaves as they are
     have ``context`` as their type, an environment is a list, and metrics and subjects of Quality-time have names with
-    dashes and spaces in them.
+    dashes and spaces in them. Keys of projects in Jira may have digits and underscores.
     """
     definitions = schema.get("$defs", {})
     if "positive_integer" in definitions:
         definitions["positive_integer"]["pattern"] = "^[0-9]+$"
+    if "jira_project" in definitions:
+        definitions["jira_project"]["pattern"] = "^[A-Z][A-Z0-9_]*$"
+        definitions["jira_issue"]["pattern"] = "^[A-Z][A-Z0-9_]*-[0-9]+$"
     if "source_environment" in definitions:
         definitions["source_environment"]["properties"]["environment"] = {"type": ["string", "array"]}
     if "metric_name" in definitions:

@@ -4,14 +4,19 @@ They get the same pseudonyms as in personal fields, so that a trailer and an aut
 within ordinary sentences can't be recognised, and stay.
 
 Trailers are lines at the end of a message as in git (git-interpret-trailers(1)), such as ``Signed-off-by`` and
-``Co-authored-by``. Mentions are those of GitHub and GitLab (``@account``) and of Azure DevOps (``@<GUID>``, or a link
-with ``data-vss-mention``).
+``Co-authored-by``. Mentions are those of GitHub and GitLab (``@account``), of Azure DevOps (``@<GUID>``, or a link with
+``data-vss-mention``) and of Jira's wiki text (``[~account]``, or ``[~accountid:...]``).
 """
 
 import re
 from collections.abc import Callable
 
-PROSE = frozenset({"message", "title", "description", "comment", "additional_information"})
+PROSE = frozenset(
+    {
+        *("message", "title", "description", "comment", "additional_information", "review_comments"),
+        *("environment", "ready_status_reason", "test_given", "test_when", "test_then", "goal"),
+    }
+)
 """Fields with prose. In other fields, such as paths and names of branches, an ``@`` is not a mention."""
 BRANCHES = frozenset({"branch", "source_branch", "target_branch", "ref"})
 """Fields with the name of a branch, which often begins with the account of its author."""
@@ -54,6 +59,7 @@ _ADDRESS = re.compile(
     rf"|(?<![{_LOCAL}])\w[\w.+-]{{0,63}}%40{_HOST}"
 )
 _MENTION = re.compile(r"(?<![\w@+-])@(?:<(?P<identifier>[0-9A-Fa-f-]{36})>|(?P<account>\w(?:[\w.-]{0,62}\w)?))")
+_WIKI = re.compile(r"(?P<before>\[~(?:accountid:)?)(?P<account>[^\s\[\]|]{1,128})(?=\])")
 _FORGE = re.compile(
     r"(?P<before>https?://(?:[\w-]{1,63}\.){0,4}(?:github|gitlab|bitbucket|codeberg|gitea)(?:[\w.-]{0,80})(?::\d+)?/)"
     r"(?!(?:users?|groups?|orgs?|organizations|topics|search|explore|marketplace|settings|apps|features|api|-)(?:/|\b))"
@@ -92,6 +98,7 @@ def redacted(field: str, text: str, pseudonym: Pseudonym) -> str:
         return found["before"] + pseudonym("username", found["account"])
 
     if field in PROSE:
+        text = _WIKI.sub(lambda found: found["before"] + pseudonym("developer", found["account"]), text)
         text = _people(text, pseudonym)
         text = _FORK.sub(account, _PROFILE.sub(account, _FORGE.sub(account, text)))
         text = _MERGED.sub(lambda found: found["before"] + _branch(found["branch"], pseudonym), text)

@@ -1,7 +1,7 @@
 """The rows of every table: names, order and limits of the fields as the GROS project publishes them.
 
-Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Every value is text, including numbers;
-``"0"`` also stands for *unknown*, *nobody* and *none*. Moments are local time.
+Source of the formats: the JSON Schemas of grip-on-software/data-gathering. Every value is text, including numbers
+(except for categories of statuses); ``"0"`` also stands for *unknown*, *nobody* and *none*. Moments are local time.
 """
 
 from gros_agent.rows.about import Project, SourceId
@@ -19,6 +19,25 @@ from gros_agent.rows.base import (
 )
 from gros_agent.rows.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
 from gros_agent.rows.builds import Jenkins
+from gros_agent.rows.issues import (
+    JiraComment,
+    JiraComponent,
+    JiraDeveloper,
+    JiraIssue,
+    JiraIssueComponent,
+    JiraIssueLink,
+    JiraIssueType,
+    JiraPriority,
+    JiraReadyStatus,
+    JiraRelationshipType,
+    JiraResolution,
+    JiraSprint,
+    JiraStatus,
+    JiraStatusCategory,
+    JiraSubtask,
+    JiraTestExecution,
+    JiraVersion,
+)
 from gros_agent.rows.quality import Metric, MetricDefault, MetricTarget, MetricVersion
 from gros_agent.rows.review import (
     CommitComment,
@@ -38,6 +57,9 @@ TABLES: tuple[type[Row], ...] = (
     *(MergeRequest, MergeRequestNote, MergeRequestReview, CommitComment, VcsEvent),
     *(GitHubRepo, GitHubIssue, GitHubIssueNote, GitLabRepo),
     *(TfsTeam, TfsTeamMember, TfsSprint, TfsWorkItem, TfsDeveloper),
+    *(JiraIssue, JiraComment, JiraDeveloper, JiraSprint, JiraVersion, JiraComponent, JiraIssueComponent),
+    *(JiraIssueLink, JiraSubtask, JiraIssueType, JiraResolution, JiraPriority, JiraStatus, JiraStatusCategory),
+    *(JiraRelationshipType, JiraReadyStatus, JiraTestExecution),
     *(Metric, MetricTarget, MetricVersion, MetricDefault),
     *(Jenkins, Project, SourceId),
 )
@@ -54,6 +76,23 @@ __all__ = [
     "GitHubRepo",
     "GitLabRepo",
     "Jenkins",
+    "JiraComment",
+    "JiraComponent",
+    "JiraDeveloper",
+    "JiraIssue",
+    "JiraIssueComponent",
+    "JiraIssueLink",
+    "JiraIssueType",
+    "JiraPriority",
+    "JiraReadyStatus",
+    "JiraRelationshipType",
+    "JiraResolution",
+    "JiraSprint",
+    "JiraStatus",
+    "JiraStatusCategory",
+    "JiraSubtask",
+    "JiraTestExecution",
+    "JiraVersion",
     "MergeRequest",
     "MergeRequestNote",
     "MergeRequestReview",

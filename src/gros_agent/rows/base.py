@@ -24,11 +24,15 @@ RepoName = Annotated[str, Meta(max_length=1000, description="Name of the source.
 Version = Annotated[str, Meta(pattern="^[a-f0-9]+$", max_length=100, description="Commit hash or revision number.")]
 Number = Annotated[str, _number("count", "^[0-9]+$", "A whole number.")]
 Identifier = Annotated[str, _number("identifier", "^[0-9]+$", "A whole number that names a thing.")]
+JsonIdentifier = Annotated[
+    int, Meta(ge=0, description="A JSON number that names a thing.", extra={"number": "identifier"})
+]
 Flag = Annotated[str, Meta(pattern="^[01]$", description="1 or 0.")]
 Encrypted = Annotated[str, Meta(pattern="^[01]$", description="Whether the personal fields hold pseudonyms: 1 or 0.")]
 _DAY = "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 Date = Annotated[str, Meta(pattern=f"^{_DAY}$", description="Local date.")]
+DateOrNone = Annotated[str, Meta(pattern=f"^(0|{_DAY})$", description="Local date, or 0 if it is not known.")]
 _LOCAL = "Local time, of the zone that the batch's manifest (.batch.json) names as time_zone"
 Moment = Annotated[str, Meta(pattern=f"^{_DAY} {_TIME}$", description=_LOCAL + ".")]
 MomentOrNone = Annotated[str, Meta(pattern=f"^(0|{_DAY} {_TIME})$", description=_LOCAL + ", or 0 if it is not known.")]
@@ -150,7 +154,7 @@ def length_limits(row: type[Row]) -> Mapping[str, int]:
 
 @cache
 def numbers(row: type[Row]) -> Mapping[str, Kind]:
-    """The fields with whole numbers as text, and the kind of each number."""
+    """The fields with whole numbers, nearly all of them as text, and the kind of each number."""
     found: dict[str, Kind] = {}
     for name, hint in get_type_hints(row, include_extras=True).items():
         for meta in _metas(hint):

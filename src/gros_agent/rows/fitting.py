@@ -21,7 +21,7 @@ _UNREADABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that databases reject in text: NUL, and unpaired surrogates."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-_LARGE = re.compile(rb'"-?[0-9]{10,}"')
+_LARGE = re.compile(rb'"-?[0-9]{10,}"|:[0-9]{10,}[,}]')
 _NUL = b"\\u0000"
 
 
@@ -143,13 +143,14 @@ class Values:
     def _narrow(self, row: Row) -> Row:
         changes = {}
         for name, kind in numbers(self.row).items():
-            text = getattr(row, name)
-            if not isinstance(text, str) or abs(number := int(text)) <= LARGEST_INTEGER:
+            value = getattr(row, name)
+            if not isinstance(value, (str, int)) or abs(number := int(value)) <= LARGEST_INTEGER:
                 continue
             if kind == "identifier":
-                changes[name] = str(number & LARGEST_INTEGER)
+                fitting = number & LARGEST_INTEGER
                 self.changed.narrowed[name] += 1
             else:
-                changes[name] = str(LARGEST_INTEGER if number > 0 else -LARGEST_INTEGER)
+                fitting = LARGEST_INTEGER if number > 0 else -LARGEST_INTEGER
                 self.changed.capped[name] += 1
+            changes[name] = type(value)(fitting)
         return msgspec.structs.replace(row, **changes) if changes else row
