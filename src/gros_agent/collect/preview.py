@@ -112,16 +112,19 @@ def preview(project: ProjectSettings, options: ScrapeOptions, progress: Progress
     return Preview(project.key, project.controller, tuple(total.tables.values()), outcomes, notes)
 
 
-def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
-    def treatment(name: str) -> str:
-        if name in row.personal:
-            return PSEUDONYM if pseudonymiser.encrypts else PLAIN
-        if name in row.free_text:
-            return REDACTED if pseudonymiser.redacts else FREE_TEXT
-        return AS_IS
+def _treatment(row: type[Row], name: str, pseudonymiser: Pseudonymiser) -> str:
+    if name in row.personal:
+        return PSEUDONYM if pseudonymiser.encrypts else PLAIN
+    if name in row.free_text:
+        return REDACTED if pseudonymiser.redacts else FREE_TEXT
+    return AS_IS
 
+
+def _table(row: type[Row], pseudonymiser: Pseudonymiser) -> TablePreview:
     names = sorted(row.__struct_fields__, key=lambda name: name == "encrypted")
-    return TablePreview(row.table, 0, {name: FieldPreview(name, treatment(name)) for name in names})
+    return TablePreview(
+        row.table, 0, {name: FieldPreview(name, _treatment(row, name, pseudonymiser)) for name in names}
+    )
 
 
 class _Examples:
@@ -150,7 +153,10 @@ class _Examples:
 
 
 def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymiser, values: Values) -> None:
-    """Count rows, and keep the first meaningful value of each field that has no example yet."""
+    """Count rows, and keep the first meaningful value of each field that has no example yet.
+
+    A field leaves in no form only if it is missing in every row.
+    """
     table.rows += len(rows)
     wanting = [content for content in table.fields.values() if content.before in {None, NOBODY}]
     if not wanting:
@@ -160,9 +166,11 @@ def _look_at(table: TablePreview, rows: Sequence[Row], pseudonymiser: Pseudonymi
         for content in wanting:
             value = getattr(before, content.name)
             if value is UNSET:
-                content.treatment = NOT_AT_ALL
+                if content.before is None:
+                    content.treatment = NOT_AT_ALL
             elif content.before is None or (content.before == NOBODY != value):
                 content.before, content.after = _shown(value), _shown(getattr(after, content.name))
+                content.treatment = _treatment(type(before), content.name, pseudonymiser)
 
 
 def _shown(value: object) -> str:
