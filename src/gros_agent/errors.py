@@ -17,6 +17,8 @@
         ├── WebPageError       3  a web page where data was expected
         ├── TooLargeError      3  an answer is larger than any should be
         ├── QueryRefused       3  GitHub refuses a query
+        ├── IncompleteError    3  Jira gives fewer changes or comments of an issue than it says that there are
+        ├── UnreadableError    3  no versions can be made of an issue of Jira
         └── MissingError       3  nothing exists at a Subversion URL
 
 The command line catches :class:`AgentError` in one place. Anything else is a bug, and ends with status 1 too.

@@ -622,13 +622,13 @@ class TestErrors:
             "--source",
             f"git:good={repository.path}",
             "--source",
-            "jira=http://x/",
+            "tfvc=http://x/",
         )
         done = ready.scrape(*sources)
         assert done.status == 3
         assert versions(ready) == [commit]
         assert json.loads((ready.export() / "latest_vcs_versions.json").read_text()) == {"good": commit}
-        assert "collects no sources of type jira" in " ".join(done.output.split())
+        assert "collects no sources of type tfvc" in " ".join(done.output.split())
 
     def test_all_sources_failed_changes_nothing(self, ready: Agent, repository: Repository) -> None:
         commit = repository.commit("one", {"a": "1"})

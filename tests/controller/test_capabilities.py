@@ -63,7 +63,11 @@ class TestRegistration:
         with controller(tmp_path / "controller") as running:
             variables = running.variables(agent.home)
             assert agent("register", variables=variables).status == 0
-        assert capabilities.capabilities(load(agent.home, variables).project("TEST")) == {"batch", "whole-numbers"}
+        assert capabilities.capabilities(load(agent.home, variables).project("TEST")) == {
+            "batch",
+            "whole-numbers",
+            "jira",
+        }
 
     def test_with_an_existing_controller(self, agent: Agent, tmp_path: Path) -> None:
         with existing_controller(tmp_path / "controller", "scp") as running:

@@ -115,7 +115,7 @@ class TestSources:
         listed = [
             {"type": "git", "name": "good", "url": repository.url},
             {"type": "git", "name": "bad", "url": "file:///nowhere"},
-            {"type": "jira", "name": "later", "url": "http://x/"},
+            {"type": "tfvc", "name": "later", "url": "http://x/"},
         ]
         (agent.export() / "data_sources.json").write_text(json.dumps(listed))
         done = agent("preflight", "--json", "--project", "TEST", "--no-secrets")

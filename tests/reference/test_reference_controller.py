@@ -164,7 +164,7 @@ class TestRegistration:
         assert content["usernames"] == []
         private = paramiko.Ed25519Key.from_private_key_file(str(shared.folder / "ssh_host_key"))
         assert content["host_keys"] == [f"ssh-ed25519 {private.get_base64()}"]
-        assert content["capabilities"] == ["batch", "whole-numbers"]
+        assert content["capabilities"] == ["batch", "whole-numbers", "jira"]
         assert sorted(str(path.relative_to(shared.home("FIRST"))) for path in shared.home("FIRST").rglob("*")) == [
             *("export", "export/FIRST", "update", "update/FIRST"),
         ]

@@ -117,10 +117,10 @@ def test_a_project_that_fails_does_not_stop_the_next(agent: Agent, running: Cont
 def test_a_source_of_a_type_that_nothing_collects(agent: Agent, running: Controller, tmp_path: Path) -> None:
     installation = Installation(agent, running, tmp_path)
     known = {"type": "git", "name": "code", "url": installation.repositories["TEST"].url}
-    installation.list_sources("TEST", [known, {"type": "jira", "name": "issues", "url": "http://jira.example"}])
+    installation.list_sources("TEST", [known, {"type": "tfvc", "name": "old", "url": "http://server.example"}])
     done = installation.run()
     assert done.status == 3, done
-    assert "collects no sources of type jira" in done.output
+    assert "collects no sources of type tfvc" in done.output
     assert len(commits(running)) == 1
 
 

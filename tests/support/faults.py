@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from support.replay import Asked, Fault
 from support.web import Answer
 
-_SIZES = ("per_page", "$top", "$maxPageSize", "ps", "limit")
+_SIZES = ("per_page", "$top", "$maxPageSize", "ps", "limit", "maxResults")
 _MOMENT = re.compile(rb'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)?"')
 _PROSE = re.compile(
     rb'("(?:title|body|description|content|comment|System\.Title)": ?")(?=[^"])(?!(?:un)?approved this merge request)'
@@ -20,7 +20,7 @@ _PROSE = re.compile(
 def page_size(asked: Asked) -> int | None:
     """How many items a request asks for, if it says so."""
     if asked.method == "POST" and asked.content:
-        size: int | None = asked.json.get("variables", {}).get("size")
+        size: int | None = asked.json.get("variables", {}).get("size") or asked.json.get("maxResults")
         return size
     return next((int(asked.query[name]) for name in _SIZES if name in asked.query), None)
 

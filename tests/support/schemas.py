@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,12 @@ _formats = FormatChecker(formats=())
 def _is_address(value: object) -> bool:
     """A pseudonym counts as an address."""
     return isinstance(value, str) and ("@" in value or re.fullmatch("[0-9a-f]{64}", value) is not None)
+
+
+@_formats.checks("date", raises=ValueError)
+def _is_date(value: object) -> bool:
+    """Without this, ``0`` would be a date as well as none, and match two of alternatives that exclude each other."""
+    return isinstance(value, str) and bool(date.fromisoformat(value))
 
 
 def errors(folder: Path, schemas: Path = HERE) -> list[str]:

@@ -82,6 +82,13 @@ def note(project: ProjectSettings, positions: Positions) -> None:
     json_files.write(path, known)
 
 
+def is_ours(project: ProjectSettings, tracker: str) -> bool:
+    """Whether all positions in a project's tracker were written by this agent. Raises :class:`ConfigurationError`."""
+    found = trackers.read(project.folder / tracker)
+    known = _noted(_file(project)).get(tracker, {}) if found else {}
+    return bool(found) and all(one in known.get(source, ()) for source, one in found.items())
+
+
 def _meant(position: str, noted: Sequence[str], form: _Form = _EXACT) -> str:
     """A position in UTC: unchanged if it is ours, otherwise the earliest moment that it can mean."""
     if position in noted:

@@ -101,7 +101,7 @@ def preview(project: ProjectSettings, options: ScrapeOptions, progress: Progress
             if one.sink is not None:
                 total.add(one.sink)
         brings_rows = any(table.rows for table in total.tables.values())
-        collected = {one.task: one.sink is not None for one in done if isinstance(one.task, Part)}
+        collected = {one.task: one.collected for one in done if isinstance(one.task, Part)}
         said = describe(project, discovered, collected, engine.context)
         for rows in ([said.project], said.identifiers or ()):
             total.take(rows)

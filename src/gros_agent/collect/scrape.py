@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from gros_agent.collect import positions
+from gros_agent.collect import of_controller, positions
 from gros_agent.collect.engine import Engine, Gathered, LeftOff, key_of, tasks_of
-from gros_agent.collect.positions import document_names, read_documents, read_trackers, tracker_names
+from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.collect.table_sink import TableSink
 from gros_agent.controller import capabilities
@@ -28,7 +28,7 @@ from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
 from gros_agent.runtime import own
 from gros_agent.runtime.logs import IN_RESULTS, SCRAPE_LOG, ProjectLog
-from gros_agent.runtime.storage import make_private, replace_file, storage_errors
+from gros_agent.runtime.storage import make_private, storage_errors
 from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Part, Progress, no_progress
 from gros_agent.tables import trackers
@@ -120,28 +120,6 @@ def _make_room(project: ProjectSettings, folder: ProjectFolder, options: ScrapeO
     outbox.check_room(project)
 
 
-def _take_trackers(project: ProjectSettings, folder: ProjectFolder, names: Iterable[str]) -> None:
-    """Replace the local trackers by those of the controller. A missing tracker means from the start."""
-    from gros_agent.deliver import delivery  # noqa: PLC0415 (slow to import, and many have no controller)
-
-    if not delivery.controllers_trackers_count(project):
-        log.info("project %s: uses the local trackers instead of those of the controller", project.key)
-        return
-    try:
-        found = delivery.fetch_trackers(project, tuple(dict.fromkeys(names)))
-    except AgentError as error:
-        if not (error.away and delivery.our_trackers_count(project)):
-            raise
-        log.warning("project %s: uses the local trackers: %s", project.key, error)
-        return
-    for name, content in found.items():
-        with storage_errors(folder.path):
-            if content is None:
-                (folder.path / name).unlink(missing_ok=True)
-            else:
-                replace_file(folder.path / name, content)
-
-
 class _Scrape:
     """One scrape of a project's sources, into a staging folder."""
 
@@ -166,9 +144,7 @@ class _Scrape:
         tasks = tasks_of(self._project.settings, discovered.entries)
         parts = [task for task in tasks if isinstance(task, Part)]
         if self._reports:
-            further = TRACKERS if discovered.definitions else ()
-            names = (*tracker_names(parts), *document_names(parts), *further)
-            _take_trackers(self._project, self._folder, names)
+            of_controller.take_trackers(self._project, parts, TRACKERS if discovered.definitions else ())
         pseudonymiser = pseudonymiser_of(self._project, self._options)
         self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._project)
         known = LeftOff(
@@ -187,7 +163,7 @@ class _Scrape:
             if all(one.sink is None for one in done):
                 nothing = ("nothing was collected, so nothing was changed",)
                 return Report(project=self._project.key, outcomes=outcomes, notes=nothing)
-            collected = {one.task: one.sink is not None for one in done if isinstance(one.task, Part)}
+            collected = {one.task: one.collected for one in done if isinstance(one.task, Part)}
             said = describe(self._project, discovered, collected, engine.context)
             described, about, counts = self._described(said, staging, pseudonymiser)
             written = [*(one.sink.writer for one in done if one.sink), described]
@@ -203,7 +179,8 @@ class _Scrape:
             for one in done:
                 self._tell_published(one)
         plain = () if pseudonymiser.encrypts else (PLAIN_NOTE,)
-        notes = (*plain, *notes, *_unlisted(self._folder), *_limits(tables))
+        unimported = of_controller.not_imported(self._project, parts)
+        notes = (*plain, *notes, *_unlisted(self._folder), *_limits(tables), *unimported)
         return Report(project=self._project.key, outcomes=outcomes, tables=lying, folder=self._folder.path, notes=notes)
 
     def _publish(

@@ -23,6 +23,9 @@ BATCH: Final = "batch"
 WHOLE_NUMBERS: Final = "whole-numbers"
 """The controller takes integers of any size; an existing importer takes 31 bits."""
 
+JIRA: Final = "jira"
+"""The controller imports issues from agents. Existing controllers import only those of their own collection."""
+
 
 class KnownRegistration(msgspec.Struct, frozen=True, kw_only=True):
     """The record of a registration: the controller as ``host:port``, the time, and the controller's capabilities."""

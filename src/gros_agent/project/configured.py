@@ -2,11 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from gros_agent.errors import ConfigurationError
+from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.options.values import Secret
 from gros_agent.project import entries
 from gros_agent.project.scrape_options import ScrapeOptions
@@ -16,8 +16,12 @@ from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources import sources
 from gros_agent.sources.base import SourceEntry
+from gros_agent.sources.jira import address
 
 log = logging.getLogger(__name__)
+
+_ONE_SERVER = frozenset({"jenkins", "jira"})
+"""Types of which the settings name a server for projects whose list has none."""
 
 
 def check_key(project: ProjectSettings, options: ScrapeOptions) -> None:
@@ -71,24 +75,76 @@ def list_sources(
 def with_configured(project: ProjectSettings, listed: Sequence[SourceEntry]) -> tuple[SourceEntry, ...]:
     """The sources of a list, and the systems that ``settings.cfg`` names.
 
-    If a system is in both, the settings win, since the list has no credentials.
+    If a system is in both, the settings win, since the list has no credentials. A project has one Jenkins and one Jira:
+    those of the list, if it has any.
     """
     own.know((project.key, *sources(), *(one.name for one in listed)))
-    configured = {entries.same(one.url): one for one in (*definitions(project), *_jenkins(project))}
+    configured = {_server(one): one for one in (*definitions(project), *_jenkins(project), *_jira(project))}
     names = Counter(folded(one.name) for one in (*listed, *configured.values()))
-    known = [entries.same(one.url) for one in listed]
-    has_jenkins = any(one.type == "jenkins" for one in listed)
+    known = [_server(one) for one in listed]
+    single = {one.type for one in listed if one.type in _ONE_SERVER}
     return (
         *(
-            replace(configured[url], name=one.name) if url in configured and configured[url].type == one.type else one
+            _with_credentials(one, configured[url]) if url in configured and configured[url].type == one.type else one
             for one, url in zip(listed, known, strict=True)
         ),
         *(
             replace(one, name=f"{one.name} ({one.type})") if names[folded(one.name)] > 1 else one
             for url, one in configured.items()
-            if url not in known and not (one.type == "jenkins" and has_jenkins)
+            if url not in known and one.type not in single
         ),
     )
+
+
+def without_repeated(project: ProjectSettings, found: Iterable[SourceEntry]) -> Iterator[SourceEntry]:
+    """The entries, each project of a Jira once: definitions may name its server, and pages of it, for several parts."""
+    known: set[tuple[str, str]] = set()
+    for entry in found:
+        if entry.type == "jira":
+            server, key = _place(entry)
+            place = (server, (key or project.key).upper())
+            if place in known:
+                continue
+            known.add(place)
+        yield entry
+
+
+def _server(entry: SourceEntry) -> str:
+    """The address of an entry for comparison; of a Jira that of its server, without the scheme."""
+    return _place(entry)[0] if entry.type == "jira" else entries.same(entry.url)
+
+
+def _place(entry: SourceEntry) -> tuple[str, str | None]:
+    """The address of a Jira without the scheme, and the key that it has."""
+    try:
+        server, key = address.place(entry.url)
+    except SourceError:  # which is told when it is to be collected
+        return entries.same(entry.url), None
+    return entries.same(server).partition("://")[2], key
+
+
+def _with_credentials(listed: SourceEntry, configured: SourceEntry) -> SourceEntry:
+    """The configured entry under its listed name. Of a Jira, credentials in the URL and the page that it names stay."""
+    found = replace(configured, name=listed.name)
+    if listed.type != "jira":
+        return found
+    server = address.place(listed.url)[0]
+    found = replace(found, url=configured.url.rstrip("/") + listed.url.removeprefix(server))
+    return replace(found, username=listed.username, password=listed.password) if listed.password else found
+
+
+def _jira(project: ProjectSettings) -> Iterator[SourceEntry]:
+    """The Jira that ``[jira]`` names, called like the project, since that is the name of its issue tracker."""
+    server = project.get("jira", "server")
+    if server:
+        entry = entries.make("jira", project.long_name or project.key, _of_the_web(server))
+        token = project.get("jira", "token")
+        password = token or project.get("jira", "password")
+        if entry.password is None and password:
+            has_user = not token or address.takes_user_with_token(entry.url)
+            user = project.get("jira", "username") if has_user else None
+            entry = replace(entry, username=user, password=Secret(password))
+        yield entry
 
 
 def _jenkins(project: ProjectSettings) -> Iterator[SourceEntry]:

@@ -84,12 +84,20 @@ def source_context(
         longest_answer=project.environment.answer_max,
         capacity=capacity or Capacity(),
         blocked=project.environment.url_blacklist,
+        project=project.key,
         team=project.team,
         long_name=project.long_name,
         progress=of_source,
         proxies=named_proxies(project.environment.get),
+        query=project.get("jira", "query") if part.source.kind == "jira" else None,
+        mapping=_file(project, "jira", "fields") if part.source.kind == "jira" else None,
         documents=documents or {},
     )
+
+
+def _file(project: ProjectSettings, section: str, option: str) -> Path | None:
+    path = project.get(section, option)
+    return project.home.resolve(path) if path else None
 
 
 def pinned_hosts(settings: Settings) -> Path:

@@ -22,7 +22,7 @@ from gros_agent.runtime import parallel
 from gros_agent.runtime.urls import without_user
 from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources import sources
-from gros_agent.sources.base import Context, Describer, Environment, Located, Part, Versioned
+from gros_agent.sources.base import Collected, Context, Describer, Environment, Located, Part, Versioned
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,11 @@ class Described:
 
 
 def describe(
-    project: ProjectSettings, found: Discovered, parts: Mapping[Part, bool], context: MakeContext
+    project: ProjectSettings, found: Discovered, parts: Mapping[Part, Collected | None], context: MakeContext
 ) -> Described:
     """Describe a project by its settings, definitions and parts.
 
-    ``parts`` says for each part whether it was collected.
+    ``parts`` says for each part how its collection ended, or None if it failed.
     """
 
     @contextmanager
@@ -113,22 +113,25 @@ def _columns(environments: Sequence[Environment], team: str | None, long_name: s
             yield from source.project_columns(environment, team, long_name).items()
 
 
-def _environments(parts: Mapping[Part, bool], reach: Reach) -> Sequence[Environment]:
+def _environments(parts: Mapping[Part, Collected | None], reach: Reach) -> Sequence[Environment]:
     """The environments of all parts, with the system's version if a part in it was collected."""
     found: dict[str, Environment] = {}
     askable: dict[str, Part] = {}
-    for part, is_collected in parts.items():
+    told: dict[str, str] = {}
+    for part, collected in parts.items():
         for environment in _environment(part, reach):
             key = json.dumps(environment.identity)  # that alone is the importer's key
             found.setdefault(key, environment)
-            if is_collected and isinstance(part.source, Versioned):
+            if collected is not None and collected.version:
+                told.setdefault(key, collected.version)
+            elif collected is not None and isinstance(part.source, Versioned):
                 askable.setdefault(key, part)
 
     def version(key: str) -> tuple[str, str]:
         return key, _version(askable[key], reach)
 
-    for key, told in parallel.mapped(version, askable):
-        found[key] = replace(found[key], version=told)
+    told |= parallel.mapped(version, [key for key in askable if key not in told])
+    found |= {key: replace(found[key], version=one) for key, one in told.items()}
     return [one for one in found.values() if _fits(one)]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from gros_agent.errors import ExitStatus, SourceError
 from gros_agent.project import entries, source_list
 from gros_agent.project.boundary import around
-from gros_agent.project.configured import definitions, is_of_controller, list_sources
+from gros_agent.project.configured import definitions, is_of_controller, list_sources, without_repeated
 from gros_agent.project.context import parts_of, source_context
 from gros_agent.project.report import Outcome
 from gros_agent.project.scrape_options import ScrapeOptions
@@ -115,7 +115,7 @@ def discover(
     now = now.named(listed)
     if keep and now != before:
         source_list.save(now, before, path, memory)
-    collected = tuple(entry for entry in listed if look.seed(entry) is None)
+    collected = tuple(without_repeated(project, (entry for entry in listed if look.seed(entry) is None)))
     return Discovered(collected, look.extra, tuple(look.outcomes), tuple(look.defined))
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive
 
 from gros_agent import __version__
-from gros_agent.controller.capabilities import BATCH, WHOLE_NUMBERS
+from gros_agent.controller.capabilities import BATCH, JIRA, WHOLE_NUMBERS
 from gros_agent.errors import BusyError
 from gros_agent.reference.intake import NAME
 from gros_agent.reference.serve_options import ServeOptions
@@ -29,7 +29,7 @@ from gros_agent.settings.version import STAMPED
 MAX_BODY = 1 << 20
 """The longest body of a request, in bytes."""
 
-CAPABILITIES = (BATCH, WHOLE_NUMBERS)
+CAPABILITIES = (BATCH, WHOLE_NUMBERS, JIRA)
 """The capabilities in the answer to a registration. The inbox stores files unchanged, so numbers can be of any size."""
 
 _log = logging.getLogger(__name__)

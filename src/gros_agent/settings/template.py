@@ -41,7 +41,19 @@ def _section(
 _QUALITY = {"name": Right.NAME, "url": Right.ADDRESS}
 
 SETTINGS: tuple[Option, ...] = (
-    *_section("jira", "JIRA_", "server username=USER !password"),
+    *_section(
+        "jira",
+        "JIRA_",
+        "server username=USER !password !token query fields",
+        {
+            "server": Right.ADDRESS,
+            "username": Right.CREDENTIAL,
+            "password": Right.CREDENTIAL,
+            "token": Right.CREDENTIAL,
+            "query": Right.NAME,
+            "fields": Right.FILE,
+        },
+    ),
     *_section("quality-time", "QUALITY_TIME_", "name url", _QUALITY),
     *_section("sonar", "SONAR_", "name url", _QUALITY),
     *_section(
@@ -98,11 +110,8 @@ KEYED: Mapping[str, Keyed] = {
 """The sections whose options are project keys."""
 
 
-HOST_OPTIONS: tuple[HostOption, ...] = (
-    *host_options().values(),
-    HostOption("agile_rest_path", "path of Jira's agile API"),
-)
-"""The options of a section of ``credentials.cfg``: those that sources declare, and one that nothing here reads."""
+HOST_OPTIONS: tuple[HostOption, ...] = tuple(host_options().values())
+"""The options of a section of ``credentials.cfg``: those that sources declare."""
 
 ACCESS_VARIABLE = "AGENT_TOKEN"
 SECRET_HOST_OPTIONS = frozenset(option.name for option in HOST_OPTIONS if option.secret)
@@ -167,7 +176,8 @@ def fill_settings(environment: Mapping[str, Value]) -> Sections:
     return sections
 
 
-OWN = tuple(option for option in SETTINGS if option.section == "ssh" and option.name in {"port", "https_port"})
+_OWN = {"ssh": {"port", "https_port"}, "jira": {"token", "query", "fields"}}
+OWN = tuple(option for option in SETTINGS if option.name in _OWN.get(option.section, ()))
 """Options that only this agent has. A configuration tool drops them when it rewrites their section."""
 
 

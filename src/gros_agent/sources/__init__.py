@@ -9,7 +9,7 @@ from gros_agent.options.hosts import HostOption, by_name
 from gros_agent.sources.base import Source
 from gros_agent.sources.common.host_options import COMMON
 
-_UNCOLLECTED = (*("controller", "tfvc", "history", "compact-history", "metric_history", "metric_options", "jira"),)
+_UNCOLLECTED = (*("controller", "tfvc", "history", "compact-history", "metric_history", "metric_options"),)
 """Types that appear in lists of existing installations, and that no source here collects."""
 
 

@@ -64,8 +64,10 @@ class Context:
     ``folder`` is the source's own working folder, kept between runs if possible. A server that is silent for
     ``silence`` seconds is given up; a single answer may take ``longest_answer`` seconds (None: the client's default).
     ``capacity`` is shared with the sources that are collected at the same time. URLs that match a pattern in
-    ``blocked`` are never requested. ``proxies`` is the result of :func:`named_proxies`. ``team`` is the project's team,
-    ``long_name`` its name in quality systems. ``documents`` has the content of the source's further trackers, by file.
+    ``blocked`` are never requested. ``proxies`` is the result of :func:`named_proxies`. ``project`` is the key of the
+    project, ``team`` its team, ``long_name`` its name in quality systems. ``query`` is a condition in the system's own
+    query language that limits what is collected, ``mapping`` the user's file that maps the system's fields to columns.
+    ``documents`` has the content of the source's further trackers, by file.
     """
 
     entry: SourceEntry
@@ -76,8 +78,11 @@ class Context:
     longest_answer: float | None = None
     capacity: Capacity = field(default_factory=Capacity)
     blocked: Sequence[str] = ()
+    project: str = ""
     team: str | None = None
     long_name: str | None = None
+    query: str | None = None
+    mapping: Path | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     progress: Progress = field(default=no_progress)
     proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))
@@ -89,7 +94,8 @@ class Collected:
 
     ``notes`` are remarks for readers of the tables. ``missing`` names what the system has but refused to give, while
     the rest was collected. ``expected`` is the number of items that the system announced. ``documents`` has new content
-    for the source's further trackers, by file. ``published`` is called once the rows are published.
+    for the source's further trackers, by file. ``published`` is called once the rows are published. ``version`` is that
+    of the system, if it was told on the way: it is not asked for again.
     """
 
     position: str | None
@@ -98,6 +104,7 @@ class Collected:
     expected: int | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Callable[[], object] = lambda: None
+    version: str = ""
 
 
 class Order(enum.IntEnum):
@@ -119,7 +126,8 @@ class Source(Protocol):
     further trackers, JSON objects that several sources may extend. ``alongside`` names other source types that the same
     entry is also collected as: a repository in a review system is also a Git repository. Each of them has its own
     outcome and position. ``host_options`` are the options of the host that the source can read, including those common
-    to every source. ``programs`` are the programs that it runs: each name maps to a function that returns the version,
+    to every source. ``capability`` is what a controller names if it imports the tables; it is empty if every
+    controller does. ``programs`` are the programs that it runs: each name maps to a function that returns the version,
     or raises :class:`SourceError`.
     """
 
@@ -134,6 +142,7 @@ class Source(Protocol):
     documents: tuple[str, ...]
     alongside: tuple[str, ...]
     host_options: tuple[HostOption, ...]
+    capability: str
     programs: Mapping[str, Callable[[], str]]
 
     def check(self, context: Context) -> str:
@@ -161,6 +170,7 @@ class Declared:
     documents: tuple[str, ...] = ()
     alongside: tuple[str, ...] = ()
     host_options: tuple[HostOption, ...] = COMMON
+    capability: str = ""
     programs: Mapping[str, Callable[[], str]] = MappingProxyType({})
 
 
