@@ -21,7 +21,8 @@ _UNREADABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that databases reject in text: NUL, and unpaired surrogates."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-_LARGE = re.compile(rb'"-?[0-9]{10,}"|:[0-9]{10,}[,}]')
+_LARGE = re.compile(rb':"-?[0-9]{10,}"|:[0-9]{10,}[,}]')
+"""A number of ten digits or more. Both ways begin with a colon, which is searched for much faster than quotes."""
 _NUL = b"\\u0000"
 
 
