@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from gros_agent.rows import JiraSprint
 from gros_agent.sources.jira.moments import Dates
+from gros_agent.sources.jira.seen import Seen
 from gros_agent.sources.jira.sprints import last, number, parts, sprint
 
 CLASS = "com.atlassian.greenhopper.service.sprint.Sprint@1c9a44"
@@ -87,3 +88,27 @@ def test_the_last_sprint_of_a_change(value: object, found: str | None) -> None:
 )
 def test_identifiers(value: object, found: str | None) -> None:
     assert number(value) == found
+
+
+OPEN, SHUT = "[id=3,rapidViewId=2,name=A]", "[id=3,rapidViewId=2,name=B,completeDate=2013-11-18T12:19:54.263Z]"
+TOLD: list[list[Any]] = [
+    [f"{CLASS}{OPEN}", f"{CLASS}f{OPEN}", f"{CLASS}{SHUT}"],
+    [*({"id": 3, "boardId": 2, "name": "A"} for _ in range(2)), {"id": 3, "completeDate": "2013-11-18T12:19:54.263Z"}],
+    [{"id": 3, "boardId": 2, "name": "A", "more": [1]}] * 2 + [f"{CLASS}{SHUT}"],
+]
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_sprints_that_come_again(told: list[Any]) -> None:
+    """The first one counts, and others add what it lacks."""
+    seen = Seen("ABC", is_cloud=False)
+    assert [seen.add_sprint(one) for one in (*told, told[0])] == ["3"] * 4
+    (rows,) = seen.rows()
+    assert list(rows) == [JiraSprint(id="3", name="A", complete_date="2013-11-18 12:19:54", board_id="2")]
+
+
+@pytest.mark.parametrize("told", NONE)
+def test_what_is_no_sprint_is_none_again(told: Any) -> None:
+    seen = Seen("ABC", is_cloud=False)
+    seen.add_sprint({"id": 1, "name": "A"})
+    assert [seen.add_sprint(told) for _ in range(2)] == [None, None]

@@ -1,7 +1,7 @@
 """Gathers what issues refer to: people, sprints, versions, components, types of links, statuses and the like."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,8 @@ NAMED: Mapping[str, type[Row]] = {
     "test_execution": JiraTestExecution,
 }
 """The tables of columns whose values are things with a name."""
+_KEPT = 10_000
+"""The number of sprints that are recognised as they were written."""
 
 
 class Seen:
@@ -63,6 +65,7 @@ class Seen:
         self._categories: dict[int, JiraStatusCategory] = {}
         self._ready: dict[str, JiraReadyStatus] = {}
         self._sprints: dict[str, JiraSprint] = {}
+        self._said_sprints: dict[Hashable, str] = {}
         self._versions: dict[str, JiraVersion] = {}
         self._components: dict[str, JiraComponent] = {}
 
@@ -82,7 +85,19 @@ class Seen:
         return self.projects[identifier]
 
     def add_sprint(self, value: object) -> str | None:
-        """Note a sprint, an object or a text, and return its identifier. What is missing is taken from others."""
+        """Note a sprint, an object or a text, and return its identifier. What is missing is taken from others.
+
+        Most issues have a sprint that an issue before them had: the same text or object is parsed once.
+        """
+        said = _said(value)
+        if said in self._said_sprints:
+            return self._said_sprints[said]
+        identifier = self._add_sprint(value)
+        if said and identifier and len(self._said_sprints) < _KEPT:
+            self._said_sprints[said] = identifier
+        return identifier
+
+    def _add_sprint(self, value: object) -> str | None:
         found = sprint(value, self.dates)
         if found is None:
             return None
@@ -180,6 +195,18 @@ class Seen:
         yield from self.people.notes()
         for column, count in sorted(self.odd.items()):
             yield f"{column}: {count} values are not of the kind that the column holds, and were left out"
+
+
+def _said(value: object) -> Hashable:
+    """What a sprint says of itself, in a form for comparison. Empty if there is none.
+
+    A text has a number after ``@`` that differs each time, and means nothing.
+    """
+    if isinstance(value, str):
+        name, _, content = value.partition("@")
+        return name, content.partition("[")[2]
+    parts = tuple(value.items()) if isinstance(value, dict) else ()
+    return () if any(isinstance(part, (dict, list)) for _, part in parts) else parts
 
 
 def _texts(value: object, *names: str) -> tuple[str, ...]:
