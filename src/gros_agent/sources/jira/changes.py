@@ -1,12 +1,13 @@
 """Reads the changes of an issue, in whatever order a server gives them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from gros_agent.errors import SourceError
 from gros_agent.sources.jira import sprints
+from gros_agent.sources.jira.fields import Column
 from gros_agent.sources.jira.moments import seconds
 from gros_agent.sources.jira.parsers import Item
 
@@ -17,26 +18,37 @@ class UnreadableError(SourceError):
 
 @dataclass(frozen=True)
 class Change:
-    """A change (Jira: history): when it was made, to the second, by whom, and what it is about."""
+    """A change (Jira: history): when it was made, to the second, and by whom.
+
+    ``changed`` are the columns that it is about, each with the item that says what they were.
+    """
 
     second: int
     number: tuple[int, int]
     author: Any
-    items: Sequence[Item]
+    changed: Sequence[tuple[Column, Item]]
 
 
-def grouped(histories: Sequence[Mapping[str, Any]], name: str = "an issue") -> list[list[Change]]:
+def grouped(
+    histories: Sequence[Mapping[str, Any]],
+    columns_of: Callable[[Item], Sequence[Column]],
+    name: str = "an issue",
+) -> list[list[Change]]:
     """The changes of an issue by second, the oldest first, in any order of the answer.
 
-    Within a second they are sorted by identifier. Raises :class:`UnreadableError` if a change has no moment.
+    Within a second they are sorted by identifier. ``columns_of`` tells which columns an item is about. Raises
+    :class:`UnreadableError` if a change has no moment.
     """
     changes = sorted(
-        (_change(one, place, name) for place, one in enumerate(histories)), key=lambda one: (one.second, one.number)
+        (_change(one, place, columns_of, name) for place, one in enumerate(histories)),
+        key=lambda one: (one.second, one.number),
     )
     return [list(group) for _, group in groupby(changes, key=lambda one: one.second)]
 
 
-def _change(history: Mapping[str, Any], place: int, name: str) -> Change:
+def _change(
+    history: Mapping[str, Any], place: int, columns_of: Callable[[Item], Sequence[Column]], name: str
+) -> Change:
     second = seconds(history.get("created"))
     if second is None:
         raise UnreadableError(
@@ -46,4 +58,5 @@ def _change(history: Mapping[str, Any], place: int, name: str) -> Change:
     identifier = sprints.number(history.get("id"))
     items = history.get("items")
     listed = [one for one in items if isinstance(one, Mapping)] if isinstance(items, list) else []
-    return Change(second, (int(identifier or -1), place), history.get("author"), listed)
+    changed = [(column, item) for item in listed for column in columns_of(item)]
+    return Change(second, (int(identifier or -1), place), history.get("author"), changed)

@@ -6,9 +6,10 @@ identifier is another field, so custom fields are found by their name and type.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from gros_agent.sources.jira.mapping import Entry, FieldMapping
+from gros_agent.sources.jira.mapping import Entry, FieldMapping, Type
 
 CUSTOM = "customfield_"
 _AGILE = "com.pyxis.greenhopper.jira:"
@@ -76,6 +77,11 @@ class Column:
     entry: Entry
     fields: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+
+    @cached_property
+    def kind(self) -> Type:
+        """The first of its types."""
+        return self.entry.types[0]
 
     @property
     def is_custom(self) -> bool:

@@ -54,7 +54,7 @@ class Replay:
         identifier = sprints.number(issue.get("id"))
         if identifier is None:
             raise UnreadableError(f"{key} has no identifier", "look at the issue in Jira")
-        groups = grouped(histories, key)
+        groups = grouped(histories, self._fields.changed_by, key)
         self._note_people(values, groups)
         has, changes = self._fields.has, [change for group in groups for change in group]
         return Replayed(
@@ -77,10 +77,7 @@ class Replay:
     def _items(self, special: str, changes: Sequence[Change]) -> list[tuple[int, Item]]:
         """The items of changes that are about a special entry, and the second of each."""
         return [
-            (change.second, item)
-            for change in changes
-            for item in change.items
-            if any(column.name == special for column in self._fields.changed_by(item))
+            (change.second, item) for change in changes for column, item in change.changed if column.name == special
         ]
 
     def _versions(
@@ -110,9 +107,8 @@ class Replay:
         ranks = [
             rank
             for change in group
-            for item in change.items
-            if any(column.entry.types[0] == "rank" for column in self._fields.changed_by(item))
-            and (rank := parsers.rank_change(item)) is not None
+            for column, item in change.changed
+            if column.kind == "rank" and (rank := parsers.rank_change(item)) is not None
         ]
         author = self._seen.people.account(group[-1].author)
         return ({"updated_by": author} if author else {}) | ({"rank_change": ranks[-1]} if ranks else {})
@@ -135,8 +131,7 @@ class Replay:
             for group in reversed(groups)
             if self._since is None or group[0].second >= self._since
             for change in group
-            for item in change.items
-            for column in self._fields.changed_by(item)
+            for column, _ in change.changed
         )
 
 

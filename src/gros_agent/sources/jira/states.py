@@ -12,13 +12,14 @@ from gros_agent.sources.jira.seen import Seen
 
 _OF_VERSIONS = frozenset({"issue_id", "changelog_id", "created", "updated", "updated_by"})
 """Columns that are not read from a field: they are about a version, or never change."""
+_BY_ITEM = frozenset({"version", "rank"})
+"""Kinds of columns that are a list, or only known of a change."""
 
 
 class State:
     """The columns of an issue. Lists of versions and numbers of files are changed by each item by itself."""
 
     def __init__(self, key: str, values: Mapping[str, Any], fields: Fields, seen: Seen) -> None:
-        self._fields = fields
         self._seen = seen
         self._columns: dict[str, str] = {"key": key}
         self._versions: dict[str, list[str]] = {}
@@ -26,7 +27,7 @@ class State:
         for column in fields.columns:
             if column.name in _OF_VERSIONS or column.name == "key":
                 continue
-            if column.entry.types[0] == "version":
+            if column.kind == "version":
                 self._versions[column.name] = _versions_now(column, values, seen)
             else:
                 self._set(column, columns.now(column, values, seen))
@@ -44,28 +45,26 @@ class State:
         """
         done: set[str] = set()
         files: Counter[str] = Counter()
-        for column, item in self._changed_by(group):
-            kind = column.entry.types[0]
-            if kind == "id_list":
+        for column, item in self._undone(group):
+            if column.kind == "id_list":
                 files[column.name] += (item.get("from") is not None) - (item.get("to") is not None)
-            elif kind != "version" and column.name not in done:
+            elif column.name not in done:
                 done.add(column.name)
                 self._set(column, columns.before(column, item, self._seen))
         for name, count in files.items():
             self._columns[name] = str(max(0, int(self._columns.get(name, "0")) + count))
         for change in reversed(group):
-            for column, item in self._changed_by([change]):
+            for column, item in change.changed:
                 if column.name in self._versions:
                     _undo_version(self._versions[column.name], item)
 
-    def _changed_by(self, changes: Sequence[Change]) -> Iterator[tuple[Column, Item]]:
+    def _undone(self, group: Sequence[Change]) -> Iterator[tuple[Column, Item]]:
         """The columns that changes are about, and the items, but for those that are about the change itself."""
-        for change in changes:
-            for item in change.items:
-                for column in self._fields.changed_by(item):
-                    is_column = column.entry.special_parser is None and column.name not in _OF_VERSIONS
-                    if is_column and column.entry.types[0] != "rank" and not self._is_parent(column, item):
-                        yield column, item
+        for change in group:
+            for column, item in change.changed:
+                is_column = column.entry.special_parser is None and column.name not in _OF_VERSIONS
+                if is_column and column.kind not in _BY_ITEM and not self._is_parent(column, item):
+                    yield column, item
 
     def _is_parent(self, column: Column, item: Item) -> bool:
         """Whether an item is about a parent that is no epic: that of a sub-task, or of an epic itself."""
