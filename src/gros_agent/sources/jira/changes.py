@@ -57,6 +57,6 @@ def _change(
         )
     identifier = sprints.number(history.get("id"))
     items = history.get("items")
-    listed = [one for one in items if isinstance(one, Mapping)] if isinstance(items, list) else []
+    listed = [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
     changed = [(column, item) for item in listed for column in columns_of(item)]
     return Change(second, (int(identifier or -1), place), history.get("author"), changed)

@@ -83,7 +83,7 @@ def _part(column: Column, value: object, seen: Seen) -> object:
     part, table = column.entry.part, column.entry.table
     if part is None:
         return value
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise OddValueError
     found = value.get(part)
     if column.name in NAMED and isinstance(table, Mapping):

@@ -32,10 +32,8 @@ def seconds(value: object) -> int | None:
     if isinstance(value, (int, float)):
         return int(value // 1000) if abs(value) < float("inf") else None
     text = value.strip() if isinstance(value, str) else ""
-    if _MILLISECONDS.fullmatch(text):
-        return int(text) // 1000
     if not _MOMENT.fullmatch(text):
-        return None
+        return int(text) // 1000 if _MILLISECONDS.fullmatch(text) else None
     try:
         found = datetime.fromisoformat(text)
         return (found.astimezone(UTC) - _START) // _SECOND

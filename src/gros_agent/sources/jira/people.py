@@ -36,6 +36,7 @@ class People:
 
     def __init__(self, *, is_cloud: bool, lookup: Lookup = nobody) -> None:
         self._is_cloud = is_cloud
+        self._named_by = ("accountId", "name", "key") if is_cloud else ("name", "accountId", "key")
         self._lookup = lookup
         self._rows: dict[str, JiraDeveloper] = {}
         self._names: dict[str, str] = {}
@@ -47,7 +48,7 @@ class People:
         """The account name of a person, who is noted. None for nobody."""
         if isinstance(value, str):
             return trimmed(value) or None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         name = self._name(value)
         if name is None:
@@ -79,9 +80,11 @@ class People:
         return list(self._rows.values())
 
     def _name(self, value: Mapping[str, Any]) -> str | None:
-        names = ("accountId", "name") if self._is_cloud else ("name", "accountId")
-        texts = (value.get(one) for one in (*names, "key"))
-        return next((name for text in texts if isinstance(text, str) and (name := trimmed(text))), None)
+        for one in self._named_by:
+            text = value.get(one)
+            if isinstance(text, str) and (name := trimmed(text)):
+                return name
+        return None
 
     def _note(self, name: str, value: Mapping[str, Any]) -> None:
         shown = value.get("displayName")

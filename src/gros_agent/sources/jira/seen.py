@@ -211,10 +211,10 @@ def _said(value: object) -> Hashable:
 
 def _texts(value: object, *names: str) -> tuple[str, ...]:
     """Parts of an object as text. Missing ones are empty."""
-    found = [value.get(name) for name in names] if isinstance(value, Mapping) else [None] * len(names)
+    found = [value.get(name) for name in names] if isinstance(value, dict) else [None] * len(names)
     return tuple(str(one) if isinstance(one, (str, int)) and not isinstance(one, bool) else "" for one in found)
 
 
 def _number(value: object) -> str | None:
     """The identifier of an object."""
-    return number(value.get("id")) if isinstance(value, Mapping) else None
+    return number(value.get("id")) if isinstance(value, dict) else None

@@ -21,7 +21,7 @@ _PART = re.compile(
 """The beginning of a part: its name, before a value of its kind."""
 _BOARDS = ("originBoardId", "rapidViewId", "boardId")
 _NOTHING = {None, "", "<null>", "null"}
-_DIGITS = re.compile("[0-9]{1,18}")
+_DIGITS, _PLAIN = re.compile("[0-9]{1,18}"), re.compile("[1-9][0-9]{0,17}")
 
 
 def parts(text: str) -> dict[str, str]:
@@ -72,6 +72,8 @@ def last(value: object) -> str | None:
 
 def number(value: object) -> str | None:
     """An identifier as text, without leading zeros. None if the value is something else."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     text = str(value).strip()
