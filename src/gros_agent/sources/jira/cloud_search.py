@@ -1,6 +1,7 @@
 """The search of Jira Cloud: pages by a token, and the changelogs of many issues at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -135,7 +136,7 @@ class CloudSearch:
         return batch
 
     def _completed(self, batch: _Batch) -> Iterator[Issue]:
-        """Yield the issues of a batch that were in no other one. Long lists of comments are read several at once."""
+        """Yield the issues of a batch that were in no other one. Those that need requests are read several at once."""
         new = {one.id: (one, raw) for one, raw in zip(batch.outlines, batch.issues, strict=True)}
         new = {name: pair for name, pair in new.items() if name not in self._known}
         self._known.update(new)
@@ -148,7 +149,12 @@ class CloudSearch:
             return self._details.completed(issue, None if batch.is_refused else every)
 
         pairs = [pair for name, pair in new.items() if name not in gone]
-        yield from (issue for issue in parallel.mapped(complete, pairs) if issue is not None)
+        short = {one.id for one, _ in pairs if batch.is_refused or not one.fields.has_all_comments}
+        with closing(parallel.mapped(complete, [pair for pair in pairs if pair[0].id in short])) as completed:
+            for pair in pairs:
+                issue = next(completed) if pair[0].id in short else complete(pair)
+                if issue is not None:
+                    yield issue
         self._task.progress("issues", len(self._known), self.expected)
 
     def _gone(self, without: Sequence[Outline]) -> set[str]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from gros_agent.runtime.decoding import decoder
+
 Item = dict[str, Any]
 """An object of an answer."""
 
@@ -95,11 +97,30 @@ class RawIssue(msgspec.Struct):
         return moment_of(self.fields.get("created"))
 
 
-class Dates(msgspec.Struct, frozen=True):
-    """The moments of an issue."""
+class Listed(msgspec.Struct):
+    """A list within an issue, which may have fewer items than there are."""
+
+    total: int
+    comments: list[msgspec.Raw]
+
+
+class Outlined(msgspec.Struct):
+    """The moments of an issue, and whether all of its comments came with it. Comments themselves are not kept."""
 
     created: str | None = None
     updated: str | None = None
+    comment: msgspec.Raw = msgspec.Raw()
+    has_all_comments: bool = True
+
+    def __post_init__(self) -> None:
+        """Count the comments. If they can't be counted, some may be missing."""
+        raw, self.comment = bytes(self.comment), msgspec.Raw()
+        try:
+            listed = decoder(Listed).decode(raw) if raw else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.has_all_comments = False
+        else:
+            self.has_all_comments = listed is None or len(listed.comments) >= listed.total
 
 
 class Outline(msgspec.Struct):
@@ -107,7 +128,7 @@ class Outline(msgspec.Struct):
 
     id: str
     key: str = ""
-    fields: Dates = Dates()
+    fields: Outlined = msgspec.field(default_factory=Outlined)
 
     @property
     def has_changed(self) -> bool:
