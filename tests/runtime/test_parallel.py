@@ -66,6 +66,30 @@ def test_one_alone_is_done_here() -> None:
     assert thread is threading.current_thread()
 
 
+def test_started() -> None:
+    """Work begins at once, and its end is waited for."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        goes_on.wait(60)
+        return "done"
+
+    wait = parallel.started(work)
+    assert begun.wait(60)
+    goes_on.set()
+    assert [wait(), wait()] == ["done", "done"]
+
+
+def test_an_error_of_what_was_started() -> None:
+    def fail() -> None:
+        raise AgentError("the disk is full")
+
+    wait = parallel.started(fail)
+    with pytest.raises(AgentError, match="full"):
+        wait()
+
+
 def test_an_error_ends_the_others_with_their_programs() -> None:
     """No later one begins, and nobody waits for a program that would sleep on."""
     begun = []

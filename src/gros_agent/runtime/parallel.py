@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from gros_agent.runtime import process
@@ -108,16 +109,20 @@ class _Crew(Generic[T, R]):
 
     def _do(self, number: int) -> None:
         done: Future[R] = Future()
-        try:
-            done.set_result(self._work(self._tasks[number]))
-        except BaseException as error:  # noqa: BLE001 (raised again by the thread that waits for it)
-            done.set_exception(error)
+        _settle(done, lambda: self._work(self._tasks[number]))
         self._done.put(_Done(number, done.result))
 
     def _end(self) -> None:
         with process.none_left():
             for thread in self._threads.values():
                 thread.join(_END_SECONDS)
+
+
+def started(work: Callable[[], R]) -> Callable[[], R]:
+    """Start work in a thread of its own. Returns a function that waits for its result, or raises its error."""
+    done: Future[R] = Future()
+    _thread("ahead", _settle, done, work).start()
+    return done.result
 
 
 def merged(streams: Sequence[Iterator[R]], ahead: int = 2) -> Generator[R, None, None]:
@@ -194,7 +199,12 @@ def _serve(tasks: "queue.SimpleQueue[tuple[Future[R], T] | None]", work: Callabl
     while (task := tasks.get()) is not None:
         done, item = task
         if done.set_running_or_notify_cancel():
-            try:
-                done.set_result(work(item))
-            except BaseException as error:  # noqa: BLE001 (raised again in the consumer)
-                done.set_exception(error)
+            _settle(done, partial(work, item))
+
+
+def _settle(done: Future[R], work: Callable[[], R]) -> None:
+    """Work, and leave the result or the error in a future."""
+    try:
+        done.set_result(work())
+    except BaseException as error:  # noqa: BLE001 (raised again by the thread that waits for it)
+        done.set_exception(error)

@@ -1,6 +1,7 @@
 """The issues of a project, on both deployments: each once, with all histories and comments, in few requests."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 
 from gros_agent.errors import SourceError
 from gros_agent.sources.jira import cloud_search, lists, server_search
+from gros_agent.sources.jira.gathering import Gathering
 from gros_agent.sources.jira.search import condition
-from sources.jira.asking import context, expected, gather
+from sources.jira.asking import FIELDS, context, expected, gather
 from sources.jira.cloud import JiraCloud
 from sources.jira.replay import Jira, refused
 from sources.jira.server import JiraServer
+from support.controller import wait_until
 from support.replay import Asked, Strike, status
 from support.web import Answer, json_answer
 
@@ -212,6 +215,23 @@ class TestServer:
         found = gather(context(server, tmp_path), "2024-01-01 00:00")
         assert found.end.missing == ("issues: they changed again and again while they were read",)
         assert found.end.position == "2024-01-01 00:00"
+
+    def test_the_next_page_is_asked_for_ahead(
+        self, server: JiraServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not more than one: pages are large."""
+        many(server, 20, 1, 0)
+        monkeypatch.setattr(server_search, "PAGE", 5)
+        issues = Gathering(context(server, tmp_path), None).issues(FIELDS)
+        for pages in (2, 3, 4):
+            next(issues)
+            wait_until(partial(self._have_come, server, pages))
+            assert len([next(issues) for _ in range(4)]) == 4
+            assert self._have_come(server, pages)
+
+    @staticmethod
+    def _have_come(server: JiraServer, pages: int) -> bool:
+        return server.replay.counts()["search"] == pages
 
     def test_a_server_with_small_pages(self, server: JiraServer, tmp_path: Path) -> None:
         many(server, 95, 1, 0)

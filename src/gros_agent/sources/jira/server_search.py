@@ -1,12 +1,14 @@
 """The search of Jira Server and Data Center: pages by an offset, each issue with its whole changelog."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
 from gros_agent.http.client import Answer
 from gros_agent.http.faults import HttpError
+from gros_agent.runtime import parallel
 from gros_agent.sources.jira.details import Details, decoded
 from gros_agent.sources.jira.lists import Size, smaller
 from gros_agent.sources.jira.search import BYTES, Issue, Task, mean
@@ -19,6 +21,16 @@ STEPS = 10
 PATH = "search"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A page that was asked for: where it begins, how many issues it may have, and how many of them are known."""
+
+    begin: int
+    size: int
+    overlap: int
+    answer: Callable[[], Answer[Page]]
 
 
 class ServerSearch:
@@ -42,20 +54,32 @@ class ServerSearch:
         return self._ask({"startAt": 0, "maxResults": 1, "fields": ["updated"]}).value.total
 
     def issues(self, fields: Sequence[str]) -> Iterator[Issue]:
-        """Yield each issue once. Raises :class:`SourceError`."""
+        """Yield each issue once. Raises :class:`SourceError`.
+
+        While the issues of a page are used, the next one is asked for.
+        """
         wanted = {"fields": list(fields), "expand": ["changelog"]}
-        goes_on = True
-        while goes_on:
-            overlap = 1 if self._at and self._size.now > 1 else 0
-            begin, size = self._at - overlap, self._size.now + overlap
-            answer = self._ask({"startAt": begin, "maxResults": size, **wanted})
-            page = answer.value.issues
-            has_moved = overlap > 0 and (not page or self._part(page[0], Outline).id not in self._known)
-            yield from self._new(page)
-            self._adapt(size, answer)
-            goes_on = self._stepped_back(begin, answer.value.total) if has_moved else False
-            goes_on = goes_on or self._went_on(begin, len(page), overlap, answer.value.total)
+        waiting: _Waiting | None = self._next(wanted)
+        while waiting is not None:
+            answer = waiting.answer()
+            waiting = self._next(wanted) if self._goes_on(waiting, answer) else None
+            yield from self._new(answer.value.issues)
         self._compare()
+
+    def _next(self, wanted: Mapping[str, object]) -> "_Waiting":
+        """Ask for the next page. If there was one before, it begins with the last issue of that one."""
+        overlap = 1 if self._at and self._size.now > 1 else 0
+        begin, size = self._at - overlap, self._size.now + overlap
+        content = {"startAt": begin, "maxResults": size, **wanted}
+        return _Waiting(begin, size, overlap, parallel.started(lambda: self._ask(content)))
+
+    def _goes_on(self, asked: "_Waiting", answer: Answer[Page]) -> bool:
+        """Set where the next page begins. False at the end of the result."""
+        page, total = answer.value.issues, answer.value.total
+        has_moved = asked.overlap > 0 and (not page or self._part(page[0], Outline).id not in self._known)
+        self._adapt(asked.size, answer)
+        goes_on = self._stepped_back(asked.begin, total) if has_moved else False
+        return goes_on or self._went_on(asked.begin, len(page), asked.overlap, total)
 
     def _part(self, raw: msgspec.Raw, kind: type[T]) -> T:
         return decoded(raw, kind, self._task.server.url(PATH))
