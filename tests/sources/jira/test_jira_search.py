@@ -225,13 +225,9 @@ class TestServer:
         issues = Gathering(context(server, tmp_path), None).issues(FIELDS)
         for pages in (2, 3, 4):
             next(issues)
-            wait_until(partial(self._have_come, server, pages))
+            wait_until(partial(_have_come, server, pages))
             assert len([next(issues) for _ in range(4)]) == 4
-            assert self._have_come(server, pages)
-
-    @staticmethod
-    def _have_come(server: JiraServer, pages: int) -> bool:
-        return server.replay.counts()["search"] == pages
+            assert _have_come(server, pages)
 
     def test_a_server_with_small_pages(self, server: JiraServer, tmp_path: Path) -> None:
         many(server, 95, 1, 0)
@@ -298,6 +294,18 @@ class TestCloud:
         many(cloud, 50, 2, 0)
         cloud.shown = [3, 0, 0, 5, 1, 0]
         assert gather(context(cloud, tmp_path)).histories == expected(cloud)
+
+    def test_pages_are_read_ahead(self, cloud: JiraCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Some, and not all: they are large."""
+        many(cloud, 60, 1, 0)
+        for name in ("PAGE", "BATCH"):
+            monkeypatch.setattr(cloud_search, name, 4)
+        issues = Gathering(context(cloud, tmp_path), None).issues(FIELDS)
+        next(issues)
+        wait_until(partial(_have_come, cloud, 1 + 5))
+        assert len({next(issues).id for _ in range(3)}) == 3
+        assert _have_come(cloud, 1 + 5)
+        assert len(list(issues)) == 60 - 4
 
     @pytest.mark.parametrize("route", ["search", "changelogs"])
     def test_a_token_that_repeats(self, cloud: JiraCloud, tmp_path: Path, route: str) -> None:
@@ -388,6 +396,10 @@ class TestCloud:
     def test_the_former_search_is_not_asked(self, cloud: JiraCloud, tmp_path: Path) -> None:
         gather(context(cloud, tmp_path))
         assert not cloud.replay.counts()["former search"]
+
+
+def _have_come(one: Jira, pages: int) -> bool:
+    return one.replay.counts()["search"] == pages
 
 
 def test_the_condition() -> None:

@@ -88,9 +88,10 @@ class CloudSearch:
     def issues(self, fields: Sequence[str]) -> Iterator[Issue]:
         """Yield each issue once. Raises :class:`SourceError`."""
         self.count()
-        # while the histories of one batch are asked for, the pages of the next one are read
-        for batch in parallel.mapped(self._with_histories, self._batches(fields), at_once=1):
-            yield from self._completed(batch)
+        # pages and histories of the next batches are read, each in a thread, while the issues of one are used
+        with closing(parallel.merged([self._batches(fields)], ahead=1)) as batches:
+            for batch in parallel.mapped(self._with_histories, batches, at_once=1):
+                yield from self._completed(batch)
         left = sorted((self._left or set()) - self._known, key=lambda one: (len(one), one))
         for first in range(0, len(left), AGAIN):
             yield from self._completed(self._with_histories(self._again(left[first : first + AGAIN], fields)))
