@@ -87,7 +87,7 @@ class TestBoth:
         assert first.histories == expected(jira)
         is_server = isinstance(jira, JiraServer)
         assert len(jira.replay.asked) <= (12 if is_server else 25)
-        assert len(jira.replay.asked) == (10 if is_server else 21), jira.replay.counts()
+        assert len(jira.replay.asked) == (10 if is_server else 22), jira.replay.counts()
         jira.replay.asked.clear()
         jira.now += timedelta(days=1)
         second = gather(context(jira, tmp_path), first.end.position)
@@ -306,6 +306,17 @@ class TestCloud:
         assert len({next(issues).id for _ in range(3)}) == 3
         assert _have_come(cloud, 1 + 5)
         assert len(list(issues)) == 60 - 4
+
+    def test_long_histories(self, cloud: JiraCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those of fewer issues are asked for together, by what those of the first page are like."""
+        many(cloud, 40, 20, 0)
+        monkeypatch.setattr(cloud_search, "PAGE", 4)
+        for whole, batches in ((1 << 30, [4, 36]), (60_000, [4, 8]), (1, [4, 4])):
+            monkeypatch.setattr(cloud_search, "WHOLE", whole)
+            cloud.replay.asked.clear()
+            assert gather(context(cloud, tmp_path)).histories == expected(cloud)
+            asked = [one.json["issueIdsOrKeys"] for one in cloud.replay.asked if one.route == "changelogs"]
+            assert [len(issues) for issues in asked[:2]] == batches
 
     @pytest.mark.parametrize("route", ["search", "changelogs"])
     def test_a_token_that_repeats(self, cloud: JiraCloud, tmp_path: Path, route: str) -> None:

@@ -32,6 +32,8 @@ IDENTIFIERS = 5000
 """Issues on a page of identifiers alone."""
 BATCH = 500
 """Issues whose histories are asked for together. The API takes up to 1000."""
+WHOLE = 2 * BYTES
+"""The size of a batch with its histories in bytes that is aimed at, by those of the batches before."""
 HISTORIES = 10_000
 """Histories on a page, the most that the API gives."""
 AGAIN = 100
@@ -43,12 +45,16 @@ P = TypeVar("P", bound=Tokened)
 
 @dataclass
 class _Batch:
-    """Issues and their histories, not decoded yet. ``is_refused`` says that histories are only given by issue."""
+    """Issues and their histories, not decoded yet.
+
+    ``has_histories`` says that these were asked for, ``is_refused`` that they are only given by issue.
+    """
 
     outlines: list[Outline] = field(default_factory=list)
     issues: list[msgspec.Raw] = field(default_factory=list)
     histories: dict[str, list[msgspec.Raw]] = field(default_factory=dict)
     is_refused: bool = False
+    has_histories: bool = False
     _size: int = 0
 
     def add(self, issue: msgspec.Raw, url: str) -> None:
@@ -57,10 +63,19 @@ class _Batch:
         self.issues.append(issue)
         self._size += len(memoryview(issue))
 
+    def is_full(self, histories: int) -> bool:
+        """Whether the batch should be completed before more issues come.
+
+        ``histories`` is the size in bytes that the histories of an issue may have.
+        """
+        count = len(self.issues)
+        return count >= BATCH or self._size >= BYTES or self._size + count * histories >= WHOLE
+
     @property
-    def is_full(self) -> bool:
-        """Whether the batch should be completed before more issues come."""
-        return len(self.issues) >= BATCH or self._size >= BYTES
+    def histories_of_an_issue(self) -> int:
+        """The mean size of the histories of an issue in bytes."""
+        sizes = (len(memoryview(one)) for listed in self.histories.values() for one in listed)
+        return sum(sizes) // max(1, len(self.issues))
 
     def of(self, one: Outline) -> list[msgspec.Raw]:
         """The histories of an issue, which is named by its identifier or by its key."""
@@ -75,6 +90,7 @@ class CloudSearch:
         self._details = Details(task.server, task.losses)
         self._left: set[str] | None = None
         self._known: set[str] = set()
+        self._histories: int | None = None
         self.expected: int | None = None
 
     def count(self) -> int:
@@ -97,12 +113,14 @@ class CloudSearch:
             yield from self._completed(self._with_histories(self._again(left[first : first + AGAIN], fields)))
 
     def _batches(self, fields: Sequence[str]) -> Iterator[_Batch]:
+        """The issues by pages. The first page is a batch of its own, to see how large histories are."""
         batch = _Batch()
         for page in self._pages(CloudPage, fields, PAGE):
             for issue in page.value.issues:
                 batch.add(issue, self._task.server.url(SEARCH))
-            if batch.is_full:
-                yield batch
+            is_first = self._histories is None and batch.issues
+            if is_first or batch.is_full(self._histories or 0):
+                yield self._with_histories(batch) if is_first else batch
                 batch = _Batch()
         if batch.issues:
             yield batch
@@ -125,15 +143,19 @@ class CloudSearch:
 
     def _with_histories(self, batch: _Batch) -> _Batch:
         """Ask for the histories of a batch, in as many pages as the server makes of them."""
+        if batch.has_histories or not batch.outlines:
+            return batch
         content = {"issueIdsOrKeys": [one.id for one in batch.outlines], "maxResults": HISTORIES}
         try:
-            for page in by_token(self._task.server, CHANGELOGS, Changelogs, content) if batch.outlines else ():
+            for page in by_token(self._task.server, CHANGELOGS, Changelogs, content):
                 for one in page.value.issue_change_logs:
                     batch.histories.setdefault(one.issue_id, []).extend(one.change_histories)
         except HttpError as error:
             if error.code not in access.REFUSALS:
                 raise
             batch.is_refused = True
+        batch.has_histories = True
+        self._histories = batch.histories_of_an_issue
         return batch
 
     def _completed(self, batch: _Batch) -> Iterator[Issue]:
