@@ -12,7 +12,7 @@ from sources.jira.replay import PASSWORD, TOKEN, USER, Jira
 from sources.jira.sample import furnish
 from sources.jira.server import UNDER, JiraServer
 from support.agent import Agent, Finished, give_secrets, table
-from support.replay import serving
+from support.replay import Strike, serving, status
 
 SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 FILES = tuple(row.table for row in sources()["jira"].tables)
@@ -240,6 +240,22 @@ def test_an_earlier_status_is_described(agent: Agent, jira: JiraServer) -> None:
     assert scrape(agent).status == 0
     assert {row["id"]: row["description"] for row in table(agent, "data_status")}["77"] == "Waits."
     assert "78" not in {row["id"] for row in table(agent, "data_status")}
+
+
+def test_names_that_cannot_be_had_at_the_end(agent: Agent, jira: JiraServer) -> None:
+    """All issues have come by then: they are kept, and the next scrape asks for all of it again."""
+    jira.change("TEST-1", **PARKED)
+    jira.replay.strikes["names"] = Strike(status(422))
+    configure(agent, jira)
+    done = scrape(agent)
+    assert done.status == 3
+    assert "names for status" in done.output
+    found = versions(agent)
+    assert found
+    assert not (agent.export() / "jira-updated.txt").exists()
+    jira.replay.strikes.clear()
+    assert scrape(agent).status == 0
+    assert versions(agent) == found
 
 
 def people(one: Jira) -> set[str]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Generator, Iterator, Sequence
 
+from gros_agent.errors import SourceError
 from gros_agent.rows import Row
+from gros_agent.runtime.limits import TimeUpError
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.jira import columns, comments, fields, mapping
 from gros_agent.sources.jira.changes import UnreadableError
@@ -83,12 +85,20 @@ class _Collection:
             yield list(comments.comments(issue.id, issue.comments, self._seen, self._since))
 
     def _describe(self, found: Fields) -> None:
-        """Describe what only changes refer to, such as an earlier status, as far as the server does."""
+        """Describe what only changes refer to, such as an earlier status, as far as the server does.
+
+        If it fails now, all issues have come: they are kept, and the next collection asks for all of this again.
+        """
         undescribed = self._seen.undescribed()
         for column in found.columns:
-            if wanted := undescribed.get(column.name):
-                for one in self._metadata.described(column.name):
-                    columns.describe(column, one, wanted, self._seen)
+            wanted = undescribed.get(column.name)
+            try:
+                for one in self._metadata.described(column.name) if wanted else ():
+                    columns.describe(column, one, wanted or (), self._seen)
+            except TimeUpError:
+                raise
+            except SourceError as error:
+                self._gathering.incomplete(f"names for {column.name}: {error.message}; {error.hint}")
 
     def collected(self) -> Collected:
         """How it ended."""

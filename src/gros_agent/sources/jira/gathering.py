@@ -46,6 +46,10 @@ class Gathering:
         """Note an issue from which no versions can be made. Raises the error if there were many."""
         self._losses.unreadable(issue.key or f"number {issue.id}", moment_of(issue.fields.get("created")), error)
 
+    def incomplete(self, words: str) -> None:
+        """Note that something is missing, so that the position stays where it was."""
+        self._losses.incomplete(words)
+
     def collected(self, notes: Iterable[str] = (), *, issues: int = 0, versions: int = 0) -> Collected:
         """How it ended: ``versions`` of so many ``issues`` were made.
 
