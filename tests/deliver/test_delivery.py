@@ -78,6 +78,7 @@ def test_the_whole_path(agent: Agent, controller: ExistingController, repository
     assert announced["files"]["export"] == [*tables, "data_sources.json"]
     assert announced["files"]["other"] == ["scrape.log"]
     assert announced["files"]["update"] == ["latest_vcs_versions.json", "preflight_date.txt"]
+    assert announced["fields"] == ["agent", "batch", "files"]
     assert announced["agent"]["user"] == controller.variables()["SSH_USERNAME"]
     assert announced["agent"]["version"].startswith("gros_agent/")
     assert "delivered to" in export.output

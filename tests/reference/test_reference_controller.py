@@ -348,13 +348,14 @@ class TestExport:
             for name, content in CONTENTS.items():
                 with session.open(f"export/{project}/{name}", "w") as stream:
                     stream.write(content)
-        assert shared.export(FILES, project, user, batch="batch-1").status_code == 202
+        assert shared.export(FILES, project, user, batch="batch-1", time_zone="Europe/Amsterdam").status_code == 202
         assert settled(shared, project) == [("taken", "")]
         (folder,) = shared.inbox(project)
         assert folder.name.endswith("-batch-1")
         assert {path.name: path.read_text() for path in folder.iterdir() if path.name != "receipt.json"} == CONTENTS
         receipt = json.loads((folder / "receipt.json").read_text())
         assert (receipt["batch"], receipt["project"], receipt["agent"]["user"]) == ("batch-1", project, user)
+        assert receipt["time_zone"] == "Europe/Amsterdam"
         assert [(one["name"], one["kind"], one["rows"]) for one in receipt["files"]] == [
             ("data_tag.json", "export", 2),
             ("latest_vcs_versions.json", "update", None),
@@ -430,6 +431,7 @@ class TestExport:
         for wrong in (
             *({"files": "["}, {"files": "[]"}, {"files": '{"export": [1]}'}, {"agent": "{}"}, {"agent": ""}),
             *({"batch": "a/b"}, {"batch": ".a"}, {"batch": "x" * 200}),
+            *({"time_zone": "a zone"}, {"time_zone": "x" * 200}),
         ):
             assert shared.post("export", right | wrong, project="FORMS").status_code == 400
 
@@ -478,6 +480,22 @@ class TestExport:
         assert list((state.home("agent-ABC") / "export" / "ABC").iterdir()) == []
         assert (state.trackers("ABC") / "latest_vcs_versions.json").read_text() == '{"x": "1"}'
         assert announcements(state.folder, "ABC") == [("taken", "")]
+
+    def test_folder_of_an_earlier_version(self, tmp_path: Path) -> None:
+        """Its announcements have no time zone, and the batches that wait are taken."""
+        state = State(tmp_path / "c")
+        state.register("ABC", "agent-ABC", "a key")
+        upload(state.home("agent-ABC"), "ABC")
+        state.announce("ABC", "b1", {"user": "agent-ABC"}, FILES)
+        with state.transaction() as connection:
+            connection.execute("ALTER TABLE announcement DROP COLUMN time_zone")
+        state.close()
+        for _ in range(2):
+            state = State(tmp_path / "c")
+            intake.take_all(state)
+            state.close()
+        (folder,) = (tmp_path / "c" / "inbox" / "ABC").iterdir()
+        assert json.loads((folder / "receipt.json").read_text())["time_zone"] == ""
 
     def test_no_registration_while_a_batch_waits(self, tmp_path: Path) -> None:
         state = State(tmp_path / "c")

@@ -53,6 +53,7 @@ def test_two_projects_have_different_pseudonyms(agent: Agent, running: Controlle
         assert [row["version_id"] for row in rows(running, project)] == commits
         batches = running.inbox(project)
         receipts = [json.loads((batch / "receipt.json").read_text()) for batch in batches]
+        assert {one["time_zone"] for one in receipts} == {"UTC"}
         ours = (agent.home / "state" / "receipts" / project).iterdir()
         assert {one["batch"] for one in receipts} == {json.loads(path.read_text())["batch"] for path in ours}
     people = [{row["developer"] for row in rows(running, project)} for project in ("ABC", "DEF")]

@@ -72,10 +72,12 @@ class Controller:
         project: str = "ABC",
         user: str = "agent-ABC",
         batch: str | None = None,
+        **form: str,
     ) -> requests.Response:
         """Announce a batch."""
         agent = {"user": user, "key": project, "hostname": "host", "version": "gros_agent/0.1 requests/2"}
-        form = {"files": json.dumps(files), "agent": json.dumps(agent), **({"batch": batch} if batch else {})}
+        named = {"batch": batch} if batch else {}
+        form = {"files": json.dumps(files), "agent": json.dumps(agent), **named, **form}
         return self.post("export", form, project=project)
 
     def home(self, agent: str = "ABC") -> Path:

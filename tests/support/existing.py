@@ -162,7 +162,7 @@ class ExistingController:
     def export(self, project: str, form: dict[str, str]) -> Answer:
         """Take and import what lies in the folder of the agent that the announcement names."""
         told = {name: json.loads(form[name]) for name in ("files", "agent")}
-        self.announced.append({"project": project, **told})
+        self.announced.append({"project": project, "fields": sorted(form), **told})
         if project in self.imports.ignored:
             return 202, ""
         work = threading.Thread(target=self.take, args=(project, told["agent"]["key"]))

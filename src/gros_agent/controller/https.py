@@ -156,12 +156,16 @@ class ControllerClient:
         batch: str,
         *,
         repeatable: bool = False,
+        time_zone: str = "",
     ) -> None:
         """Announce uploaded files; only then does the controller import them.
 
         Some controllers answer only when the import has ended, so the time-out is that of an import in the settings.
         Even without an answer the announcement may have arrived. It is repeated if nothing of it was sent. If it is
         ``repeatable``, since the controller knows batches, it is repeated after a missing answer as well.
+
+        ``time_zone`` is that of the moments in the tables. It is sent unless it is empty; existing controllers don't
+        know the field.
         """
         key = agent_key(self.settings.project(project))
         agent = {
@@ -171,6 +175,8 @@ class ControllerClient:
             "version": self.user_agent,
         }
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
+        if time_zone:
+            form["time_zone"] = time_zone
 
         def announce() -> None:
             try:

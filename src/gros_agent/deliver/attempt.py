@@ -208,7 +208,9 @@ class Attempt:
         self._progress(f"{self._project.key}: the controller {what}", 0, None)
         user, batch = agent_user(self._project), one.manifest.identifier
         client = ControllerClient(self._project.settings)
-        client.announce(self._project.key, names, user, hostname(), batch, repeatable=self.knows_batches)
+        knows = self.knows_batches
+        zone = one.manifest.time_zone if knows else ""
+        client.announce(self._project.key, names, user, hostname(), batch, repeatable=knows, time_zone=zone)
 
     def _upload(self, one: Waiting) -> tuple[str, Signs]:
         """Upload all files. If a connection breaks, the next try resumes at the interrupted file.

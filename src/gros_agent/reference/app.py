@@ -39,6 +39,8 @@ _MAX_SOURCE = 2000
 _MAX_FILES = 1000
 _DRAINED = 16 * MAX_BODY
 _WARNING = 30
+_ZONE = re.compile(r"[A-Za-z0-9<>,./:+_-]{0,100}")
+"""Pattern of the names of time zones, also of those in the form of POSIX."""
 _BATCH_NAME = "batch must have 1 to 128 letters, digits, dots, dashes and underscores"
 _LOG_FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("message", "msg", "name", "filename", "funcName", "module", "pathname", "exc_text"), ".*"),
@@ -143,7 +145,10 @@ class Controller:
         batch = form.get("batch")
         if batch is not None and not NAME.fullmatch(batch):
             raise HTTPException(400, _BATCH_NAME)
-        await asyncio.to_thread(self.state.announce, project, batch, msgspec.structs.asdict(agent), names)
+        zone = form.get("time_zone", "")
+        if not _ZONE.fullmatch(zone):
+            raise HTTPException(400, "time_zone must be the name of a time zone")
+        await asyncio.to_thread(self.state.announce, project, batch, msgspec.structs.asdict(agent), names, zone)
         self.announced.set()
         return Response(status_code=202)
 
