@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gros_agent.collect.preview import Preview
     from gros_agent.controller.answers import BigBoatStatus
+    from gros_agent.database.loading import Loading
     from gros_agent.deliver.delivery import Export
     from gros_agent.deliver.outbox import Waiting
     from gros_agent.deliver.receipts import File, Receipt
@@ -372,6 +373,29 @@ def print_demo(shown: "Shown") -> None:
 
 def _verdict(text: str, *, fine: bool) -> Text:
     return Text(f"{'✓' if fine else '✗'} {text}", style="green" if fine else "red")
+
+
+def print_loading(result: "Loading") -> None:
+    """Show what became of the batches of an inbox."""
+    out = console()
+    if result.batches:
+        table = _table("project", "number", "batch", "rows", "outcome")
+        table.columns[1].justify = table.columns[3].justify = "right"
+        for one in result.batches:
+            words = f"{one.state}: {one.reason}" if one.reason else one.state
+            style = "red" if one.state == "refused" else "yellow" if one.reason else "green"
+            table.add_row(one.project, str(one.number), one.batch, str(one.rows), Text(words, style=style))
+        out.print(table)
+    else:
+        out.print(Text("there is no new batch"))
+    if result.loaded_before:
+        out.print(Text(f"{_batches(result.loaded_before)} loaded before"))
+    if result.refused_before:
+        out.print(Text(f"{_batches(result.refused_before)} refused before: gros.batches says why"))
+
+
+def _batches(count: int) -> str:
+    return "1 batch was" if count == 1 else f"{count} batches were"
 
 
 def show(one: "Report | Preview") -> None:

@@ -1,9 +1,10 @@
-"""``gros-agent controller serve``."""
+"""``gros-agent controller``, and ``gros-agent controller serve``."""
 
 from pathlib import Path
 
 import click
 
+from gros_agent.cli import controller_load
 from gros_agent.cli.options import VariableOption, current, global_options
 
 EPILOG = """\b
@@ -19,6 +20,9 @@ _PORT = click.IntRange(0, 65535)
 @global_options
 def command() -> None:
     """Run a reference controller: the other side of the agent."""
+
+
+command.add_command(controller_load.command)
 
 
 @command.command("serve", epilog=EPILOG)

@@ -1,0 +1,101 @@
+"""The batches in the inbox of a reference controller: ``inbox/KEY/NNNNNN-BATCH/`` with a ``receipt.json``."""
+
+import logging
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from gros_agent.database import columns
+from gros_agent.database.checking import TableRows, Unfit, check_content, rows_of
+from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.storage import storage_errors
+from gros_agent.tables.batch import ENVIRONMENTS
+
+log = logging.getLogger(__name__)
+
+_RECEIPT = "receipt.json"
+_KEY = re.compile(r"[A-Z]{1,64}")
+_FOLDER = re.compile(r"(\d{1,18})-(.+)")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_WITHOUT_TABLE = frozenset({ENVIRONMENTS, "data_sources.json"})
+"""Files that list what is collected from; they have addresses, and no rows."""
+
+
+class _File(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+    bytes: int
+    sha256: str
+
+
+class _Agent(msgspec.Struct, frozen=True):
+    user: str = ""
+
+
+class _Content(msgspec.Struct, frozen=True):
+    batch: str
+    project: str
+    moment: datetime
+    files: list[_File]
+    agent: _Agent = _Agent()
+    time_zone: str = ""
+
+
+@dataclass(frozen=True)
+class InboxBatch:
+    """A batch in the inbox, as its folder says."""
+
+    project: str
+    number: int
+    identifier: str
+    folder: Path
+
+    def receipt(self) -> _Content:
+        """The receipt. Raises :class:`Unfit` if it is missing, damaged, or that of another batch."""
+        try:
+            content = msgspec.json.decode((self.folder / _RECEIPT).read_bytes(), type=_Content)
+        except OSError as error:
+            raise Unfit(f"{_RECEIPT} can't be read: {error.strerror}") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Unfit(f"{_RECEIPT} is damaged: {error}") from None
+        if (content.project, content.batch) != (self.project, self.identifier):
+            raise Unfit(f"{_RECEIPT} is that of batch {content.batch} of {content.project}")
+        return content
+
+    def tables(self, receipt: _Content) -> Generator[TableRows, None, None]:
+        """Yield the checked files of tables. Raises :class:`Unfit` for a file that no table fits."""
+        for file in receipt.files:
+            if file.kind != "export" or file.name in _WITHOUT_TABLE:
+                continue
+            row = columns.by_file().get(file.name)
+            if row is None or not _FILE.fullmatch(file.name):
+                raise Unfit(f"{file.name} is no table that this version of gros-agent knows")
+            check_content(self.folder / file.name, file.bytes, file.sha256)
+            rows = rows_of(self.folder / file.name, row)
+            try:
+                yield rows
+            finally:
+                rows.close()
+
+
+def batches(inbox: Path) -> list[InboxBatch]:
+    """All batches in an inbox, in the order of their numbers. Raises :class:`ConfigurationError` if it is missing."""
+    if not inbox.is_dir():
+        raise ConfigurationError(
+            f"{inbox}: there is no such folder", "name the folder inbox of the controller with --inbox"
+        )
+    found, others = [], []
+    with storage_errors(inbox):
+        for folder in inbox.glob("*/*"):
+            match = _FOLDER.fullmatch(folder.name)
+            if match and _KEY.fullmatch(folder.parent.name):
+                found.append(InboxBatch(folder.parent.name, int(match[1]), match[2], folder))
+            elif not folder.name.startswith("."):  # a batch that the controller is still copying
+                others.append(folder)
+    if others:
+        log.warning("%d entries of the inbox are no batches, and were left alone: %s", len(others), min(others))
+    return sorted(found, key=lambda one: (one.number, one.project, one.identifier))

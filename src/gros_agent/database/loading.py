@@ -1,0 +1,170 @@
+"""Loads the batches of an inbox into a database, each exactly once, and in the order of their numbers.
+
+A batch goes into the database by one transaction: its row in ``gros.batches`` and the rows of its tables. A batch that
+does not fit is set aside: only its row in ``gros.batches`` goes into the database, and says why.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from gros_agent.database.checking import Unfit
+from gros_agent.database.inbox import InboxBatch, batches
+from gros_agent.database.target import Target
+from gros_agent.database.zones import Zone, zone_of
+from gros_agent.errors import ConfigurationError, ExitStatus, Own
+
+log = logging.getLogger(__name__)
+
+_DUCKDB = "duckdb:"
+_POSTGRESQL = ("postgresql://", "postgres://")
+_SHOWN = 20
+_NUMBERS = "SELECT COALESCE(max(id), 0) + 1 FROM gros.batches"
+_KNOWN = "SELECT id, state FROM gros.batches WHERE project = $1 AND batch = $2"
+_NOTED = (
+    "UPDATE gros.batches SET number = $4, agent = $5, moment = CAST($6 AS TIMESTAMP WITH TIME ZONE),"
+    " loaded = CAST($7 AS TIMESTAMP WITH TIME ZONE), time_zone = $8, rows = $9, state = $10, reason = $11"
+    " WHERE id = $1 AND project = $2 AND batch = $3"
+)
+_FIRST = (
+    "INSERT INTO gros.batches (id, project, batch, number, agent, moment, loaded, time_zone, rows, state, reason)"
+    " VALUES ($1, $2, $3, $4, $5, CAST($6 AS TIMESTAMP WITH TIME ZONE), CAST($7 AS TIMESTAMP WITH TIME ZONE),"
+    " $8, $9, $10, $11)"
+)
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class LoadedBatch:
+    """What became of a batch. ``reason`` says why it was refused, or what to know about its moments."""
+
+    project: str
+    number: int
+    batch: str
+    state: Literal["loaded", "refused"]
+    rows: int = 0
+    reason: str = ""
+
+
+@dataclass
+class Loading:
+    """The result: the batches of this call, and the numbers of those that an earlier call loaded or refused."""
+
+    batches: list[LoadedBatch] = field(default_factory=list)
+    loaded_before: int = 0
+    refused_before: int = 0
+
+    @property
+    def status(self) -> ExitStatus:
+        """The exit status: incomplete if a batch was refused now."""
+        is_refused = any(one.state == "refused" for one in self.batches)
+        return ExitStatus.PARTLY if is_refused else ExitStatus.DONE
+
+
+def opened(url: str) -> Target:
+    """Open the database at a URL. Raises :class:`ConfigurationError` for an unknown one, or if an extra is missing."""
+    try:
+        if url.startswith(_DUCKDB) and url != _DUCKDB:
+            from gros_agent.database.duckdb_file import DuckDB  # noqa: PLC0415 (an extra, and slow to import)
+
+            return DuckDB(Path(url.removeprefix(_DUCKDB)))
+        if url.startswith(_POSTGRESQL):
+            from gros_agent.database.postgresql import PostgreSQL  # noqa: PLC0415 (an extra, and slow to import)
+
+            return PostgreSQL(url)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "gros_agent":
+            raise
+        extra = "database" if url.startswith(_DUCKDB) else "postgresql"
+        missing = error.name or "psycopg[binary]"  # it has no name if its library is missing
+        raise ConfigurationError(
+            f"this database needs {missing}, which is not installed", f"install gros-agent[{extra}]"
+        ) from None
+    raise ConfigurationError(
+        f"{url.partition(':')[0][:_SHOWN]!r} is no kind of database",
+        "write duckdb:FILE or postgresql://USER@HOST/DATABASE",
+    )
+
+
+def load(inbox: Path, url: str, progress: Progress, *, again: bool = False) -> Loading:
+    """Load all batches of an inbox that are not in the database yet.
+
+    With ``again``, batches that were refused are tried again. Raises :class:`AgentError` if the database fails; what
+    was loaded until then stays.
+    """
+    found = batches(inbox)
+    result = Loading()
+    with opened(url) as target:
+        target.prepare()
+        for number, batch in enumerate(found):
+            progress("load batches", number, len(found))
+            _take(target, batch, result, again=again)
+        progress("load batches", len(found), len(found))
+    return result
+
+
+def _take(target: Target, batch: InboxBatch, result: Loading, *, again: bool) -> None:
+    try:
+        one = _load(target, batch, result, again=again)
+    except Unfit as unfit:
+        log.warning("batch %s of %s was refused: %s", batch.identifier, Own(batch.project), unfit)
+        one = _refuse(target, batch, str(unfit))
+    if one is not None:
+        result.batches.append(one)
+
+
+def _load(target: Target, batch: InboxBatch, result: Loading, *, again: bool) -> LoadedBatch | None:
+    """Load a batch in one transaction; None if that was done before."""
+    with target.transaction():
+        known = target.run(_KNOWN, (batch.project, batch.identifier))
+        if known and (known[0][1] == "loaded" or not again):
+            result.loaded_before += known[0][1] == "loaded"
+            result.refused_before += known[0][1] == "refused"
+            return None
+        receipt = batch.receipt()
+        zone = zone_of(receipt.time_zone)
+        number = known[0][0] if known else target.run(_NUMBERS)[0][0]
+        rows = 0
+        with closing(batch.tables(receipt)) as tables:  # removes its temporary file whatever happens
+            for table in tables:
+                rows += target.load(table, zone, batch.project, number)
+        one = LoadedBatch(batch.project, batch.number, batch.identifier, "loaded", rows, zone.note)
+        _note(target, one, number, is_known=bool(known), told=(receipt.agent.user, receipt.moment, zone))
+    return one
+
+
+def _refuse(target: Target, batch: InboxBatch, reason: str) -> LoadedBatch:
+    one = LoadedBatch(batch.project, batch.number, batch.identifier, "refused", 0, reason)
+    try:
+        receipt = batch.receipt()
+        told: tuple[str | None, datetime | None, Zone | None] = (receipt.agent.user, receipt.moment, None)
+    except Unfit:  # that is why it was refused
+        told = (None, None, None)
+    with target.transaction():
+        known = target.run(_KNOWN, (batch.project, batch.identifier))
+        number = known[0][0] if known else target.run(_NUMBERS)[0][0]
+        if not known or known[0][1] == "refused":
+            _note(target, one, number, is_known=bool(known), told=told)
+    return one
+
+
+def _note(
+    target: Target,
+    one: LoadedBatch,
+    number: int,
+    *,
+    is_known: bool,
+    told: tuple[str | None, datetime | None, Zone | None],
+) -> None:
+    """Write the row of a batch in ``gros.batches``. ``told`` is the agent, the moment and the zone."""
+    agent, moment, zone = told
+    when = [None if at is None else at.astimezone(UTC).isoformat() for at in (moment, datetime.now(UTC))]
+    values: tuple[Any, ...] = (
+        *(number, one.project, one.batch, one.number, agent, *when),
+        *(zone.title if zone else None, one.rows, one.state, one.reason or None),
+    )
+    target.run(_NOTED if is_known else _FIRST, values)

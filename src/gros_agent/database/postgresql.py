@@ -1,0 +1,175 @@
+"""Loads into PostgreSQL: rows go into a temporary table by COPY, and from there into their table by one statement."""
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import psycopg
+from msgspec import UNSET
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+
+from gros_agent.database import statements
+from gros_agent.database.checking import TableRows
+from gros_agent.database.definitions import BATCH, TableDefinition, Way, index_key, indexes
+from gros_agent.database.quoting import listed, quoted
+from gros_agent.database.target import Target
+from gros_agent.database.zones import Zone
+from gros_agent.errors import AgentError, BusyError, ConfigurationError
+from gros_agent.rows import Row
+from gros_agent.runtime.masking import redactor
+
+_OLDEST = 150000
+"""The first version of PostgreSQL with unique indexes in which a missing value is like another."""
+_LOCK = 0x67726F73
+"""The advisory lock of loaders: the letters of gros."""
+_WAIT_SECONDS = 60
+_CONNECT_SECONDS = 10
+_STAGED = "gros_staged"
+_NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+class PostgreSQL(Target):
+    """A database of a PostgreSQL server, version 15 or newer."""
+
+    value_errors = (errors.DataError, errors.IntegrityError, errors.CardinalityViolation, errors.ProgramLimitExceeded)
+
+    def __init__(self, url: str) -> None:
+        """Connect. Libpq's variables and password file count.
+
+        Raises :class:`ConfigurationError` for an invalid URL, and :class:`AgentError` if there is no connection.
+        """
+        given = _parsed(url)
+        redactor.hide([str(given.get("password") or "")])
+        given.setdefault("connect_timeout", _CONNECT_SECONDS)
+        given.setdefault("application_name", "gros-agent")
+        self.title = f"the database {given.get('dbname') or ''}".rstrip() + (
+            f" at {given['host']}" if given.get("host") else ""
+        )
+        with self._errors():
+            self._connection = psycopg.connect(**given, autocommit=True, cursor_factory=psycopg.RawCursor)
+            self.run("SET TIME ZONE 'UTC'")
+        redactor.hide([self._connection.info.password])  # also from a variable or a file
+        if self._connection.info.server_version < _OLDEST:
+            found = self._connection.info.server_version // 10000
+            self.close()
+            raise ConfigurationError(f"{self.title} is PostgreSQL {found}", "update it: version 15 or newer is needed")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @staticmethod
+    def words(error: Exception) -> str:
+        """What the server says, without the values of the row that it is about."""
+        told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+        return told or " ".join(str(error).split())
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction that holds the loaders' lock."""
+        with self._errors(), self._connection.transaction():
+            self.run(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
+            self.run("SELECT pg_advisory_xact_lock($1)", (_LOCK,))
+            self.run("SET LOCAL lock_timeout = 0")
+            self.run("SET LOCAL client_min_messages = warning")
+            yield
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement, and return the rows of its result."""
+        cursor = self._connection.execute(statement, values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def additions(self, found: Mapping[str, Collection[str]]) -> list[str]:
+        """The statements that make what the database lacks, with the unique indexes."""
+        return [*super().additions(found), *indexes(found)]
+
+    def put(self, table: TableDefinition, rows: TableRows, zone: Zone, project: str, batch: int) -> None:
+        """Copy the rows into a temporary table, and put them into their table from there."""
+        texts = ", ".join(f"{quoted(one.name)} TEXT" for one in table.columns.values())
+        self.run(f"CREATE TEMPORARY TABLE {_STAGED} ({texts}) ON COMMIT DROP")
+        self._copy(table, rows)
+        relation = f"(SELECT {statements.values(table, zone)} FROM {_STAGED})"
+        if rows.count and table.way is Way.BY_KEY:
+            self.run(_upsert(table, relation), (project, batch))
+        elif rows.count:
+            if table.way is Way.WHOLE:
+                self.run(statements.removed(table, relation), (project, batch))
+            self.run(statements.added(table, relation), (project, batch))
+        self.run(f"DROP TABLE {_STAGED}")
+
+    def _copy(self, table: TableDefinition, rows: TableRows) -> None:
+        names = [one.name for one in table.columns.values()]
+        with self._connection.cursor() as cursor, cursor.copy(f"COPY {_STAGED} ({listed(names)}) FROM STDIN") as copy:
+            for block, has_escapes in rows.blocks():
+                copy.write(_copied(block, names, has_escapes=has_escapes))
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn errors of the database into ours."""
+        try:
+            yield
+        except errors.LockNotAvailable:
+            raise BusyError(f"{self.title} is being loaded by another process", "try again when it has ended") from None
+        except (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege) as error:
+            raise ConfigurationError(
+                f"{self.title} can't be changed: {self.words(error)}", "connect to a database that this user may write"
+            ) from error
+        except errors.DiskFull as error:
+            raise AgentError(
+                f"{self.title} is full: {self.words(error)}", "free some space and load again: nothing is half done"
+            ) from error
+        except psycopg.Error as error:
+            raise AgentError(
+                f"{self.title} can't be used: {self.words(error)}",
+                "check the URL and whether the server runs, and load again: nothing is half done",
+            ) from error
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    """The parts of a URL. Their words are not shown if it is wrong, since they may have a part of the password."""
+    hint = "write postgresql://USER@HOST:PORT/DATABASE, and / : @ and % in a password as %2F %3A %40 and %25"
+    try:
+        given: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise ConfigurationError("the URL of the database could not be parsed", hint) from None
+    ports = str(given.get("port") or "0").split(",")
+    if not all(map(str.isdecimal, ports)) or any("@" in str(given.get(name)) for name in ("host", "dbname")):
+        raise ConfigurationError("the URL of the database could not be parsed", hint)
+    return given
+
+
+def _upsert(table: TableDefinition, relation: str) -> str:
+    """Insert rows, or replace those with the same key if anything differs."""
+    changed = statements.changes(table, "excluded")
+    assigned = {**changed, BATCH: f"excluded.{quoted(BATCH)}"}
+    action = (
+        f"UPDATE SET {', '.join(f'{quoted(name)} = {value}' for name, value in assigned.items())}"
+        f" WHERE {statements.is_newer(table, 'excluded', f'excluded.{quoted(BATCH)}')}"
+        f" AND ({statements.differs(changed)})"
+    )
+    return (
+        f"INSERT INTO {table.full_name} AS old ({listed(table.names)})"
+        f" SELECT $1, $2, {listed([*table.columns], 'new.')} FROM {relation} AS new"
+        f" ON CONFLICT ({index_key(table)}) DO {action if changed else 'NOTHING'}"
+    )
+
+
+def _copied(rows: Sequence[Row], names: Sequence[str], *, has_escapes: bool) -> str:
+    """Rows in the text format of COPY."""
+    fields = attrgetter(*names)
+    if has_escapes:
+        lines = ["\t".join(map(_escaped, fields(row))) for row in rows]
+    else:  # without escapes in JSON, no text has a tab, a newline or a backslash
+        lines = ["\t".join([one if type(one) is str else _escaped(one) for one in fields(row)]) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(value: Any) -> str:  # noqa: ANN401 (whatever a row can have)
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    if value is UNSET or value is None:
+        return _NULL
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -1,0 +1,113 @@
+"""A database that batches are loaded into. All that differs between the databases is in its subclasses."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from gros_agent import __version__
+from gros_agent.database.checking import TableRows, Unfit
+from gros_agent.database.definitions import FORMAT, SCHEMA, TableDefinition, additions, by_row
+from gros_agent.database.quoting import quoted
+from gros_agent.database.zones import Zone
+from gros_agent.errors import ConfigurationError
+
+
+class Target(ABC):
+    """An open database. ``title`` names it in messages, without a password."""
+
+    title: str
+    value_errors: ClassVar[tuple[type[Exception], ...]]
+    """The database's errors that values of a batch cause, so that the next batch may do."""
+
+    @staticmethod
+    @abstractmethod
+    def words(error: Exception) -> str:
+        """What an error of the database says, in one line."""
+
+    @contextlib.contextmanager
+    @abstractmethod
+    def transaction(self) -> Iterator[None]:
+        """A transaction. No other loader works at the same time.
+
+        Raises :class:`BusyError` if another loader does not end, and :class:`AgentError` if the database fails.
+        """
+
+    @abstractmethod
+    def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement, in which ``$1`` is the first value, and return the rows of its result."""
+
+    @abstractmethod
+    def put(self, table: TableDefinition, rows: TableRows, zone: Zone, project: str, batch: int) -> None:
+        """Put the rows of a batch into their table."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def prepare(self) -> None:
+        """Make the tables, or add what an earlier version lacks.
+
+        Raises :class:`ConfigurationError` if they are of a later version, or not ours.
+        """
+        with self.transaction():
+            found = self._tables()
+            before = self._version(found)
+            statements = [*self.additions(found)]
+            if not found:
+                statements.insert(0, f"CREATE SCHEMA IF NOT EXISTS {quoted(SCHEMA)}")
+            for statement in statements:
+                self.run(statement)
+            if before != FORMAT:
+                self.run("DELETE FROM gros.version")
+                self.run("INSERT INTO gros.version (format, program) VALUES ($1, $2)", (FORMAT, __version__))
+
+    def additions(self, found: Mapping[str, Collection[str]]) -> list[str]:
+        """The statements that make what the database lacks. ``found`` has the columns of its tables."""
+        return list(additions(found))
+
+    def load(self, rows: TableRows, zone: Zone, project: str, batch: int) -> int:
+        """Put the rows of a file into their table, and return their number.
+
+        Raises :class:`Unfit` if they do not fit.
+        """
+        try:
+            self.put(by_row(rows.row), rows, zone, project, batch)
+        except self.value_errors as error:
+            raise Unfit(f"{rows.title}: {self.words(error)}") from error
+        return rows.count
+
+    def _tables(self) -> dict[str, set[str]]:
+        query = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1"
+        found: dict[str, set[str]] = {}
+        for table, column in self.run(query, (SCHEMA,)):
+            found.setdefault(table, set()).add(column)
+        return found
+
+    def _version(self, found: Mapping[str, set[str]]) -> int | None:
+        """The version of the tables; None if there are none."""
+        if not found:
+            return None
+        versions = self.run("SELECT format, program FROM gros.version") if "version" in found else []
+        if not versions:
+            raise ConfigurationError(
+                f"{self.title}: the schema {SCHEMA} has tables that gros-agent did not make",
+                "name another database, or rename that schema",
+            )
+        ((number, program),) = versions
+        if number > FORMAT:
+            raise ConfigurationError(
+                f"{self.title} has tables of version {number}, made by gros-agent {program}: this gros-agent"
+                f" {__version__} knows version {FORMAT}",
+                "update gros-agent, or name another database",
+            )
+        return int(number)
