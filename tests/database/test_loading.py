@@ -17,6 +17,7 @@ from gros_agent.rows import (
     MetricTarget,
     MetricVersion,
     Project,
+    SourceId,
     Tag,
     TfsTeamMember,
 )
@@ -239,13 +240,24 @@ class TestSnapshots:
 
     def test_replaced_for_their_project(self, inbox: Inbox, url: str) -> None:
         """Where rows do not name their source."""
+        parts = [
+            SourceId(domain_name=letter, url="https://x/", source_id="1", source_type="sonar", domain_type="t")
+            for letter in "abc"
+        ]
+        inbox.add(parts[:2])
+        inbox.add(parts[:1], project="DEF")
+        inbox.add(parts[2:])
+        inbox.load(url)
+        assert asked(url, "SELECT project, domain_name FROM gros.source_ids ORDER BY 1") == [("ABC", "c"), ("DEF", "a")]
+
+    def test_earlier_rows_of_partial_ones_stay(self, inbox: Inbox, url: str) -> None:
+        """A person of old issues is true, although nothing can be assigned to that person any more."""
         people = [JiraDeveloper(name=letter * 64, display_name="0") for letter in "abc"]
         inbox.add(people[:2])
-        inbox.add(people[:1], project="DEF")
-        inbox.add(people[2:])
+        inbox.add(people[1:])
         inbox.load(url)
-        found = asked(url, "SELECT project, name FROM gros.jira_developer ORDER BY 1")
-        assert found == [("ABC", "c" * 64), ("DEF", "a" * 64)]
+        found = asked(url, "SELECT name, batch FROM gros.jira_developer ORDER BY 1")
+        assert found == [("a" * 64, 1), ("b" * 64, 1), ("c" * 64, 2)]
 
     def test_without_rows_nothing_is_removed(self, inbox: Inbox, url: str) -> None:
         inbox.add([tag("a")])

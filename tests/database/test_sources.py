@@ -52,7 +52,7 @@ def expected(inbox: Inbox) -> dict[str, int]:
         found = {tuple(str(one[name]) for name in names) for one in rows}
         if not row.key_fields:
             added[row] = added.get(row, 0) + len(rows)
-        elif not row.snapshot:
+        elif not row.snapshot or row.is_partial:
             keys.setdefault(row, set()).update(found)
         elif table.has_source:
             sources = {one["repo_name"] for one in rows}

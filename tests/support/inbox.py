@@ -89,7 +89,11 @@ def asked(url: str, query: str) -> list[tuple[Any, ...]]:
 
 def dump(url: str) -> Dump:
     """All rows of all tables that have any, but for when a batch was loaded."""
-    tables = f"SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = '{SCHEMA}'"
+    tables = (
+        "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables"
+        " USING (table_catalog, table_schema, table_name)"
+        f" WHERE table_schema = '{SCHEMA}' AND table_type = 'BASE TABLE'"
+    )
     columns: dict[str, list[str]] = {}
     for table, column in sorted(asked(url, tables)):
         if column != "loaded":

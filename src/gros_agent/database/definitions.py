@@ -49,6 +49,7 @@ BATCHES: Mapping[str, tuple[str, str]] = {
 VERSION: Mapping[str, tuple[str, str]] = {
     "format": ("INTEGER NOT NULL", "Version of the tables."),
     "program": ("TEXT NOT NULL", "Version of the program that made or changed them last."),
+    "views": ("TEXT", "What tells the views from those of another version."),
 }
 """The columns of ``gros.version``, which has one row."""
 
@@ -99,7 +100,7 @@ class TableDefinition:
     @property
     def way(self) -> Way:
         """How rows go into this table."""
-        if self.row.snapshot:
+        if self.row.snapshot and not self.row.is_partial:
             return Way.WHOLE
         return Way.BY_KEY if self.row.key_fields else Way.ADDED
 

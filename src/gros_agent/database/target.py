@@ -7,11 +7,19 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from gros_agent import __version__
+from gros_agent.database import views
 from gros_agent.database.checking import TableRows, Unfit
 from gros_agent.database.definitions import FORMAT, SCHEMA, TableDefinition, additions, by_row
 from gros_agent.database.quoting import quoted
 from gros_agent.database.zones import Zone
 from gros_agent.errors import ConfigurationError
+
+_VIEWS = "SELECT views FROM gros.version"
+_VERSION = "INSERT INTO gros.version (format, program, views) VALUES ($1, $2, $3)"
+_COLUMNS = (
+    "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables"
+    " USING (table_catalog, table_schema, table_name) WHERE table_schema = $1 AND table_type = 'BASE TABLE'"
+)
 
 
 class Target(ABC):
@@ -55,7 +63,7 @@ class Target(ABC):
         self.close()
 
     def prepare(self) -> None:
-        """Make the tables, or add what an earlier version lacks.
+        """Make the tables, or add what an earlier version lacks. Views of another version are made anew.
 
         Raises :class:`ConfigurationError` if they are of a later version, or not ours.
         """
@@ -65,11 +73,13 @@ class Target(ABC):
             statements = [*self.additions(found)]
             if not found:
                 statements.insert(0, f"CREATE SCHEMA IF NOT EXISTS {quoted(SCHEMA)}")
-            for statement in statements:
+            has_views = "views" in found.get("version", ()) and before == FORMAT
+            is_known = has_views and self.run(_VIEWS) == [(views.digest(),)]
+            for statement in (*statements, *(() if is_known else views.statements())):
                 self.run(statement)
-            if before != FORMAT:
+            if not is_known:
                 self.run("DELETE FROM gros.version")
-                self.run("INSERT INTO gros.version (format, program) VALUES ($1, $2)", (FORMAT, __version__))
+                self.run(_VERSION, (FORMAT, __version__, views.digest()))
 
     def additions(self, found: Mapping[str, Collection[str]]) -> list[str]:
         """The statements that make what the database lacks. ``found`` has the columns of its tables."""
@@ -87,9 +97,8 @@ class Target(ABC):
         return rows.count
 
     def _tables(self) -> dict[str, set[str]]:
-        query = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1"
         found: dict[str, set[str]] = {}
-        for table, column in self.run(query, (SCHEMA,)):
+        for table, column in self.run(_COLUMNS, (SCHEMA,)):
             found.setdefault(table, set()).add(column)
         return found
 

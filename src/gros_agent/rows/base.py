@@ -48,9 +48,9 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     A subclass declares its ``table`` (the file without ``.json``), the ``key_fields`` that identify a row, the
     ``personal`` fields (pseudonymised before they are written), the ``free_text`` fields (written unchanged, although
-    they may name people), and whether the table is a ``snapshot``, complete each time. A subclass with personal fields
-    also has a field ``encrypted``. The file of an ``is_single`` table has one object instead of an array, and is
-    missing if there is no row.
+    they may name people), and whether the table is a ``snapshot``, complete each time; in one that ``is_partial``,
+    earlier rows stay true. A subclass with personal fields also has a field ``encrypted``. The file of an ``is_single``
+    table has one object instead of an array, and is missing if there is no row.
 
     A batch has one row per key, since the importer drops the whole file if a key appears twice. If the importer's table
     has no key, the fields that it compares are used here; if it compares none, any rows are allowed. :meth:`one_of`
@@ -74,6 +74,7 @@ class Row(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     personal: ClassVar[tuple[str, ...]] = ()
     free_text: ClassVar[tuple[str, ...]] = ()
     snapshot: ClassVar[bool] = False
+    is_partial: ClassVar[bool] = False
     is_single: ClassVar[bool] = False
 
     def one_of(self, later: Self) -> Self:

@@ -119,6 +119,7 @@ class JiraDeveloper(Row, kw_only=True, forbid_unknown_fields=True):
     rule: ClassVar[str] = "the first row with an address counts"
     personal: ClassVar[tuple[str, ...]] = ("name", "display_name", "email")
     snapshot: ClassVar[bool] = True
+    is_partial: ClassVar[bool] = True
 
     name: Annotated[Account, Meta(description="Account name; in Jira Cloud the account's identifier.")]
     display_name: Annotated[str, Meta(max_length=100, description="Full name, or the account name.")]
@@ -137,6 +138,7 @@ class JiraSprint(Row, kw_only=True, forbid_unknown_fields=True):
     key_fields: ClassVar[tuple[str, ...]] = ("id",)
     free_text: ClassVar[tuple[str, ...]] = ("name", "goal")
     snapshot: ClassVar[bool] = True
+    is_partial: ClassVar[bool] = True
 
     id: _ID
     name: Annotated[str, Meta(max_length=500, description="Name.")]
@@ -154,6 +156,7 @@ class JiraVersion(Row, kw_only=True, forbid_unknown_fields=True):
     key_fields: ClassVar[tuple[str, ...]] = ("id",)
     free_text: ClassVar[tuple[str, ...]] = ("name", "description")
     snapshot: ClassVar[bool] = True
+    is_partial: ClassVar[bool] = True
 
     id: _ID
     name: _Name
@@ -170,6 +173,7 @@ class JiraComponent(Row, kw_only=True, forbid_unknown_fields=True):
     key_fields: ClassVar[tuple[str, ...]] = ("id",)
     free_text: ClassVar[tuple[str, ...]] = ("name", "description")
     snapshot: ClassVar[bool] = True
+    is_partial: ClassVar[bool] = True
 
     id: _ID
     name: _Name
@@ -274,6 +278,7 @@ class JiraRelationshipType(Row, kw_only=True, forbid_unknown_fields=True):
     table: ClassVar[str] = "data_relationshiptype"
     key_fields: ClassVar[tuple[str, ...]] = ("id",)
     snapshot: ClassVar[bool] = True
+    is_partial: ClassVar[bool] = True
 
     id: _ID
     name: _Name
