@@ -1,5 +1,6 @@
 """Databases that are away, full, read-only, of another version or busy; and passwords, which nobody gets to see."""
 
+import json
 import resource
 import signal
 import stat
@@ -176,6 +177,19 @@ def limited(size: int) -> Iterator[None]:
 class TestServers:
     """Servers of PostgreSQL."""
 
+    @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+    def test_other_encodings(self, inbox: Inbox, postgresql: Server, encoding: str) -> None:
+        """What a database can't hold is refused."""
+        name = f"of_{encoding.lower()}"
+        with postgresql.connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+        url = postgresql.url(name)
+        inbox.add([commit(message="ä")])
+        inbox.add([commit("abd", message="日本")])
+        states = [one.state for one in inbox.load(url).batches]
+        assert states == ["loaded", "loaded" if encoding == "SQL_ASCII" else "refused"]
+        assert asked(url, "SELECT message FROM gros.vcs_versions WHERE version_id = 'abc'") == [("ä",)]
+
     def test_away(self, inbox: Inbox) -> None:
         with pytest.raises(AgentError, match=r"can't be used.*refused") as caught:
             inbox.load("postgresql://owner@127.0.0.1:1/data")
@@ -204,6 +218,24 @@ class TestServers:
         run(url, "DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN")
         with pytest.raises(ConfigurationError, match="can't be changed: permission denied"):
             inbox.load(url.replace("owner@", "reader@"))
+
+    def test_full(self, inbox: Inbox, postgresql: Server) -> None:
+        """The server says that its disk is full, in the middle of a batch."""
+        url = postgresql.new()
+        inbox.load(url)
+        body = "BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END"
+        run(
+            url,
+            f"CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            "CREATE TRIGGER full_disk BEFORE INSERT ON gros.tag EXECUTE FUNCTION no_space()",
+        )
+        before = dump(url)
+        inbox.add([change()], [tag("a")])
+        with pytest.raises(AgentError, match="is full: could not extend file"):
+            inbox.load(url)
+        assert dump(url) == before
+        run(url, "DROP TRIGGER full_disk ON gros.tag")
+        assert [one.rows for one in inbox.load(url).batches] == [2]
 
     def test_loaded_by_another(self, inbox: Inbox, postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(on_server, "_WAIT_SECONDS", 0.2)
@@ -264,6 +296,7 @@ class TestPasswords:
     def test_right(self, agent: Agent, inbox: Inbox, postgresql: Server, tmp_path: Path, way: str) -> None:
         plain = postgresql.new()
         inbox.add([commit(message=PASSWORD)])
+        inbox.add_files({"data_tag.json": json.dumps([{PASSWORD: "1"}]).encode()})
         name = plain.partition("@/")[2].partition("?")[0]
         url = f"postgresql://owner@127.0.0.1:{postgresql.port}/{name}"
         variables = {}
@@ -283,9 +316,11 @@ class TestPasswords:
                 *("controller", "load", "--inbox", inbox.folder),
                 variables={"GROS_AGENT_CONTROLLER_LOAD_TO": postgresql.url(name, QUOTED)},
             )
-            assert done.status == 0, done
+            assert done.status == 3, done
+            assert PASSWORD not in done.output + done.errors
             return
-        assert self.load(agent, inbox, url, **variables)[0] == 0
+        status, told = self.load(agent, inbox, url, **variables)
+        assert (status, "unknown field `********`" in told) == (3, True)
         assert asked(plain, "SELECT message FROM gros.vcs_versions") == [(PASSWORD,)]
 
     @pytest.mark.parametrize(

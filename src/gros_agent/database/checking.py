@@ -15,6 +15,7 @@ import msgspec
 
 from gros_agent.rows import Row, key_of
 from gros_agent.runtime.decoding import decoder
+from gros_agent.runtime.storage import storage_errors
 from gros_agent.tables.duplicates import Keys
 
 BLOCK = 1 << 20
@@ -125,14 +126,15 @@ def _rewritten(path: Path, row: type[Row]) -> TableRows:
         rows = _decoded(path.read_bytes(), row)
     except _INVALID as error:
         raise Unfit(f"{path.name}: {_words(error)}") from None
-    stream = tempfile.NamedTemporaryFile(prefix="gros-agent-", suffix=".json")  # noqa: SIM115 (closed with the rows)
-    stream.write(b"[\n")
-    encoder = msgspec.json.Encoder()
-    for number, one in enumerate(rows):
-        stream.write(b",\n" if number else b"")
-        stream.write(encoder.encode(one))
-    stream.write(b"\n]\n" if rows else b"]\n")
-    stream.flush()
+    with storage_errors(Path(tempfile.gettempdir())):
+        stream = tempfile.NamedTemporaryFile(prefix="gros-agent-", suffix=".json")  # noqa: SIM115 (closed with the rows)
+        stream.write(b"[\n")
+        encoder = msgspec.json.Encoder()
+        for number, one in enumerate(rows):
+            stream.write(b",\n" if number else b"")
+            stream.write(encoder.encode(one))
+        stream.write(b"\n]\n" if rows else b"]\n")
+        stream.flush()
     return TableRows(row, Path(stream.name), path.name, _temporary=stream)
 
 

@@ -22,10 +22,14 @@ from gros_agent.database.zones import Zone
 from gros_agent.errors import AgentError, BusyError, ConfigurationError
 
 _STAGED = "gros_staged"
-_LIMITS = {"memory_limit": "200MB", "threads": "2", "preserve_insertion_order": "false"}
+_MEMORY = 180
+"""Limit of the memory in megabytes, unless a row is very long."""
+LIMITS = {"memory_limit": f"{_MEMORY}MB", "threads": "2", "preserve_insertion_order": "false"}
 _ALONE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """Nothing is fetched from the network."""
 _LEAST_OBJECT = 1 << 24
+_COPIES = 10
+"""How many times a long row may be in memory."""
 
 
 class DuckDB(Target):
@@ -48,7 +52,7 @@ class DuckDB(Target):
         self._umask = os.umask(0o077)
         try:
             with self._errors():
-                self._connection = duckdb.connect(path.absolute(), config={**_LIMITS, **_ALONE})
+                self._connection = duckdb.connect(path.absolute(), config={**LIMITS, **_ALONE})
                 self._connection.execute("SET TimeZone = 'UTC'")
         except BaseException:
             os.umask(self._umask)
@@ -101,6 +105,8 @@ class DuckDB(Target):
 
     def _read(self, table: TableDefinition, rows: TableRows, zone: Zone) -> None:
         types = ", ".join(f"{quoted(one.name)}: 'VARCHAR'" for one in table.columns.values())
+        memory = max(_MEMORY, rows.longest * _COPIES >> 20)
+        self.run(f"SET memory_limit = '{memory}MB'")
         with rows.path.open("rb") as stream:  # DuckDB would take some names of files for patterns
             self.run(
                 f"CREATE TEMPORARY TABLE {_STAGED} AS SELECT {statements.values(table, zone)} FROM read_json("

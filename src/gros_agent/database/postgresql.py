@@ -45,11 +45,15 @@ class PostgreSQL(Target):
         redactor.hide([str(given.get("password") or "")])
         given.setdefault("connect_timeout", _CONNECT_SECONDS)
         given.setdefault("application_name", "gros-agent")
+        given["client_encoding"] = "UTF8"
         self.title = f"the database {given.get('dbname') or ''}".rstrip() + (
             f" at {given['host']}" if given.get("host") else ""
         )
         with self._errors():
-            self._connection = psycopg.connect(**given, autocommit=True, cursor_factory=psycopg.RawCursor)
+            # without prepared statements, which poolers of connections lose
+            self._connection = psycopg.connect(
+                **given, autocommit=True, prepare_threshold=None, cursor_factory=psycopg.RawCursor
+            )
             self.run("SET TIME ZONE 'UTC'")
         redactor.hide([self._connection.info.password])  # also from a variable or a file
         if self._connection.info.server_version < _OLDEST:
@@ -93,7 +97,7 @@ class PostgreSQL(Target):
         self._copy(table, rows)
         relation = f"(SELECT {statements.values(table, zone)} FROM {_STAGED})"
         if rows.count and table.way is Way.BY_KEY:
-            self.run(_upsert(table, relation), (project, batch))
+            self.run(upsert(table, relation), (project, batch))
         elif rows.count:
             if table.way is Way.WHOLE:
                 self.run(statements.removed(table, relation), (project, batch))
@@ -141,7 +145,7 @@ def _parsed(url: str) -> dict[str, Any]:
     return given
 
 
-def _upsert(table: TableDefinition, relation: str) -> str:
+def upsert(table: TableDefinition, relation: str) -> str:
     """Insert rows, or replace those with the same key if anything differs."""
     changed = statements.changes(table, "excluded")
     assigned = {**changed, BATCH: f"excluded.{quoted(BATCH)}"}
