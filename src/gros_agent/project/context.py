@@ -89,8 +89,8 @@ def source_context(
         long_name=project.long_name,
         progress=of_source,
         proxies=named_proxies(project.environment.get),
-        query=project.get("jira", "query") if part.source.kind == "jira" else None,
-        mapping=_file(project, "jira", "fields") if part.source.kind == "jira" else None,
+        query=project.get(part.source.kind, "query"),
+        mapping=_file(project, part.source.kind, "fields"),
         documents=documents or {},
     )
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from gros_agent.errors import SourceError
+from gros_agent.options.hosts import by_name
 from gros_agent.options.values import Secret
+from gros_agent.sources import sources
 from gros_agent.sources.base import Context, SourceEntry
 from gros_agent.sources.jira import access
 from gros_agent.sources.jira.gathering import Gathering
@@ -19,7 +21,7 @@ from sources.jira.cloud import ORIGINS as CLOUD_ORIGINS
 from sources.jira.replay import PASSWORD, TOKEN, USER, refused
 from sources.jira.server import ORIGINS, JiraServer
 from support.hosts import host_with
-from support.replay import Strike, status, web_page
+from support.replay import Strike, serving, status, web_page
 from support.web import Answer
 
 
@@ -138,8 +140,6 @@ class TestLogIn:
 
     def test_a_scoped_token(self, tmp_path: Path) -> None:
         """A site under the path of the gateway."""
-        from support.replay import serving  # noqa: PLC0415
-
         one = JiraCloud(under="/ex/jira/0-1-2")
         with serving(one.replay):
             assert gather(context(one, tmp_path)).histories == expected(one)
@@ -286,8 +286,6 @@ def test_every_route_has_an_origin(made: Callable[[], Any], origins: dict[str, s
 
 
 def _host() -> Any:
-    from gros_agent.options.hosts import by_name  # noqa: PLC0415
-    from gros_agent.sources import sources  # noqa: PLC0415
 
     return host_with("jira.example", {}).limited_to(by_name(sources()["jira"].host_options))
 

@@ -1,5 +1,6 @@
 """The issues of a project, on both deployments: each once, with all histories and comments, in few requests."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -420,8 +421,6 @@ def test_the_condition() -> None:
 
 
 def _content(answer: Answer) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
     found: dict[str, Any] = json.loads(answer[2])
     return found
 
