@@ -385,7 +385,7 @@ def test_folder_that_can_not_be_made(tmp_path: Path) -> None:
 
 def test_locked_for_too_long(history: History, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(history)
-    monkeypatch.setattr("gros_agent.runtime.database._BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("gros_agent.runtime.sqlite._BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("begin immediate")
         assert len(history.runs()) == 1  # readers do not wait

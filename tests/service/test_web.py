@@ -683,7 +683,7 @@ def test_probes_do_not_wait_for_the_history(running: Running, tmp_path: Path, mo
         ThreadPoolExecutor() as pool,
     ):
         for seconds in (60.0, 0.1):
-            monkeypatch.setattr("gros_agent.runtime.database._BUSY_SECONDS", seconds)
+            monkeypatch.setattr("gros_agent.runtime.sqlite._BUSY_SECONDS", seconds)
             connection.execute("begin exclusive")
             states = [pool.submit(requests.get, f"{running.url}/api/state", timeout=90) for _ in range(3)]
             if seconds > 1:  # as long as they wait

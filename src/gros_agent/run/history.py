@@ -16,9 +16,9 @@ import msgspec
 
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.project.report import Outcome
-from gros_agent.runtime.database import Database
 from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.masking import shown
+from gros_agent.runtime.sqlite import Database
 
 KEPT_DAYS = 400
 """Days after which a run is forgotten; enough to look back a year."""
