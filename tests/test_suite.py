@@ -77,6 +77,6 @@ def test_the_log_is_as_it_was(turn: int) -> None:
 def test_every_dependency_is_tried_where_it_can_differ() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["controller"], *extras["daemon"]]
+    needed = [*project["dependencies"], *extras["controller"], *extras["daemon"], *extras["database"]]
     assert set(differing.DEPENDENCIES) == {re.split("[<>=]", one)[0] for one in needed}
     assert {name for name in differing.FILES if not (ROOT / "tests" / f"{name}.py").exists()} == set()

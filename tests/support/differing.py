@@ -26,6 +26,7 @@ DEPENDENCIES: Mapping[str, tuple[str, ...]] = {
     "apscheduler": ("service/test_schedule",),
     "asyncssh": ("reference/test_reference_controller", "run/test_demo"),
     "click": ("cli/test_cli", "run/test_run"),
+    "duckdb": ("database/test_table_files",),
     "cryptography": ("preflight/test_preflight", "reference/test_reference_controller"),
     "environs": ("settings/test_settings",),
     "jinja2": ("service/test_web",),
