@@ -21,7 +21,7 @@ from gros_agent.errors import AgentError, BusyError, ConfigurationError
 from gros_agent.rows import ChangePath, Jenkins, Tag
 from gros_agent.rows.moments import local_zone
 from gros_agent.tables.batch import ProjectFolder
-from support.agent import Agent
+from support.agent import ROOT, Agent
 from support.mounts import in_namespace
 from support.repository import linear_history
 from support.typed import by_duckdb, in_files, make_batch
@@ -258,6 +258,29 @@ class TestMeanings:
         with duckdb.connect(written.folder / "TEST.duckdb", read_only=True) as connection:
             tags = connection.execute("SELECT tags FROM duckdb_databases() WHERE path IS NOT NULL").fetchall()
         assert tags == [({"storage_version": "v1.0.0+"},)]
+
+
+class TestPage:
+    """What docs/tables.md says about opening the files."""
+
+    @pytest.mark.parametrize("tool", ["polars", "DuckDB"])
+    def test_lines_work(self, folder: Path, tmp_path: Path, tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        (line,) = re.findall(rf"^\| {tool} \| (.+) \|$", (ROOT / "docs" / "tables.md").read_text(), re.MULTILINE)
+        cells = [cell.strip("`") for cell in line.split(" | ")]
+        monkeypatch.chdir(tmp_path)
+        for form, cell in zip(Format, cells, strict=True):
+            write_tables(folder, tmp_path / "here" / form, form)
+            text = cell.replace("abc/ABC", f"here/{form}/TEST").replace("abc/", f"here/{form}/")
+            with duckdb.connect() as connection:
+                if form is Format.DUCKDB:  # of polars' line, what needs no further package
+                    path = re.split("[\"']", text)[1]
+                    connection.execute(text if tool == "DuckDB" else f"ATTACH '{path}'")
+                    found = connection.sql("FROM TEST.tag").select("tag_name").fetchall()
+                elif tool == "DuckDB":
+                    found = connection.sql(text).select("tag_name").fetchall()
+                else:
+                    found = eval(text, {"pl": pl}).select("tag_name").rows()  # noqa: S307 (a line of our own page)
+            assert found == [("v1",), ("v2",)]
 
 
 class TestFolder:
