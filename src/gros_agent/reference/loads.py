@@ -16,7 +16,8 @@ from gros_agent.runtime.background import Processes, meaning
 
 VARIABLE = "GROS_AGENT_CONTROLLER_LOAD_TO"
 """The URL goes to the process by this variable, since other users see arguments."""
-RETRY_SECONDS = 60.0
+FIRST_SECONDS, MOST_SECONDS = 2.0, 60.0
+"""Time until a failed load is repeated: doubled with each failure."""
 _ENDED = {ExitStatus.DONE, ExitStatus.PARTLY}
 """With these, nothing is left to be loaded: ``PARTLY`` tells of refused batches, which the log of the load names."""
 _log = logging.getLogger(__name__)
@@ -37,13 +38,15 @@ class Loads:
         self.trouble = ""
 
     async def run(self) -> None:
-        """Load until cancelled. A failed load is repeated after a minute, or when the next batch was taken."""
+        """Load until cancelled. A failed load is repeated later, or when the next batch was taken."""
+        seconds = FIRST_SECONDS
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.taken.wait(), RETRY_SECONDS if self.trouble else None)
+                    await asyncio.wait_for(self.taken.wait(), seconds if self.trouble else None)
                 self.taken.clear()
                 self.trouble = await self._load()
+                seconds = min(2 * seconds, MOST_SECONDS) if self.trouble else FIRST_SECONDS
                 if self.trouble:
                     _log.error("the inbox was not loaded: %s", self.trouble)
         finally:
