@@ -45,6 +45,16 @@ BATCHES: Mapping[str, tuple[str, str]] = {
     "reason": ("TEXT", "Why it was refused, or what to know about its moments."),
 }
 """The columns of ``gros.batches``: type and meaning."""
+COLLECTED: Mapping[str, tuple[str, str]] = {
+    "project": ("TEXT NOT NULL", "Key of the project."),
+    "batch": ("INTEGER NOT NULL", "The batch in gros.batches."),
+    "source": ("TEXT NOT NULL", "Name of the source."),
+    "kind": ("TEXT NOT NULL", "Type of the source, such as git."),
+    "items": ("BIGINT NOT NULL", "New items that were collected, such as commits."),
+    "expected": ("BIGINT", "Items that the system announced; empty if it did not say so."),
+    "state": ("TEXT NOT NULL", "whole, partly if something could not be collected, or failed if nothing could."),
+}
+"""The columns of ``gros.collected``: type and meaning."""
 VERSION: Mapping[str, tuple[str, str]] = {
     "format": ("INTEGER NOT NULL", "Version of the tables."),
     "program": ("TEXT NOT NULL", "Version of the program that made or changed them last."),
@@ -176,6 +186,7 @@ def additions(found: Mapping[str, Collection[str]]) -> Iterator[str]:
 def _wanted() -> Iterator[tuple[str, list[tuple[str, str, str]], str]]:
     yield "version", [(name, *rest) for name, rest in VERSION.items()], "The version of these tables."
     yield "batches", [(name, *rest) for name, rest in BATCHES.items()], "The batches that were loaded or refused."
+    yield "collected", [(name, *rest) for name, rest in COLLECTED.items()], "How completely a batch has its sources."
     for one in definitions():
         yield one.name, list(one.types()), derived.about(one.row)
 

@@ -13,7 +13,7 @@ from gros_agent.database import columns
 from gros_agent.database.checking import TableRows, Unfit, check_content, rows_of
 from gros_agent.errors import ConfigurationError
 from gros_agent.runtime.storage import storage_errors
-from gros_agent.tables.batch import ENVIRONMENTS
+from gros_agent.tables.batch import ENVIRONMENTS, CollectedSource
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class _Content(msgspec.Struct, frozen=True):
     files: list[_File]
     agent: _Agent = _Agent()
     time_zone: str = ""
+    sources: list[CollectedSource] = []
 
 
 @dataclass(frozen=True)
