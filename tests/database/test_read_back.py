@@ -45,6 +45,10 @@ DECIMALS = st.one_of(
 ).map(str)
 
 
+_SHORTEST_LIMIT = 20
+"""The shortest limit of a text with a pattern."""
+
+
 def texts(column: Column) -> st.SearchStrategy[Any]:
     """Values of a column in a file. Those with a pattern of their own are made of it."""
     made: Mapping[Kind, st.SearchStrategy[Any]] = {
@@ -59,6 +63,7 @@ def texts(column: Column) -> st.SearchStrategy[Any]:
         found = st.text(string.printable, min_size=1, max_size=12).map("{}@x".format)
     elif column.pattern:
         found = st.from_regex(column.pattern, fullmatch=True, alphabet=string.printable).map(str.strip)
+        found = found.filter(lambda text: len(text) <= _SHORTEST_LIMIT)
     else:
         found = TEXTS
     return st.one_of(found, st.sampled_from(sorted(column.nothing))) if column.nothing else found

@@ -9,7 +9,7 @@ import pytest
 
 from gros_agent.database import checking
 from gros_agent.errors import ConfigurationError, ExitStatus
-from gros_agent.rows import ChangePath, Row, Tag, VcsVersion
+from gros_agent.rows import ChangePath, JiraSubtask, Row, Tag, VcsVersion
 from support.inbox import Inbox, asked, dump
 from support.rows import change, comment, commit, issue, measurement, request, review, tag
 
@@ -50,7 +50,6 @@ def changed(**values: object) -> bytes:
         (changed(surprise="1"), "surprise"),
         (changed(size=None), "size"),
         (changed(file="a.py"), "two rows have the same repo_name, version_id, file"),
-        (changed(file="a.py", repo_name="CODE"), "two rows have the same"),
     ],
 )
 def test_content(inbox: Inbox, url: str, content: bytes, reason: str) -> None:
@@ -68,6 +67,20 @@ def test_content(inbox: Inbox, url: str, content: bytes, reason: str) -> None:
     assert asked(url, "SELECT file, batch FROM gros.change_path") == [("good", 2)]
     assert inbox.load(url).status is ExitStatus.DONE  # it was told once
     assert inbox.load(url).refused_before == 1
+
+
+def test_keys_are_values(inbox: Inbox, url: str) -> None:
+    """In the database a number is a number, and texts are compared exactly."""
+    inbox.add([change()], [issue(7), msgspec.structs.replace(issue(7), issue_id="007")])
+    inbox.add([change()], [JiraSubtask(from_id="1", to_id="2"), JiraSubtask(from_id="1", to_id="2")])
+    inbox.add([change(), change(repo_name="CODE")])
+    assert [one.state for one in inbox.load(url).batches] == ["refused", "refused", "loaded"]
+    reasons = [words for (words,) in asked(url, "SELECT reason FROM gros.batches WHERE id < 3 ORDER BY id")]
+    assert reasons == [
+        "data.json: two rows have the same issue_id, changelog_id",
+        "data_subtasks.json: two rows have the same from_id, to_id",
+    ]
+    assert asked(url, "SELECT count(*) FROM gros.change_path") == [(2,)]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import msgspec
 
-from gros_agent.rows import Row, key_of
+from gros_agent.database.patterns import PatternedRows
+from gros_agent.rows import Row
 from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import storage_errors
-from gros_agent.tables.duplicates import Keys
 
 BLOCK = 1 << 20
 LONGEST_ROW = 1 << 26
@@ -35,14 +35,13 @@ class Unfit(Exception):  # noqa: N818 (the result of a check, not an error of ou
 class TableRows:
     """The checked rows of a file: an array with one row per line, in the file or in a temporary one.
 
-    ``count`` and ``longest``, a number of bytes that no row exceeds, are complete after :meth:`blocks`.
+    ``count`` is complete after :meth:`blocks`.
     """
 
     row: type[Row]
     path: Path
     title: str
     count: int = 0
-    longest: int = 0
     _temporary: IO[bytes] | None = None
 
     def close(self) -> None:
@@ -50,13 +49,13 @@ class TableRows:
         if self._temporary is not None:
             self._temporary.close()
 
-    def blocks(self) -> Iterator[tuple[list[Row], bool]]:
+    def blocks(self) -> Iterator[tuple[list[Any], bool]]:
         """Yield the rows in blocks, and whether any text in the block needs escapes in JSON.
 
-        Raises :class:`Unfit` if a row does not match its type or has a NUL, or if two rows have the same key.
+        Rows have the attributes of the row type. Raises :class:`Unfit` if a row does not match its type or has a NUL.
         """
-        self.count = self.longest = 0
-        keys, decode = Keys(self.row), decoder(self.row).decode_lines
+        self.count = 0
+        decode = PatternedRows(self.row).decode
         for content in self._content():
             try:
                 rows = decode(content)
@@ -64,11 +63,17 @@ class TableRows:
                 raise Unfit(f"{self.title}: {_words(error)}, in rows {self.count + 1} and following") from None
             if _NUL in content:
                 self._refuse_nul(rows)
-            keys.add(rows)
             self.count += len(rows)
             yield rows, b"\\" in content
-        if repeated := keys.repeated():
-            self._refuse_repeated(keys, repeated)
+
+    def check(self) -> None:
+        """Check all rows, as :meth:`blocks` does."""
+        for _ in self.blocks():
+            pass
+
+    def repeated(self) -> Unfit:
+        """The refusal of a file in which two rows have the same key."""
+        return Unfit(f"{self.title}: two rows have the same {', '.join(self.row.key_fields)}")
 
     def _content(self) -> Iterator[bytes]:
         """The rows of the file in blocks, as JSON objects that are separated by newlines."""
@@ -79,7 +84,6 @@ class TableRows:
                 lines, newline, rest = (rest + block).rpartition(b"\n")
                 if len(rest) > LONGEST_ROW:
                     raise Unfit(f"{self.title}: row {self.count + 1} has more than {LONGEST_ROW} bytes")
-                self.longest = max(self.longest, len(lines))
                 if newline and lines != b"]":
                     yield self._objects(lines)
 
@@ -91,22 +95,24 @@ class TableRows:
             raise Unfit(f"{self.title} is no array with a row per line, after row {self.count}")
         return objects
 
-    def _refuse_nul(self, rows: list[Row]) -> None:
+    def _refuse_nul(self, rows: list[Any]) -> None:
         for row in rows:
             for name in row.__struct_fields__:
                 text = getattr(row, name)
                 if isinstance(text, str) and "\0" in text:
                     raise Unfit(f"{self.title}: a value of {name} has the character NUL")
 
-    def _refuse_repeated(self, keys: Keys, hashes: set[int]) -> None:
-        """Compare the keys that have the same hash."""
-        key, seen = key_of(self.row), set[Any]()
-        for content in self._content():
-            for row in decoder(self.row).decode_lines(content):
-                if keys.is_among(row, hashes):
-                    if key(row) in seen:
-                        raise Unfit(f"{self.title}: two rows have the same {', '.join(self.row.key_fields)}")
-                    seen.add(key(row))
+
+def longest_line(path: Path) -> int:
+    """A number of bytes that no line of a file exceeds: that of its longest line, or of :data:`BLOCK`."""
+    longest = BLOCK
+    with path.open("rb") as stream:
+        begun = 0  # bytes of a line that began before this block
+        while block := stream.read(BLOCK):
+            end = block.find(b"\n")
+            longest = max(longest, begun + (len(block) if end < 0 else end))
+            begun = begun + len(block) if end < 0 else len(block) - 1 - block.rfind(b"\n")
+    return longest
 
 
 def rows_of(path: Path, row: type[Row]) -> TableRows:

@@ -8,13 +8,14 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from gros_agent.database import statements
-from gros_agent.database.checking import TableRows
+from gros_agent.database.checking import TableRows, longest_line
 from gros_agent.database.definitions import BATCH, SCHEMA, TableDefinition, Way
 from gros_agent.database.quoting import listed, quoted
 from gros_agent.database.target import Target
@@ -90,11 +91,7 @@ class DuckDB(Target):
 
     def put(self, table: TableDefinition, rows: TableRows, zone: Zone, project: str, batch: int) -> None:
         """Check the rows, read them into a temporary table, and put them into their table from there."""
-        for _ in rows.blocks():
-            pass
-        if not rows.count:
-            return
-        self._read(table, rows, zone)
+        self._stage(table, rows, zone)
         if table.way is Way.BY_KEY:
             self.run(_merge(table), (project, batch))
         else:
@@ -103,15 +100,26 @@ class DuckDB(Target):
             self.run(statements.added(table, _STAGED), (project, batch))
         self.run(f"DROP TABLE temp.{_STAGED}")
 
+    def _stage(self, table: TableDefinition, rows: TableRows, zone: Zone) -> None:
+        """Read the rows into the temporary table, while they are checked here. Raises :class:`Unfit`."""
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(self._read, table, rows, zone)
+            rows.check()
+            reading.result()
+        # hashes of two keys may be the same by chance
+        if table.key and self.run(_alike(table)) != [(0,)] and self.run(statements.repeated(table, _STAGED)):
+            raise rows.repeated()
+
     def _read(self, table: TableDefinition, rows: TableRows, zone: Zone) -> None:
         types = ", ".join(f"{quoted(one.name)}: 'VARCHAR'" for one in table.columns.values())
-        memory = max(_MEMORY, rows.longest * _COPIES >> 20)
+        longest = longest_line(rows.path)
+        memory = max(_MEMORY, longest * _COPIES >> 20)
         self.run(f"SET memory_limit = '{memory}MB'")
         with rows.path.open("rb") as stream:  # DuckDB would take some names of files for patterns
             self.run(
                 f"CREATE TEMPORARY TABLE {_STAGED} AS SELECT {statements.values(table, zone)} FROM read_json("
                 f"$1, format = 'array', columns = {{{types}}}, maximum_object_size = $2)",
-                (f"/proc/self/fd/{stream.fileno()}", max(_LEAST_OBJECT, rows.longest)),
+                (f"/proc/self/fd/{stream.fileno()}", max(_LEAST_OBJECT, longest)),
             )
 
     @contextlib.contextmanager
@@ -138,6 +146,12 @@ class DuckDB(Target):
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _alike(table: TableDefinition) -> str:
+    """How many rows have the hash of another one's key, which needs less memory than the keys."""
+    names = listed([name for name in table.key if name in table.columns])
+    return f"SELECT count(*) - count(DISTINCT hash({names})) FROM {_STAGED}"
 
 
 def _merge(table: TableDefinition) -> str:

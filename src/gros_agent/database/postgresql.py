@@ -96,13 +96,23 @@ class PostgreSQL(Target):
         self.run(f"CREATE TEMPORARY TABLE {_STAGED} ({texts}) ON COMMIT DROP")
         self._copy(table, rows)
         relation = f"(SELECT {statements.values(table, zone)} FROM {_STAGED})"
-        if rows.count and table.way is Way.BY_KEY:
-            self.run(upsert(table, relation), (project, batch))
-        elif rows.count:
-            if table.way is Way.WHOLE:
-                self.run(statements.removed(table, relation), (project, batch))
-            self.run(statements.added(table, relation), (project, batch))
+        try:
+            self._take(table, relation, (project, batch))
+        except (errors.CardinalityViolation, errors.UniqueViolation):
+            raise rows.repeated() from None
         self.run(f"DROP TABLE {_STAGED}")
+
+    def _take(self, table: TableDefinition, relation: str, values: tuple[str, int]) -> None:
+        """Put the rows of a relation into a table. Fails if two of them have the same key."""
+        if table.way is Way.BY_KEY:
+            self.run(upsert(table, relation), values)
+            # without anything to update, it does not fail
+            if not table.others and self.run(statements.repeated(table, relation)):
+                raise errors.CardinalityViolation
+            return
+        if table.way is Way.WHOLE:
+            self.run(statements.removed(table, relation), values)
+        self.run(statements.added(table, relation), values)
 
     def _copy(self, table: TableDefinition, rows: TableRows) -> None:
         names = [one.name for one in table.columns.values()]

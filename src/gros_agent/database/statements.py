@@ -51,6 +51,12 @@ def _same_source(table: TableDefinition) -> str:
     return f"{same} AND old.{quoted(SOURCE)} = new.{quoted(SOURCE)}" if table.has_source else same
 
 
+def repeated(table: TableDefinition, relation: str) -> str:
+    """A row if two rows of a relation have the same key."""
+    names = listed([name for name in table.key if name in table.columns])
+    return f"SELECT 1 FROM {relation} AS new GROUP BY {names} HAVING count(*) > 1 LIMIT 1"
+
+
 def is_newer(table: TableDefinition, new: str, batch: str) -> str:
     """The condition that a row (the relation ``new``) of a batch may replace one with its key (``old``)."""
     if table.row.changed:
