@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gros_agent.database.loading import Loading
     from gros_agent.deliver.delivery import Export
     from gros_agent.deliver.outbox import Waiting
+    from gros_agent.deliver.person import Person
     from gros_agent.deliver.receipts import File, Receipt
     from gros_agent.deliver.registration import Registered
     from gros_agent.deliver.source_keys import Published
@@ -396,6 +397,30 @@ def print_loading(result: "Loading") -> None:
 
 def _batches(count: int) -> str:
     return "1 batch was" if count == 1 else f"{count} batches were"
+
+
+def print_person(found: "Person") -> None:
+    """Show the pseudonyms of a person in a project, and the batches that may contain them."""
+    out = console()
+    table = _table("pseudonym", "given", "form", title=f"{found.project}: {len(found.pseudonyms)} possible pseudonyms")
+    table.columns[1].justify = "right"
+    for one in found.pseudonyms:
+        table.add_row(one.pseudonym, str(one.given), one.form)
+    out.print(table)
+    if found.sent:
+        table = _table("delivered", "to", "batch", "rows", "files", title=f"{found.project}: delivered batches")
+        table.columns[3].justify = "right"
+        for sent in found.sent:
+            moment = f"{sent.delivered.astimezone():%Y-%m-%d %H:%M:%S}"
+            table.add_row(moment, sent.controller, sent.batch, str(sent.rows), str(len(sent.files)))
+        out.print(table)
+    else:
+        out.print(Text(f"{found.project}: no batch was delivered"))
+    if found.waiting:
+        out.print(Text(f"{found.project}: {_waits(found.waiting)}"))
+    for here in found.here:
+        out.print(Text(f"{found.project}: {here.rows} rows with these pseudonyms in {here.path}"))
+    out.print(Text("names in free text and in local clones were not searched for"))
 
 
 def show(one: "Report | Preview") -> None:
