@@ -1,8 +1,6 @@
 """What the agent tells about a person, for a request for erasure or access."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +21,6 @@ def told(done: Finished) -> dict[str, Any]:
     (one,) = json.loads(done.output)
     found: dict[str, Any] = one
     return found
-
-
-def piped(agent: Agent, content: bytes, *arguments: str) -> Finished:
-    done = subprocess.run(
-        [sys.executable, "-m", "gros_agent", *arguments],
-        cwd=agent.home,
-        env=agent.environment(),
-        input=content,
-        capture_output=True,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_is_who_is_in_the_tables(agent: Agent, repository: Repository) -> None:
@@ -73,13 +59,13 @@ def test_names_are_read_from_the_input_and_not_repeated(agent: Agent) -> None:
     give_secrets(agent)
     names = "first.person@example.org\n\n  second-account \r\n"
     for form in ((), ("--json",), ("--bare",)):
-        done = piped(agent, names.encode(), "person", "-", "--project", "TEST", "--log", "DEBUG", *form)
+        done = agent.given(names.encode(), "person", "-", "--project", "TEST", "--log", "DEBUG", *form)
         assert done.status == 0
         for name in names.split():
             assert name not in done.output + done.errors
             assert pseudonym(name, SECRETS) in done.output
     assert done.output.split() == [pseudonym(name, SECRETS) for name in names.split()]
-    done = piped(agent, b"\xff\n", "person", "-", "--project", "TEST")
+    done = agent.given(b"\xff\n", "person", "-", "--project", "TEST")
     assert (done.status, "not UTF-8" in done.errors) == (7, True)
 
 
@@ -130,10 +116,10 @@ def test_tables_that_were_moved_away_and_damaged_receipts(agent: Agent, reposito
     agent.scrape("--source", f"git={repository.path}")
     (agent.export() / "data_vcs_versions.json").unlink()
     contact = repository.git("log", "-1", "--format=%an").strip()
-    found = told(piped(agent, contact.encode(), "person", "-", "--project", "TEST", "--json"))
+    found = told(agent.given(contact.encode(), "person", "-", "--project", "TEST", "--json"))
     assert (found["here"], len(found["pseudonyms"])) == ([], 2)
     folder = agent.home / "state" / "receipts" / "TEST"
     folder.mkdir(parents=True)
     (folder / "x.json").write_text("{")
-    done = piped(agent, contact.encode(), "person", "-", "--project", "TEST")
+    done = agent.given(contact.encode(), "person", "-", "--project", "TEST")
     assert (done.status, "the receipt is damaged" in done.errors) == (7, True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gros_agent.collect.preview import Preview
     from gros_agent.controller.answers import BigBoatStatus
+    from gros_agent.database.erasure import Erasure
     from gros_agent.database.loading import Loading
     from gros_agent.deliver.delivery import Export
     from gros_agent.deliver.outbox import Waiting
@@ -421,6 +422,39 @@ def print_person(found: "Person") -> None:
     for here in found.here:
         out.print(Text(f"{found.project}: {here.rows} rows with these pseudonyms in {here.path}"))
     out.print(Text("names in free text and in local clones were not searched for"))
+
+
+def print_erasure(result: "Erasure") -> None:
+    """Show where people were erased, and what is left."""
+    out = console()
+    if result.database:
+        out.print(_places(result) if result.places else Text("the database did not contain these pseudonyms"))
+    else:
+        out.print(Text("no database was changed; those that are loaded from this inbox follow with the next load"))
+    if result.inbox:
+        out.print(_rewritten(result) if result.batches else Text("no file of the inbox had to be changed"))
+    else:
+        out.print(Text("the files of the inbox may still contain the pseudonyms: --inbox DIR changes them"))
+    for path, reason in result.left.items():
+        out.print(Text(f"{path} still contains people: {reason}", style="red"))
+
+
+def _places(result: "Erasure") -> Table:
+    table = _table("table", "column", "change", "rows", title="In the database")
+    table.columns[3].justify = "right"
+    for place in result.places:
+        table.add_row(place.table, place.column, place.change, str(place.rows))
+    return table
+
+
+def _rewritten(result: "Erasure") -> Table:
+    table = _table("project", "number", "batch", "file", "field", "rows", title="In the inbox")
+    table.columns[1].justify = table.columns[5].justify = "right"
+    for one in result.batches:
+        for file, fields in one.values.items():
+            for field, rows in fields.items():
+                table.add_row(one.project, str(one.number), one.batch, file, field, str(rows))
+    return table
 
 
 def show(one: "Report | Preview") -> None:
