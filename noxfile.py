@@ -107,7 +107,7 @@ def docs(session: nox.Session) -> None:
     write = "write" in session.posargs
     pages = (
         "ARCHITECTURE.md",
-        *(f"docs/{name}.md" for name in ("commands", "configuration", "overview", "what-leaves")),
+        *(f"docs/{name}.md" for name in ("commands", "configuration", "overview", "tables", "what-leaves")),
     )
     session.run("cog", "-r" if write else "--check", *pages)
     session.run("python", "docs/reference.py", *([] if write else ["--check"]))

@@ -14,9 +14,11 @@ from pathlib import Path
 import click
 
 from gros_agent.cli import COMMANDS, main
+from gros_agent.database.columns import about, columns
+from gros_agent.database.columns import name as name_of
 from gros_agent.errors import SEVERITY, ExitStatus
 from gros_agent.options.rights import Right, TextMode
-from gros_agent.rows import TABLES, json_schema
+from gros_agent.rows import TABLES, Row, json_schema
 from gros_agent.settings.controller_text import rights
 from gros_agent.settings.environment import VARIABLES
 from gros_agent.settings.template import HOST_OPTIONS, KEYED, SECRET_VARIABLES, SETTINGS
@@ -133,6 +135,33 @@ def personal_fields() -> str:
         personal = ", ".join(f"`{name}`" for name in row.personal) or "none"
         rows.append((f"`{row.table}`", personal, ", ".join(f"`{name}`" for name in row.free_text) or "none"))
     return table(("table", "pseudonymised", "free text, written as it is"), rows)
+
+
+def dictionary() -> str:
+    """The data dictionary: each table with its columns, as ``gros-agent tables`` writes them."""
+    return "\n".join(_described(row) for row in TABLES)
+
+
+def _described(row: type[Row]) -> str:
+    fillers = [source.title for source in sources().values() if row in source.tables]
+    facts = (
+        f"File: `{row.table}.json`, complete at each scrape" if row.snapshot else f"File: `{row.table}.json`",
+        f"key: {', '.join(f'`{field}`' for field in row.key_fields)}" if row.key_fields else "no key",
+        f"filled by: {', '.join(fillers) or 'the agent itself'}",
+    )
+    rows = [
+        (
+            f"`{one.name}`",
+            one.kind.value,
+            one.unit,
+            one.meaning,
+            "pseudonym" if one.is_personal else "free text" if one.is_free_text else "",
+            "yes" if one.can_be_null else "",
+        )
+        for one in columns(row)
+    ]
+    listed = table(("column", "type", "unit", "meaning", "people", "may be empty"), rows)
+    return f"### {name_of(row)}\n\n{about(row)}\n\n{'; '.join(facts)}.\n\n{listed}"
 
 
 def rooms(*names: str) -> str:

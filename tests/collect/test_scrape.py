@@ -23,10 +23,11 @@ from pathlib import Path
 import pytest
 
 from support import reference
-from support.agent import Agent, Finished, give_secrets, table
+from support.agent import Agent, give_secrets, table
 from support.controller import wait_until
 from support.exotic import exotic
 from support.jenkins import Jenkins
+from support.mounts import in_namespace
 from support.proxy import Fault, Proxy, proxy
 from support.replay import serving
 from support.repository import Repository, linear_history
@@ -679,18 +680,6 @@ class TestErrors:
             done = ready("--log", level, "scrape", "--project", "bad")
             assert done.status == 7
             assert ("Traceback" in done.errors) == shown
-
-
-def in_namespace(agent: Agent, script: str, *arguments: str) -> Finished:
-    """Run a script with the agent's command in ``$@``, in a mount namespace where it may mount what it likes."""
-    probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"this system lets nobody mount: {probe.stderr.decode().strip()}")
-    command = ["unshare", "-rm", "sh", "-ec", script + '\nexec "$@"', "sh", sys.executable, "-m", "gros_agent"]
-    done = subprocess.run(
-        [*command, *arguments], cwd=agent.home, env=agent.environment(), capture_output=True, text=True, check=False
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 class TestDisk:

@@ -80,7 +80,7 @@ class TestVersions:
         shown = {view.name for view in views.views()}
         found = {(table, column): text for table, column, text in asked(url, query) if table not in shown}
         assert [place for place, comment in found.items() if not comment] == []
-        assert found["merge_request", "author"] == "Who made the request."
+        assert found["merge_request", "author"] == "Who made the request. Pseudonym, if the row is encrypted."
 
 
 def run(url: str, *statements: str) -> None:

@@ -75,7 +75,7 @@ def test_content(inbox: Inbox, url: str, content: bytes, reason: str) -> None:
     [
         ([commit(commit_date="2024-02-30 12:00:00")], "range|out of|field value"),
         ([issue(1, duedate="2023-02-29")], "range|out of|field value"),
-        ([measurement("9" * 30)], "overflow|range|precision|cast"),
+        ([measurement("9" * 30)], "overflow|range|precision|cast|convert"),
     ],
 )
 def test_values(inbox: Inbox, url: str, rows: list[Row], reason: str) -> None:

@@ -343,7 +343,7 @@ def test_targets_and_builds(ask: Callable[..., Ask]) -> None:
         "up": [Decimal(80), Decimal(80), True],
         "down": [Decimal(3), Decimal(2), False],
         "none": [Decimal(1), None, None],
-        "lost": [Decimal(-1), Decimal(2), None],
+        "lost": [None, Decimal(2), None],
     }
     assert one("SELECT host, jobs, views, nodes FROM gros.builds") == [("https://x/", 3, 2, 1)]
 

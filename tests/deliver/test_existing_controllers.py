@@ -4,11 +4,13 @@ import hashlib
 import json
 import signal
 import socket
+import ssl
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from gros_agent.deliver.open_deliveries import Signs
 from gros_agent.run.history import History
 from gros_agent.settings.load import load
 from support.agent import Agent, table
+from support.certificates import certificate
 from support.existing import Answer, ExistingController, existing_controller
 from support.installation import QUICK, SOON, Installation
 
@@ -432,6 +435,43 @@ class TestAnnouncement:
     def test_that_was_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         assert len(self.client(tmp_path, monkeypatch, error, sent=False)) == 3
         assert len(self.client(tmp_path, monkeypatch, error, sent=False, repeatable=True)) == 3
+
+    def test_not_over_an_idle_connection(self, tmp_path: Path) -> None:
+        """A server closes an idle connection when it likes, even while the announcement is under way."""
+        said: list[str] = []
+
+        class OneAnswer(BaseHTTPRequestHandler):
+            """Answers one request, keeps the connection, and closes it when the next request arrives."""
+
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.send_response(400)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                self.rfile.read(1)
+                self.close_connection = True
+
+            def do_POST(self) -> None:
+                said.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        day, key = timedelta(days=1), tmp_path / "tls.key"
+        pinned = certificate(tmp_path / "tls.crt", -day, day, ("127.0.0.1",), key)
+        with ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer) as listener:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pinned, key)
+            listener.socket = context.wrap_socket(listener.socket, server_side=True)
+            threading.Thread(target=listener.serve_forever, daemon=True).start()
+            port = listener.server_address[1]
+            variables = {"SSH_HOST": "127.0.0.1", "SSH_HTTPS_PORT": str(port), "SSH_HTTPS_CERT": str(pinned)}
+            client = ControllerClient(load(tmp_path, {**variables, "JIRA_KEY": "ABC"}))
+            assert client.version("1") is None
+            client.announce("ABC", {"export": []}, "agent-ABC", None, "batch")
+            listener.shutdown()
+        assert len(said) == 1
 
     @pytest.mark.parametrize(("node", "told"), [("host", None), ("host.example", "host.example"), ("", None)])
     def test_name_of_this_machine(self, monkeypatch: pytest.MonkeyPatch, node: str, told: str | None) -> None:

@@ -161,6 +161,7 @@ def start(folder: Path, *options: str) -> Controller:
     said = json.loads(line)
     session = requests.Session()
     session.trust_env = False
+    session.headers["Connection"] = "close"  # a kept connection may be closed at the very moment of its next request
     paths = (Path(said["certificate"]), Path(said["folder"]))
     return Controller(said["https"], said["ssh"], *paths, process, log, session)
 

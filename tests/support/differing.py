@@ -27,7 +27,7 @@ DEPENDENCIES: Mapping[str, tuple[str, ...]] = {
     "asyncssh": ("reference/test_reference_controller", "run/test_demo"),
     "click": ("cli/test_cli", "run/test_run"),
     "cryptography": ("preflight/test_preflight", "reference/test_reference_controller"),
-    "duckdb": ("database/test_loading", "database/test_setting_aside"),
+    "duckdb": ("database/test_loading", "database/test_setting_aside", "database/test_table_files"),
     "environs": ("settings/test_settings",),
     "jinja2": ("service/test_web",),
     "msgspec": ("controller/test_capabilities", "sources/test_conformance", "tables/test_tables"),

@@ -105,6 +105,7 @@ def serving(duty: Duty) -> Iterator[Served]:
     assert ready.wait(60)
     with requests.Session() as session:
         session.trust_env = False
+        session.headers["Connection"] = "close"  # a kept one may be closed at the very moment of its next request
         yield Served(server.port, session)
     loops[0].call_soon_threadsafe(ended.set)
     thread.join(60)

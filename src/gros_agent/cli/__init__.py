@@ -35,6 +35,7 @@ COMMANDS = {
     "register": "Register the agent with the controller, and get a project's secrets.",
     "run": "Do all steps for each project: register, preflight, scrape, export.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
+    "tables": "Write what was collected as tables with types, for researchers.",
     "version": "Show the agent's version string.",
 }
 """The commands with their one-line help, so that listing them loads none of their modules."""

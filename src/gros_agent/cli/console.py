@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gros_agent.controller.answers import BigBoatStatus
     from gros_agent.database.erasure import Erasure
     from gros_agent.database.loading import Loading
+    from gros_agent.database.table_files import TablesWritten
     from gros_agent.deliver.delivery import Export
     from gros_agent.deliver.outbox import Waiting
     from gros_agent.deliver.person import Person
@@ -328,6 +329,21 @@ def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
     out.print(Text(f"in {one.folder}"))
 
 
+def print_tables(written: "TablesWritten", earlier: int) -> None:
+    """Show the tables that were written. ``earlier`` is the number of batches in the outbox, which are not in them."""
+    out = console()
+    table = _table("table", "rows", "file", title=f"Tables of {written.project}")
+    table.columns[1].justify = "right"
+    for one in written.tables:
+        table.add_row(one.table, str(one.rows), one.file)
+    out.print(table)
+    out.print(Text(f"moments are in UTC; in the batch they were local times of {written.time_zone}"))
+    if earlier:
+        waits = "1 earlier batch waits" if earlier == 1 else f"{earlier} earlier batches wait"
+        out.print(Text(f"note: {waits} in the outbox, and is not in these tables: gros-agent outbox list"))
+    out.print(Text(f"{sum(one.rows for one in written.tables)} rows in {written.folder}"))
+
+
 def print_dashboard(source: str, statuses: "Sequence[BigBoatStatus]", sent: int | None) -> None:
     """Show the status of a dashboard. ``sent`` is the number of polls that the controller accepted."""
     table = _table("name", "checked (UTC)", "ok", "value", "of at most", title=f"BigBoat dashboard {source}")
@@ -465,7 +481,7 @@ def show(one: "Report | Preview") -> None:
         print_preview(one)
 
 
-def as_json(told: "Sequence[Report | Preview | Export]") -> str:
+def as_json(told: "Sequence[Report | Preview | Export | TablesWritten]") -> str:
     """Reports as JSON, with the exit status of each."""
     import msgspec  # noqa: PLC0415 (only where it is asked for)
 

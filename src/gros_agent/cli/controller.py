@@ -137,6 +137,16 @@ command.add_command(controller_erase.command)
     envvar="GROS_AGENT_CONTROLLER_USERNAMES",
     help="JSON list of username patterns that agents get.",
 )
+@click.option(
+    "--load-to",
+    metavar="URL",
+    default="",
+    cls=VariableOption,
+    envvar="GROS_AGENT_CONTROLLER_LOAD_TO",
+    show_envvar=True,
+    help="Database that batches are loaded into: duckdb:FILE, or postgresql://USER@HOST/DATABASE. Other users see an"
+    " option's password.",
+)
 @global_options
 @click.pass_context
 def serve(
@@ -156,6 +166,7 @@ def serve(
     publish: Path | None,
     environment: Path | None,
     usernames: Path | None,
+    load_to: str,
 ) -> None:
     """Serve an HTTPS API and SSH for agents, and store what they deliver.
 
@@ -163,7 +174,8 @@ def serve(
     """
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415 (commands load what they need when they run)
 
-    current(ctx).set_up_log(current(ctx).log or "INFO")
+    level = current(ctx).log or "INFO"
+    current(ctx).set_up_log(level)
     try:
         from gros_agent.reference.serve import run  # noqa: PLC0415 (and it needs what an extra installs)
     except ModuleNotFoundError as error:
@@ -190,5 +202,7 @@ def serve(
             publish=publish,
             environment=environment,
             usernames=read_usernames(usernames),
+            load_to=load_to,
+            load_options=("--log", level, "--log-format", current(ctx).log_format),
         )
     )

@@ -64,9 +64,10 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
     """Show the files of a waiting batch: its NUMBER in the list, or "newest"."""
     from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.run import per_project  # noqa: PLC0415
 
     settings = current(ctx).load()
-    project = _only(ctx, projects)
+    project = per_project.choose_project(settings, projects)
     kept = outbox.waiting(settings.project(project))
     found = next((one for one in kept if _name(one) == number), None)
     if found is None:
@@ -104,10 +105,11 @@ def drop(
     """
     from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
+    from gros_agent.run import per_project  # noqa: PLC0415
     from gros_agent.tables.batch import ProjectFolder  # noqa: PLC0415
 
     settings = current(ctx).load()
-    project = _only(ctx, projects)
+    project = per_project.choose_project(settings, projects)
     if fetched and settings.controller(project):
         raise ConfigurationError(
             f"--fetched is for projects without a controller, and {project} has one",
@@ -138,16 +140,6 @@ def _unknown(project: str, number: str, waiting: "Iterable[str]") -> "Configurat
     known = ", ".join(waiting)
     hint = f"name one of {known}" if known else "nothing to do: no batch waits"
     return ConfigurationError(f"project {project}: no batch {number} waits", hint)
-
-
-def _only(ctx: click.Context, projects: tuple[str, ...]) -> str:
-    from gros_agent.errors import ConfigurationError  # noqa: PLC0415
-    from gros_agent.run import per_project  # noqa: PLC0415
-
-    chosen = per_project.choose_projects(current(ctx).load(), projects)
-    if len(chosen) != 1:
-        raise ConfigurationError(f"which of the projects {', '.join(chosen)}?", "name one with --project KEY")
-    return chosen[0]
 
 
 def _json(content: object) -> str:

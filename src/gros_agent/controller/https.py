@@ -232,8 +232,11 @@ class ControllerClient:
         """Call the controller, and retry if it is busy or a connection breaks. Raises :class:`ControllerError`.
 
         A call that must be done only ``once`` is retried only if nothing of it was sent. Its answer may take long; if
-        none arrives, :class:`NoAnswerError` is raised.
+        none arrives, :class:`NoAnswerError` is raised. It gets a new connection: the server may close an idle one just
+        when the call is sent, and then nobody knows whether it arrived.
         """
+        if once:
+            self._session.close()
 
         def call() -> "_Answer":
             body = None if form is None else _Body(urlencode(form).encode())

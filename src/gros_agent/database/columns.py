@@ -5,13 +5,14 @@ stands for nothing (``0`` for a person or a moment that is not known) is nothing
 """
 
 import enum
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from gros_agent.rows import NOBODY, TABLES, Row, json_schema
+from gros_agent.rows import NOBODY, TABLES, Row, json_schema, units
 
 
 class Kind(enum.Enum):
@@ -30,6 +31,9 @@ class Column:
     """A column of a table: its name in the file and in the database, its type and its meaning.
 
     A missing value is nothing, and so is each text of ``nothing``. ``is_key`` columns identify a row within a project.
+    ``default`` is the text that a missing value stands for, None if it stands for nothing. ``pattern`` is the regular
+    expression that the text in the file matches, empty if any text is allowed. ``unit`` is that of a number, empty if
+    it has none.
     """
 
     name: str
@@ -40,11 +44,38 @@ class Column:
     is_key: bool = False
     is_personal: bool = False
     is_free_text: bool = False
+    default: str | None = None
+    pattern: str = ""
+    unit: str = ""
 
     @property
     def can_be_null(self) -> bool:
         """Whether a row may have nothing in this column."""
-        return bool(self.nothing) or not self.is_required
+        return bool(self.nothing) or not (self.is_required or self.default is not None)
+
+    @property
+    def meaning(self) -> str:
+        """The description for a column with types, which has nothing where the file has ``0`` and true for ``1``."""
+        words = self.description
+        if self.kind is Kind.BOOLEAN:
+            words = _AS_FLAG.sub(".", words)
+        if self.nothing:
+            words = _OR_ZERO.sub(".", _OR_NOTHING.sub("; empty", words))
+        return words
+
+    @property
+    def words(self) -> str:
+        """The meaning and the unit, and whether it is about people: a comment on the column."""
+        return " ".join(
+            part
+            for part in (
+                self.meaning,
+                f"Unit: {self.unit}." if self.unit else "",
+                "Pseudonym, if the row is encrypted." if self.is_personal else "",
+                "Free text: it may name people." if self.is_free_text else "",
+            )
+            if part
+        )
 
 
 _JIRA = "jira_"
@@ -56,6 +87,12 @@ def name(row: type[Row]) -> str:
     if not row.__name__.startswith("Jira"):
         return short
     return _JIRA + (short or "issue")
+
+
+def about(row: type[Row]) -> str:
+    """What a row of a table is: the first paragraph of the row type's documentation."""
+    first = (inspect.getdoc(row) or "").partition("\n\n")[0]
+    return " ".join(first.split()).replace("``", "")
 
 
 @cache
@@ -78,29 +115,45 @@ def _column(row: type[Row], field: str, content: Mapping[str, Any], *, is_requir
     kinds = [one for one in content.get("anyOf", (content,)) if one.get("type") != "null"]
     declared: Mapping[str, Any] = {**content, **kinds[0]}
     kind = _kind(declared)
-    description = str(declared.get("description", ""))
     is_personal = field in row.personal
-    pattern = declared.get("pattern", "")
-    says_so = kind is not Kind.BOOLEAN and field not in row.key_fields and _OR_NOTHING.search(description) is not None
-    nothing = {NOBODY} if is_personal or says_so else set()
-    if kind in {Kind.MOMENT, Kind.DATE} and pattern.startswith("^(0|"):
-        nothing.add(NOBODY)
-    if kind is Kind.DECIMAL and pattern.endswith(")?$") and pattern.startswith("^("):
-        nothing.add("")
     return Column(
         name=field,
         kind=kind,
-        description=description,
-        nothing=frozenset(nothing),
+        description=str(declared.get("description", "")),
+        nothing=_nothing(declared, kind, is_personal=is_personal, is_key=field in row.key_fields),
         is_required=is_required and len(kinds) == len(content.get("anyOf", (content,))),
         is_key=field in row.key_fields,
         is_personal=is_personal,
         is_free_text=field in row.free_text,
+        default=_default(content),
+        pattern=str(declared.get("pattern", "")),
+        unit=units(row).get(field, ""),
     )
 
 
-_OR_NOTHING = re.compile(r"\bor 0\b")
-"""What the description of a field says if ``0`` stands for nothing."""
+def _default(content: Mapping[str, Any]) -> str | None:
+    default = content.get("default")
+    return str(default).lower() if isinstance(default, bool) else default
+
+
+def _nothing(declared: Mapping[str, Any], kind: Kind, *, is_personal: bool, is_key: bool) -> frozenset[str]:
+    """The texts that stand for nothing in a column. A key keeps its ``0``, so that rows can be told apart."""
+    pattern = str(declared.get("pattern", ""))
+    found = {NOBODY} if is_personal else set()
+    says_so = _OR_NOTHING.search(str(declared.get("description", "")))
+    if says_so and kind is not Kind.BOOLEAN and not is_key:
+        found.add(says_so[1])
+    if kind in {Kind.MOMENT, Kind.DATE} and pattern.startswith("^(0|"):
+        found.add(NOBODY)
+    if kind is Kind.DECIMAL and pattern.endswith(")?$") and pattern.startswith("^("):
+        found.add("")
+    return frozenset(found)
+
+
+_OR_NOTHING = re.compile(r",? or (0|-1)(?= (?:for|if|since)\b|\.$)")
+"""What the description of a field says if ``0`` or ``-1`` stands for nothing."""
+_OR_ZERO = re.compile(r"; empty\.$")
+_AS_FLAG = re.compile(r": 1 or (?:0|-1)\.$")
 _FLAGS = frozenset({"^[01]$", "^(-1|1)$"})
 
 

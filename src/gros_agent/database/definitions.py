@@ -8,7 +8,6 @@ import enum
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from inspect import getdoc
 
 from gros_agent.database import columns as derived
 from gros_agent.database.columns import Column, Kind
@@ -160,7 +159,7 @@ class TableDefinition:
         yield PROJECT, "TEXT NOT NULL", "Key of the project."
         yield BATCH, "INTEGER NOT NULL", "The batch in gros.batches that the row came with, or that changed it last."
         for name, column in self.columns.items():
-            yield name, TYPES[column.kind] + ("" if column.can_be_null else " NOT NULL"), column.description
+            yield name, TYPES[column.kind] + ("" if column.can_be_null else " NOT NULL"), column.words
 
 
 @cache
@@ -194,7 +193,7 @@ def _wanted() -> Iterator[tuple[str, list[tuple[str, str, str]], str]]:
     yield "batches", [(name, *rest) for name, rest in BATCHES.items()], "The batches that were loaded or refused."
     yield "erased", [(name, *rest) for name, rest in ERASED.items()], "The people who were erased, as hashes."
     for one in definitions():
-        yield one.name, list(one.types()), " ".join((getdoc(one.row) or "").split())
+        yield one.name, list(one.types()), derived.about(one.row)
 
 
 def indexes(found: Collection[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,37 +68,49 @@ class Loading:
         return ExitStatus.PARTLY if is_refused else ExitStatus.DONE
 
 
+def check_url(url: str) -> None:
+    """Raise :class:`ConfigurationError` if a URL names no kind of database, or if an extra is missing."""
+    if url.startswith(_DUCKDB) and url != _DUCKDB:
+        library = "duckdb"
+    elif url.startswith(_POSTGRESQL):
+        library = "psycopg"
+    else:
+        raise ConfigurationError(
+            f"{url.partition(':')[0][:_SHOWN]!r} is no kind of database",
+            "write duckdb:FILE or postgresql://USER@HOST/DATABASE",
+        )
+    if find_spec(library) is None:
+        raise _missing(url, library)
+
+
+def _missing(url: str, library: str) -> ConfigurationError:
+    extra = "database" if url.startswith(_DUCKDB) else "postgresql"
+    return ConfigurationError(f"this database needs {library}, which is not installed", f"install gros-agent[{extra}]")
+
+
 def opened(url: str, *, is_filled: bool = False) -> Target:
     """Open the database at a URL. A file of DuckDB is made, unless it must be ``is_filled``.
 
     Raises :class:`ConfigurationError` for an unknown URL, or if an extra is missing.
     """
+    check_url(url)
+    if is_filled and url.startswith(_DUCKDB) and not Path(url.removeprefix(_DUCKDB)).exists():
+        raise ConfigurationError(
+            f"{url.removeprefix(_DUCKDB)}: there is no such database",
+            "name the database that gros-agent controller load fills",
+        )
     try:
-        if url.startswith(_DUCKDB) and url != _DUCKDB:
-            if is_filled and not Path(url.removeprefix(_DUCKDB)).exists():
-                raise ConfigurationError(
-                    f"{url.removeprefix(_DUCKDB)}: there is no such database",
-                    "name the database that gros-agent controller load fills",
-                )
+        if url.startswith(_DUCKDB):
             from gros_agent.database.duckdb_file import DuckDB  # noqa: PLC0415 (an extra, and slow to import)
 
             return DuckDB(Path(url.removeprefix(_DUCKDB)))
-        if url.startswith(_POSTGRESQL):
-            from gros_agent.database.postgresql import PostgreSQL  # noqa: PLC0415 (an extra, and slow to import)
+        from gros_agent.database.postgresql import PostgreSQL  # noqa: PLC0415 (an extra, and slow to import)
 
-            return PostgreSQL(url)
+        return PostgreSQL(url)
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "gros_agent":
             raise
-        extra = "database" if url.startswith(_DUCKDB) else "postgresql"
-        missing = error.name or "psycopg[binary]"  # it has no name if its library is missing
-        raise ConfigurationError(
-            f"this database needs {missing}, which is not installed", f"install gros-agent[{extra}]"
-        ) from None
-    raise ConfigurationError(
-        f"{url.partition(':')[0][:_SHOWN]!r} is no kind of database",
-        "write duckdb:FILE or postgresql://USER@HOST/DATABASE",
-    )
+        raise _missing(url, error.name or "psycopg[binary]") from None  # it has no name if its library is missing
 
 
 def load(inbox: Path, url: str, progress: Progress, *, again: bool = False) -> Loading:

@@ -3,25 +3,21 @@
 The rows come from a relation with the table's columns. ``$1`` is the key of the project, and ``$2`` the batch.
 """
 
-import msgspec
-
 from gros_agent.database.columns import Column, Kind
 from gros_agent.database.definitions import BATCH, PROJECT, SOURCE, TYPES, TableDefinition, Way
 from gros_agent.database.quoting import constant, listed, quoted
 from gros_agent.database.zones import Zone
-from gros_agent.rows import Row
 
 
 def values(table: TableDefinition, zone: Zone) -> str:
     """The columns of a table as expressions over the texts of its rows."""
-    return ", ".join(f"{_value(table.row, column, zone)} AS {quoted(name)}" for name, column in table.columns.items())
+    return ", ".join(f"{_value(column, zone)} AS {quoted(name)}" for name, column in table.columns.items())
 
 
-def _value(row: type[Row], column: Column, zone: Zone) -> str:
+def _value(column: Column, zone: Zone) -> str:
     text = quoted(column.name)
-    default = _default(row, column.name)
-    if default is not None:
-        text = f"COALESCE({text}, {constant(default)})"
+    if column.default is not None:
+        text = f"COALESCE({text}, {constant(column.default)})"
     for nothing in sorted(column.nothing):
         text = f"NULLIF({text}, {constant(nothing)})"
     if column.kind is Kind.TEXT:
@@ -31,14 +27,6 @@ def _value(row: type[Row], column: Column, zone: Zone) -> str:
     if column.kind is Kind.MOMENT:
         return zone.moment(f"CAST({text} AS TIMESTAMP)")
     return f"CAST({text} AS {TYPES[column.kind]})"
-
-
-def _default(row: type[Row], field: str) -> str | None:
-    """The text of a field that a row leaves out, or None."""
-    (value,) = (one.default for one in msgspec.structs.fields(row) if one.name == field)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else None
 
 
 def added(table: TableDefinition, relation: str) -> str:

@@ -17,6 +17,7 @@ from gros_agent.reference import certificate, ssh_server
 from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
+from gros_agent.reference.loads import Loads
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import State
 from gros_agent.runtime.patience import PatientProtocol
@@ -65,16 +66,19 @@ async def _serve(state: State, options: ServeOptions) -> None:
             https.should_exit = True
             await web
             raise _unavailable(options.listen, options.ssh_port, error) from None
-        intake = asyncio.create_task(_take(controller))
+        loads = Loads(state.folder / "inbox", options.load_to, options.load_options) if options.load_to else None
+        tasks = [web, asyncio.create_task(_take(controller, loads))]
+        tasks += [asyncio.create_task(loads.run())] if loads else []
         ports = {"https": listener.getsockname()[1], "ssh": acceptor.get_port()}
         said = {**ports, "certificate": str(files.certificate), "folder": str(state.folder)}
         print(json.dumps(said), flush=True)  # noqa: T201 (the command's output)
-        await _first(stopped.wait(), web, intake)
+        await _first(stopped.wait(), *tasks)
         _log.info("stopping")
         https.should_exit = True
         acceptor.close()
-        intake.cancel()
-        for ended in await asyncio.gather(web, intake, return_exceptions=True):
+        for task in tasks[1:]:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
 
@@ -119,7 +123,7 @@ def _server(controller: Controller, files: CertificateFiles) -> EmbeddedServer:
     )
 
 
-async def _take(controller: Controller) -> None:
+async def _take(controller: Controller, loads: Loads | None) -> None:
     """Take batches when they are announced. After an error of the disk or database, log it and try again."""
     while True:
         timeout = _RETRY_SECONDS if controller.trouble else None
@@ -129,6 +133,8 @@ async def _take(controller: Controller) -> None:
         try:
             await asyncio.to_thread(take_all, controller.state)
             controller.trouble = ""
+            if loads:
+                loads.taken.set()
         except AgentError as error:
             controller.trouble = error.message
         except sqlite3.Error as error:

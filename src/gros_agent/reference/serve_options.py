@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from gros_agent.database.loading import check_url
 from gros_agent.errors import ConfigurationError
 from gros_agent.privacy.secrets import UsernamePattern
 from gros_agent.reference.store import KEY
@@ -17,7 +18,10 @@ Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """The options of ``controller serve``. A scrape is due ``days`` days minus ``drift`` minutes after the last one."""
+    """The options of ``controller serve``. A scrape is due ``days`` days minus ``drift`` minutes after the last one.
+
+    Batches are loaded into the database at the URL ``load_to``, unless it is empty, by a command with ``load_options``.
+    """
 
     folder: Path
     listen: str = "127.0.0.1"
@@ -33,6 +37,8 @@ class ServeOptions:
     publish: Path | None = None
     environment: Path | None = None
     usernames: tuple[UsernamePattern, ...] = ()
+    load_to: str = ""
+    load_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the options before anything starts. Raises :class:`ConfigurationError`."""
@@ -47,6 +53,8 @@ class ServeOptions:
                 raise ConfigurationError(f"{key!r} is not a project key", "a key consists of upper-case letters")
         if self.environment:
             self.contents()
+        if self.load_to:
+            check_url(self.load_to)
 
     def contents(self) -> str:
         """The content of the environment file that agents get for a scrape. Raises :class:`ConfigurationError`."""

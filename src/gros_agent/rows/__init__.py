@@ -16,6 +16,7 @@ from gros_agent.rows.base import (
     length_limits,
     numbers,
     trimmed,
+    units,
 )
 from gros_agent.rows.boards import TfsDeveloper, TfsSprint, TfsTeam, TfsTeamMember, TfsWorkItem
 from gros_agent.rows.builds import Jenkins
@@ -118,4 +119,5 @@ __all__ = [
     "length_limits",
     "numbers",
     "trimmed",
+    "units",
 ]

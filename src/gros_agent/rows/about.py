@@ -10,7 +10,10 @@ Named = Annotated[str, Meta(max_length=100)]
 
 
 class Project(Row, kw_only=True, forbid_unknown_fields=True):
-    """The project. Its file has this one object, without fields that are unknown."""
+    """The project.
+
+    Its file has this one object, without fields that are unknown.
+    """
 
     table: ClassVar[str] = "data_project"
     key_fields: ClassVar[tuple[str, ...]] = ("jira_key",)

@@ -20,9 +20,19 @@ def _number(kind: Kind, pattern: str, description: str) -> Meta:
     return Meta(pattern=pattern, description=description, extra={"number": kind})
 
 
+def unit(name: str) -> Meta:
+    """The metadata of a number in this unit, such as ``bytes``."""
+    return Meta(extra={"unit": name})
+
+
 RepoName = Annotated[str, Meta(max_length=1000, description="Name of the source.")]
 Version = Annotated[str, Meta(pattern="^[a-f0-9]+$", max_length=100, description="Commit hash or revision number.")]
 Number = Annotated[str, _number("count", "^[0-9]+$", "A whole number.")]
+Lines = Annotated[Number, unit("lines")]
+Bytes = Annotated[Number, unit("bytes")]
+Files = Annotated[Number, unit("files")]
+People = Annotated[Number, unit("people")]
+Labels = Annotated[Number, unit("labels")]
 Identifier = Annotated[str, _number("identifier", "^[0-9]+$", "A whole number that names a thing.")]
 JsonIdentifier = Annotated[
     int, Meta(ge=0, description="A JSON number that names a thing.", extra={"number": "identifier"})
@@ -38,6 +48,7 @@ Moment = Annotated[str, Meta(pattern=f"^{_DAY} {_TIME}$", description=_LOCAL + "
 MomentOrNone = Annotated[str, Meta(pattern=f"^(0|{_DAY} {_TIME})$", description=_LOCAL + ", or 0 if it is not known.")]
 Integer = Annotated[str, _number("count", "^-?[0-9]+$", "A whole number.")]
 Decimal = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$", description="A number.")]
+Points = Annotated[Decimal, unit("story points")]
 Account = Annotated[str, Meta(max_length=64, description="Account name.")]
 Name = Annotated[str, Meta(max_length=500, description="Name of a person.")]
 Email = Annotated[str, Meta(max_length=100, pattern="^0$|^[0-9a-f]{64}$|@")]
@@ -156,11 +167,22 @@ def length_limits(row: type[Row]) -> Mapping[str, int]:
 @cache
 def numbers(row: type[Row]) -> Mapping[str, Kind]:
     """The fields with whole numbers, nearly all of them as text, and the kind of each number."""
-    found: dict[str, Kind] = {}
+    return _extras(row, "number")
+
+
+@cache
+def units(row: type[Row]) -> Mapping[str, str]:
+    """The units of the numbers that have one, by field: ``bytes``, ``lines``, ``story points``."""
+    return _extras(row, "unit")
+
+
+def _extras(row: type[Row], kind: str) -> dict[str, Any]:
+    """The values of one kind of further metadata, by field."""
+    found: dict[str, Any] = {}
     for name, hint in get_type_hints(row, include_extras=True).items():
         for meta in _metas(hint):
-            if meta.extra and "number" in meta.extra:
-                found[name] = meta.extra["number"]
+            if meta.extra and kind in meta.extra:
+                found[name] = meta.extra[kind]
     return found
 
 

@@ -4,7 +4,19 @@ from typing import Annotated, ClassVar, Self
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gros_agent.rows.base import NOBODY, Date, Decimal, Encrypted, Identifier, Moment, Number, RepoName, Row
+from gros_agent.rows.base import (
+    NOBODY,
+    Date,
+    Encrypted,
+    Files,
+    Identifier,
+    Labels,
+    Moment,
+    Number,
+    Points,
+    RepoName,
+    Row,
+)
 
 Person = Annotated[str, Meta(max_length=100, description="Name of a person, or 0.")]
 TeamName = Annotated[str, Meta(max_length=100, description="Name of the team.")]
@@ -73,8 +85,8 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
     updated_by: Annotated[Person, Meta(description="Who made this version.")] = "0"
     title: Annotated[str, Meta(description="Title.")]
     description: Annotated[str, Meta(description="Description, in HTML.")] | UnsetType = UNSET
-    labels: Annotated[Number, Meta(description="How many tags it has.")] | UnsetType = UNSET
-    attachments: Annotated[Number, Meta(description="How many files are attached.")]
+    labels: Annotated[Labels, Meta(description="How many tags it has.")] | UnsetType = UNSET
+    attachments: Annotated[Files, Meta(description="How many files are attached.")]
     project_name: Annotated[_Medium, Meta(description="Project.")] | UnsetType = UNSET
     team_name: Annotated[_Medium, Meta(description="Team.")] | UnsetType = UNSET
     sprint_name: Annotated[_Medium, Meta(description="Sprint.")] | UnsetType = UNSET
@@ -85,14 +97,17 @@ class TfsWorkItem(Row, kw_only=True, forbid_unknown_fields=True):
     impact: Annotated[Number, Meta(description="Impact.")] | UnsetType = UNSET
     business_value: Annotated[Number, Meta(description="Business value.")] | UnsetType = UNSET
     duedate: Annotated[Date, Meta(description="When it is to be done.")] | UnsetType = UNSET
-    story_points: Annotated[Decimal, Meta(description="Story points.")] | UnsetType = UNSET
+    story_points: Annotated[Points, Meta(description="Estimated effort.")] | UnsetType = UNSET
     topdesk_number: Annotated[str, Meta(description="Number of a TOPdesk request.")] | UnsetType = UNSET
     use_case: Annotated[str, Meta(description="Another work item that describes the use case.")] | UnsetType = UNSET
     encrypted: Encrypted = "0"
 
 
 class TfsDeveloper(Row, kw_only=True, forbid_unknown_fields=True):
-    """A person who took part in work items or teams. The importer identifies people by name."""
+    """A person who took part in work items or teams.
+
+    The importer identifies people by name.
+    """
 
     table: ClassVar[str] = "data_tfs_developer"
     key_fields: ClassVar[tuple[str, ...]] = ("display_name",)

@@ -8,19 +8,25 @@ from gros_agent.rows.base import (
     Account,
     Date,
     DateOrNone,
-    Decimal,
     Email,
     Encrypted,
+    Files,
     Flag,
     Identifier,
     JsonIdentifier,
+    Labels,
     Moment,
     MomentOrNone,
     Number,
+    People,
+    Points,
     Row,
+    unit,
 )
 
 YesNo = Annotated[str, Meta(pattern="^(-1|1)$", description="1 for yes, -1 for no.")]
+UpOrDown = Annotated[str, Meta(pattern="^-?1$", description="1 for up, -1 for down.")]
+TestCases = Annotated[Number, unit("test cases")]
 IssueKey = Annotated[str, Meta(pattern="^[A-Z][A-Z0-9_]*-[0-9]+$", max_length=20, description="Key of an issue.")]
 ProjectKey = Annotated[str, Meta(pattern="^[A-Z][A-Z0-9_]*$", max_length=20, description="Key of a project.")]
 _Name = Annotated[str, Meta(max_length=100, description="Name.")]
@@ -65,12 +71,12 @@ class JiraIssue(Row, kw_only=True, forbid_unknown_fields=True):
     project: Annotated[ProjectKey, Meta(description="Project that it was in, if another.")] | UnsetType = UNSET
     external_project: Annotated[ProjectKey, Meta(description="Project that it is for.")] | UnsetType = UNSET
     sprint: Annotated[Identifier, Meta(description="Last of its sprints.")] | UnsetType = UNSET
-    storypoint: Annotated[Decimal, Meta(description="Story points.")] | UnsetType = UNSET
+    storypoint: Annotated[Points, Meta(description="Estimated effort.")] | UnsetType = UNSET
     epic: Annotated[IssueKey, Meta(description="Epic that it belongs to.")] | UnsetType = UNSET
-    rank_change: Annotated[YesNo, Meta(description="1: ranked higher, -1: ranked lower.")] | UnsetType = UNSET
-    watchers: Annotated[Number, Meta(description="How many people watch it, as of now.")]
-    attachment: Annotated[Number, Meta(description="How many files are attached.")]
-    labels: Annotated[Number, Meta(description="How many labels it has.")]
+    rank_change: Annotated[UpOrDown, Meta(description="1: ranked higher, -1: ranked lower.")] | UnsetType = UNSET
+    watchers: Annotated[People, Meta(description="How many people watch it, as of now.")]
+    attachment: Annotated[Files, Meta(description="How many files are attached.")]
+    labels: Annotated[Labels, Meta(description="How many labels it has.")]
     flagged: Annotated[Flag, Meta(description="Whether it is marked as blocked: 1 or 0.")]
     bugfix: Annotated[YesNo, Meta(description="Whether it fixes a bug.")] | UnsetType = UNSET
     approved: Annotated[YesNo, Meta(description="Whether the team approved it.")] | UnsetType = UNSET
@@ -79,13 +85,15 @@ class JiraIssue(Row, kw_only=True, forbid_unknown_fields=True):
     review_comments: Annotated[str, Meta(description="Remarks of a review.")] | UnsetType = UNSET
     ready_status: Annotated[Identifier, Meta(description="Whether it is ready for a sprint.")] | UnsetType = UNSET
     ready_status_reason: Annotated[str, Meta(description="Why it has that ready status.")] | UnsetType = UNSET
-    expected_ltcs: Annotated[Number, Meta(description="Expected logical test cases.")] | UnsetType = UNSET
-    expected_phtcs: Annotated[Number, Meta(description="Expected physical test cases.")] | UnsetType = UNSET
+    expected_ltcs: Annotated[TestCases, Meta(description="Expected logical test cases.")] | UnsetType = UNSET
+    expected_phtcs: Annotated[TestCases, Meta(description="Expected physical test cases.")] | UnsetType = UNSET
     test_given: Annotated[str, Meta(description="Given of a test case.")] | UnsetType = UNSET
     test_when: Annotated[str, Meta(description="When of a test case.")] | UnsetType = UNSET
     test_then: Annotated[str, Meta(description="Then of a test case.")] | UnsetType = UNSET
     test_execution: Annotated[Identifier, Meta(description="How the test is executed.")] | UnsetType = UNSET
-    test_execution_time: Annotated[Number, Meta(description="How long the test takes.")] | UnsetType = UNSET
+    test_execution_time: (
+        Annotated[Number, Meta(description="How long the test takes, in the unit of its field.")] | UnsetType
+    ) = UNSET
     encrypted: Encrypted = "0"
 
 
@@ -201,7 +209,7 @@ class JiraIssueLink(Row, kw_only=True, forbid_unknown_fields=True):
     from_key: Annotated[IssueKey, Meta(description="Issue that has the link.")]
     to_key: Annotated[IssueKey, Meta(description="Issue that it leads to.")]
     relationshiptype: Annotated[Identifier, Meta(description="Type of the link.")]
-    outward: Annotated[YesNo, Meta(description="1 for the type's outward direction, -1 for its inward direction.")]
+    outward: Annotated[YesNo, Meta(description="Whether it goes in the type's outward direction: 1 or -1.")]
     start_date: Annotated[MomentOrNone, Meta(description="When it was made, or 0 since the beginning.")] = "0"
     end_date: Annotated[MomentOrNone, Meta(description="When it was removed, or 0.")] = "0"
 
@@ -249,7 +257,10 @@ class JiraPriority(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class JiraStatus(Row, kw_only=True, forbid_unknown_fields=True):
-    """A status of issues. Its category is a JSON number: the importer takes nothing else."""
+    """A status of issues.
+
+    Its category is a JSON number: the importer takes nothing else.
+    """
 
     table: ClassVar[str] = "data_status"
     key_fields: ClassVar[tuple[str, ...]] = ("id",)
@@ -261,7 +272,10 @@ class JiraStatus(Row, kw_only=True, forbid_unknown_fields=True):
 
 
 class JiraStatusCategory(Row, kw_only=True, forbid_unknown_fields=True):
-    """A category of statuses. Its identifier is a JSON number: the importer takes nothing else."""
+    """A category of statuses.
+
+    Its identifier is a JSON number: the importer takes nothing else.
+    """
 
     table: ClassVar[str] = "data_status_category"
     key_fields: ClassVar[tuple[str, ...]] = ("id",)

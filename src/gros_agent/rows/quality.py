@@ -4,11 +4,13 @@ from typing import Annotated, ClassVar, Self
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gros_agent.rows.base import NOBODY, Flag, Moment, Number, Row
+from gros_agent.rows.base import NOBODY, Flag, Moment, Number, Row, unit
 
 MetricName = Annotated[str, Meta(max_length=100, description="Identifier of the metric.")]
-Value = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A number.")]
-Target = Annotated[str, Meta(pattern=r"^(-?[0-9]+(\.[0-9]+)?)?$", description="A number, or nothing.")]
+_ON_SCALE = unit("of the metric's scale")
+Value = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A number."), _ON_SCALE]
+Target = Annotated[str, Meta(pattern=r"^(-?[0-9]+(\.[0-9]+)?)?$", description="A number, or nothing."), _ON_SCALE]
+Sources = Annotated[Number, unit("sources")]
 Direction = Annotated[str, Meta(pattern="^-?1$", description="1 if more is better, -1 if less is.")]
 Scale = Annotated[str, Meta(max_length=16, description="count, percentage, duration, rating or version_number.")]
 Revision = Annotated[str, Meta(max_length=100, description="Version of the definition: its moment, in ISO 8601.")]
@@ -22,7 +24,7 @@ class Metric(Row, kw_only=True, forbid_unknown_fields=True):
     named: ClassVar[tuple[str, ...]] = ("name",)
 
     name: MetricName
-    value: Annotated[Value, Meta(description="What was measured, or -1 where nothing could be.")]
+    value: Annotated[Value, Meta(description="What was measured, or -1 if nothing could be.")]
     category: Annotated[str, Meta(max_length=100, description="How it compares with the target.")]
     date: Annotated[Moment, Meta(description="When it was measured last.")]
     since_date: Annotated[Moment, Meta(description="Since when it has been so.")] | UnsetType = UNSET
@@ -44,7 +46,7 @@ class MetricTarget(Row, kw_only=True, forbid_unknown_fields=True):
     domain_name: Annotated[str, Meta(max_length=100, description="What is measured.")]
     domain_type: Annotated[str, Meta(max_length=32, description="Type of what is measured.")]
     scale: Scale
-    number_of_sources: Annotated[Number, Meta(description="From how many sources it is measured.")] | UnsetType = UNSET
+    number_of_sources: Annotated[Sources, Meta(description="From how many sources it is measured.")] | UnsetType = UNSET
     default: Annotated[Flag, Meta(description="Whether all targets are the defaults: 1 or 0.")]
     target: Annotated[Target, Meta(description="Where it is good.")] | UnsetType = UNSET
     low_target: Annotated[Target, Meta(description="Where it is still tolerable.")] | UnsetType = UNSET

@@ -12,17 +12,21 @@ from gros_agent.rows.base import (
     Flag,
     Identifier,
     Integer,
+    Labels,
     Moment,
     MomentOrNone,
     Name,
     Number,
+    People,
     RepoName,
     Row,
     Version,
+    unit,
 )
 
 RequestId = Annotated[Identifier, Meta(description="Identifier of the request, or 0 for none.")]
 Branch = Annotated[str, Meta(max_length=255, description="Name of a branch.")]
+Votes = Annotated[Number, unit("votes")]
 
 
 class MergeRequest(Row, kw_only=True, forbid_unknown_fields=True):
@@ -35,18 +39,18 @@ class MergeRequest(Row, kw_only=True, forbid_unknown_fields=True):
     free_text: ClassVar[tuple[str, ...]] = ("title", "description", "source_branch", "target_branch")
 
     repo_name: RepoName
-    id: RequestId
+    id: Annotated[Identifier, Meta(description="Identifier of the request.")]
     title: Annotated[str, Meta(description="Title of the request.")]
     description: Annotated[str, Meta(description="Description of the request.")]
     status: Annotated[str, Meta(max_length=100, description="State of the request, in the system's own words.")]
-    source_branch: Annotated[Branch, Meta(description="Branch whose commits are to be merged.")]
-    target_branch: Annotated[Branch, Meta(description="Branch that they are merged into.")]
+    source_branch: Annotated[Branch, Meta(description="Branch whose commits are to be merged, or 0.")]
+    target_branch: Annotated[Branch, Meta(description="Branch that they are merged into, or 0.")]
     author: Annotated[Name, Meta(description="Who made the request.")]
     author_username: Annotated[Account, Meta(description="Account name of who made it.")]
     assignee: Annotated[Name, Meta(description="Who is to review it, or 0.")]
     assignee_username: Annotated[Account, Meta(description="Account name of who is to review it, or 0.")]
-    upvotes: Annotated[Number, Meta(description="Positive votes.")]
-    downvotes: Annotated[Number, Meta(description="Negative votes.")]
+    upvotes: Annotated[Votes, Meta(description="Positive votes.")]
+    downvotes: Annotated[Votes, Meta(description="Negative votes.")]
     created_at: Annotated[Moment, Meta(description="When it was made.")]
     updated_at: Annotated[Moment, Meta(description="When it last changed.")]
     encrypted: Encrypted = "0"
@@ -113,7 +117,7 @@ class CommitComment(Row, kw_only=True, forbid_unknown_fields=True):
     free_text: ClassVar[tuple[str, ...]] = ("comment", "file")
 
     repo_name: RepoName
-    commit_id: Annotated[Version, Meta(description="Commit that was commented on.")]
+    commit_id: Annotated[Version, Meta(description="Commit that was commented on, or 0.")]
     merge_request_id: Annotated[RequestId, Meta(description="Request that the comment belongs to, or 0.")]
     thread_id: Annotated[Identifier, Meta(description="Thread of the comment, or 0.")]
     note_id: Annotated[Identifier, Meta(description="Identifier of the comment, or 0.")]
@@ -140,10 +144,10 @@ class VcsEvent(Row, kw_only=True, forbid_unknown_fields=True):
     free_text: ClassVar[tuple[str, ...]] = ("ref",)
 
     repo_name: RepoName
-    version_id: Version
+    version_id: Annotated[Version, Meta(description="Commit that it brought, or 0.")]
     action: Annotated[str, Meta(max_length=20, description="What was done.")]
-    kind: Annotated[str, Meta(max_length=20, description="What it was done to.")]
-    ref: Annotated[str, Meta(max_length=100, description="Branch or tag that it was done to.")]
+    kind: Annotated[str, Meta(max_length=20, description="What it was done to, or 0.")]
+    ref: Annotated[str, Meta(max_length=100, description="Branch or tag that it was done to, or 0.")]
     user: Annotated[Name, Meta(description="Who did it.")]
     username: Annotated[Account, Meta(description="Account name of who did it.")]
     email: Annotated[Email, Meta(description="Address of who did it, or 0.")]
@@ -165,8 +169,8 @@ class GitHubRepo(Row, kw_only=True, forbid_unknown_fields=True):
     create_time: Annotated[Moment, Meta(description="When it was made.")]
     private: Annotated[Flag, Meta(description="Whether the public can't see it: 1 or 0.")]
     forked: Annotated[Flag, Meta(description="Whether it is a fork: 1 or 0.")]
-    star_count: Annotated[Number, Meta(description="People who starred it.")]
-    watch_count: Annotated[Number, Meta(description="People who watch it.")]
+    star_count: Annotated[People, Meta(description="People who starred it.")]
+    watch_count: Annotated[People, Meta(description="People who watch it.")]
 
 
 class GitLabRepo(Row, kw_only=True, forbid_unknown_fields=True):
@@ -183,7 +187,7 @@ class GitLabRepo(Row, kw_only=True, forbid_unknown_fields=True):
     create_time: Annotated[Moment, Meta(description="When it was made.")]
     archived: Annotated[Flag, Meta(description="Whether it is archived: 1 or 0.")]
     has_avatar: Annotated[Flag, Meta(description="Whether it has a picture of its own: 1 or 0.")]
-    star_count: Annotated[Number, Meta(description="People who starred it.")]
+    star_count: Annotated[People, Meta(description="People who starred it.")]
 
 
 class GitHubIssue(Row, kw_only=True, forbid_unknown_fields=True):
@@ -207,7 +211,7 @@ class GitHubIssue(Row, kw_only=True, forbid_unknown_fields=True):
     created_at: Annotated[Moment, Meta(description="When it was made.")]
     updated_at: Annotated[Moment, Meta(description="When it last changed.")]
     pull_request_id: Annotated[RequestId, Meta(description="Number of the pull request that it is, or 0.")]
-    labels: Annotated[Number, Meta(description="How many labels it has.")]
+    labels: Annotated[Labels, Meta(description="How many labels it has.")]
     closed_at: Annotated[MomentOrNone, Meta(description="When it was closed, or 0.")]
     closed_by: Annotated[Account, Meta(description="Account name of who closed it, or 0.")]
     encrypted: Encrypted = "0"

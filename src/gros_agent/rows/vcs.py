@@ -4,7 +4,19 @@ from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gros_agent.rows.base import Email, Encrypted, Identifier, Moment, MomentOrNone, Number, RepoName, Row, Version
+from gros_agent.rows.base import (
+    Bytes,
+    Email,
+    Encrypted,
+    Files,
+    Identifier,
+    Lines,
+    Moment,
+    MomentOrNone,
+    RepoName,
+    Row,
+    Version,
+)
 
 
 class VcsVersion(Row, kw_only=True, forbid_unknown_fields=True):
@@ -17,7 +29,7 @@ class VcsVersion(Row, kw_only=True, forbid_unknown_fields=True):
 
     repo_name: RepoName
     version_id: Version
-    sprint_id: Identifier
+    sprint_id: Annotated[Identifier, Meta(description="Sprint that it belongs to, or 0.")]
     message: Annotated[str, Meta(description="Commit message.")]
     type: Annotated[str, Meta(pattern="^(commit|revert|merge)$", description="commit, revert or merge.")]
     developer: Annotated[str, Meta(max_length=500, description="Name of the author.")]
@@ -25,12 +37,12 @@ class VcsVersion(Row, kw_only=True, forbid_unknown_fields=True):
     developer_email: Annotated[Email, Meta(description="Address of the author.")]
     commit_date: Annotated[Moment, Meta(description="When it was committed.")]
     author_date: Annotated[MomentOrNone, Meta(description="When it was written.")]
-    branch: Annotated[str, Meta(max_length=255, description="Branch it was made on.")] | UnsetType = UNSET
-    insertions: Annotated[Number, Meta(description="Lines added.")] | UnsetType = UNSET
-    deletions: Annotated[Number, Meta(description="Lines removed.")] | UnsetType = UNSET
-    number_of_files: Annotated[Number, Meta(description="Files changed.")] | UnsetType = UNSET
-    number_of_lines: Annotated[Number, Meta(description="Lines added and removed.")] | UnsetType = UNSET
-    size: Annotated[Number, Meta(description="Bytes of the commit object.")] | UnsetType = UNSET
+    branch: Annotated[str, Meta(max_length=255, description="Branch it was made on, or 0.")] | UnsetType = UNSET
+    insertions: Annotated[Lines, Meta(description="Lines added.")] | UnsetType = UNSET
+    deletions: Annotated[Lines, Meta(description="Lines removed.")] | UnsetType = UNSET
+    number_of_files: Annotated[Files, Meta(description="Files changed.")] | UnsetType = UNSET
+    number_of_lines: Annotated[Lines, Meta(description="Lines added and removed.")] | UnsetType = UNSET
+    size: Annotated[Bytes, Meta(description="Size of the commit object.")] | UnsetType = UNSET
     encrypted: Encrypted = "0"
 
 
@@ -46,9 +58,9 @@ class ChangePath(Row, kw_only=True, forbid_unknown_fields=True):
     version_id: Version
     file: Annotated[str, Meta(max_length=1000, description="Path after the change.")]
     change_type: Annotated[str, Meta(pattern="^[MADR]$", description="M modified, A added, D deleted, R renamed.")]
-    insertions: Annotated[Number, Meta(description="Lines added.")]
-    deletions: Annotated[Number, Meta(description="Lines removed.")]
-    size: Annotated[Number, Meta(description="Bytes of the file after the change.")]
+    insertions: Annotated[Lines, Meta(description="Lines added.")]
+    deletions: Annotated[Lines, Meta(description="Lines removed.")]
+    size: Annotated[Bytes, Meta(description="Size of the file after the change.")]
 
 
 class Tag(Row, kw_only=True, forbid_unknown_fields=True):
@@ -62,8 +74,8 @@ class Tag(Row, kw_only=True, forbid_unknown_fields=True):
 
     repo_name: RepoName
     tag_name: Annotated[str, Meta(max_length=100, description="Name of the tag.")]
-    version_id: Version
-    message: Annotated[str, Meta(description="Message of the tag.")]
+    version_id: Annotated[Version, Meta(description="Commit or revision that it points to, or 0.")]
+    message: Annotated[str, Meta(description="Message of the tag, or 0.")]
     tagged_date: Annotated[MomentOrNone, Meta(description="When the tag was made.")]
     tagger: Annotated[str, Meta(max_length=64, description="Name of the tagger.")]
     tagger_email: Annotated[Email, Meta(description="Address of the tagger.")]

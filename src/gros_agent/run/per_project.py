@@ -24,6 +24,14 @@ def choose_projects(settings: Settings, named: Sequence[str]) -> tuple[str, ...]
     return chosen
 
 
+def choose_project(settings: Settings, named: Sequence[str]) -> str:
+    """The one project that a command is for. Raises :class:`ConfigurationError` if it could be one of several."""
+    chosen = choose_projects(settings, named)
+    if len(chosen) != 1:
+        raise ConfigurationError(f"which of the projects {', '.join(chosen)}?", "name one with --project KEY")
+    return chosen[0]
+
+
 def scrape_projects(
     settings_of: Callable[[str], Settings],
     projects: Sequence[str],

@@ -16,11 +16,11 @@ from gros_agent.deliver import contact, outbox
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, SourceError
 from gros_agent.run.history import History
 from gros_agent.runtime import logs
+from gros_agent.runtime.background import Processes, meaning
 from gros_agent.runtime.storage import is_held
 from gros_agent.service.duty import Access, Attention, Kept
 from gros_agent.service.live_settings import LastGood
 from gros_agent.service.modes import mode_of
-from gros_agent.service.processes import Processes, meaning
 from gros_agent.service.schedule import Schedule, is_due
 from gros_agent.settings.controller_text import kept
 from gros_agent.settings.model import ProjectSettings, Settings

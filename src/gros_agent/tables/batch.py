@@ -99,6 +99,11 @@ class ProjectFolder:
                 return None
             return manifest
 
+    @property
+    def is_publishing(self) -> bool:
+        """Whether files of a published batch may not be in their places yet, or its result was not reported."""
+        return (self.path / _PUBLISHING).is_dir()
+
     def batch(self) -> Manifest | None:
         """The manifest of the batch in this folder, or None."""
         return read_manifest(self.path / _BATCH)

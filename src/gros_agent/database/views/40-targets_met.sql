@@ -12,7 +12,6 @@ SELECT
     COALESCE(measured.domain_name, targets.domain_name) AS domain_name, measured.date AS measured_at, measured.value,
     targets.target, targets.direction, measured.category,
     CASE
-        WHEN measured.value = -1 OR targets.target IS NULL THEN NULL
         WHEN targets.direction = 1 THEN measured.value >= targets.target
         WHEN targets.direction = -1 THEN measured.value <= targets.target
     END AS is_met

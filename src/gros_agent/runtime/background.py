@@ -1,4 +1,4 @@
-"""The processes of a daemon: only one of each name at a time, and all are ended with the daemon."""
+"""Commands of the agent in processes in the background: one of each name at a time; all are ended with their owner."""
 
 import asyncio
 import contextlib
@@ -16,10 +16,14 @@ STOP_SECONDS = 7.0
 
 
 class Processes:
-    """Runs commands of the agent. ``command`` is their prefix: program and options."""
+    """Runs commands of the agent. ``command`` is their prefix: program and options.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    If ``is_silent``, what they write to standard output is discarded.
+    """
+
+    def __init__(self, command: Sequence[str], *, is_silent: bool = False) -> None:
         self._command = tuple(command)
+        self._output = asyncio.subprocess.DEVNULL if is_silent else None
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -37,6 +41,7 @@ class Processes:
                 *(*self._command, *arguments),
                 env=dict(environ),
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=self._output,
                 start_new_session=True,
             )
         except OSError as error:
