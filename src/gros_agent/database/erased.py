@@ -18,7 +18,9 @@ LENGTH = 64
 WORD = "erased"
 """What stands in free text for a person who was erased."""
 _PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
-_DIGITS = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64,}")
+_DIGIT = b"x"
+_DIGITS = bytes(_DIGIT[0] if chr(one) in "0123456789abcdef" else ord(" ") for one in range(256))
+"""Translates each hexadecimal digit to the same letter: searching for a text is much faster than for a pattern."""
 _BLOCK = 1 << 20
 _KNOWN = 50_000
 
@@ -82,7 +84,7 @@ def _in_file(path: Path) -> Iterator[str]:
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             content = rest + block
-            for match in _DIGITS.finditer(content):
-                digits = match[0].decode()
-                yield from (digits[start : start + LENGTH] for start in range(len(digits) - LENGTH + 1))
+            digits, start = content.translate(_DIGITS), -1
+            while (start := digits.find(_DIGIT * LENGTH, start + 1)) >= 0:
+                yield content[start : start + LENGTH].decode()
             rest = content[1 - LENGTH :]
