@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gros_agent.rows import Tag
 from support.agent import Agent
-from support.controller import controller
+from support.controller import controller, wait_until
 from support.inbox import Inbox, asked
 from support.repository import linear_history
 from support.rows import change
@@ -30,6 +30,30 @@ def test_from_the_agent_to_the_database(agent: Agent, tmp_path: Path) -> None:
     rows = asked(url, "SELECT version_id, epoch(commit_date) FROM gros.vcs_versions ORDER BY commit_date")
     assert [f"{version} {moment:.0f}" for version, moment in rows] == commits
     assert asked(url, "SELECT DISTINCT time_zone FROM gros.batches") == [("America/New_York",)]
+    assert asked(url, "SELECT batch, source, kind, items, expected, state FROM gros.collected ORDER BY batch") == [
+        (1, "repository", "git", 3, 3, "whole"),
+        (2, "repository", "git", 1, 1, "whole"),
+    ]
+
+
+def test_a_source_that_fails(agent: Agent, tmp_path: Path) -> None:
+    """The batch says so, without the words of the error."""
+    repository = linear_history(tmp_path / "repository", 3)
+    url = f"duckdb:{tmp_path / 'data.duckdb'}"
+    with controller(tmp_path / "controller") as running:
+        given = running.variables(agent.home)
+        assert agent("register", variables=given).status == 0
+        sources = ("--source", f"git={repository.path}", "--source", f"git:lost={tmp_path / 'secret-place'}")
+        assert agent("scrape", *sources, variables=given).status == 3
+        assert agent("export", variables=given).status == 0
+        wait_until(lambda: running.inbox("TEST"))
+        (folder,) = running.inbox("TEST")
+        assert agent("controller", "load", "--to", url, "--inbox", running.folder / "inbox").status == 0
+    assert asked(url, "SELECT source, items, expected, state FROM gros.collected ORDER BY source") == [
+        ("lost", 0, None, "failed"),
+        ("repository", 3, 3, "whole"),
+    ]
+    assert "secret-place" not in (folder / "receipt.json").read_text()
 
 
 def test_output_and_statuses(agent: Agent, inbox: Inbox) -> None:

@@ -25,7 +25,7 @@ def add_everything(inbox: Inbox, *people: str, project: str = "ABC") -> None:
 
 
 def without_batches(found: Dump) -> Dump:
-    return {table: rows for table, rows in found.items() if table not in {"batches", "erased", "version"}}
+    return {table: rows for table, rows in found.items() if table not in {"batches", "collected", "erased", "version"}}
 
 
 def erase(url: str, *people: str, inbox: Path | None = None) -> erasure.Erasure:

@@ -333,7 +333,7 @@ class TestDatabases:
     def test_of_an_earlier_version(self, url: str, inbox: Inbox) -> None:
         inbox.add([commit()])
         inbox.load(url)
-        for statement in ("DROP TABLE gros.erased", "UPDATE gros.version SET format = 1"):
+        for statement in ("DROP TABLE gros.erased", "UPDATE gros.version SET format = 0"):
             asked(url, statement)
         erasure.erase([AUTHOR], url, None)
         assert AUTHOR not in str(dump(url))

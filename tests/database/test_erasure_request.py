@@ -49,7 +49,7 @@ def deliver(agent: Agent, variables: Mapping[str, str], *options: str) -> None:
 def rows_without(found: Dump, people: frozenset[str]) -> Dump:
     """The rows of other people."""
     pattern = re.compile("|".join(people))
-    tables = set(found) - {"batches", "erased", "version"}
+    tables = set(found) - {"batches", "collected", "erased", "version"}
     return {table: [row for row in found[table] if not pattern.search(str(row))] for table in tables}
 
 

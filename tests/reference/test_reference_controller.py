@@ -33,6 +33,12 @@ from support.controller import Controller, client_key, controller, wait_until
 ROWS = [{"a": "1"}, {"a": "2"}]
 FILES = {"export": ["data_tag.json"], "update": ["latest_vcs_versions.json"], "other": ["scrape.log"]}
 CONTENTS = {"data_tag.json": json.dumps(ROWS), "latest_vcs_versions.json": '{"x": "1"}', "scrape.log": "a log\n"}
+ABOUT = {
+    "time_zone": "Europe/Amsterdam",
+    "sources": '[{"name": "code", "kind": "git", "items": 2, "expected": 3, "state": "partly"},'
+    ' {"name": "work", "kind": "jira", "later": "x"}]',
+}
+"""What an agent says about a batch; a later one may say more."""
 
 _REFUSED = "can't|can be changed|leads out|No such file|Permission denied"
 
@@ -348,7 +354,7 @@ class TestExport:
             for name, content in CONTENTS.items():
                 with session.open(f"export/{project}/{name}", "w") as stream:
                     stream.write(content)
-        assert shared.export(FILES, project, user, batch="batch-1", time_zone="Europe/Amsterdam").status_code == 202
+        assert shared.export(FILES, project, user, batch="batch-1", **ABOUT).status_code == 202
         assert settled(shared, project) == [("taken", "")]
         (folder,) = shared.inbox(project)
         assert folder.name.endswith("-batch-1")
@@ -356,6 +362,10 @@ class TestExport:
         receipt = json.loads((folder / "receipt.json").read_text())
         assert (receipt["batch"], receipt["project"], receipt["agent"]["user"]) == ("batch-1", project, user)
         assert receipt["time_zone"] == "Europe/Amsterdam"
+        assert receipt["sources"] == [
+            {"name": "code", "kind": "git", "items": 2, "expected": 3, "state": "partly"},
+            {"name": "work", "kind": "jira", "items": 0, "expected": None, "state": "whole"},
+        ]
         assert [(one["name"], one["kind"], one["rows"]) for one in receipt["files"]] == [
             ("data_tag.json", "export", 2),
             ("latest_vcs_versions.json", "update", None),
@@ -432,6 +442,11 @@ class TestExport:
             *({"files": "["}, {"files": "[]"}, {"files": '{"export": [1]}'}, {"agent": "{}"}, {"agent": ""}),
             *({"batch": "a/b"}, {"batch": ".a"}, {"batch": "x" * 200}),
             *({"time_zone": "a zone"}, {"time_zone": "x" * 200}),
+            *(
+                {"sources": "["},
+                {"sources": '[{"name": "x"}]'},
+                {"sources": '[{"name": "x", "kind": "y", "items": -1}]'},
+            ),
         ):
             assert shared.post("export", right | wrong, project="FORMS").status_code == 400
 
@@ -482,20 +497,22 @@ class TestExport:
         assert announcements(state.folder, "ABC") == [("taken", "")]
 
     def test_folder_of_an_earlier_version(self, tmp_path: Path) -> None:
-        """Its announcements have no time zone, and the batches that wait are taken."""
+        """Its announcements say nothing about the batches, and those that wait are taken."""
         state = State(tmp_path / "c")
         state.register("ABC", "agent-ABC", "a key")
         upload(state.home("agent-ABC"), "ABC")
         state.announce("ABC", "b1", {"user": "agent-ABC"}, FILES)
         with state.transaction() as connection:
             connection.execute("ALTER TABLE announcement DROP COLUMN time_zone")
+            connection.execute("ALTER TABLE announcement DROP COLUMN sources")
         state.close()
         for _ in range(2):
             state = State(tmp_path / "c")
             intake.take_all(state)
             state.close()
         (folder,) = (tmp_path / "c" / "inbox" / "ABC").iterdir()
-        assert json.loads((folder / "receipt.json").read_text())["time_zone"] == ""
+        receipt = json.loads((folder / "receipt.json").read_text())
+        assert (receipt["time_zone"], receipt["sources"]) == ("", [])
 
     def test_no_registration_while_a_batch_waits(self, tmp_path: Path) -> None:
         state = State(tmp_path / "c")

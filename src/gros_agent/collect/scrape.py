@@ -23,7 +23,7 @@ from gros_agent.project.configured import check_key
 from gros_agent.project.context import tables_of
 from gros_agent.project.description import TRACKERS, Described, describe, encoded, updates
 from gros_agent.project.discovery import Discovered, discover, note_options
-from gros_agent.project.report import Outcome, Report
+from gros_agent.project.report import Outcome, Report, completeness
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
 from gros_agent.runtime import own
@@ -175,7 +175,7 @@ class _Scrape:
             moved = _moved(known, done)
             updates = _encoded(moved, done) | self._updates(discovered)
             positions.note(self._project, moved.positions)
-            notes, lying = self._publish(staging, rows, updates)
+            notes, lying = self._publish(staging, rows, updates, outcomes)
             for one in done:
                 self._tell_published(one)
         plain = () if pseudonymiser.encrypts else (PLAIN_NOTE,)
@@ -184,11 +184,11 @@ class _Scrape:
         return Report(project=self._project.key, outcomes=outcomes, tables=lying, folder=self._folder.path, notes=notes)
 
     def _publish(
-        self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes]
+        self, staging: Path, rows: Mapping[str, int], updates: Mapping[str, bytes], outcomes: Iterable[Outcome]
     ) -> tuple[Iterable[str], Mapping[str, int]]:
         """Publish the batch. Returns notes about batches that wait, and the rows in the folder now."""
         if outbox.has_news(self._project, rows, staging):
-            self._folder.publish(staging, rows, updates)
+            self._folder.publish(staging, rows, updates, completeness(outcomes))
             return tuple(_kept(self._project)), rows
         stays = self._folder.publish_positions(staging, rows, updates)
         outbox.take_back(self._project, stays.identifier)

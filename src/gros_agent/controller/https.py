@@ -40,6 +40,7 @@ from gros_agent.settings.version import version
 
 if TYPE_CHECKING:
     from gros_agent.controller.answers import BigBoatStatus
+    from gros_agent.tables.batch import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ MAX_ANSWER = 1 << 20
 """Limit of an answer in bytes; the largest real one is an environment file of a few kilobytes."""
 TRIES = 3
 """Tries of a call. They are few, since the next run tries again."""
+MOST_ABOUT_SOURCES = 1 << 17
+"""Limit of the list of a batch's sources in characters: encoded, it must fit a form."""
 _SHOWN = 200
 _FORM = "application/x-www-form-urlencoded"
 _OF_PROXIES = 520
@@ -156,7 +159,7 @@ class ControllerClient:
         batch: str,
         *,
         repeatable: bool = False,
-        time_zone: str = "",
+        about: "Manifest | None" = None,
     ) -> None:
         """Announce uploaded files; only then does the controller import them.
 
@@ -164,8 +167,9 @@ class ControllerClient:
         Even without an answer the announcement may have arrived. It is repeated if nothing of it was sent. If it is
         ``repeatable``, since the controller knows batches, it is repeated after a missing answer as well.
 
-        ``time_zone`` is that of the moments in the tables. It is sent unless it is empty; existing controllers don't
-        know the field.
+        ``about`` is the batch's manifest, for controllers that know batches. They are told the time zone of its
+        moments, and how completely its sources were collected, unless that list is too long. Existing controllers
+        don't know these fields.
         """
         key = agent_key(self.settings.project(project))
         agent = {
@@ -175,8 +179,11 @@ class ControllerClient:
             "version": self.user_agent,
         }
         form = {"files": _json(files), "agent": _json(agent), "batch": batch}
-        if time_zone:
-            form["time_zone"] = time_zone
+        if about is not None:
+            sources = _json(msgspec.to_builtins(about.sources))
+            form |= {"sources": sources} if len(sources) <= MOST_ABOUT_SOURCES else {}
+            if about.time_zone:
+                form["time_zone"] = about.time_zone
 
         def announce() -> None:
             try:

@@ -14,7 +14,7 @@ from gros_agent.database.columns import Column, Kind
 from gros_agent.database.quoting import constant, listed, quoted
 from gros_agent.rows import TABLES, Row, json_schema
 
-FORMAT = 2
+FORMAT = 1
 """The version of these definitions: to be raised when a table or column is added. A test remembers it."""
 
 SCHEMA = "gros"
@@ -45,6 +45,16 @@ BATCHES: Mapping[str, tuple[str, str]] = {
     "reason": ("TEXT", "Why it was refused, or what to know about its moments."),
 }
 """The columns of ``gros.batches``: type and meaning."""
+COLLECTED: Mapping[str, tuple[str, str]] = {
+    "project": ("TEXT NOT NULL", "Key of the project."),
+    "batch": ("INTEGER NOT NULL", "The batch in gros.batches."),
+    "source": ("TEXT NOT NULL", "Name of the source."),
+    "kind": ("TEXT NOT NULL", "Type of the source, such as git."),
+    "items": ("BIGINT NOT NULL", "New items that were collected, such as commits."),
+    "expected": ("BIGINT", "Items that the system announced; empty if it did not say so."),
+    "state": ("TEXT NOT NULL", "whole, partly if something could not be collected, or failed if nothing could."),
+}
+"""The columns of ``gros.collected``: type and meaning."""
 ERASED: Mapping[str, tuple[str, str]] = {
     "digest": ("TEXT NOT NULL", "SHA-256 of a pseudonym, in hexadecimal digits."),
     "erased": ("TIMESTAMP WITH TIME ZONE NOT NULL", "When it was erased first."),
@@ -191,6 +201,7 @@ def additions(found: Mapping[str, Collection[str]]) -> Iterator[str]:
 def _wanted() -> Iterator[tuple[str, list[tuple[str, str, str]], str]]:
     yield "version", [(name, *rest) for name, rest in VERSION.items()], "The version of these tables."
     yield "batches", [(name, *rest) for name, rest in BATCHES.items()], "The batches that were loaded or refused."
+    yield "collected", [(name, *rest) for name, rest in COLLECTED.items()], "How completely a batch has its sources."
     yield "erased", [(name, *rest) for name, rest in ERASED.items()], "The people who were erased, as hashes."
     for one in definitions():
         yield one.name, list(one.types()), derived.about(one.row)

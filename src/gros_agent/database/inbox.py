@@ -18,7 +18,7 @@ from gros_agent.database.erased import Erased
 from gros_agent.database.without import without
 from gros_agent.errors import ConfigurationError
 from gros_agent.runtime.storage import storage_errors
-from gros_agent.tables.batch import ENVIRONMENTS
+from gros_agent.tables.batch import ENVIRONMENTS, CollectedSource
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class _Content(msgspec.Struct, frozen=True):
     files: list[InboxFile]
     agent: _Agent = _Agent()
     time_zone: str = ""
+    sources: list[CollectedSource] = []
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ _FIRST = (
     " VALUES ($1, $2, $3, $4, $5, CAST($6 AS TIMESTAMP WITH TIME ZONE), CAST($7 AS TIMESTAMP WITH TIME ZONE),"
     " $8, $9, $10, $11)"
 )
+_COLLECTED = (
+    "INSERT INTO gros.collected (project, batch, source, kind, items, expected, state)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+)
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -158,6 +162,9 @@ def _load(target: Target, batch: InboxBatch, result: Loading, *, again: bool) ->
             with closing(batch.tables(receipt, erasing.remembered(target))) as tables:
                 for table in tables:
                     rows += target.load(table, zone, batch.project, number)
+        for source in receipt.sources:
+            told = (source.name, source.kind, source.items, source.expected, source.state)
+            target.run(_COLLECTED, (batch.project, number, *told))
         one = LoadedBatch(batch.project, batch.number, batch.identifier, "loaded", rows, zone.note)
         _note(target, one, number, is_known=bool(known), told=(receipt.agent.user, receipt.moment, zone))
     return one

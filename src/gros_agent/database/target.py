@@ -67,7 +67,7 @@ class Target(ABC):
     def require_tables(self) -> None:
         """Raise :class:`ConfigurationError` if no batch was ever loaded."""
         with self.transaction():
-            if not self._version(self._tables()):
+            if self._version(self._tables()) is None:
                 raise ConfigurationError(
                     f"{self.title} has no tables of gros-agent",
                     "name the database that gros-agent controller load fills",

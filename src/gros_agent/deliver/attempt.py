@@ -209,8 +209,8 @@ class Attempt:
         user, batch = agent_user(self._project), one.manifest.identifier
         client = ControllerClient(self._project.settings)
         knows = self.knows_batches
-        zone = one.manifest.time_zone if knows else ""
-        client.announce(self._project.key, names, user, hostname(), batch, repeatable=knows, time_zone=zone)
+        told = one.manifest if knows else None
+        client.announce(self._project.key, names, user, hostname(), batch, repeatable=knows, about=told)
 
     def _upload(self, one: Waiting) -> tuple[str, Signs]:
         """Upload all files. If a connection breaks, the next try resumes at the interrupted file.

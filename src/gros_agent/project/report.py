@@ -1,6 +1,6 @@
 """Results of a scrape: an outcome for each source, a report for each project."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from gros_agent.errors import AgentError, ExitStatus, worst
 from gros_agent.runtime.spelling import did_you_mean
 from gros_agent.sources import known_types
 from gros_agent.sources.base import Collected, Part, SourceEntry
+from gros_agent.tables.batch import CollectedSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,20 @@ class Report:
     def status(self) -> ExitStatus:
         """The worst of the project's own status and those of its sources."""
         return worst((self.own_status, *(outcome.status for outcome in self.outcomes)))
+
+
+def completeness(outcomes: Iterable[Outcome]) -> tuple[CollectedSource, ...]:
+    """How completely the sources were collected, as a batch tells it: without the words of errors."""
+    return tuple(
+        CollectedSource(
+            name=one.source,
+            kind=one.kind,
+            items=one.items,
+            expected=one.expected,
+            state="failed" if one.error else "partly" if one.missing else "whole",
+        )
+        for one in outcomes
+    )
 
 
 def collected_outcome(part: Part, collected: Collected, tables: Mapping[str, int], seconds: float) -> Outcome:

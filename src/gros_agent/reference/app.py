@@ -6,9 +6,10 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from gros_agent.reference.intake import NAME
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.ssh_server import is_public_key
 from gros_agent.reference.status import components
-from gros_agent.reference.store import KEY, State
+from gros_agent.reference.store import KEY, About, State
 from gros_agent.settings.version import STAMPED
 
 MAX_BODY = 1 << 20
@@ -37,6 +38,8 @@ _MAX_FIELDS = 60
 _MAX_VALUE = 1 << 16
 _MAX_SOURCE = 2000
 _MAX_FILES = 1000
+_MAX_SOURCES = 10_000
+_LARGEST = (1 << 63) - 1
 _DRAINED = 16 * MAX_BODY
 _WARNING = 30
 _ZONE = re.compile(r"[A-Za-z0-9<>,./:+_-]{0,100}")
@@ -68,6 +71,14 @@ class _Agent(msgspec.Struct):
     key: str = ""
     hostname: str | None = None
     version: str = ""
+
+
+class _Source(msgspec.Struct):
+    name: Annotated[str, Meta(max_length=1000)]
+    kind: Annotated[str, Meta(max_length=100)]
+    items: Annotated[int, Meta(ge=0, le=_LARGEST)] = 0
+    expected: Annotated[int, Meta(ge=0, le=_LARGEST)] | None = None
+    state: Literal["whole", "partly", "failed"] = "whole"
 
 
 T = TypeVar("T")
@@ -148,7 +159,11 @@ class Controller:
         zone = form.get("time_zone", "")
         if not _ZONE.fullmatch(zone):
             raise HTTPException(400, "time_zone must be the name of a time zone")
-        await asyncio.to_thread(self.state.announce, project, batch, msgspec.structs.asdict(agent), names, zone)
+        sources = _json(form, "sources", list[_Source]) if "sources" in form else []
+        if len(sources) > _MAX_SOURCES:
+            raise HTTPException(400, f"sources must have at most {_MAX_SOURCES} sources")
+        about = About(zone, msgspec.to_builtins(sources))
+        await asyncio.to_thread(self.state.announce, project, batch, msgspec.structs.asdict(agent), names, about)
         self.announced.set()
         return Response(status_code=202)
 

@@ -96,7 +96,8 @@ def _copy(state: State, announcement: Announcement, uploaded: Path) -> Path:
             "project": announcement.project,
             "agent": announcement.agent,
             "moment": announcement.moment,
-            "time_zone": announcement.time_zone,
+            "time_zone": announcement.about.time_zone,
+            "sources": announcement.about.sources,
             "files": [
                 {"name": name, "kind": _kind(announcement, name), **_copy_file(uploaded / name, temporary / name)}
                 for name in announcement.names

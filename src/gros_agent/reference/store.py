@@ -49,22 +49,31 @@ CREATE TABLE IF NOT EXISTS lock (name TEXT PRIMARY KEY, since TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS announcement (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, batch TEXT NOT NULL, agent TEXT NOT NULL,
     files TEXT NOT NULL, moment TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
-    time_zone TEXT NOT NULL DEFAULT '');
+    time_zone TEXT NOT NULL DEFAULT '', sources TEXT NOT NULL DEFAULT '[]');
 CREATE INDEX IF NOT EXISTS announcement_batch ON announcement (project, batch);
 CREATE TABLE IF NOT EXISTS record (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, project TEXT NOT NULL, moment TEXT NOT NULL,
     content TEXT NOT NULL);
 """
-_ADDED = "ALTER TABLE announcement ADD COLUMN time_zone TEXT NOT NULL DEFAULT ''"
-"""Brings the database of an earlier version up to date."""
+_ADDED = {"time_zone": "TEXT NOT NULL DEFAULT ''", "sources": "TEXT NOT NULL DEFAULT '[]'"}
+"""The columns of ``announcement`` that the database of an earlier version lacks."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What an agent says about a batch.
+
+    ``time_zone`` is that of the moments in its files; it is empty if the agent did not say it. ``sources`` says how
+    completely each source was collected.
+    """
+
+    time_zone: str = ""
+    sources: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
 class Announcement:
-    """The announcement of an uploaded batch. ``files`` has file names by kind (``export``, ``update``, ``other``).
-
-    ``time_zone`` is that of the moments in the files; it is empty if the agent did not say it.
-    """
+    """The announcement of an uploaded batch. ``files`` has file names by kind (``export``, ``update``, ``other``)."""
 
     sequence: int
     project: str
@@ -72,7 +81,7 @@ class Announcement:
     agent: Mapping[str, Any]
     files: Mapping[str, Sequence[str]]
     moment: str
-    time_zone: str = ""
+    about: About = About()
 
     @property
     def user(self) -> str:
@@ -111,8 +120,10 @@ class State:
             with closing(self._connect()) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_SCHEMA)
-                if "time_zone" not in {row[1] for row in connection.execute("PRAGMA table_info(announcement)")}:
-                    connection.execute(_ADDED)
+                known = {row[1] for row in connection.execute("PRAGMA table_info(announcement)")}
+                for name, kind in _ADDED.items():
+                    if name not in known:
+                        connection.execute(f"ALTER TABLE announcement ADD COLUMN {name} {kind}")
                 connection.execute("DELETE FROM lock")  # left by a killed process
                 self._go_on_counting(connection)
         except sqlite3.DatabaseError as error:
@@ -240,29 +251,37 @@ class State:
         replace_file(update / name, content)
 
     def announce(
-        self, project: str, batch: str | None, agent: Mapping[str, Any], files: Mapping[str, Any], time_zone: str = ""
+        self,
+        project: str,
+        batch: str | None,
+        agent: Mapping[str, Any],
+        files: Mapping[str, Any],
+        about: About = About(),
     ) -> None:
         """Store the announcement of a batch, unless the same batch is still waiting."""
-        texts = (json.dumps(agent), json.dumps(files))
+        texts, told = (json.dumps(agent), json.dumps(files)), json.dumps(about.sources)
         with self.transaction() as connection:
             waiting = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'announced')"
             if batch and connection.execute(waiting, (project, batch)).fetchone():
                 return
             connection.execute(
-                "INSERT INTO announcement (project, batch, agent, files, moment, state, time_zone)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (project, batch or secrets.token_hex(8), *texts, now(), "announced", time_zone),
+                "INSERT INTO announcement (project, batch, agent, files, moment, state, time_zone, sources)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (project, batch or secrets.token_hex(8), *texts, now(), "announced", about.time_zone, told),
             )
 
     def announced(self) -> list[Announcement]:
         """The announced batches that are not taken yet, the oldest first."""
         query = (
-            "SELECT sequence, project, batch, agent, files, moment, time_zone FROM announcement"
+            "SELECT sequence, project, batch, agent, files, moment, time_zone, sources FROM announcement"
             " WHERE state = 'announced' ORDER BY sequence"
         )
         return [
-            Announcement(sequence, project, batch, json.loads(agent), json.loads(files), moment, time_zone)
-            for sequence, project, batch, agent, files, moment, time_zone in self._rows(query)
+            Announcement(
+                *(sequence, project, batch, json.loads(agent), json.loads(files), moment),
+                About(time_zone, json.loads(sources)),
+            )
+            for sequence, project, batch, agent, files, moment, time_zone, sources in self._rows(query)
         ]
 
     def was_taken(self, project: str, batch: str) -> bool:

@@ -16,7 +16,7 @@ that is noticed.
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -49,13 +49,28 @@ DESCRIPTION = frozenset({ENVIRONMENTS, *(f"{row.table}.json" for row in (Project
 """Those of them that describe the project, and don't depend on the time of the scrape."""
 
 
+class CollectedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scrape collected from a source, for whoever asks whether anything is missing.
+
+    ``items`` counts its new items, such as commits, and ``expected`` those that the system announced, if it did. The
+    ``state`` is ``partly`` if something could not be collected, and ``failed`` if nothing could.
+    """
+
+    name: str
+    kind: str
+    items: int = 0
+    expected: int | None = None
+    state: Literal["whole", "partly", "failed"] = "whole"
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a batch.
 
     ``identifier`` stays the same for all tries to deliver it; ``delivered`` is when the controller took it. ``tables``
     maps file names to numbers of rows. ``trackers`` maps the file name of each tracker in the batch to its text before
     the batch (None if the file did not exist), so that a batch can be discarded. ``removed`` names files that
-    publishing removes. ``time_zone`` is that of the moments in the tables (empty: not recorded).
+    publishing removes. ``time_zone`` is that of the moments in the tables (empty: not recorded). ``sources`` says how
+    complete the batch is.
     """
 
     kind: Literal["scrape", "discard"] = "scrape"
@@ -66,6 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     trackers: Mapping[str, str | None]
     removed: tuple[str, ...] = ()
     time_zone: str = ""
+    sources: tuple[CollectedSource, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -118,10 +134,17 @@ class ProjectFolder:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def publish(self, staging: Path, tables: Mapping[str, int], trackers: Mapping[str, bytes]) -> Manifest:
+    def publish(
+        self,
+        staging: Path,
+        tables: Mapping[str, int],
+        trackers: Mapping[str, bytes],
+        sources: Iterable[CollectedSource] = (),
+    ) -> Manifest:
         """Publish the table files in ``staging`` and these trackers, and replace the batch in this folder.
 
-        ``tables`` maps file names to numbers of rows, ``trackers`` file names to contents.
+        ``tables`` maps file names to numbers of rows, ``trackers`` file names to contents. ``sources`` are those that
+        were collected.
         """
         previous = self.batch()
         manifest = Manifest(
@@ -130,6 +153,7 @@ class ProjectFolder:
             trackers={name: self._text(name) for name in trackers},
             removed=tuple(sorted(set(previous.tables) - set(tables))) if previous else (),
             time_zone=local_zone(),
+            sources=tuple(sources),
         )
         self._publish(staging, manifest, trackers)
         return manifest
