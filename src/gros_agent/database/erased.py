@@ -1,7 +1,7 @@
 """Recognises the people who were erased.
 
-Only the SHA-256 hash of each pseudonym is remembered. It recognises the pseudonym in a later batch, and does not tell
-it.
+Only the SHA-256 hash of each pseudonym is remembered. A pseudonym in a later batch is recognised by its hash, but can't
+be calculated from it.
 """
 
 import hashlib
