@@ -58,6 +58,18 @@ class Agent:
         self._check_batches()
         return Finished(process.returncode, output, errors)
 
+    def given(self, content: bytes, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> Finished:
+        """Run the command with this standard input. What lies in the home is not checked."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gros_agent", *map(str, arguments)],
+            cwd=self.home,
+            env=self.environment(variables),
+            input=content,
+            capture_output=True,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
     def _check_batches(self) -> None:
         """Whatever a test is about: the existing importer must take each batch that lies here afterwards."""
         for manifest in self.home.glob("export/*/.batch.json"):

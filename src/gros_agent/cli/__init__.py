@@ -30,6 +30,7 @@ COMMANDS = {
     "entrypoint": "Work as the environment says: once, periodically, or on request.",
     "export": "Deliver what was collected to the controller.",
     "outbox": "Show or drop the batches that wait for delivery.",
+    "person": "Show the pseudonyms that a person has, and the batches that were delivered.",
     "preflight": "Check whether everything is ready for a scrape.",
     "register": "Register the agent with the controller, and get a project's secrets.",
     "run": "Do all steps for each project: register, preflight, scrape, export.",

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from gros_agent.collect.preview import Preview
     from gros_agent.controller.answers import BigBoatStatus
+    from gros_agent.database.erasure import Erasure
     from gros_agent.database.loading import Loading
     from gros_agent.database.table_files import TablesWritten
     from gros_agent.deliver.delivery import Export
     from gros_agent.deliver.outbox import Waiting
+    from gros_agent.deliver.person import Person
     from gros_agent.deliver.receipts import File, Receipt
     from gros_agent.deliver.registration import Registered
     from gros_agent.deliver.source_keys import Published
@@ -412,6 +414,63 @@ def print_loading(result: "Loading") -> None:
 
 def _batches(count: int) -> str:
     return "1 batch was" if count == 1 else f"{count} batches were"
+
+
+def print_person(found: "Person") -> None:
+    """Show the pseudonyms of a person in a project, and the batches that may contain them."""
+    out = console()
+    table = _table("pseudonym", "given", "form", title=f"{found.project}: {len(found.pseudonyms)} possible pseudonyms")
+    table.columns[1].justify = "right"
+    for one in found.pseudonyms:
+        table.add_row(one.pseudonym, str(one.given), one.form)
+    out.print(table)
+    if found.sent:
+        table = _table("delivered", "to", "batch", "rows", "files", title=f"{found.project}: delivered batches")
+        table.columns[3].justify = "right"
+        for sent in found.sent:
+            moment = f"{sent.delivered.astimezone():%Y-%m-%d %H:%M:%S}"
+            table.add_row(moment, sent.controller, sent.batch, str(sent.rows), str(len(sent.files)))
+        out.print(table)
+    else:
+        out.print(Text(f"{found.project}: no batch was delivered"))
+    if found.waiting:
+        out.print(Text(f"{found.project}: {_waits(found.waiting)}"))
+    for here in found.here:
+        out.print(Text(f"{found.project}: {here.rows} rows with these pseudonyms in {here.path}"))
+    out.print(Text("names in free text and in local clones were not searched for"))
+
+
+def print_erasure(result: "Erasure") -> None:
+    """Show where people were erased, and what is left."""
+    out = console()
+    if result.database:
+        out.print(_places(result) if result.places else Text("the database did not contain these pseudonyms"))
+    else:
+        out.print(Text("no database was changed; those that are loaded from this inbox follow with the next load"))
+    if result.inbox:
+        out.print(_rewritten(result) if result.batches else Text("no file of the inbox had to be changed"))
+    else:
+        out.print(Text("the files of the inbox may still contain the pseudonyms: --inbox DIR changes them"))
+    for path, reason in result.left.items():
+        out.print(Text(f"{path} still contains people: {reason}", style="red"))
+
+
+def _places(result: "Erasure") -> Table:
+    table = _table("table", "column", "change", "rows", title="In the database")
+    table.columns[3].justify = "right"
+    for place in result.places:
+        table.add_row(place.table, place.column, place.change, str(place.rows))
+    return table
+
+
+def _rewritten(result: "Erasure") -> Table:
+    table = _table("project", "number", "batch", "file", "field", "rows", title="In the inbox")
+    table.columns[1].justify = table.columns[5].justify = "right"
+    for one in result.batches:
+        for file, fields in one.values.items():
+            for field, rows in fields.items():
+                table.add_row(one.project, str(one.number), one.batch, file, field, str(rows))
+    return table
 
 
 def show(one: "Report | Preview") -> None:

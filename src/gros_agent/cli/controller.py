@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gros_agent.cli import controller_load
+from gros_agent.cli import controller_erase, controller_load
 from gros_agent.cli.options import VariableOption, current, global_options
 
 EPILOG = """\b
@@ -23,6 +23,7 @@ def command() -> None:
 
 
 command.add_command(controller_load.command)
+command.add_command(controller_erase.command)
 
 
 @command.command("serve", epilog=EPILOG)

@@ -24,7 +24,7 @@ LONGEST_ROW = 1 << 26
 _START, _END = b'[\n{"', b"}\n]\n"
 """Start and end of a file with one row per line."""
 _NUL = b"\\u0000"
-_INVALID = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+INVALID = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Unfit(Exception):  # noqa: N818 (the result of a check, not an error of ours)
@@ -59,7 +59,7 @@ class TableRows:
         for content in self._content():
             try:
                 rows = decode(content)
-            except _INVALID as error:
+            except INVALID as error:
                 raise Unfit(f"{self.title}: {_words(error)}, in rows {self.count + 1} and following") from None
             if _NUL in content:
                 self._refuse_nul(rows)
@@ -130,7 +130,7 @@ def _rewritten(path: Path, row: type[Row]) -> TableRows:
     """Write the rows of a file to a temporary one, with one row per line."""
     try:
         rows = _decoded(path.read_bytes(), row)
-    except _INVALID as error:
+    except INVALID as error:
         raise Unfit(f"{path.name}: {_words(error)}") from None
     with storage_errors(Path(tempfile.gettempdir())):
         stream = tempfile.NamedTemporaryFile(prefix="gros-agent-", suffix=".json")  # noqa: SIM115 (closed with the rows)

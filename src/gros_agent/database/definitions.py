@@ -55,6 +55,11 @@ COLLECTED: Mapping[str, tuple[str, str]] = {
     "state": ("TEXT NOT NULL", "whole, partly if something could not be collected, or failed if nothing could."),
 }
 """The columns of ``gros.collected``: type and meaning."""
+ERASED: Mapping[str, tuple[str, str]] = {
+    "digest": ("TEXT NOT NULL", "SHA-256 of a pseudonym, in hexadecimal digits."),
+    "erased": ("TIMESTAMP WITH TIME ZONE NOT NULL", "When it was erased first."),
+}
+"""The columns of ``gros.erased``: the people whom later batches must not bring back."""
 VERSION: Mapping[str, tuple[str, str]] = {
     "format": ("INTEGER NOT NULL", "Version of the tables."),
     "program": ("TEXT NOT NULL", "Version of the program that made or changed them last."),
@@ -135,6 +140,16 @@ class TableDefinition:
         return tuple(name for name in self.columns if name not in self.key)
 
     @property
+    def personal(self) -> tuple[str, ...]:
+        """The columns with pseudonyms."""
+        return tuple(name for name, one in self.columns.items() if one.is_personal)
+
+    @property
+    def free_text(self) -> tuple[str, ...]:
+        """The columns with texts that may mention people."""
+        return tuple(name for name, one in self.columns.items() if one.is_free_text)
+
+    @property
     def kept(self) -> frozenset[str]:
         """The columns with people that stay known, if a later row of the same key does not know them."""
         if not self.row.rule or self.row.changed:
@@ -187,6 +202,7 @@ def _wanted() -> Iterator[tuple[str, list[tuple[str, str, str]], str]]:
     yield "version", [(name, *rest) for name, rest in VERSION.items()], "The version of these tables."
     yield "batches", [(name, *rest) for name, rest in BATCHES.items()], "The batches that were loaded or refused."
     yield "collected", [(name, *rest) for name, rest in COLLECTED.items()], "How completely a batch has its sources."
+    yield "erased", [(name, *rest) for name, rest in ERASED.items()], "The people who were erased, as hashes."
     for one in definitions():
         yield one.name, list(one.types()), derived.about(one.row)
 
@@ -196,6 +212,8 @@ def indexes(found: Collection[str]) -> Iterator[str]:
     if "batches" not in found:
         yield f"CREATE UNIQUE INDEX {quoted('batches_id')} ON {SCHEMA}.batches ({quoted('id')})"
         yield f"CREATE UNIQUE INDEX {quoted('batches_key')} ON {SCHEMA}.batches ({listed(('project', 'batch'))})"
+    if "erased" not in found:
+        yield f"CREATE UNIQUE INDEX {quoted('erased_digest')} ON {SCHEMA}.erased ({quoted('digest')})"
     for one in definitions():
         if one.key and one.name not in found:
             name = quoted(f"{one.name}_key")

@@ -37,6 +37,7 @@ class DuckDB(Target):
     """A file of DuckDB, which one process at a time can open."""
 
     value_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
+    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64}}'))"
 
     def __init__(self, path: Path) -> None:
         """Open or make the file, for its owner alone.
@@ -136,13 +137,13 @@ class DuckDB(Target):
             return BusyError(f"{self.title} is open in another process", "try again when it has ended")
         if isinstance(error, duckdb.IOException) and any(os.strerror(one) in words for one in _FULL):
             return AgentError(
-                f"{self.title} can't grow: {words}", "free some space and load again: nothing is half done"
+                f"{self.title} can't grow: {words}", "free some space and try again: nothing is half done"
             )
         if isinstance(error, duckdb.IOException):
             return ConfigurationError(
                 f"{self.title} can't be used: {words}", "name a file of DuckDB that this user may write, or a new one"
             )
-        return AgentError(f"{self.title} can't be used: {words}", "load again: nothing is half done")
+        return AgentError(f"{self.title} can't be used: {words}", "try again: nothing is half done")
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

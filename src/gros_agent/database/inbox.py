@@ -1,8 +1,11 @@
 """The batches in the inbox of a reference controller: ``inbox/KEY/NNNNNN-BATCH/`` with a ``receipt.json``."""
 
+import contextlib
+import fcntl
 import logging
+import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +14,17 @@ import msgspec
 
 from gros_agent.database import columns
 from gros_agent.database.checking import TableRows, Unfit, check_content, rows_of
+from gros_agent.database.erased import Erased
+from gros_agent.database.without import without
 from gros_agent.errors import ConfigurationError
 from gros_agent.runtime.storage import storage_errors
 from gros_agent.tables.batch import ENVIRONMENTS, CollectedSource
 
 log = logging.getLogger(__name__)
 
-_RECEIPT = "receipt.json"
+RECEIPT = "receipt.json"
+CHANGED = ".erased"
+"""The folder in a batch with files that replace those of the same names, if replacing them was interrupted."""
 _KEY = re.compile(r"[A-Z]{1,64}")
 _FOLDER = re.compile(r"(\d{1,18})-(.+)")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -25,7 +32,9 @@ _WITHOUT_TABLE = frozenset({ENVIRONMENTS, "data_sources.json"})
 """Files that list what is collected from; they have addresses, and no rows."""
 
 
-class _File(msgspec.Struct, frozen=True):
+class InboxFile(msgspec.Struct, frozen=True):
+    """A file of a batch, as its receipt says."""
+
     name: str
     kind: str
     bytes: int
@@ -40,7 +49,7 @@ class _Content(msgspec.Struct, frozen=True):
     batch: str
     project: str
     moment: datetime
-    files: list[_File]
+    files: list[InboxFile]
     agent: _Agent = _Agent()
     time_zone: str = ""
     sources: list[CollectedSource] = []
@@ -55,32 +64,53 @@ class InboxBatch:
     identifier: str
     folder: Path
 
+    def path(self, name: str) -> Path:
+        """The path of a file."""
+        changed = self.folder / CHANGED / name
+        return changed if changed.exists() else self.folder / name
+
     def receipt(self) -> _Content:
         """The receipt. Raises :class:`Unfit` if it is missing, damaged, or that of another batch."""
         try:
-            content = msgspec.json.decode((self.folder / _RECEIPT).read_bytes(), type=_Content)
+            content = msgspec.json.decode(self.path(RECEIPT).read_bytes(), type=_Content)
         except OSError as error:
-            raise Unfit(f"{_RECEIPT} can't be read: {error.strerror}") from None
+            raise Unfit(f"{RECEIPT} can't be read: {error.strerror}") from None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Unfit(f"{_RECEIPT} is damaged: {error}") from None
+            raise Unfit(f"{RECEIPT} is damaged: {error}") from None
         if (content.project, content.batch) != (self.project, self.identifier):
-            raise Unfit(f"{_RECEIPT} is that of batch {content.batch} of {content.project}")
+            raise Unfit(f"{RECEIPT} is that of batch {content.batch} of {content.project}")
         return content
 
-    def tables(self, receipt: _Content) -> Generator[TableRows, None, None]:
-        """Yield the checked files of tables. Raises :class:`Unfit` for a file that no table fits."""
+    def tables(self, receipt: _Content, erased: Erased) -> Generator[TableRows, None, None]:
+        """Yield the checked files of tables, without the people who were erased.
+
+        Raises :class:`Unfit` for a file that no table fits.
+        """
         for file in receipt.files:
             if file.kind != "export" or file.name in _WITHOUT_TABLE:
                 continue
             row = columns.by_file().get(file.name)
             if row is None or not _FILE.fullmatch(file.name):
                 raise Unfit(f"{file.name} is no table that this version of gros-agent knows")
-            check_content(self.folder / file.name, file.bytes, file.sha256)
-            rows = rows_of(self.folder / file.name, row)
-            try:
+            path = self.path(file.name)
+            check_content(path, file.bytes, file.sha256)
+            people = erased.within(path)
+            with contextlib.ExitStack() as closing:
+                rows = closing.enter_context(contextlib.closing(rows_of(path, row)))
+                if people:
+                    rows = closing.enter_context(contextlib.closing(without(rows, people)[0]))
                 yield rows
-            finally:
-                rows.close()
+
+
+@contextlib.contextmanager
+def lock(folder: Path, *, is_shared: bool) -> Iterator[None]:
+    """Hold a lock on a folder, shared among readers. Wait until other processes release it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def batches(inbox: Path) -> list[InboxBatch]:

@@ -13,11 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from gros_agent.database import erased_inbox, erasing
 from gros_agent.database.checking import Unfit
-from gros_agent.database.inbox import InboxBatch, batches
+from gros_agent.database.inbox import InboxBatch, batches, lock
 from gros_agent.database.target import Target
 from gros_agent.database.zones import Zone, zone_of
 from gros_agent.errors import ConfigurationError, ExitStatus, Own
+from gros_agent.runtime.storage import storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +92,17 @@ def _missing(url: str, library: str) -> ConfigurationError:
     return ConfigurationError(f"this database needs {library}, which is not installed", f"install gros-agent[{extra}]")
 
 
-def opened(url: str) -> Target:
-    """Open the database at a URL. Raises :class:`ConfigurationError` for an unknown one, or if an extra is missing."""
+def opened(url: str, *, is_filled: bool = False) -> Target:
+    """Open the database at a URL. A file of DuckDB is made, unless it must be ``is_filled``.
+
+    Raises :class:`ConfigurationError` for an unknown URL, or if an extra is missing.
+    """
     check_url(url)
+    if is_filled and url.startswith(_DUCKDB) and not Path(url.removeprefix(_DUCKDB)).exists():
+        raise ConfigurationError(
+            f"{url.removeprefix(_DUCKDB)}: there is no such database",
+            "name the database that gros-agent controller load fills",
+        )
     try:
         if url.startswith(_DUCKDB):
             from gros_agent.database.duckdb_file import DuckDB  # noqa: PLC0415 (an extra, and slow to import)
@@ -117,6 +127,7 @@ def load(inbox: Path, url: str, progress: Progress, *, again: bool = False) -> L
     result = Loading()
     with opened(url) as target:
         target.prepare()
+        erasing.catch_up(target, erased_inbox.remembered(inbox))
         for number, batch in enumerate(found):
             progress("load batches", number, len(found))
             _take(target, batch, result, again=again)
@@ -142,13 +153,15 @@ def _load(target: Target, batch: InboxBatch, result: Loading, *, again: bool) ->
             result.loaded_before += known[0][1] == "loaded"
             result.refused_before += known[0][1] == "refused"
             return None
-        receipt = batch.receipt()
-        zone = zone_of(receipt.time_zone)
         number = known[0][0] if known else target.run(_NUMBERS)[0][0]
-        rows = 0
-        with closing(batch.tables(receipt)) as tables:  # removes its temporary file whatever happens
-            for table in tables:
-                rows += target.load(table, zone, batch.project, number)
+        with storage_errors(batch.folder), lock(batch.folder, is_shared=True):
+            receipt = batch.receipt()
+            zone = zone_of(receipt.time_zone)
+            rows = 0
+            # closing it removes its temporary files whatever happens
+            with closing(batch.tables(receipt, erasing.remembered(target))) as tables:
+                for table in tables:
+                    rows += target.load(table, zone, batch.project, number)
         for source in receipt.sources:
             told = (source.name, source.kind, source.items, source.expected, source.state)
             target.run(_COLLECTED, (batch.project, number, *told))

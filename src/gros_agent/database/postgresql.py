@@ -35,6 +35,7 @@ class PostgreSQL(Target):
     """A database of a PostgreSQL server, version 15 or newer."""
 
     value_errors = (errors.DataError, errors.IntegrityError, errors.CardinalityViolation, errors.ProgramLimitExceeded)
+    hexadecimal = "(regexp_matches({}, '[0-9a-f]{{64}}', 'g'))[1]"
 
     def __init__(self, url: str) -> None:
         """Connect. Libpq's variables and password file count.
@@ -133,12 +134,12 @@ class PostgreSQL(Target):
             ) from error
         except errors.DiskFull as error:
             raise AgentError(
-                f"{self.title} is full: {self.words(error)}", "free some space and load again: nothing is half done"
+                f"{self.title} is full: {self.words(error)}", "free some space and try again: nothing is half done"
             ) from error
         except psycopg.Error as error:
             raise AgentError(
                 f"{self.title} can't be used: {self.words(error)}",
-                "check the URL and whether the server runs, and load again: nothing is half done",
+                "check the URL and whether the server runs, and try again: nothing is half done",
             ) from error
 
 

@@ -28,6 +28,8 @@ class Target(ABC):
     title: str
     value_errors: ClassVar[tuple[type[Exception], ...]]
     """The database's errors that values of a batch cause, so that the next batch may do."""
+    hexadecimal: ClassVar[str]
+    """The expression for each sequence of 64 hexadecimal digits in a column ``{}``, with a row for each."""
 
     @staticmethod
     @abstractmethod
@@ -61,6 +63,15 @@ class Target(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def require_tables(self) -> None:
+        """Raise :class:`ConfigurationError` if no batch was ever loaded."""
+        with self.transaction():
+            if self._version(self._tables()) is None:
+                raise ConfigurationError(
+                    f"{self.title} has no tables of gros-agent",
+                    "name the database that gros-agent controller load fills",
+                )
 
     def prepare(self) -> None:
         """Make the tables, or add what an earlier version lacks. Views of another version are made anew.

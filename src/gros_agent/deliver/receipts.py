@@ -85,10 +85,24 @@ def read(project: ProjectSettings, batch: str) -> Receipt | None:
     return json_files.read(_file_of(project, batch), Receipt, "the receipt", "remove it")
 
 
+def receipts_of(project: ProjectSettings) -> tuple[Receipt, ...]:
+    """All receipts of a project, the oldest delivery first.
+
+    Raises :class:`ConfigurationError` if one is damaged.
+    """
+    paths = _folder_of(project).glob("[!.]*.json")
+    found = (json_files.read(path, Receipt, "the receipt", "remove it") for path in paths)
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.delivered))
+
+
 def keep(settings: Settings, receipt: Receipt) -> None:
     """Store a receipt, and replace an earlier one of its batch."""
     json_files.write(_file_of(settings.project(receipt.project), receipt.batch), receipt)
 
 
 def _file_of(project: ProjectSettings, batch: str) -> Path:
-    return project.home.state / "receipts" / project.key / f"{batch}.json"
+    return _folder_of(project) / f"{batch}.json"
+
+
+def _folder_of(project: ProjectSettings) -> Path:
+    return project.home.state / "receipts" / project.key
