@@ -26,9 +26,8 @@ from starlette.routing import Route
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, ExitStatus, SourceError
 from gros_agent.project.report import Outcome
 from gros_agent.run.history import Ended, History
-from gros_agent.runtime import patience
+from gros_agent.runtime import patience, words
 from gros_agent.runtime.masking import visible
-from gros_agent.service import words
 from gros_agent.service.duty import Access, Attention, Kept
 from gros_agent.service.guard import is_host
 from gros_agent.service.pages import draw

@@ -203,6 +203,6 @@ def serve(
             environment=environment,
             usernames=read_usernames(usernames),
             load_to=load_to,
-            load_options=("--log", level, "--log-format", current(ctx).log_format),
+            command_options=("--log", level, "--log-format", current(ctx).log_format),
         )
     )

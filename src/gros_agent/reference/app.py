@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -95,8 +95,8 @@ class Controller:
     announced: asyncio.Event = field(default_factory=asyncio.Event)
     trouble: str = ""
 
-    def app(self) -> Starlette:
-        """The application that serves the API."""
+    def app(self, pages: Sequence[Route] = ()) -> Starlette:
+        """The application that serves the API, and these pages."""
         calls: tuple[tuple[str, dict[str, Handler]], ...] = (
             ("agent", {"POST": self.register}),
             ("status", {"GET": self.status, "POST": self.keep_status}),
@@ -107,7 +107,10 @@ class Controller:
             ("access", {"GET": self.access}),
         )
         return Starlette(
-            routes=[Route(f"/auth/{name}.py", _by_method(handlers), methods=list(handlers)) for name, handlers in calls]
+            routes=[
+                *(Route(f"/auth/{name}.py", _by_method(handlers), methods=list(handlers)) for name, handlers in calls),
+                *pages,
+            ]
         )
 
     async def register(self, request: Request) -> Response:

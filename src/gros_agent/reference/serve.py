@@ -18,6 +18,8 @@ from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
 from gros_agent.reference.loads import Loads
+from gros_agent.reference.page import TOKEN, Pages, ensure_token
+from gros_agent.reference.reports import Reports
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import State
 from gros_agent.runtime.patience import PatientProtocol
@@ -53,7 +55,11 @@ async def _serve(state: State, options: ServeOptions) -> None:
     # take earlier announcements first, before their files can be overwritten by uploads
     await asyncio.to_thread(take_all, state)
     with _bind(options) as listener:
-        https = _server(controller, files)
+        loads = Loads(state.folder / "inbox", options.load_to, options.command_options) if options.load_to else None
+        origin = options.load_to or str(state.folder / "inbox")
+        reports = Reports(state.folder, origin, options.command_options)
+        pages = Pages(controller, ensure_token(state.folder), reports, loads)
+        https = _server(controller, pages, files)
         web = asyncio.create_task(https.serve([listener]))
         await _first(https.listening.wait(), web)
         if web.done():
@@ -66,11 +72,11 @@ async def _serve(state: State, options: ServeOptions) -> None:
             https.should_exit = True
             await web
             raise _unavailable(options.listen, options.ssh_port, error) from None
-        loads = Loads(state.folder / "inbox", options.load_to, options.load_options) if options.load_to else None
         tasks = [web, asyncio.create_task(_take(controller, loads))]
         tasks += [asyncio.create_task(loads.run())] if loads else []
         ports = {"https": listener.getsockname()[1], "ssh": acceptor.get_port()}
         said = {**ports, "certificate": str(files.certificate), "folder": str(state.folder)}
+        said["token"] = str(state.folder / TOKEN)
         print(json.dumps(said), flush=True)  # noqa: T201 (the command's output)
         await _first(stopped.wait(), *tasks)
         _log.info("stopping")
@@ -78,6 +84,7 @@ async def _serve(state: State, options: ServeOptions) -> None:
         acceptor.close()
         for task in tasks[1:]:
             task.cancel()
+        await reports.end()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
@@ -103,10 +110,10 @@ def _unavailable(address: str, port: int, error: OSError) -> ConfigurationError:
     )
 
 
-def _server(controller: Controller, files: CertificateFiles) -> EmbeddedServer:
+def _server(controller: Controller, pages: Pages, files: CertificateFiles) -> EmbeddedServer:
     return EmbeddedServer(
         uvicorn.Config(
-            controller.app(),
+            controller.app(pages.routes()),
             loop="asyncio",
             http=PatientProtocol,
             ws="none",

@@ -20,7 +20,8 @@ Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]
 class ServeOptions:
     """The options of ``controller serve``. A scrape is due ``days`` days minus ``drift`` minutes after the last one.
 
-    Batches are loaded into the database at the URL ``load_to``, unless it is empty, by a command with ``load_options``.
+    Batches are loaded into the database at the URL ``load_to``, unless it is empty. The commands that the
+    controller starts have the options ``command_options``.
     """
 
     folder: Path
@@ -38,7 +39,7 @@ class ServeOptions:
     environment: Path | None = None
     usernames: tuple[UsernamePattern, ...] = ()
     load_to: str = ""
-    load_options: tuple[str, ...] = ()
+    command_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the options before anything starts. Raises :class:`ConfigurationError`."""

@@ -159,7 +159,7 @@ class State:
             with connection:
                 yield connection
 
-    def _rows(self, query: str, *values: object) -> list[Any]:
+    def rows(self, query: str, *values: object) -> list[Any]:
         """Run a query, without waiting for writers."""
         with closing(self._connect()) as connection:
             return connection.execute(query, values).fetchall()
@@ -174,21 +174,21 @@ class State:
 
     def salts(self, project: str) -> Salts | None:
         """The salts of a project, or None if no agent registered for it."""
-        rows = self._rows(_SALTS, project)
+        rows = self.rows(_SALTS, project)
         return Salts(*rows[0]) if rows else None
 
     def public_key(self, user: str) -> str | None:
         """The public key of an account, or None if it is not registered."""
-        rows = self._rows("SELECT public_key FROM agent WHERE user = ?", user)
+        rows = self.rows("SELECT public_key FROM agent WHERE user = ?", user)
         return str(rows[0][0]) if rows else None
 
     def owns(self, user: str, project: str) -> bool:
         """Whether an agent registered for a project."""
-        return bool(self._rows("SELECT 1 FROM registration WHERE (user, project) = (?, ?)", user, project))
+        return bool(self.rows("SELECT 1 FROM registration WHERE (user, project) = (?, ?)", user, project))
 
     def locked(self) -> bool:
         """Whether a registration is under way."""
-        return bool(self._rows("SELECT 1 FROM lock"))
+        return bool(self.rows("SELECT 1 FROM lock"))
 
     def register(self, project: str, user: str, public_key: str) -> Salts:
         """Register an agent for a project, with the side effects that existing controllers have.
@@ -281,13 +281,13 @@ class State:
                 *(sequence, project, batch, json.loads(agent), json.loads(files), moment),
                 About(time_zone, json.loads(sources)),
             )
-            for sequence, project, batch, agent, files, moment, time_zone, sources in self._rows(query)
+            for sequence, project, batch, agent, files, moment, time_zone, sources in self.rows(query)
         ]
 
     def was_taken(self, project: str, batch: str) -> bool:
         """Whether a batch was taken before. The inbox is checked as well, since the database may be an older backup."""
         query = "SELECT 1 FROM announcement WHERE (project, batch, state) = (?, ?, 'taken')"
-        return bool(self._rows(query, project, batch)) or self._is_in_inbox(project, batch)
+        return bool(self.rows(query, project, batch)) or self._is_in_inbox(project, batch)
 
     def _is_in_inbox(self, project: str, batch: str) -> bool:
         folders = (self.folder / "inbox" / project).glob(f"*-{glob.escape(batch)}")
@@ -295,7 +295,7 @@ class State:
         for folder in folders:
             match = _BATCH_FOLDER.fullmatch(folder.name)
             # a copy of a killed attempt still has to be finished
-            if match and match[2] == batch and not self._rows(waits, int(match[1]), project, batch):
+            if match and match[2] == batch and not self.rows(waits, int(match[1]), project, batch):
                 return True
         return False
 
@@ -305,7 +305,7 @@ class State:
             "SELECT state, reason FROM announcement WHERE (project, batch) = (?, ?)"
             " AND json_extract(agent, '$.user') = ? ORDER BY sequence DESC"
         )
-        found = self._rows(query, project, batch, user)
+        found = self.rows(query, project, batch, user)
         if any(state in {"taken", "repeated"} for state, _ in found):
             return "taken", ""
         return found[0] if found and found[0][0] != "withdrawn" else ("unknown", "")
@@ -324,7 +324,7 @@ class State:
             "SELECT state, batch, reason FROM announcement"
             " WHERE project = ? AND state NOT IN ('announced', 'withdrawn') ORDER BY sequence DESC LIMIT 1"
         )
-        for state, batch, reason in self._rows(query, project):
+        for state, batch, reason in self.rows(query, project):
             return f"batch {batch} was refused: {reason}" if state == "refused" else None
         return None
 

@@ -1,8 +1,5 @@
 """Access control of the web interface: the host name of a request, its token, and the site that a form comes from."""
 
-import base64
-import binascii
-import hmac
 import logging
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -13,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gros_agent.runtime.tokens import has_token
 from gros_agent.service.duty import Access
 from gros_agent.service.responses import problem
 
@@ -70,7 +68,7 @@ class Guard:
         access = self._access()
         if access.hosts and not is_host(request.headers.get("host", ""), access.hosts):
             return problem(403, "the request names a host that this agent does not answer to; AGENT_HOST says which")
-        if access.token and not has_token(_authorization(request), access.token.encode(errors="replace")):
+        if access.token and not has_token(request.scope["headers"], access.token):
             return problem(401, "a token is needed: as bearer token, or as password of any user", _ASK)
         if request.method == "POST" and is_cross_site(request):
             return problem(403, "another site may not start anything here")
@@ -84,20 +82,6 @@ def is_host(given: str, names: tuple[str, ...]) -> bool:
         return False
     wanted = {_parse(name) for name in names}
     return found in wanted or (found[0], None) in wanted
-
-
-def has_token(authorization: bytes, token: bytes) -> bool:
-    """Whether an ``Authorization`` header has the token, as bearer token or as the password of a user."""
-    scheme, _, value = authorization.partition(b" ")
-    given = value.strip()
-    if scheme.lower() == b"basic":
-        try:
-            given = base64.b64decode(given, validate=True).partition(b":")[2]
-        except binascii.Error:
-            return False
-    elif scheme.lower() != b"bearer":
-        return False
-    return hmac.compare_digest(given, token)
 
 
 def is_cross_site(request: Request) -> bool:
@@ -116,13 +100,6 @@ def is_cross_site(request: Request) -> bool:
     if default is None or there is None or here is None:
         return True
     return (there[0], there[1] or default) != (here[0], here[1] or default)
-
-
-def _authorization(request: Request) -> bytes:
-    for name, value in request.headers.raw:
-        if name == b"authorization":
-            return value
-    return b""
 
 
 def _parse(host: str) -> tuple[str, int | None] | None:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from gros_agent.errors import AgentError
-from gros_agent.service import words
+from gros_agent.runtime import words
 from gros_agent.service.calls import Call, Parameter, Reply
 from gros_agent.service.duty import Duty
 from gros_agent.service.endpoints import MAX_NUMBER, number, parameters
