@@ -29,7 +29,7 @@ DEPENDENCIES: Mapping[str, tuple[str, ...]] = {
     "cryptography": ("preflight/test_preflight", "reference/test_reference_controller"),
     "duckdb": ("database/test_loading", "database/test_setting_aside", "database/test_table_files"),
     "environs": ("settings/test_settings",),
-    "jinja2": ("service/test_web",),
+    "jinja2": ("service/test_web", "reference/test_page"),
     "msgspec": ("controller/test_capabilities", "sources/test_conformance", "tables/test_tables"),
     "paramiko": ("run/test_demo", "preflight/test_preflight"),
     "prometheus-client": ("service/test_web",),

@@ -93,7 +93,8 @@ class DuckDB(Target):
     def put(self, table: TableDefinition, rows: TableRows, zone: Zone, project: str, batch: int) -> None:
         """Check the rows, read them into a temporary table, and put them into their table from there."""
         self._stage(table, rows, zone)
-        if table.way is Way.BY_KEY:
+        is_first = not self.run(f"SELECT 1 FROM {table.full_name} WHERE project = $1 LIMIT 1", (project,))
+        if table.way is Way.BY_KEY and not is_first:
             self.run(_merge(table), (project, batch))
         else:
             if table.way is Way.WHOLE:

@@ -56,7 +56,7 @@ class Agent:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceState:
     """What the last batch with a source says about it. ``whole`` is when it last came without anything missing."""
 
     name: str
@@ -67,18 +67,18 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Project:
+class ProjectState:
     """A project. ``expected`` is when its next batch should have come, if that is past."""
 
     key: str
     agents: tuple[Agent, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[SourceState, ...]
     last: datetime | None
     expected: datetime | None
     refusal: str | None
 
     @property
-    def missing(self) -> tuple[Source, ...]:
+    def missing(self) -> tuple[SourceState, ...]:
         """The sources of which something is missing."""
         return tuple(one for one in self.sources if one.state != "whole")
 
@@ -101,7 +101,7 @@ class Batch:
 class Overview:
     """The content of the page."""
 
-    projects: tuple[Project, ...]
+    projects: tuple[ProjectState, ...]
     batches: tuple[Batch, ...]
     moment: datetime
 
@@ -114,15 +114,15 @@ def overview(state: State, options: ServeOptions, moment: datetime | None = None
         about: Mapping[str, Any] = json.loads(announced) if announced else {}
         told = (str(about.get("version") or ""), str(about.get("hostname") or ""))
         agents.setdefault(project, []).append(Agent(user, datetime.fromisoformat(registered), *told))
-    sources: dict[str, list[Source]] = {}
+    sources: dict[str, list[SourceState]] = {}
     for project, name, kind, came, last, whole in state.rows(_SOURCES):
         since = datetime.fromisoformat(whole) if whole else None
-        sources.setdefault(project, []).append(Source(name, kind, came, datetime.fromisoformat(last), since))
+        sources.setdefault(project, []).append(SourceState(name, kind, came, datetime.fromisoformat(last), since))
     moments: dict[str, list[datetime]] = {}
     for project, text in state.rows(_MOMENTS, _USUAL):
         moments.setdefault(project, []).append(datetime.fromisoformat(text))
     projects = tuple(
-        Project(
+        ProjectState(
             key=key,
             agents=tuple(agents.get(key, ())),
             sources=tuple(sources.get(key, ())),

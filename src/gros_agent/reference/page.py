@@ -31,7 +31,7 @@ _HEADERS = {
 _ASK = {"WWW-Authenticate": 'Basic realm="gros-agent controller", charset="UTF-8"'}
 
 
-class Pages:
+class OperatorPages:
     """The pages of a controller. ``loads`` is None if it loads nothing into a database."""
 
     def __init__(self, controller: Controller, token: str, reports: Reports, loads: Loads | None) -> None:

@@ -18,7 +18,7 @@ from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
 from gros_agent.reference.loads import Loads
-from gros_agent.reference.page import TOKEN, Pages, ensure_token
+from gros_agent.reference.page import TOKEN, OperatorPages, ensure_token
 from gros_agent.reference.reports import Reports
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import State
@@ -58,7 +58,7 @@ async def _serve(state: State, options: ServeOptions) -> None:
         loads = Loads(state.folder / "inbox", options.load_to, options.command_options) if options.load_to else None
         origin = options.load_to or str(state.folder / "inbox")
         reports = Reports(state.folder, origin, options.command_options)
-        pages = Pages(controller, ensure_token(state.folder), reports, loads)
+        pages = OperatorPages(controller, ensure_token(state.folder), reports, loads)
         https = _server(controller, pages, files)
         web = asyncio.create_task(https.serve([listener]))
         await _first(https.listening.wait(), web)
@@ -110,7 +110,7 @@ def _unavailable(address: str, port: int, error: OSError) -> ConfigurationError:
     )
 
 
-def _server(controller: Controller, pages: Pages, files: CertificateFiles) -> EmbeddedServer:
+def _server(controller: Controller, pages: OperatorPages, files: CertificateFiles) -> EmbeddedServer:
     return EmbeddedServer(
         uvicorn.Config(
             controller.app(pages.routes()),
