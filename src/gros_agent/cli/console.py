@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gros_agent.deliver.source_keys import Published
     from gros_agent.preflight.results import Result
     from gros_agent.project.report import Outcome
+    from gros_agent.reporting.making import Written
     from gros_agent.run.demo import Shown
     from gros_agent.settings.model import Settings
 
@@ -329,6 +330,12 @@ def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
     out.print(Text(f"in {one.folder}"))
 
 
+def print_written(written: "Written") -> None:
+    """Show which report was written."""
+    words = f"{written.path}: a report of {', '.join(written.projects)}, {written.bytes} bytes"
+    console().print(Text(words))
+
+
 def print_tables(written: "TablesWritten", earlier: int) -> None:
     """Show the tables that were written. ``earlier`` is the number of batches in the outbox, which are not in them."""
     out = console()
@@ -481,7 +488,7 @@ def show(one: "Report | Preview") -> None:
         print_preview(one)
 
 
-def as_json(told: "Sequence[Report | Preview | Export | TablesWritten]") -> str:
+def as_json(told: "Sequence[Report | Preview | Export | TablesWritten | Written]") -> str:
     """Reports as JSON, with the exit status of each."""
     import msgspec  # noqa: PLC0415 (only where it is asked for)
 

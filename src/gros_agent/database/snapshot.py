@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -51,10 +52,11 @@ class TableContent:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The batch of a project: its tables, and the time zone of their moments."""
+    """The batch of a project: its tables, when it was made, and the time zone of its moments."""
 
     project: str
     identifier: str
+    made: datetime
     time_zone: str
     tables: tuple[TableContent, ...]
 
@@ -76,6 +78,7 @@ def snapshot(folder: Path) -> Iterator[Snapshot]:
         yield Snapshot(
             project=folder.name,
             identifier=manifest.identifier,
+            made=manifest.made,
             time_zone=manifest.time_zone or local_zone(),
             tables=tuple(
                 TableContent(kinds[name], folder / name, stream, manifest.tables[name])
