@@ -26,7 +26,8 @@ CLASSES: tuple[tuple[str, float], ...] = (
 """Classes of durations, each with the hours below which a duration is in it."""
 LONGEST_CLASS = "over 3 months"
 _SPAN = "{moment} >= $2 AND {moment} < $3"
-_OTHERS = "others"
+OTHERS = "others"
+"""The series of all names that have none of their own."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Questions:
         for _, named, count in found:
             totals[named] = totals.get(named, 0) + count
         names = sorted(totals, key=_order(totals))
-        names = [*names[: most - 1], _OTHERS] if len(names) > most else names
+        names = [*names[: most - 1], OTHERS] if len(names) > most else names
         places = {one: min(place, len(names) - 1) for place, one in enumerate(sorted(totals, key=_order(totals)))}
         values: dict[date, list[int]] = {}
         for day, named, count in found:

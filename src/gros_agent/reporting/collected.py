@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from gros_agent.database.definitions import definitions
-from gros_agent.reporting.asking import Questions
+from gros_agent.reporting.asking import OTHERS, Questions
 from gros_agent.reporting.contents import Cell, Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, listed
 
@@ -95,14 +95,15 @@ def _presence(ask: Questions) -> Figure | None:
     names, series = ask.by_name(_MOMENTS, "moment", name, _MOST_SOURCES)
     if not names:
         return None
+    places = sorted(range(len(names)), key=lambda place: (names[place] == OTHERS, names[place]))
     return Figure(
         name="presence",
         title="When there is data",
         sentence=f"Each row is what a source has; a mark is a {series.unit.value} with at least one row of it."
         " A gap may be a pause of the team, or data that was not collected.",
         form=Form.PRESENCE,
-        headings=("from", *names),
-        rows=series.rows(),
+        headings=("from", *(names[place] for place in places)),
+        rows=tuple((day, *(values[place] for place in places)) for day, values in series.values.items()),
         series=len(names),
         unit=series.unit,
         is_wide=True,
@@ -141,6 +142,8 @@ def _tables(ask: Questions) -> Figure | None:
         form=Form.TABLE,
         headings=("table", "rows", "batches"),
         rows=tuple(rows),
+        is_wide=True,
+        is_folded=True,
     )
 
 

@@ -61,7 +61,7 @@ class Figure:
     """A table with what it shows in one sentence, and how it is drawn.
 
     ``name`` identifies it on the page. ``unit`` is that of a chart over time. ``colours`` are those of the series, by
-    their names in the style sheet.
+    their names in the style sheet. A table alone may be folded.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Figure:
     colours: tuple[str, ...] = ("s1", "s2", "s3", "s4", "s5", "s6")
     definitions: tuple[ChaossMetric, ...] = ()
     is_wide: bool = False
+    is_folded: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

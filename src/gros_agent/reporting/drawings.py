@@ -17,7 +17,7 @@ Spec = dict[str, Any]
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _FONT = "system-ui, sans-serif"
 _SIZE = 12
-_TIME_HEIGHT, _ROW, _LEAST_ROWS = 210, 26, 3
+_TIME_HEIGHT, _ROW = 210, 26
 _MONTHS: Mapping[Unit, int] = {Unit.DAY: 999, Unit.WEEK: 999, Unit.MONTH: 36, Unit.QUARTER: 12, Unit.YEAR: 0}
 """The most periods with which the labels of the axis have more than the year."""
 _LABEL = {"%Y": 60, "%b %Y": 80, "%-d %b %Y": 100}
@@ -238,7 +238,7 @@ def _names(figure: Figure, _width: int, is_narrow: bool) -> tuple[Spec, int]:
         "mark": {"type": "text", "align": "left", "dx": 5},
         "encoding": {"y": y, "x": x, "text": {"field": "said", "type": "nominal"}},
     }
-    return {"layer": [bars, texts]}, _ROW * max(_LEAST_ROWS, len(figure.rows)) + 8
+    return {"layer": [bars, texts]}, _ROW * max(1, len(figure.rows)) + 8
 
 
 def _label(name: Cell, place: int) -> str:
@@ -271,7 +271,7 @@ def _presence(figure: Figure, width: int, is_narrow: bool) -> tuple[Spec, int]:
             "y": _named(names, _SOURCE_LETTERS[is_narrow]),
         },
     }
-    return drawn, _ROW * max(2, len(names)) + 34
+    return drawn, _ROW * max(1, len(names)) + 34
 
 
 _DRAWN: Mapping[Form, Callable[[Figure, int, bool], tuple[Spec, int]]] = {

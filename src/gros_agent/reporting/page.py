@@ -29,7 +29,7 @@ def rendered(content: Content, draw: Callable[[Spec], str]) -> str:
         finalize=_printable,
     )
     environment.filters |= {"number": phrases.number, "moment": phrases.moment, "listed": phrases.listed}
-    environment.filters |= {"cell": _cell, "kind": _kind}
+    environment.filters |= {"cell": _cell, "kinds": _kinds}
     style = resources.files("gros_agent.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     return environment.get_template("report.html").render(
         content=content,
@@ -70,6 +70,12 @@ def _cell(value: Cell, unit: Unit | None) -> str:
 def _kind(value: Cell) -> str:
     """The class of a value in the style sheet."""
     return "number" if isinstance(value, int | float) else "day" if isinstance(value, date) else "text"
+
+
+def _kinds(figure: Figure) -> list[str]:
+    """The class of each column: that of its first value."""
+    columns = zip(*figure.rows, strict=True) if figure.rows else [()] * len(figure.headings)
+    return [next((_kind(value) for value in column if value is not None), "text") for column in columns]
 
 
 def _without_project(figure: Figure) -> Figure:
