@@ -393,7 +393,8 @@ def print_demo(shown: "Shown") -> None:
     found = f": {', '.join(shown.found)}" if shown.found else ""
     words = f"{shown.people} names and addresses of its people: {len(shown.found)} arrived outside free text{found}"
     out.print(_verdict(words, fine=not shown.found))
-    out.print(Text("Everything was on this machine, and is gone now."))
+    end = "was on this machine, and is gone now" if shown.kept is None else f"is on this machine, in {shown.kept}"
+    out.print(Text(f"Everything {end}."))
 
 
 def _verdict(text: str, *, fine: bool) -> Text:

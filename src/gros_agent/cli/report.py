@@ -64,8 +64,9 @@ def command(ctx: click.Context, *, path: Path, given: str | None, projects: tupl
     from gros_agent.reporting import making  # noqa: PLC0415 (it needs an extra)
 
     with console.ProgressBars(shown=not current(ctx).quiet and not as_json) as bars, _basis(ctx, given, bars) as basis:
-        written = making.write(basis, projects, path)
+        content = making.content(basis, projects)
         status = basis.loading.status if basis.loading else ExitStatus.DONE
+    written = making.write(content, path)
     with telling():
         if as_json:
             click.echo(console.as_json([written]))
@@ -83,14 +84,18 @@ def _basis(ctx: click.Context, given: str | None, bars: "ProgressBars") -> "Abst
     return basis.of_database(given) if basis.is_url(given) else basis.of_folder(Path(given), bars)
 
 
-def _check_extra() -> None:
-    """Raise :class:`ConfigurationError` if what draws is not installed."""
+def missing_libraries() -> list[str]:
+    """What a report needs and is not installed."""
     from importlib.util import find_spec  # noqa: PLC0415
 
+    return [name for name in ("duckdb", "jinja2", "vl_convert") if find_spec(name) is None]
+
+
+def _check_extra() -> None:
+    """Raise :class:`ConfigurationError` if what a report needs is not installed."""
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
 
-    missing = [name for name in ("duckdb", "jinja2", "vl_convert") if find_spec(name) is None]
-    if missing:
+    if missing := missing_libraries():
         raise ConfigurationError(
             f"a report needs {', '.join(missing)}, which is not installed", "install gros-agent[report]"
         )

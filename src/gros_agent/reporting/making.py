@@ -47,12 +47,8 @@ class Written:
     origin: str
 
 
-def write(basis: Basis, named: Sequence[str], path: Path) -> Written:
-    """Write a report, and return what was written.
-
-    Raises :class:`ConfigurationError` if a project is unknown or the file can't be written.
-    """
-    found = content(basis.target, named, basis.origin, basis.notes)
+def write(found: Content, path: Path) -> Written:
+    """Write the page, and return what was written. Raises :class:`ConfigurationError` if there is no folder for it."""
     page = rendered(found, drawn).encode()
     if not path.absolute().parent.is_dir():
         raise ConfigurationError(f"{path}: the folder for it does not exist", "make it, or name another file")
@@ -61,14 +57,12 @@ def write(basis: Basis, named: Sequence[str], path: Path) -> Written:
     return Written(str(path), len(page), found.projects, found.origin)
 
 
-def content(
-    target: Target, named: Sequence[str], origin: str, notes: Sequence[str] = (), now: datetime | None = None
-) -> Content:
-    """What a report of a database shows, of the named projects or of all.
+def content(basis: Basis, named: Sequence[str]) -> Content:
+    """What a report shows, of the named projects or of all.
 
     Raises :class:`ConfigurationError` if a project is unknown, or if there are none.
     """
-    moment = now or datetime.now(UTC)
+    moment, target, origin = datetime.now(UTC), basis.target, basis.origin
     with target.reading():
         target.check()
         ask = Questions(target, _projects(target, named, origin), moment)
@@ -82,7 +76,7 @@ def content(
         missing=tuple(
             Missing(what, _systems(tables)) for name, (what, tables) in _FILLED_BY.items() if name not in there
         ),
-        notes=tuple(notes),
+        notes=basis.notes,
     )
 
 
