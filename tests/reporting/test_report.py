@@ -60,6 +60,22 @@ class TestAgent:
         assert sum(int(row[1]) for row in arrived.rows("commits")) == 7
         assert "went to the controller" not in arrived.text
 
+    def test_completeness(self, agent: Agent, tmp_path: Path) -> None:
+        """What came of each source against what its system announced, in all batches."""
+        repository = linear_history(tmp_path / "code", 5)
+        repository.git("reset", "--quiet", "--hard")
+        source = ("scrape", "--project", "TEST", "--source", f"git:code={repository.path}")
+        assert agent(*source).status == 0
+        assert "In the newest batch of each, every source was collected whole." in report(agent).text
+        repository.commit("more", {"more": "x"})
+        assert agent(*source, "--source", f"git:gone={tmp_path / 'gone'}").status == 3
+        reading = report(agent)
+        assert reading.rows("completeness") == [
+            ["code", "git", "6", "6", "2", "0", "whole"],
+            ["gone", "git", "0", "\N{EN DASH}", "1", "1", "failed"],
+        ]
+        assert "In the newest batch of each, gone (git) was not collected whole." in reading.text
+
     def test_nothing_yet(self, agent: Agent) -> None:
         done = agent("report", "--output", "report.html")
         assert done.status == 7

@@ -14,7 +14,7 @@ from gros_agent.database.snapshot import Snapshot, snapshot
 from gros_agent.deliver.outbox import Waiting
 from gros_agent.rows import Row
 from gros_agent.rows.moments import local_zone
-from gros_agent.tables.batch import ProjectFolder, check_table
+from gros_agent.tables.batch import CollectedSource, ProjectFolder, check_table
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,18 @@ class CollectedBatch:
     made: datetime
     time_zone: str
     files: tuple[tuple[str, type[Row], Path], ...]
+    sources: tuple[CollectedSource, ...] = ()
 
     def receipt(self) -> BatchReceipt:
         """What is known about the batch."""
-        return BatchReceipt(self.identifier, self.project, self.made, [], time_zone=self.time_zone or local_zone())
+        return BatchReceipt(
+            batch=self.identifier,
+            project=self.project,
+            moment=self.made,
+            files=[],
+            time_zone=self.time_zone or local_zone(),
+            sources=list(self.sources),
+        )
 
     def reading(self) -> AbstractContextManager[None]:
         """Nothing is to be done: the files are open."""
@@ -74,9 +82,24 @@ def _of_outbox(batch: Waiting, stack: ExitStack) -> CollectedBatch:
         stream = stack.enter_context((batch.folder / name).open("rb"))
         files.append((name, kinds[name], Path("/proc/self/fd", str(stream.fileno()))))
     told = batch.manifest
-    return CollectedBatch(batch.project, batch.number or 0, told.identifier, told.made, told.time_zone, tuple(files))
+    return CollectedBatch(
+        project=batch.project,
+        number=batch.number or 0,
+        identifier=told.identifier,
+        made=told.made,
+        time_zone=told.time_zone,
+        files=tuple(files),
+        sources=tuple(told.sources),
+    )
 
 
 def _of_snapshot(one: Snapshot, number: int) -> CollectedBatch:
-    files = tuple((table.path.name, table.row, table.descriptor) for table in one.tables)
-    return CollectedBatch(one.project, number, one.identifier, one.made, one.time_zone, files)
+    return CollectedBatch(
+        project=one.project,
+        number=number,
+        identifier=one.identifier,
+        made=one.made,
+        time_zone=one.time_zone,
+        files=tuple((table.path.name, table.row, table.descriptor) for table in one.tables),
+        sources=one.sources,
+    )

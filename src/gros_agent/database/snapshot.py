@@ -19,7 +19,7 @@ from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.rows import Row
 from gros_agent.rows.moments import local_zone
 from gros_agent.runtime.storage import storage_errors
-from gros_agent.tables.batch import Manifest, ProjectFolder, check_table
+from gros_agent.tables.batch import CollectedSource, Manifest, ProjectFolder, check_table
 
 BLOCK = 2048
 """How many rows DuckDB works on at once."""
@@ -52,13 +52,14 @@ class TableContent:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The batch of a project: its tables, when it was made, and the time zone of its moments."""
+    """The batch of a project: its tables, when it was made, the time zone of its moments, and how complete it is."""
 
     project: str
     identifier: str
     made: datetime
     time_zone: str
     tables: tuple[TableContent, ...]
+    sources: tuple[CollectedSource, ...]
 
 
 @contextmanager
@@ -84,6 +85,7 @@ def snapshot(folder: Path) -> Iterator[Snapshot]:
                 TableContent(kinds[name], folder / name, stream, manifest.tables[name])
                 for name, stream in streams.items()
             ),
+            sources=tuple(manifest.sources),
         )
 
 

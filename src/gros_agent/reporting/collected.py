@@ -10,6 +10,7 @@ from gros_agent.reporting.phrases import counted, listed
 _MOST_REFUSED = 20
 _MOST_SOURCES = 14
 _LONG_GAP = 30
+_MOST_NAMED = 5
 _BATCHES = """
 SELECT project, count(*) FILTER (WHERE state = 'loaded'), count(*) FILTER (WHERE state = 'refused'),
     sum(rows), CAST(EXTRACT(EPOCH FROM min(moment)) AS BIGINT), CAST(EXTRACT(EPOCH FROM max(moment)) AS BIGINT)
@@ -24,6 +25,22 @@ FROM gros.batches
 WHERE project = ANY($1) AND state = 'refused'
 ORDER BY moment DESC, number DESC
 LIMIT {_MOST_REFUSED}
+"""
+_COMPLETE = """
+WITH told AS (
+    SELECT told.*, row_number() OVER (
+        PARTITION BY told.project, told.source, told.kind ORDER BY batch.number DESC, batch.id DESC
+    ) AS place
+    FROM gros.collected AS told
+    JOIN gros.batches AS batch ON batch.id = told.batch
+    WHERE told.project = ANY($1)
+)
+SELECT project, source, kind, CAST(sum(items) AS BIGINT),
+    CASE WHEN count(expected) = count(*) THEN CAST(sum(expected) AS BIGINT) END, count(*),
+    count(*) FILTER (WHERE state <> 'whole'), max(CASE WHEN place = 1 THEN state END)
+FROM told
+GROUP BY project, source, kind
+ORDER BY project, source, kind
 """
 _MOMENTS = """(
     SELECT project, repo_name AS source, 'commits' AS what, COALESCE(author_date, commit_date) AS moment
@@ -77,7 +94,7 @@ def section(ask: Questions) -> Section:
     batches = ask.ask(_BATCHES)
     loaded, rows = sum(one[1] for one in batches), sum(int(one[3]) for one in batches)
     found = ask.ask(_SOURCES)
-    figures = [_presence(ask), _sources(found), _batches(batches), _refused(ask), _tables(ask)]
+    figures = [_complete(ask), _presence(ask), _sources(found), _batches(batches), _refused(ask), _tables(ask)]
     return Section(
         "collected",
         "What was collected",
@@ -88,6 +105,26 @@ def section(ask: Questions) -> Section:
 
 def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _complete(ask: Questions) -> Figure | None:
+    rows = tuple(ask.ask(_COMPLETE))
+    if not rows:
+        return None
+    lacking = [f"{source} ({kind})" for _, source, kind, *_, state in rows if state != "whole"]
+    if len(lacking) > _MOST_NAMED:
+        lacking = [*lacking[:_MOST_NAMED], f"{len(lacking) - _MOST_NAMED} more"]
+    few = f"{listed(lacking)} {'was' if len(lacking) == 1 else 'were'} not collected whole" if lacking else ""
+    return Figure(
+        name="completeness",
+        title="How complete it is",
+        sentence=f"In the newest batch of each, {few or 'every source was collected whole'}. What a system"
+        " announced is what it said that it has of new items.",
+        form=Form.TABLE,
+        headings=("project", "source", "type", "items", "announced", "batches", "not whole", "newest batch"),
+        rows=rows,
+        is_wide=True,
+    )
 
 
 def _presence(ask: Questions) -> Figure | None:
