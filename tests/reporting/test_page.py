@@ -176,7 +176,10 @@ def test_periods_follow_each_other(one: date, other: date, most: int) -> None:
     assert days[0] <= first
     assert days[-1] <= last < periods.end(days[-1], unit)
     assert [periods.end(day, unit) for day in days[:-1]] == days[1:]
-    assert unit is Unit.YEAR or len(days) <= most + 1
+    assert len(days) == periods.count(first, last, unit)
+    assert unit is Unit.YEAR or len(days) <= most
+    shorter = list(Unit)[: list(Unit).index(unit)]
+    assert all(periods.count(first, last, one) > most for one in shorter)
 
 
 def test_every_definition_is_a_question() -> None:

@@ -71,8 +71,8 @@ class TestAgent:
         assert agent(*source, "--source", f"git:gone={tmp_path / 'gone'}").status == 3
         reading = report(agent)
         assert reading.rows("completeness") == [
-            ["code", "git", "6", "6", "2", "0", "whole"],
             ["gone", "git", "0", "\N{EN DASH}", "1", "1", "failed"],
+            ["code", "git", "6", "6", "2", "0", "whole"],
         ]
         assert "In the newest batch of each, gone (git) was not collected whole." in reading.text
 
@@ -148,6 +148,18 @@ class TestContent:
         assert done.status == 7
         assert "has nothing of GHI" in done.errors
         assert "name one of ABC, DEF" in done.errors
+
+    def test_many_sources_and_projects(self, agent: Agent, inbox: Inbox) -> None:
+        """Only the first are told one by one, and none is left out of the sums."""
+        for number in range(12):
+            project = f"P{chr(65 + number)}"
+            inbox.add([commit(f"{one:040x}", repo_name=f"{'long ' * 40}{one}") for one in range(40)], project=project)
+        reading = report(agent, "--from", inbox.folder)
+        assert len(reading.rows("sources")) == 200
+        assert "The first 200 of 480 rows." in reading.text
+        assert reading.rows("commits")[0][-1] == "420"  # others, beside the five of 40 that are drawn by themselves
+        assert "PA, PB, PC, PD, PE, PF and 6 more" in reading.text
+        assert (agent.home / "report.html").stat().st_size < 500_000
 
     def test_refused_batches(self, agent: Agent, inbox: Inbox) -> None:
         """The report is made without them, and says why."""

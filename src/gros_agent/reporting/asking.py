@@ -90,7 +90,7 @@ class Questions:
     ) -> Series:
         """Measures of each period: aggregates in SQL, each with its value for periods without rows.
 
-        The unit is the one that is given, or the shortest with which there are fewer than ``most`` periods.
+        The unit is the one that is given, or the shortest with which there are at most ``most`` periods.
         """
         unit, outside = self._unit(relation, moment, most)
         unit, nothing = given or unit, tuple(measures.values())

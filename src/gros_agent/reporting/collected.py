@@ -4,13 +4,12 @@ from datetime import UTC, datetime
 
 from gros_agent.database.definitions import definitions
 from gros_agent.reporting.asking import OTHERS, Questions
-from gros_agent.reporting.contents import Cell, Figure, Form, Headline, Section
+from gros_agent.reporting.contents import MOST_ROWS, Cell, Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, listed
 
 _MOST_REFUSED = 20
 _MOST_SOURCES = 14
 _LONG_GAP = 30
-_MOST_NAMED = 5
 _BATCHES = """
 SELECT project, count(*) FILTER (WHERE state = 'loaded'), count(*) FILTER (WHERE state = 'refused'),
     sum(rows), CAST(EXTRACT(EPOCH FROM min(moment)) AS BIGINT), CAST(EXTRACT(EPOCH FROM max(moment)) AS BIGINT)
@@ -108,12 +107,10 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 def _complete(ask: Questions) -> Figure | None:
-    rows = tuple(ask.ask(_COMPLETE))
+    rows = sorted(ask.ask(_COMPLETE), key=lambda row: bool(row[-1] == "whole"))  # those to look at first
     if not rows:
         return None
     lacking = [f"{source} ({kind})" for _, source, kind, *_, state in rows if state != "whole"]
-    if len(lacking) > _MOST_NAMED:
-        lacking = [*lacking[:_MOST_NAMED], f"{len(lacking) - _MOST_NAMED} more"]
     few = f"{listed(lacking)} {'was' if len(lacking) == 1 else 'were'} not collected whole" if lacking else ""
     return Figure(
         name="completeness",
@@ -122,7 +119,7 @@ def _complete(ask: Questions) -> Figure | None:
         " announced is what it said that it has of new items.",
         form=Form.TABLE,
         headings=("project", "source", "type", "items", "announced", "batches", "not whole", "newest batch"),
-        rows=rows,
+        rows=tuple(rows),
         is_wide=True,
     )
 
@@ -150,7 +147,9 @@ def _presence(ask: Questions) -> Figure | None:
 def _sources(found: list[tuple[Cell, ...]]) -> Figure | None:
     if not found:
         return None
-    gaps = [one for one in found if isinstance(one[6], int) and one[6] > _LONG_GAP]
+    gaps = [one for one in found if _longest_gap(one) > _LONG_GAP]
+    if len(found) > MOST_ROWS:
+        found = sorted(found, key=_longest_gap, reverse=True)
     several = f"{len(gaps)} of {counted(len(found), 'kind')} of rows have" if len(gaps) > 1 else "One kind of row has"
     return Figure(
         name="sources",
@@ -161,6 +160,10 @@ def _sources(found: list[tuple[Cell, ...]]) -> Figure | None:
         rows=tuple(found),
         is_wide=True,
     )
+
+
+def _longest_gap(row: tuple[Cell, ...]) -> int:
+    return _whole(row[6]) or 0
 
 
 def _tables(ask: Questions) -> Figure | None:

@@ -14,6 +14,10 @@ Cell = str | int | float | date | datetime | None
 """A value of a table. A first column of dates has the periods of the figure's unit."""
 
 
+MOST_ROWS = 200
+"""The most rows of a table that is not drawn: there may be thousands of sources."""
+
+
 class Form(enum.Enum):
     """How the table of a figure is drawn.
 

@@ -255,7 +255,7 @@ def _said(cells: Sequence[Cell]) -> str:
 
 def _presence(figure: Figure, width: int, is_narrow: bool) -> tuple[Spec, int]:
     names = [_label(name, place) for place, name in enumerate(figure.names)]
-    unit = figure.unit or Unit.DAY
+    unit, letters = figure.unit or Unit.DAY, _SOURCE_LETTERS[is_narrow]
     values = [
         {"name": name, "from": _at(first, 0), "to": _at(end(first, unit), 0)}
         for first, cells in _days(figure)
@@ -266,9 +266,9 @@ def _presence(figure: Figure, width: int, is_narrow: bool) -> tuple[Spec, int]:
         "data": {"values": values},
         "mark": {"type": "bar", "color": "var(--s1)", "stroke": "var(--paper)", "strokeWidth": 0.5},
         "encoding": {
-            "x": _time(figure, width),
+            "x": _time(figure, width - int(letters * _LETTER)),
             "x2": {"field": "to"},
-            "y": _named(names, _SOURCE_LETTERS[is_narrow]),
+            "y": _named(names, letters),
         },
     }
     return drawn, _ROW * max(1, len(names)) + 34

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,7 +11,7 @@ from markupsafe import Markup
 
 from gros_agent import __version__
 from gros_agent.reporting import phrases
-from gros_agent.reporting.contents import Cell, Content, Figure, Form, Hours, Unit
+from gros_agent.reporting.contents import MOST_ROWS, Cell, Content, Figure, Form, Hours, Unit
 from gros_agent.reporting.drawings import Spec, spec
 from gros_agent.runtime.masking import shown
 
@@ -37,7 +38,7 @@ def rendered(content: Content, draw: Callable[[Spec], str]) -> str:
         drawings={one.name: _drawings(one, draw) for section in content.sections for one in section.figures},
         version=__version__,
         is_plain=lambda figure: figure.form is Form.TABLE,
-        told=_without_project if len(content.projects) == 1 else lambda figure: figure,
+        told=partial(_told, is_of_one=len(content.projects) == 1),
     )
 
 
@@ -78,11 +79,12 @@ def _kinds(figure: Figure) -> list[str]:
     return [next((_kind(value) for value in column if value is not None), "text") for column in columns]
 
 
-def _without_project(figure: Figure) -> Figure:
-    """A figure without the names of projects, for a report of one project."""
-    if figure.headings[0] != "project" or figure.form is not Form.TABLE:
+def _told(figure: Figure, *, is_of_one: bool) -> Figure:
+    """A figure as its table tells it: without the names of projects in a report of one, and its first rows alone."""
+    if figure.form is not Form.TABLE:
         return figure
-    return replace(figure, headings=figure.headings[1:], rows=tuple(row[1:] for row in figure.rows))
+    first = int(is_of_one and figure.headings[0] == "project")
+    return replace(figure, headings=figure.headings[first:], rows=tuple(row[first:] for row in figure.rows[:MOST_ROWS]))
 
 
 def _printable(value: object) -> object:

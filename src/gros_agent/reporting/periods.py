@@ -9,16 +9,25 @@ from gros_agent.reporting.contents import Unit
 MOST = 132
 """The most periods that a chart has, unless they are years."""
 EARLIEST = date(1970, 1, 1)
-"""Moments before are taken for clocks that were wrong: no system that is collected from is older."""
-_DAYS = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.QUARTER: 92}
-_LAST_MONTH = 12
+"""Moments before are taken for clocks that were wrong: a single such commit would squeeze a chart."""
+_DAYS = {Unit.DAY: 1, Unit.WEEK: 7}
+_MONTHS, _YEAR = {Unit.MONTH: 1, Unit.QUARTER: 3}, 12
 V = TypeVar("V")
 
 
 def unit_between(first: date, last: date, most: int = MOST) -> Unit:
-    """The shortest unit with which there are fewer than ``most`` periods."""
-    days = (last - first).days
-    return next((unit for unit, length in _DAYS.items() if days // length < most), Unit.YEAR)
+    """The shortest unit with which there are at most ``most`` periods, or years."""
+    shorter = (unit for unit in Unit if unit is not Unit.YEAR)
+    return next((unit for unit in shorter if count(first, last, unit) <= most), Unit.YEAR)
+
+
+def count(first: date, last: date, unit: Unit) -> int:
+    """How many periods there are between two days."""
+    begun, ended = start(first, unit), start(last, unit)
+    if unit in _DAYS:
+        return (ended - begun).days // _DAYS[unit] + 1
+    months = (ended.year - begun.year) * _YEAR + ended.month - begun.month
+    return months // _MONTHS.get(unit, _YEAR) + 1
 
 
 def start(day: date, unit: Unit) -> date:
@@ -36,12 +45,9 @@ def start(day: date, unit: Unit) -> date:
 
 def end(first: date, unit: Unit) -> date:
     """The first day of the next period."""
-    if unit is Unit.DAY:
-        return first + timedelta(days=1)
-    if unit is Unit.WEEK:
-        return first + timedelta(days=7)
-    months = {Unit.MONTH: 1, Unit.QUARTER: 3}.get(unit, _LAST_MONTH)
-    years, month = divmod(first.month - 1 + months, _LAST_MONTH)
+    if unit in _DAYS:
+        return first + timedelta(days=_DAYS[unit])
+    years, month = divmod(first.month - 1 + _MONTHS.get(unit, _YEAR), _YEAR)
     return first.replace(year=first.year + years, month=month + 1)
 
 

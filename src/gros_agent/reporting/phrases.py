@@ -8,6 +8,7 @@ from gros_agent.reporting.contents import Unit
 _HOUR, _DAY = 60.0, 24.0
 _FEW = 10
 _LONGEST_HOURS = 48
+_MOST_LISTED = 6
 
 
 def number(value: float) -> str:
@@ -59,6 +60,8 @@ def share(part: int, whole: int) -> str:
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """Names as a list in a sentence."""
+    """Names as a list in a sentence, the first ones if there are many."""
+    if len(names) > _MOST_LISTED:
+        names = [*names[:_MOST_LISTED], f"{number(len(names) - _MOST_LISTED)} more"]
     *others, final = names
     return f"{', '.join(others)} {last} {final}" if others else final
