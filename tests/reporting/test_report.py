@@ -38,6 +38,8 @@ class TestAgent:
         reading = report(agent)
         assert sum(int(row[1]) for row in reading.rows("commits")) == 7
         assert reading.rows("batches")[0][:2] == ["3", "0"]
+        assert "From this agent, as of" in reading.text
+        assert str(agent.home) not in reading.text
         export = report(agent, "--from", agent.home / "export")
         assert sum(int(row[1]) for row in export.rows("commits")) == 1
         assert report(agent, "--from", agent.export()).rows("commits") == export.rows("commits")

@@ -166,6 +166,7 @@ def test_demo_is_kept(agent: Agent, repository: Repository) -> None:
     kept = agent.home / "kept"
     assert kept.stat().st_mode & 0o077 == 0
     assert read(kept / "report.html").rows("commits")[0][1] == "3"
+    assert "From the controller of the demo" in read(kept / "report.html").text
     assert len(list((kept / "controller" / "inbox" / "DEMO").iterdir())) == 1
     done = agent(*command)
     assert done.status == 7

@@ -82,7 +82,7 @@ def _make_report(keep: Path | None) -> "MakeReport":
         from gros_agent.reporting import basis, making  # noqa: PLC0415 (it needs an extra)
         from gros_agent.sources.base import no_progress  # noqa: PLC0415
 
-        with basis.of_folder(inbox, no_progress) as found:
+        with basis.of_folder(inbox, no_progress, "the controller of the demo") as found:
             content = making.content(found, ())
         written = making.write(content, path)
         where = "gone with the rest; --keep DIR keeps it" if keep is None else str(keep / path.name)

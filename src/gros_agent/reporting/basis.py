@@ -45,14 +45,15 @@ def of_database(url: str) -> Iterator[Basis]:
 
 
 @contextmanager
-def of_folder(folder: Path, progress: Progress) -> Iterator[Basis]:
+def of_folder(folder: Path, progress: Progress, called: str = "") -> Iterator[Basis]:
     """Load what lies in the inbox of a controller, or in the export folder of an agent.
 
-    Raises :class:`ConfigurationError` if the folder is neither.
+    ``called`` names it for readers of the report; without it, they see the folder. Raises :class:`ConfigurationError`
+    if the folder is neither.
     """
     exports = _exports(folder)
     if exports:
-        with collected_batches(exports) as found, _loaded(found, str(folder), progress) as basis:
+        with collected_batches(exports) as found, _loaded(found, called or str(folder), progress) as basis:
             yield basis
         return
     if not any(folder.glob(f"*/*/{_RECEIPT}")):
@@ -60,7 +61,7 @@ def of_folder(folder: Path, progress: Progress) -> Iterator[Basis]:
             f"{folder}: there is neither an inbox of a controller nor an export of an agent",
             "name a folder such as controller/inbox or export, or the URL of a database",
         )
-    with _loaded(batches(folder), str(folder), progress, erased=erased_inbox.remembered(folder)) as basis:
+    with _loaded(batches(folder), called or str(folder), progress, erased=erased_inbox.remembered(folder)) as basis:
         yield basis
 
 
@@ -91,7 +92,7 @@ def of_agent(settings: Settings, progress: Progress) -> Iterator[Basis]:
             for key, count in gone.items()
             if count
         )
-        with _loaded(found, str(home.root), progress, notes) as basis:
+        with _loaded(found, "this agent", progress, notes) as basis:
             yield basis
 
 
