@@ -16,7 +16,7 @@ from support.inbox import Inbox, dump
 from support.postgresql import Server
 from support.report import Reading, read
 from support.repository import linear_history
-from support.rows import commit, request, tag
+from support.rows import AUTHOR, OTHER, commit, request, tag
 
 
 def report(agent: Agent, *arguments: str | Path) -> Reading:
@@ -162,6 +162,19 @@ class TestContent:
         assert reading.rows("commits")[0][-1] == "420"  # others, beside the five of 40 that are drawn by themselves
         assert "PA, PB, PC, PD, PE, PF and 6 more" in reading.text
         assert (agent.home / "report.html").stat().st_size < 500_000
+
+    def test_erased_people(self, agent: Agent, inbox: Inbox) -> None:
+        """They are counted no more, and neither is who comes later with a batch."""
+        for version, person in (("a", AUTHOR), ("b", OTHER)):
+            inbox.add([commit(version, developer=person, developer_email=person)])
+        source = ("--from", inbox.folder)
+        assert [row[1:] for row in report(agent, *source).rows("contributors")] == [["0", "2"]]
+        done = agent("controller", "erase", OTHER, "--inbox", inbox.folder)
+        assert done.status == 0, done
+        inbox.add([commit("c", developer=OTHER, developer_email=OTHER)])
+        reading = report(agent, *source)
+        assert [row[1:] for row in reading.rows("contributors")] == [["0", "1"]]
+        assert reading.rows("commits") == [["2024-05-01", "3"]]
 
     def test_refused_batches(self, agent: Agent, inbox: Inbox) -> None:
         """The report is made without them, and says why."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from gros_agent.database import erased_inbox, loading
 from gros_agent.database.collected_batches import collected_batches
 from gros_agent.database.erased import Erased
-from gros_agent.database.inbox import batches
+from gros_agent.database.inbox import RECEIPT, batches
 from gros_agent.database.loading import Batch, Loading
 from gros_agent.database.target import Target
 from gros_agent.deliver import outbox
@@ -19,7 +19,7 @@ from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress
 
 _URLS = ("duckdb:", "://")
-_MANIFEST, _RECEIPT = ".batch.json", "receipt.json"
+_MANIFEST = ".batch.json"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def of_folder(folder: Path, progress: Progress, called: str = "") -> Iterator[Ba
         with collected_batches(exports) as found, _loaded(found, called or str(folder), progress) as basis:
             yield basis
         return
-    if not any(folder.glob(f"*/*/{_RECEIPT}")):
+    if not any(folder.glob(f"*/*/{RECEIPT}")):
         raise ConfigurationError(
             f"{folder}: there is neither an inbox of a controller nor an export of an agent",
             "name a folder such as controller/inbox or export, or the URL of a database",
