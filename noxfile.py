@@ -115,7 +115,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_params=ENVIRONMENT)
 def pictures(session: nox.Session) -> None:
-    """Make the pictures of the README anew: ``terminal``, ``page`` or both."""
+    """Make the pictures of the README anew: ``terminal``, ``report``, ``page`` or all."""
     install(session, "-e", ".[dev]")
     session.run("python", "docs/pictures/make.py", *session.posargs)
 

@@ -1,8 +1,10 @@
-"""Makes the pictures of the README from the real program: its first command in a terminal, and its status page.
+"""Makes the pictures of the README from the real program: its first command in a terminal, a report, the status page.
 
-``nox -s pictures``, or ``python docs/pictures/make.py terminal page`` with the extra ``dev``. Both show the history of
-this repository, and neither a name nor a folder of the machine. ``tests/test_documentation.py`` holds the terminal's
-text against what the command prints.
+``nox -s pictures``, or ``python docs/pictures/make.py terminal report page`` with the extra ``dev``. They show the
+history of this repository, and neither a name nor a folder of the machine. ``tests/test_documentation.py`` holds the
+terminal's text against what the command prints.
+
+The report has what the recordings of the tests have of GitHub, GitLab and Jira, too.
 
 The page needs Chromium and its driver. The agent, its controller and its systems are real programs and the servers of
 the tests, on loopback. Runs of former days are runs of the real command with a clock that is set back, each of which
@@ -27,13 +29,17 @@ from selenium import webdriver
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
+from gros_agent.rows import ChangePath, Tag, VcsVersion
 from support import terminal
+from support.agent import Agent, give_secrets
 from support.browser import browser
 from support.controller import controller, wait_until
+from support.inbox import Inbox
 from support.jenkins import Jenkins
 from support.quality_time import QualityTime
 from support.replay import serving
 from support.sonarqube import SonarQube
+from support.together import together
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -42,6 +48,15 @@ COMMITS = (4, 6, 3, 7, 5, 0, 0)
 """How many commits of the repository there are on each day of a week, Monday first."""
 DAYS = 35
 _AGENT = [sys.executable, "-m", "gros_agent"]
+_WITHOUT_EXTRA = """
+import sys
+sys.modules["vl_convert"] = None
+from gros_agent.__main__ import main
+main()
+"""
+"""Runs the command as after the README's first command, which installs no extra for reports."""
+RECORDED = ("github", "gitlab", "jira", "quality-time", "sonar", "jenkins")
+GIT = frozenset(f"{row.table}.json" for row in (ChangePath, Tag, VcsVersion))
 _BEFORE = """
 import sys, time_machine
 from gros_agent.__main__ import main
@@ -64,7 +79,29 @@ def photographed(repository: Path, path: Path, environment: Mapping[str, str]) -
         url = stack.enter_context(_staying_up(home, variables))
         assert requests.post(f"{url}/scrape", timeout=60).status_code == requests.codes.created
         wait_until(lambda: requests.get(f"{url}/status", timeout=60).status_code == requests.codes.unavailable)
-        path.write_bytes(_small(stack.enter_context(browser(folder / "browser")), url))
+        path.write_bytes(_small(stack.enter_context(browser(folder / "browser")), url, "#chart", 64))
+
+
+def reported(repository: Path, path: Path, environment: Mapping[str, str]) -> None:
+    """Take a picture of the first sections of a report."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "inbox").mkdir()
+        inbox = Inbox(folder / "inbox")
+        for kinds in ((), RECORDED):
+            agent = Agent(folder / f"agent{len(kinds)}")
+            agent.home.mkdir()
+            give_secrets(agent)
+            stack.enter_context(together(folder / "served", *kinds)).write(agent)
+            given = () if kinds else ("--source", f"git:gros-agent={repository.as_uri()}")
+            if agent.scrape(*given, variables={"TZ": "UTC"}).status:
+                raise SystemExit("the scrape for the report failed")
+            found = {one.name: one.read_bytes() for one in sorted(agent.export().glob("data*.json"))}
+            left_out = {"data_sources.json", *(GIT if kinds else ())}
+            inbox.add_files({one: found[one] for one in found if one not in left_out}, project="DEMO", zone="UTC")
+        _call([*_AGENT, "report", "--from", "inbox", "--output", "report.html"], folder, environment)
+        chrome = stack.enter_context(browser(folder / "browser"))
+        path.write_bytes(_small(chrome, (folder / "report.html").as_uri(), "#change-requests", 20))
 
 
 def _list(stack: ExitStack, home: Path, repository: Path, sonar: str) -> None:
@@ -123,15 +160,16 @@ def _staying_up(home: Path, variables: Mapping[str, str]) -> Iterator[str]:
         agent.wait(60)
 
 
-def _small(chrome: webdriver.Chrome, url: str) -> bytes:
-    """The page down to its chart, in few colours."""
+def _small(chrome: webdriver.Chrome, url: str, last: str, colours: int) -> bytes:
+    """The page down to an element, in few colours."""
     chrome.set_window_size(WIDTH, 2400)
     chrome.get(url)
+    chrome.execute_script("document.documentElement.style.overflow = 'hidden'")  # no scroll bar
     image = Image.open(io.BytesIO(chrome.get_screenshot_as_png())).convert("RGB")
-    height = chrome.execute_script("return document.querySelector('#chart').getBoundingClientRect().bottom + 16")
+    height = chrome.execute_script(f"return document.querySelector('{last}').getBoundingClientRect().bottom + 16")
     content = io.BytesIO()
     cut = image.crop((0, 0, image.width, int(height)))
-    cut.quantize(64, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+    cut.quantize(colours, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
     return content.getvalue()
 
 
@@ -150,11 +188,13 @@ def main(wanted: list[str]) -> None:
             "TERM": "xterm-256color",
         }
         if "terminal" in wanted:
-            said = terminal.printed([*_AGENT, "demo"], repository, environment)
+            said = terminal.printed([sys.executable, "-c", _WITHOUT_EXTRA, "demo"], repository, environment)
             (HERE / "demo.svg").write_text(terminal.drawn("gros-agent", f"$ .venv/bin/gros-agent demo\n{said}"))
+        if "report" in wanted:
+            reported(repository, HERE / "report.png", environment)
         if "page" in wanted:
             photographed(repository, HERE / "status-page.png", environment)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["terminal", "page"])
+    main(sys.argv[1:] or ["terminal", "report", "page"])

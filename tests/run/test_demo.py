@@ -1,6 +1,7 @@
 """The whole path between the real agent and the real reference controller, on loopback."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from support.agent import Agent, Finished
 from support.controller import Controller, controller
+from support.report import read
 from support.repository import Repository, linear_history
 from support.sample import Sample
 
@@ -150,3 +152,32 @@ def test_killed_at_any_moment(agent: Agent, running: Controller, tmp_path: Path,
     for batch in running.inbox("TEST"):
         for path in batch.glob("*.json"):
             json.loads(path.read_text())
+
+
+def test_demo_is_kept(agent: Agent, repository: Repository) -> None:
+    """With a report of what the controller received; in a new folder alone."""
+    for number in range(3):
+        repository.commit(f"commit {number}", {"a": str(number)})
+    command = ("demo", "--repo", str(repository.path), "--keep", "kept")
+    done = agent(*command)
+    assert done.status == 0, done
+    assert re.search(r"^report +a page of \d+ bytes, kept/report.html$", done.output, re.MULTILINE)
+    assert done.output.endswith("Everything is on this machine, in kept.\n")
+    kept = agent.home / "kept"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert read(kept / "report.html").rows("commits")[0][1] == "3"
+    assert "From the controller of the demo" in read(kept / "report.html").text
+    assert len(list((kept / "controller" / "inbox" / "DEMO").iterdir())) == 1
+    done = agent(*command)
+    assert done.status == 7
+    assert "kept is not empty" in done.errors
+    assert agent("demo", "--keep", "nowhere/kept").status == 7
+
+
+def test_demo_leaves_nothing(agent: Agent, repository: Repository, tmp_path: Path) -> None:
+    repository.commit("one", {"a": "1"})
+    (tmp_path / "temporary").mkdir()
+    done = agent("demo", "--repo", str(repository.path), variables={"TMPDIR": str(tmp_path / "temporary")})
+    assert done.status == 0, done
+    assert "gone with the rest; --keep DIR keeps it" in done.output
+    assert list((tmp_path / "temporary").iterdir()) == []

@@ -45,6 +45,7 @@ DEPENDENCIES: Mapping[str, tuple[str, ...]] = {
     "starlette": ("reference/test_reference_controller", "service/test_web"),
     "tenacity": ("http/test_http",),
     "uvicorn": ("service/test_daemon", "service/test_web"),
+    "vl-convert-python": ("reporting/test_page",),
 }
 
 FILES = frozenset(name for shown in (STANDARD_LIBRARY, DEPENDENCIES) for names in shown.values() for name in names)

@@ -33,6 +33,7 @@ COMMANDS = {
     "person": "Show the pseudonyms that a person has, and the batches that were delivered.",
     "preflight": "Check whether everything is ready for a scrape.",
     "register": "Register the agent with the controller, and get a project's secrets.",
+    "report": "Write a report of what was collected, as one HTML page.",
     "run": "Do all steps for each project: register, preflight, scrape, export.",
     "scrape": "Collect what is new, pseudonymise it and write the tables.",
     "tables": "Write what was collected as tables with types, for researchers.",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gros_agent.deliver.source_keys import Published
     from gros_agent.preflight.results import Result
     from gros_agent.project.report import Outcome
+    from gros_agent.reporting.making import Written
     from gros_agent.run.demo import Shown
     from gros_agent.settings.model import Settings
 
@@ -329,6 +330,12 @@ def print_batch(one: "Waiting", files: "Sequence[File]") -> None:
     out.print(Text(f"in {one.folder}"))
 
 
+def print_written(written: "Written") -> None:
+    """Show which report was written."""
+    words = f"{written.path}: a report of {', '.join(written.projects)}, {written.bytes} bytes"
+    console().print(Text(words))
+
+
 def print_tables(written: "TablesWritten", earlier: int) -> None:
     """Show the tables that were written. ``earlier`` is the number of batches in the outbox, which are not in them."""
     out = console()
@@ -386,7 +393,8 @@ def print_demo(shown: "Shown") -> None:
     found = f": {', '.join(shown.found)}" if shown.found else ""
     words = f"{shown.people} names and addresses of its people: {len(shown.found)} arrived outside free text{found}"
     out.print(_verdict(words, fine=not shown.found))
-    out.print(Text("Everything was on this machine, and is gone now."))
+    end = "was on this machine, and is gone now" if shown.kept is None else f"is on this machine, in {shown.kept}"
+    out.print(Text(f"Everything {end}."))
 
 
 def _verdict(text: str, *, fine: bool) -> Text:
@@ -481,7 +489,7 @@ def show(one: "Report | Preview") -> None:
         print_preview(one)
 
 
-def as_json(told: "Sequence[Report | Preview | Export | TablesWritten]") -> str:
+def as_json(told: "Sequence[Report | Preview | Export | TablesWritten | Written]") -> str:
     """Reports as JSON, with the exit status of each."""
     import msgspec  # noqa: PLC0415 (only where it is asked for)
 

@@ -39,8 +39,8 @@ class DuckDB(Target):
     value_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
     hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64}}'))"
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file, for its owner alone.
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or make the file, for its owner alone. With ``read_only`` it must be there, and others may read it, too.
 
         Raises :class:`BusyError` if another process has opened it, and :class:`ConfigurationError` if it is no such
         file, or can't be written.
@@ -51,10 +51,11 @@ class DuckDB(Target):
                 f"{path}: in a file of this name, DuckDB does not know the schema {SCHEMA} from the file",
                 "give the file another name, such as data.duckdb",
             )
+        self._hint = "name a file of DuckDB that this user may " + ("read" if read_only else "write, or a new one")
         self._umask = os.umask(0o077)
         try:
             with self._errors():
-                self._connection = duckdb.connect(path.absolute(), config={**LIMITS, **_ALONE})
+                self._connection = duckdb.connect(path.absolute(), read_only=read_only, config={**LIMITS, **_ALONE})
                 self._connection.execute("SET TimeZone = 'UTC'")
         except BaseException:
             os.umask(self._umask)
@@ -84,6 +85,12 @@ class DuckDB(Target):
                 with contextlib.suppress(duckdb.Error):  # a failed commit has ended it
                     self._connection.rollback()
                 raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """A transaction that changes nothing."""
+        with self.transaction():
+            yield
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement, and return the rows of its result."""
@@ -141,9 +148,7 @@ class DuckDB(Target):
                 f"{self.title} can't grow: {words}", "free some space and try again: nothing is half done"
             )
         if isinstance(error, duckdb.IOException):
-            return ConfigurationError(
-                f"{self.title} can't be used: {words}", "name a file of DuckDB that this user may write, or a new one"
-            )
+            return ConfigurationError(f"{self.title} can't be used: {words}", self._hint)
         return AgentError(f"{self.title} can't be used: {words}", "try again: nothing is half done")
 
 

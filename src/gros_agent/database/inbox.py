@@ -45,7 +45,9 @@ class _Agent(msgspec.Struct, frozen=True):
     user: str = ""
 
 
-class _Content(msgspec.Struct, frozen=True):
+class BatchReceipt(msgspec.Struct, frozen=True):
+    """What is known about a batch."""
+
     batch: str
     project: str
     moment: datetime
@@ -69,10 +71,16 @@ class InboxBatch:
         changed = self.folder / CHANGED / name
         return changed if changed.exists() else self.folder / name
 
-    def receipt(self) -> _Content:
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold the lock of readers on the batch's folder."""
+        with storage_errors(self.folder), lock(self.folder, is_shared=True):
+            yield
+
+    def receipt(self) -> BatchReceipt:
         """The receipt. Raises :class:`Unfit` if it is missing, damaged, or that of another batch."""
         try:
-            content = msgspec.json.decode(self.path(RECEIPT).read_bytes(), type=_Content)
+            content = msgspec.json.decode(self.path(RECEIPT).read_bytes(), type=BatchReceipt)
         except OSError as error:
             raise Unfit(f"{RECEIPT} can't be read: {error.strerror}") from None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -81,7 +89,7 @@ class InboxBatch:
             raise Unfit(f"{RECEIPT} is that of batch {content.batch} of {content.project}")
         return content
 
-    def tables(self, receipt: _Content, erased: Erased) -> Generator[TableRows, None, None]:
+    def tables(self, receipt: BatchReceipt, erased: Erased) -> Generator[TableRows, None, None]:
         """Yield the checked files of tables, without the people who were erased.
 
         Raises :class:`Unfit` for a file that no table fits.

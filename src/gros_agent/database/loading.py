@@ -5,21 +5,21 @@ does not fit is set aside: only its row in ``gros.batches`` goes into the databa
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from gros_agent.database import erased_inbox, erasing
-from gros_agent.database.checking import Unfit
-from gros_agent.database.inbox import InboxBatch, batches, lock
+from gros_agent.database.checking import TableRows, Unfit
+from gros_agent.database.erased import Erased
+from gros_agent.database.inbox import BatchReceipt, batches
 from gros_agent.database.target import Target
 from gros_agent.database.zones import Zone, zone_of
 from gros_agent.errors import ConfigurationError, ExitStatus, Own
-from gros_agent.runtime.storage import storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,34 @@ _COLLECTED = (
     " VALUES ($1, $2, $3, $4, $5, $6, $7)"
 )
 Progress = Callable[[str, int, int | None], None]
+
+
+class Batch(Protocol):
+    """A batch to load. ``number`` is its place among the batches of its project."""
+
+    @property
+    def project(self) -> str:
+        """Key of the project."""
+
+    @property
+    def number(self) -> int:
+        """Place of the batch."""
+
+    @property
+    def identifier(self) -> str:
+        """Identifier that the agent gave the batch."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Keep the batch as it is while it is read."""
+
+    def receipt(self) -> BatchReceipt:
+        """What is known about the batch. Raises :class:`Unfit` if that is damaged."""
+
+    def tables(self, receipt: BatchReceipt, erased: Erased) -> Generator[TableRows, None, None]:
+        """Yield the checked files of tables, without the people who were erased.
+
+        Raises :class:`Unfit` for a file that no table fits.
+        """
 
 
 @dataclass(frozen=True)
@@ -92,8 +120,10 @@ def _missing(url: str, library: str) -> ConfigurationError:
     return ConfigurationError(f"this database needs {library}, which is not installed", f"install gros-agent[{extra}]")
 
 
-def opened(url: str, *, is_filled: bool = False) -> Target:
-    """Open the database at a URL. A file of DuckDB is made, unless it must be ``is_filled``.
+def opened(url: str, *, is_filled: bool = False, read_only: bool = False) -> Target:
+    """Open the database at a URL, to be read alone if ``read_only``.
+
+    A file of DuckDB is made, unless it must be ``is_filled`` or is only read.
 
     Raises :class:`ConfigurationError` for an unknown URL, or if an extra is missing.
     """
@@ -107,7 +137,7 @@ def opened(url: str, *, is_filled: bool = False) -> Target:
         if url.startswith(_DUCKDB):
             from gros_agent.database.duckdb_file import DuckDB  # noqa: PLC0415 (an extra, and slow to import)
 
-            return DuckDB(Path(url.removeprefix(_DUCKDB)))
+            return DuckDB(Path(url.removeprefix(_DUCKDB)), read_only=read_only)
         from gros_agent.database.postgresql import PostgreSQL  # noqa: PLC0415 (an extra, and slow to import)
 
         return PostgreSQL(url)
@@ -124,18 +154,25 @@ def load(inbox: Path, url: str, progress: Progress, *, again: bool = False) -> L
     was loaded until then stays.
     """
     found = batches(inbox)
-    result = Loading()
     with opened(url) as target:
-        target.prepare()
-        erasing.catch_up(target, erased_inbox.remembered(inbox))
-        for number, batch in enumerate(found):
-            progress("load batches", number, len(found))
-            _take(target, batch, result, again=again)
-        progress("load batches", len(found), len(found))
+        return load_batches(found, target, progress, erased_inbox.remembered(inbox), again=again)
+
+
+def load_batches(
+    found: Sequence[Batch], target: Target, progress: Progress, erased: Erased, *, again: bool = False
+) -> Loading:
+    """Load all batches of these that are not in an open database yet, without the people who were erased."""
+    result = Loading()
+    target.prepare()
+    erasing.catch_up(target, erased)
+    for number, batch in enumerate(found):
+        progress("load batches", number, len(found))
+        _take(target, batch, result, again=again)
+    progress("load batches", len(found), len(found))
     return result
 
 
-def _take(target: Target, batch: InboxBatch, result: Loading, *, again: bool) -> None:
+def _take(target: Target, batch: Batch, result: Loading, *, again: bool) -> None:
     try:
         one = _load(target, batch, result, again=again)
     except Unfit as unfit:
@@ -145,7 +182,7 @@ def _take(target: Target, batch: InboxBatch, result: Loading, *, again: bool) ->
         result.batches.append(one)
 
 
-def _load(target: Target, batch: InboxBatch, result: Loading, *, again: bool) -> LoadedBatch | None:
+def _load(target: Target, batch: Batch, result: Loading, *, again: bool) -> LoadedBatch | None:
     """Load a batch in one transaction; None if that was done before."""
     with target.transaction():
         known = target.run(_KNOWN, (batch.project, batch.identifier))
@@ -154,7 +191,7 @@ def _load(target: Target, batch: InboxBatch, result: Loading, *, again: bool) ->
             result.refused_before += known[0][1] == "refused"
             return None
         number = known[0][0] if known else target.run(_NUMBERS)[0][0]
-        with storage_errors(batch.folder), lock(batch.folder, is_shared=True):
+        with batch.reading():
             receipt = batch.receipt()
             zone = zone_of(receipt.time_zone)
             rows = 0
@@ -170,7 +207,7 @@ def _load(target: Target, batch: InboxBatch, result: Loading, *, again: bool) ->
     return one
 
 
-def _refuse(target: Target, batch: InboxBatch, reason: str) -> LoadedBatch:
+def _refuse(target: Target, batch: Batch, reason: str) -> LoadedBatch:
     one = LoadedBatch(batch.project, batch.number, batch.identifier, "refused", 0, reason)
     try:
         receipt = batch.receipt()

@@ -82,6 +82,19 @@ class PostgreSQL(Target):
             self.run("SET LOCAL client_min_messages = warning")
             yield
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """A transaction that changes nothing, and takes no lock."""
+        with self._errors(), self._connection.transaction():
+            self.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            try:
+                yield
+            except errors.InsufficientPrivilege as error:
+                raise ConfigurationError(
+                    f"{self.title} can't be read: {self.words(error)}",
+                    "let this user read it: GRANT USAGE ON SCHEMA gros and GRANT SELECT ON ALL TABLES IN SCHEMA gros",
+                ) from error
+
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement, and return the rows of its result."""
         cursor = self._connection.execute(statement, values or None)

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.rows import Row
 from gros_agent.rows.moments import local_zone
 from gros_agent.runtime.storage import storage_errors
-from gros_agent.tables.batch import Manifest, ProjectFolder, check_table
+from gros_agent.tables.batch import CollectedSource, Manifest, ProjectFolder, check_table
 
 BLOCK = 2048
 """How many rows DuckDB works on at once."""
@@ -51,12 +52,14 @@ class TableContent:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The batch of a project: its tables, and the time zone of their moments."""
+    """The batch of a project: its tables, when it was made, the time zone of its moments, and how complete it is."""
 
     project: str
     identifier: str
+    made: datetime
     time_zone: str
     tables: tuple[TableContent, ...]
+    sources: tuple[CollectedSource, ...]
 
 
 @contextmanager
@@ -76,11 +79,13 @@ def snapshot(folder: Path) -> Iterator[Snapshot]:
         yield Snapshot(
             project=folder.name,
             identifier=manifest.identifier,
+            made=manifest.made,
             time_zone=manifest.time_zone or local_zone(),
             tables=tuple(
                 TableContent(kinds[name], folder / name, stream, manifest.tables[name])
                 for name, stream in streams.items()
             ),
+            sources=tuple(manifest.sources),
         )
 
 

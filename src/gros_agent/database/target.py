@@ -44,6 +44,14 @@ class Target(ABC):
         Raises :class:`BusyError` if another loader does not end, and :class:`AgentError` if the database fails.
         """
 
+    @contextlib.contextmanager
+    @abstractmethod
+    def reading(self) -> Iterator[None]:
+        """A transaction that changes nothing, and sees the database as it is now, whatever is loaded meanwhile.
+
+        Raises :class:`ConfigurationError` if this user may not read it, and :class:`AgentError` if the database fails.
+        """
+
     @abstractmethod
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement, in which ``$1`` is the first value, and return the rows of its result."""
@@ -91,6 +99,25 @@ class Target(ABC):
             if not is_known:
                 self.run("DELETE FROM gros.version")
                 self.run(_VERSION, (FORMAT, __version__, views.digest()))
+
+    def check(self) -> None:
+        """Check that tables and views are those of this version, and change nothing.
+
+        Raises :class:`ConfigurationError` if they are missing, or of another version.
+        """
+        found = self._tables()
+        number = self._version(found)
+        if number is None:
+            raise ConfigurationError(
+                f"{self.title} has no tables of gros-agent that this user may read",
+                "load batches into it first: gros-agent controller load",
+            )
+        known = self.run(_VIEWS) if number == FORMAT and "views" in found["version"] else []
+        if known != [(views.digest(),)]:
+            raise ConfigurationError(
+                f"{self.title} has tables or views of another version of gros-agent",
+                "bring it up to date: gros-agent controller load",
+            )
 
     def additions(self, found: Mapping[str, Collection[str]]) -> list[str]:
         """The statements that make what the database lacks. ``found`` has the columns of its tables."""

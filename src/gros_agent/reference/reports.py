@@ -5,15 +5,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from gros_agent.errors import AgentError, ExitStatus
+from gros_agent.reporting.needs import missing_libraries
 from gros_agent.runtime.background import Processes, meaning
 
 VARIABLE = "GROS_AGENT_REPORT_FROM"
 _FILE = "report.html"
-_LIBRARIES = ("duckdb", "jinja2", "vl_convert")
 _FRESH_SECONDS = 60.0
 """A report is made anew when it is asked for after this time."""
 _BUSY_SECONDS, _TRIES = 2.0, 5
@@ -49,7 +48,7 @@ class Reports:
             return False
 
     async def _make(self) -> str:
-        if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
+        if missing := missing_libraries():
             return f"a report needs {', '.join(missing)}, which is not installed: install gros-agent[report]"
         environ = {**os.environ, VARIABLE: self._origin}
         status = 0

@@ -18,7 +18,7 @@ from gros_agent.reference.app import Controller
 from gros_agent.reference.certificate import CertificateFiles
 from gros_agent.reference.intake import take_all
 from gros_agent.reference.loads import Loads
-from gros_agent.reference.page import TOKEN, OperatorPages, ensure_token
+from gros_agent.reference.operator_page import TOKEN, OperatorPages, ensure_token
 from gros_agent.reference.reports import Reports
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import State

@@ -1,7 +1,8 @@
 """The whole flow on this machine: a reference controller, and an agent that registers, scrapes and delivers.
 
 It runs in a temporary folder and on loopback, with the real commands on both sides. Afterwards the rows that the
-controller received are compared with the output of git, and searched for the people of the repository.
+controller received are compared with the output of git, and searched for the people of the repository. The caller makes
+a report of them, since what that needs may not be installed.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gros_agent.deliver.receipts import Receipt
@@ -35,6 +36,7 @@ from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git.access import base_environment
 
 PROJECT = "DEMO"
+REPORT = "report.html"
 START_SECONDS = 30
 _SILENCE = 60.0
 _SHORTEST_NAME = 4
@@ -42,11 +44,16 @@ _SHORTEST_NAME = 4
 
 Step = Callable[[str, str], None]
 """Called with the name of a step and its result."""
+MakeReport = Callable[[Path, Path], str]
+"""Called with the inbox of the controller and the file for a report; returns what became of it."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The result of a demo: the repository, what the controller received, and the people that were searched for."""
+    """The result of a demo: the repository, what the controller received, and the people that were searched for.
+
+    ``kept`` is the folder with everything, if it was kept.
+    """
 
     repository: str
     inbox: Path
@@ -55,6 +62,7 @@ class Shown:
     people: int
     found: tuple[str, ...]
     example: dict[str, str]
+    kept: Path | None = None
     personal: frozenset[str] = frozenset(VcsVersion.personal)
 
     @property
@@ -63,10 +71,18 @@ class Shown:
         return self.rows["data_vcs_versions"] == self.commits and not self.found
 
 
-def run(repository: str | None, step: Step, progress: Progress = no_progress) -> Shown:
-    """Run the whole flow, and pass on each step. Raises :class:`AgentError`."""
-    with tempfile.TemporaryDirectory(prefix="gros-agent-demo-") as temporary:
-        folder = Path(temporary)
+def run(
+    repository: str | None,
+    step: Step,
+    make_report: MakeReport,
+    progress: Progress = no_progress,
+    keep: Path | None = None,
+) -> Shown:
+    """Run the whole flow, and pass on each step. ``keep`` is a new folder for everything that it leaves.
+
+    Raises :class:`AgentError`.
+    """
+    with _folder(keep) as folder:
         source = repository or _standing_in() or _make_repository(folder / "example")
         home = folder / "agent"
         home.mkdir()
@@ -81,7 +97,27 @@ def run(repository: str | None, step: Step, progress: Progress = no_progress) ->
             options = ScrapeOptions(extra=parse([f"git={source}"], Path.cwd()))
             run_projects(read, (PROJECT,), Checks(), options, "demo", _Steps(step, progress))
             settings = read(None, {}, given=False)
-            return _look(settings, source, folder / "controller" / "inbox" / PROJECT)
+        inbox = folder / "controller" / "inbox"
+        step("report", make_report(inbox, folder / REPORT))
+        return replace(_look(settings, source, inbox / PROJECT), kept=keep)
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """A temporary folder, or the one that is to be kept. Raises :class:`ConfigurationError` if that has anything."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="gros-agent-demo-") as temporary:
+            yield Path(temporary)
+        return
+    folder = keep.absolute()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise ConfigurationError(f"{keep}: {error.strerror}", "name a new folder with --keep") from None
+    if not is_empty:
+        raise ConfigurationError(f"{keep} is not empty", "name a new folder with --keep")
+    yield folder
 
 
 @dataclass(frozen=True)
