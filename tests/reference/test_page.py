@@ -76,7 +76,7 @@ def test_what_it_shows(running: Controller) -> None:
     assert "<script>" not in text
     for words in (
         *("agent-ABC", "gros_agent/0.1 requests/2", "No agent has registered for this project."),
-        "The last batch was refused: batch b2 was refused: none.json can&#39;t be read",
+        "<b>Refused:</b> batch b2 was refused: none.json can&#39;t be read",
         "&lt;script&gt;alert(1)&lt;/script&gt;</b> (jira) could not be collected, and never was.",
     ):
         assert words in text
