@@ -256,7 +256,7 @@ class TestWhatIsWrong:
     def test_without_the_extra(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "vl_convert" else name)
+        monkeypatch.setattr("gros_agent.reporting.needs.find_spec", lambda name: None if name == "vl_convert" else name)
         assert execute(["report", "--output", str(tmp_path / "report.html")]) == 7
         assert capsys.readouterr().err.splitlines() == [
             "error: a report needs vl_convert, which is not installed",

@@ -45,7 +45,7 @@ _COLLECTED = (
 Progress = Callable[[str, int, int | None], None]
 
 
-class Batch(Protocol):
+class LoadableBatch(Protocol):
     """A batch to load. ``number`` is its place among the batches of its project."""
 
     @property
@@ -159,7 +159,7 @@ def load(inbox: Path, url: str, progress: Progress, *, again: bool = False) -> L
 
 
 def load_batches(
-    found: Sequence[Batch], target: Target, progress: Progress, erased: Erased, *, again: bool = False
+    found: Sequence[LoadableBatch], target: Target, progress: Progress, erased: Erased, *, again: bool = False
 ) -> Loading:
     """Load all batches of these that are not in an open database yet, without the people who were erased."""
     result = Loading()
@@ -172,7 +172,7 @@ def load_batches(
     return result
 
 
-def _take(target: Target, batch: Batch, result: Loading, *, again: bool) -> None:
+def _take(target: Target, batch: LoadableBatch, result: Loading, *, again: bool) -> None:
     try:
         one = _load(target, batch, result, again=again)
     except Unfit as unfit:
@@ -182,7 +182,7 @@ def _take(target: Target, batch: Batch, result: Loading, *, again: bool) -> None
         result.batches.append(one)
 
 
-def _load(target: Target, batch: Batch, result: Loading, *, again: bool) -> LoadedBatch | None:
+def _load(target: Target, batch: LoadableBatch, result: Loading, *, again: bool) -> LoadedBatch | None:
     """Load a batch in one transaction; None if that was done before."""
     with target.transaction():
         known = target.run(_KNOWN, (batch.project, batch.identifier))
@@ -207,7 +207,7 @@ def _load(target: Target, batch: Batch, result: Loading, *, again: bool) -> Load
     return one
 
 
-def _refuse(target: Target, batch: Batch, reason: str) -> LoadedBatch:
+def _refuse(target: Target, batch: LoadableBatch, reason: str) -> LoadedBatch:
     one = LoadedBatch(batch.project, batch.number, batch.identifier, "refused", 0, reason)
     try:
         receipt = batch.receipt()

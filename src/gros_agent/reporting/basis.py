@@ -10,7 +10,7 @@ from gros_agent.database import erased_inbox, loading
 from gros_agent.database.collected_batches import collected_batches
 from gros_agent.database.erased import Erased
 from gros_agent.database.inbox import RECEIPT, batches
-from gros_agent.database.loading import Batch, Loading
+from gros_agent.database.loading import LoadableBatch, Loading
 from gros_agent.database.target import Target
 from gros_agent.deliver import outbox
 from gros_agent.errors import ConfigurationError
@@ -103,7 +103,11 @@ def _gone(receipts: Path, key: str, there: set[tuple[str, str]]) -> int:
 
 @contextmanager
 def _loaded(
-    found: Sequence[Batch], origin: str, progress: Progress, notes: tuple[str, ...] = (), erased: Erased | None = None
+    found: Sequence[LoadableBatch],
+    origin: str,
+    progress: Progress,
+    notes: tuple[str, ...] = (),
+    erased: Erased | None = None,
 ) -> Iterator[Basis]:
     with (
         tempfile.TemporaryDirectory(prefix="gros-agent-report-") as name,
