@@ -49,8 +49,8 @@ class TableRows:
         if self._temporary is not None:
             self._temporary.close()
 
-    def blocks(self) -> Iterator[tuple[list[Any], bool]]:
-        """Yield the rows in blocks, and whether any text in the block needs escapes in JSON.
+    def blocks(self) -> Iterator[list[Any]]:
+        """Yield the rows in blocks.
 
         Rows have the attributes of the row type. Raises :class:`Unfit` if a row does not match its type or has a NUL.
         """
@@ -64,7 +64,7 @@ class TableRows:
             if _NUL in content:
                 self._refuse_nul(rows)
             self.count += len(rows)
-            yield rows, b"\\" in content
+            yield rows
 
     def check(self) -> None:
         """Check all rows, as :meth:`blocks` does."""

@@ -111,17 +111,17 @@ class DuckDB(Target):
 
     def _stage(self, table: TableDefinition, rows: TableRows, zone: Zone) -> None:
         """Read the rows into the temporary table, while they are checked here. Raises :class:`Unfit`."""
+        longest = longest_line(rows.path)
         with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(self._read, table, rows, zone)
+            reading = pool.submit(self._read, table, rows, zone, longest)
             rows.check()
             reading.result()
         # hashes of two keys may be the same by chance
         if table.key and self.run(_alike(table)) != [(0,)] and self.run(statements.repeated(table, _STAGED)):
             raise rows.repeated()
 
-    def _read(self, table: TableDefinition, rows: TableRows, zone: Zone) -> None:
+    def _read(self, table: TableDefinition, rows: TableRows, zone: Zone, longest: int) -> None:
         types = ", ".join(f"{quoted(one.name)}: 'VARCHAR'" for one in table.columns.values())
-        longest = longest_line(rows.path)
         memory = max(_MEMORY, longest * _COPIES >> 20)
         self.run(f"SET memory_limit = '{memory}MB'")
         with rows.path.open("rb") as stream:  # DuckDB would take some names of files for patterns

@@ -12,12 +12,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gros_agent.database import statements
 from gros_agent.database.checking import TableRows
-from gros_agent.database.definitions import BATCH, TableDefinition, Way, index_key, indexes
+from gros_agent.database.columns import Column, Kind
+from gros_agent.database.definitions import BATCH, TYPES, TableDefinition, Way, index_key, indexes
 from gros_agent.database.quoting import listed, quoted
 from gros_agent.database.target import Target
 from gros_agent.database.zones import Zone
 from gros_agent.errors import AgentError, BusyError, ConfigurationError
-from gros_agent.rows import Row
 from gros_agent.runtime.masking import redactor
 
 _OLDEST = 150000
@@ -29,6 +29,7 @@ _CONNECT_SECONDS = 10
 _STAGED = "gros_staged"
 _NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_SPECIAL = "\\\t\n\r"
 
 
 class PostgreSQL(Target):
@@ -106,8 +107,8 @@ class PostgreSQL(Target):
 
     def put(self, table: TableDefinition, rows: TableRows, zone: Zone, project: str, batch: int) -> None:
         """Copy the rows into a temporary table, and put them into their table from there."""
-        texts = ", ".join(f"{quoted(one.name)} TEXT" for one in table.columns.values())
-        self.run(f"CREATE TEMPORARY TABLE {_STAGED} ({texts}) ON COMMIT DROP")
+        staged = ", ".join(f"{quoted(one.name)} {_staged_type(one)}" for one in table.columns.values())
+        self.run(f"CREATE TEMPORARY TABLE {_STAGED} ({staged}) ON COMMIT DROP")
         self._copy(table, rows)
         relation = f"(SELECT {statements.values(table, zone)} FROM {_STAGED})"
         try:
@@ -131,8 +132,8 @@ class PostgreSQL(Target):
     def _copy(self, table: TableDefinition, rows: TableRows) -> None:
         names = [one.name for one in table.columns.values()]
         with self._connection.cursor() as cursor, cursor.copy(f"COPY {_STAGED} ({listed(names)}) FROM STDIN") as copy:
-            for block, has_escapes in rows.blocks():
-                copy.write(_copied(block, names, has_escapes=has_escapes))
+            for block in rows.blocks():
+                copy.write(_copied(block, names))
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -169,6 +170,13 @@ def _parsed(url: str) -> dict[str, Any]:
     return given
 
 
+def _staged_type(column: Column) -> str:
+    """The type that COPY reads a column as: text if that may stand for nothing, or must become another value."""
+    if column.nothing or column.default is not None or column.kind in {Kind.TEXT, Kind.BOOLEAN}:
+        return "TEXT"
+    return "TIMESTAMP" if column.kind is Kind.MOMENT else TYPES[column.kind]
+
+
 def upsert(table: TableDefinition, relation: str) -> str:
     """Insert rows, or replace those with the same key if anything differs."""
     changed = statements.changes(table, "excluded")
@@ -185,14 +193,28 @@ def upsert(table: TableDefinition, relation: str) -> str:
     )
 
 
-def _copied(rows: Sequence[Row], names: Sequence[str], *, has_escapes: bool) -> str:
+def _copied(rows: Sequence[Any], names: Sequence[str]) -> str:
     """Rows in the text format of COPY."""
     fields = attrgetter(*names)
-    if has_escapes:
-        lines = ["\t".join(map(_escaped, fields(row))) for row in rows]
-    else:  # without escapes in JSON, no text has a tab, a newline or a backslash
-        lines = ["\t".join([one if type(one) is str else _escaped(one) for one in fields(row)]) for row in rows]
-    return "\n".join(lines) + "\n"
+    try:
+        text = "\n".join(map("\t".join, map(fields, rows)))
+    except TypeError:  # not all values are texts
+        pass
+    else:
+        is_plain = text.count("\t") == len(rows) * (len(names) - 1) and text.count("\n") == len(rows) - 1
+        if is_plain and "\\" not in text and "\r" not in text:
+            return text + "\n"
+    columns = map(_column, zip(*map(fields, rows), strict=True))
+    return "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
+
+
+def _column(values: Sequence[Any]) -> Sequence[str]:
+    """The values of a column in that format. Most columns have nothing to escape: they are looked through as one."""
+    if set(map(type, values)) == {str}:
+        whole = "".join(values)
+        if not any(one in whole for one in _SPECIAL):
+            return values
+    return [_escaped(one) for one in values]
 
 
 def _escaped(value: Any) -> str:  # noqa: ANN401 (whatever a row can have)
