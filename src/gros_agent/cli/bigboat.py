@@ -30,7 +30,7 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
     With several projects, only the status of the first one is sent. If the controller is unreachable, the status is
     kept, the exit status is 6, and the next call sends it.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.cli import console_delivery  # noqa: PLC0415 (commands load what they need)
     from gros_agent.deliver import dashboard  # noqa: PLC0415 (commands load what they need)
     from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need)
 
@@ -47,4 +47,4 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], dry_run: bool, as_
 
             click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(poll.statuses)))))
         else:
-            console.print_dashboard(poll.source, poll.statuses, sent)
+            console_delivery.print_dashboard(poll.source, poll.statuses, sent)

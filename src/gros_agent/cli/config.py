@@ -35,13 +35,13 @@ def show(ctx: click.Context, *, empty: bool, as_json: bool) -> None:
 
     Secrets are masked. The origin of an option is its line in a file, or the variable that a template took it from.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console_scrape  # noqa: PLC0415 (commands load what they need when they run)
 
     settings = current(ctx).load()
-    rows = console.setting_rows(settings, empty=empty)
+    rows = console_scrape.setting_rows(settings, empty=empty)
     if as_json:
         keys = ("section", "option", "value", "origin")
         listed = [dict(zip(keys, row, strict=True)) for row in rows]
         click.echo(json.dumps({"home": str(settings.home.root), "settings": listed}, indent=2))
     else:
-        console.print_settings(settings, rows)
+        console_scrape.print_settings(settings, rows)

@@ -47,7 +47,7 @@ def command(
     With -, the pseudonyms are read from the standard input, one a line. At the agent, gros-agent person shows those of
     a person.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console_database  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli.given import given_texts  # noqa: PLC0415
     from gros_agent.database import erasure  # noqa: PLC0415
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
@@ -62,5 +62,5 @@ def command(
 
             click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(result)))))
         else:
-            console.print_erasure(result)
+            console_database.print_erasure(result)
     return result.status

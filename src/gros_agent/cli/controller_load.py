@@ -51,7 +51,7 @@ def command(ctx: click.Context, *, url: str, inbox: Path, again: bool, as_json: 
     the exit status is 3. The table gros.batches says why. For a password, use PGPASSFILE, PGPASSWORD, or the option's
     variable.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console, console_database  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.database import loading  # noqa: PLC0415
 
     current(ctx).set_up_log(current(ctx).log or "INFO")
@@ -63,5 +63,5 @@ def command(ctx: click.Context, *, url: str, inbox: Path, again: bool, as_json: 
 
             click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(result)))))
         else:
-            console.print_loading(result)
+            console_database.print_loading(result)
     return result.status

@@ -43,7 +43,7 @@ def command(ctx: click.Context, *, repo: str | None, keep: Path | None, as_json:
     received, and that it contains no author's name or address outside free text. Ends with a report, and leaves nothing
     behind unless it is to be kept.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console, console_scrape  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
     from gros_agent.run import demo  # noqa: PLC0415 (commands load what they need when they run)
 
@@ -54,7 +54,7 @@ def command(ctx: click.Context, *, repo: str | None, keep: Path | None, as_json:
         def step(name: str, text: str) -> None:
             bars.clear()
             if not as_json:
-                console.print_step(name, text)
+                console_scrape.print_step(name, text)
 
         shown = demo.run(repo, step, _make_report(keep), bars, keep)
     if as_json:
@@ -67,7 +67,7 @@ def command(ctx: click.Context, *, repo: str | None, keep: Path | None, as_json:
         }
         click.echo(json.dumps(content | {"people": shown.people, "found": shown.found}))
     else:
-        console.print_demo(shown)
+        console_scrape.print_demo(shown)
     return ExitStatus.DONE if shown.is_right else ExitStatus.UNEXPECTED
 
 

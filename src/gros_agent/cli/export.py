@@ -65,7 +65,7 @@ def command(
     controller has taken them. A batch that could not be announced is kept: the exit status is 6, and the next call
     continues.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.cli import console, console_delivery  # noqa: PLC0415 (commands load what they need)
     from gros_agent.deliver import delivery  # noqa: PLC0415 (commands load what they need)
     from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need)
 
@@ -79,7 +79,7 @@ def command(
             with telling():
                 bars.clear()
                 if not as_json:
-                    console.print_export(one)
+                    console_delivery.print_export(one)
 
         options = delivery.ExportOptions(dry_run=dry_run, abandon=abandon, known_hosts=known_hosts, wait=wait)
         status = delivery.deliver_projects(settings, chosen, options, tell, bars)

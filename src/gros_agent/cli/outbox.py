@@ -38,7 +38,7 @@ def command() -> None:
 @click.pass_context
 def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool) -> None:
     """List the waiting batches, the oldest first, including those of projects that are no longer configured."""
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console_delivery  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.run import per_project  # noqa: PLC0415 (commands load what they need when they run)
 
@@ -51,7 +51,7 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
         if as_json:
             click.echo(_json([_told(one) for found in kept.values() for one in found]))
         for project in () if as_json else chosen:
-            console.print_outbox(project, kept[project])
+            console_delivery.print_outbox(project, kept[project])
 
 
 @command.command("show")
@@ -62,7 +62,7 @@ def list_batches(ctx: click.Context, *, projects: tuple[str, ...], as_json: bool
 @click.pass_context
 def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json: bool) -> None:
     """Show the files of a waiting batch: its NUMBER in the list, or "newest"."""
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console_delivery  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox, receipts  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.run import per_project  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def show(ctx: click.Context, *, projects: tuple[str, ...], number: str, as_json:
         if as_json:
             click.echo(_json([_told(found) | {"files": files}]))
         else:
-            console.print_batch(found, files)
+            console_delivery.print_batch(found, files)
 
 
 @command.command("drop")

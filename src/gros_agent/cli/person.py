@@ -51,7 +51,7 @@ def command(
 
     Each project has other pseudonyms; its secrets are needed. Names in free text are not searched for.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console_delivery  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.cli.given import given_texts  # noqa: PLC0415
     from gros_agent.deliver import person  # noqa: PLC0415
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
@@ -75,4 +75,4 @@ def command(
             click.echo("\n".join(one.pseudonym for each in found for one in each.pseudonyms))
         else:
             for each in found:
-                console.print_person(each)
+                console_delivery.print_person(each)

@@ -78,7 +78,7 @@ def command(
 
     Each check is ok, a warning, failed, not due or skipped, and says what to do. Works without any configuration.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console_scrape  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError, ExitStatus, Problems  # noqa: PLC0415
     from gros_agent.preflight import checks  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.preflight.results import Scope  # noqa: PLC0415
@@ -97,7 +97,7 @@ def command(
 
         click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(results)))))
     else:
-        console.print_checks(results)
+        console_scrape.print_checks(results)
     return ExitStatus.DONE if skip else checks.status_of(results)
 
 

@@ -112,7 +112,7 @@ def command(
     With --source, --gitlab or --credentials the public key is also added on systems that host sources, with the title
     "GROS agent for the KEY project"; an old key with that title is replaced. Needs a token that may write keys.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need)
+    from gros_agent.cli import console_delivery  # noqa: PLC0415 (commands load what they need)
     from gros_agent.controller.https import ControllerClient  # noqa: PLC0415
     from gros_agent.deliver import registration, source_keys  # noqa: PLC0415 (commands load what they need)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
@@ -147,6 +147,6 @@ def command(
             keys = [{"project": one.project, "host": one.host, "key": one.error or one.outcome} for one in published]
             click.echo(json.dumps(shown_in([*(one.rows() for one in done), *keys]), indent=2))
         else:
-            console.print_registrations(done)
-            console.print_published(published)
+            console_delivery.print_registrations(done)
+            console_delivery.print_published(published)
     return ExitStatus.PARTLY if any(one.error for one in published) else ExitStatus.DONE

@@ -57,7 +57,7 @@ def command(ctx: click.Context, *, path: Path, given: str | None, projects: tupl
     what was collected when. People are numbers alone. The page loads nothing from elsewhere. If a batch in a folder
     does not fit, the report is made without it, and the exit status is 3.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console, console_database  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ExitStatus  # noqa: PLC0415
 
     _check_extra()
@@ -71,7 +71,7 @@ def command(ctx: click.Context, *, path: Path, given: str | None, projects: tupl
         if as_json:
             click.echo(console.as_json([written]))
         else:
-            console.print_written(written)
+            console_database.print_written(written)
     return status
 
 

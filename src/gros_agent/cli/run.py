@@ -117,18 +117,18 @@ class _Printer:
                 click.echo(msgspec.json.format(msgspec.json.encode(shown_in(msgspec.to_builtins(results)))))
 
     def scraped(self, report: "Report") -> None:
-        from gros_agent.cli import console  # noqa: PLC0415
+        from gros_agent.cli import console_scrape  # noqa: PLC0415
 
         with telling():
             self._bars.clear()
-            console.print_report(report)
+            console_scrape.print_report(report)
 
     def delivered(self, receipt: "Receipt") -> None:
-        from gros_agent.cli import console  # noqa: PLC0415
+        from gros_agent.cli import console_delivery  # noqa: PLC0415
 
         with telling():
             self._bars.clear()
-            console.print_receipt(receipt)
+            console_delivery.print_receipt(receipt)
 
     def ended(self, project: str, ended: "Ended") -> None:
         from gros_agent.runtime.logs import shows_errors_beside_results  # noqa: PLC0415

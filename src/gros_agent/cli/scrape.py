@@ -76,7 +76,7 @@ def command(
     The sources of a project are those of its data_sources.json and of --source. The result is in export/KEY: all tables
     and trackers of a scrape together, or none.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console, console_scrape  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
     from gros_agent.project.entries import parse  # noqa: PLC0415
     from gros_agent.project.scrape_options import ScrapeOptions  # noqa: PLC0415
@@ -105,7 +105,7 @@ def command(
             with telling():
                 bars.clear()
                 if not as_json:
-                    console.show(one)
+                    console_scrape.show(one)
 
         run = per_project.preview_projects if dry_run else per_project.scrape_projects
         status = run(lambda project: current(ctx).load(project=project), chosen, options, tell, bars)

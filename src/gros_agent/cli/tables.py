@@ -43,7 +43,7 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], target: Path, form
     These are the tables of the batch in export/KEY, with numbers, dates and moments as such, and nothing where a value
     is not known. docs/tables.md describes each table and column.
     """
-    from gros_agent.cli import console  # noqa: PLC0415 (commands load what they need when they run)
+    from gros_agent.cli import console, console_database  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.deliver import outbox  # noqa: PLC0415 (commands load what they need when they run)
     from gros_agent.errors import ConfigurationError  # noqa: PLC0415
     from gros_agent.run import per_project  # noqa: PLC0415
@@ -64,4 +64,4 @@ def command(ctx: click.Context, *, projects: tuple[str, ...], target: Path, form
         if as_json:
             click.echo(console.as_json([written]))
         else:
-            console.print_tables(written, earlier)
+            console_database.print_tables(written, earlier)
