@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replaced
 
-from gros_agent.collect.engine import drain
+from gros_agent.collect.part import drain
 from gros_agent.errors import SourceError
 from gros_agent.rows import TABLES, Row, VcsVersion, key_of
 from gros_agent.sources import known_types, sources

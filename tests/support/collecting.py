@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from gros_agent.collect.engine import drain
+from gros_agent.collect.part import drain
 from gros_agent.rows import Row
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import gros_agent.sources
-from gros_agent.collect.engine import drain
+from gros_agent.collect.part import drain
 from gros_agent.options.hosts import by_name
 from gros_agent.options.values import Value
 from gros_agent.privacy.pseudonyms import Pseudonymiser

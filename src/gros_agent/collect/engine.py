@@ -1,23 +1,21 @@
-"""Collects the sources of a project, several at once, each into a sink of its own.
+"""Collects the sources of a project: describes each part, has a team collect them, and makes their outcomes.
 
-The sink of a scrape writes tables; that of a dry run counts rows and keeps examples. Both use the same limits.
+The team of a scrape writes tables; that of a dry run counts rows and keeps examples. Both use the same limits.
 """
 
 import logging
-import shutil
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
+from gros_agent.collect.part import PartDescription, PartResult, Sink, collect_part
 from gros_agent.errors import SourceError
-from gros_agent.project.boundary import around
+from gros_agent.project.boundary import Bounds, around
 from gros_agent.project.context import located, parts_of, source_context, source_host
 from gros_agent.project.report import Outcome, collected_outcome, failed, unavailable
 from gros_agent.project.scrape_options import ScrapeOptions
-from gros_agent.rows import Row
-from gros_agent.runtime import limits, parallel
+from gros_agent.runtime import parallel
 from gros_agent.runtime.logs import IN_RESULTS
 from gros_agent.runtime.urls import host_of
 from gros_agent.settings.model import ProjectSettings, Settings
@@ -36,28 +34,38 @@ Task = Part | SourceEntry
 """A part to collect, or an entry that no source collects."""
 
 
-class Sink(Protocol):
-    """Takes the rows of one part."""
-
-    def take(self, rows: Sequence[Row]) -> object:
-        """Take a block of rows of one table."""
-        ...
-
-    def close(self) -> Mapping[str, int]:
-        """Finish after the last row, and return the number of rows of each table."""
-        ...
-
-    def undo(self) -> None:
-        """Forget all rows: the part could not be collected."""
-        ...
+S = TypeVar("S")
+K = TypeVar("K", bound=Sink)
 
 
-S = TypeVar("S", bound=Sink)
+@dataclass(frozen=True)
+class Job:
+    """A part to collect. ``number`` is that of its task, ``host`` the host that it connects to, or None."""
+
+    number: int
+    part: Part
+    description: PartDescription
+    host: str | None
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a team reports to: the progress within a part, and the end of each part."""
+
+    progress: Progress
+    ended: Callable[[Job, PartResult], None]
+
+
+Team = Callable[[Sequence[Job], Capacity, Calls], Sequence[tuple[PartResult, S | None]]]
+"""Collects parts, and returns for each its result, and what has its rows (None: it failed). Raises AgentError.
+
+At most :data:`PER_HOST` parts may connect to the same host at the same time.
+"""
 
 
 @dataclass(frozen=True)
 class Gathered(Generic[S]):
-    """The result of a task. ``sink`` and ``collected`` are set if a part was collected."""
+    """The result of a task. ``sink``, which has the rows, and ``collected`` are set if a part was collected."""
 
     task: Task
     outcome: Outcome
@@ -88,7 +96,7 @@ def tasks_of(settings: Settings, entries: Sequence[SourceEntry]) -> list[Task]:
 
 
 class Engine(Generic[S]):
-    """Collects the parts of one project. ``make`` makes the sink for a part; its number is that of the task."""
+    """Collects the parts of one project. ``team`` does the work."""
 
     def __init__(
         self,
@@ -96,7 +104,7 @@ class Engine(Generic[S]):
         options: ScrapeOptions,
         progress: Progress,
         known: LeftOff,
-        make: Callable[[int, Part], S],
+        team: Team[S],
     ) -> None:
         self._project = project
         self._options = options
@@ -104,17 +112,26 @@ class Engine(Generic[S]):
         self._lock = Lock()
         self._capacity = Capacity()
         self._known = LeftOff({}, {}) if options.full else known
-        self._make = make
+        self._team = team
 
     def run(self, tasks: Sequence[Task]) -> list[Gathered[S]]:
         """Collect, and return the result of each task, in their order. Raises :class:`AgentError`."""
-        return parallel.run(
-            list(enumerate(tasks)),
-            lambda task: self._task(*task),
-            at_once=AT_ONCE,
-            lane=lambda task: self._host(task[1]),
-            per_lane=PER_HOST,
-        )
+        done: dict[int, Gathered[S]] = {}
+        jobs: list[Job] = []
+        for number, task in enumerate(tasks):
+            if isinstance(task, SourceEntry):
+                done[number] = Gathered(task, unavailable(task))
+                continue
+            try:
+                jobs.append(Job(number, task, self.description(task), self._host(task)))
+            except SourceError as error:
+                refused = PartResult(seconds=0.0, end=error)
+                self._tell(task, refused)
+                done[number] = _gathered(task, refused, None)
+        calls = Calls(self._progress, lambda job, result: self._tell(job.part, result))
+        for job, (result, rows) in zip(jobs, self._team(jobs, self._capacity, calls), strict=True):
+            done[job.number] = _gathered(job.part, result, rows)
+        return [done[number] for number in range(len(tasks))]
 
     def context(self, part: Part) -> Context:
         """The context for the source of a part. Raises :class:`SourceError`."""
@@ -123,47 +140,35 @@ class Engine(Generic[S]):
             documents=self._known.documents,
         )
 
-    def _task(self, number: int, task: Task) -> Gathered[S]:
-        if isinstance(task, SourceEntry):
-            return Gathered(task, unavailable(task))
-        return self._part(number, task)
-
-    def _part(self, number: int, part: Part) -> Gathered[S]:
-        name, start = part.entry.name, time.monotonic()
-        sink = self._make(number, part)
-        try:
-            with around(self._project, name):
-                context = self.context(part)
-                collected = drain(part.source.collect(context, self._known.since(part)), sink.take)
-                counts = sink.close()
-            if self._project.environment.cleanup_repos:
-                shutil.rmtree(context.folder, ignore_errors=True)
-        except SourceError as error:
-            log.error(  # noqa: TRY400 (whoever asked is told in words)
-                "project %s: source %s failed: %s", *(self._project.key, name, error), extra=IN_RESULTS
+    def description(self, part: Part) -> PartDescription:
+        """The description of a part. Raises :class:`SourceError`."""
+        with around(self._project, part.entry.name):
+            return PartDescription(
+                source=part.source,
+                context=self.context(part),
+                since=self._known.since(part),
+                bounds=Bounds.of(self._project),
+                removes_folder=self._project.environment.cleanup_repos,
             )
-            sink.undo()
-            return Gathered(part, failed(part, error, time.monotonic() - start))
-        except BaseException:
-            sink.undo()
-            raise
-        outcome = collected_outcome(part, collected, counts, time.monotonic() - start)
-        self._log(name, collected, outcome, sum(counts.values()))
-        return Gathered(part, outcome, sink, collected)
 
-    def _log(self, name: str, collected: Collected, outcome: Outcome, rows: int) -> None:
-        for note in collected.notes:
-            log.info("project %s: source %s: %s", self._project.key, name, note)
-        for missing in collected.missing:
-            log.error("project %s: source %s: not collected: %s", self._project.key, name, missing, extra=IN_RESULTS)
+    def _tell(self, part: Part, result: PartResult) -> None:
+        """Log how a part ended."""
+        key, name = self._project.key, part.entry.name
+        if isinstance(result.end, SourceError):
+            log.error("project %s: source %s failed: %s", key, name, result.end, extra=IN_RESULTS)
+            return
+        for note in result.end.notes:
+            log.info("project %s: source %s: %s", key, name, note)
+        for missing in result.end.missing:
+            log.error("project %s: source %s: not collected: %s", key, name, missing, extra=IN_RESULTS)
+        items, rows = result.counts[part.source.items.table], sum(result.counts.values())
         words = "project %s: source %s: %d new items, %d rows in %.1f s"
-        log.info(words, self._project.key, name, outcome.items, rows, outcome.seconds)
+        log.info(words, key, name, items, rows, result.seconds)
 
-    def _host(self, task: Task) -> str | None:
-        """The host that a task connects to, or None."""
-        entry = task.entry if isinstance(task, Part) else task
+    def _host(self, part: Part) -> str | None:
+        """The host that a part connects to, or None."""
         try:
-            return host_of(located(entry, source_host(self._project.settings, entry)).url)[0]
+            return host_of(located(part.entry, source_host(self._project.settings, part.entry)).url)[0]
         except SourceError:  # reported when it is collected
             return None
 
@@ -173,13 +178,22 @@ class Engine(Generic[S]):
             self._told(what, done, total)
 
 
-def drain(collection: Generator[Sequence[Row], None, Collected], take: Callable[[Sequence[Row]], object]) -> Collected:
-    """Hand over each block of a collection, and return how it ended. Raises :class:`TimeUpError` if its time is up."""
-    while True:
-        try:
-            block = next(collection)
-        except StopIteration as end:
-            collected: Collected = end.value
-            return collected
-        limits.check()
-        take(block)
+def _gathered(part: Part, result: PartResult, rows: S | None) -> Gathered[S]:
+    if isinstance(result.end, SourceError):
+        return Gathered(part, failed(part, result.end, result.seconds))
+    return Gathered(part, collected_outcome(part, result.end, result.counts, result.seconds), rows, result.end)
+
+
+def threads(make: Callable[[Job], K]) -> Team[K]:
+    """A team of threads on this machine. ``make`` makes the sink for a part."""
+
+    def team(jobs: Sequence[Job], capacity: Capacity, calls: Calls) -> Sequence[tuple[PartResult, K | None]]:
+        def one(job: Job) -> tuple[PartResult, K | None]:
+            sink = make(job)
+            result = collect_part(job.description, sink, capacity, calls.progress)
+            calls.ended(job, result)
+            return result, sink if isinstance(result.end, Collected) else None
+
+        return parallel.run(jobs, one, at_once=AT_ONCE, lane=lambda job: job.host, per_lane=PER_HOST)
+
+    return team

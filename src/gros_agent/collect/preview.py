@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from gros_agent.collect import positions
-from gros_agent.collect.engine import Engine, LeftOff, tasks_of
+from gros_agent.collect.engine import Engine, Job, LeftOff, tasks_of, threads
 from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import example_of
 from gros_agent.controller import capabilities
@@ -87,15 +87,15 @@ def preview(project: ProjectSettings, options: ScrapeOptions, progress: Progress
     about: Sequence[type[Row]] = (Project, SourceId) if discovered.definitions else (Project,)
     total = _Examples((*tables_of(parts), *about), pseudonymiser, whole_numbers=whole_numbers)
 
-    def sink(_number: int, part: Part) -> _Examples:
-        return _Examples(part.source.tables, pseudonymiser, whole_numbers=whole_numbers)
+    def sink(job: Job) -> _Examples:
+        return _Examples(job.part.source.tables, pseudonymiser, whole_numbers=whole_numbers)
 
     with tempfile.TemporaryDirectory(prefix="gros-agent-") as temporary:
         known_hosts = Path(temporary) / "known_hosts"
         if pinned_hosts(project.settings).exists():
             known_hosts.write_bytes(pinned_hosts(project.settings).read_bytes())
         options = replace(options, clones=options.clones or Path(temporary), known_hosts=known_hosts)
-        engine = Engine(project, options, progress, known, sink)
+        engine = Engine(project, options, progress, known, threads(sink))
         done = engine.run(tasks)
         for one in done:
             if one.sink is not None:

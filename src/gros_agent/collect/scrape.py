@@ -10,14 +10,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from gros_agent.collect import of_controller, positions
-from gros_agent.collect.engine import Engine, Gathered, LeftOff, key_of, tasks_of
+from gros_agent.collect.engine import Engine, Gathered, LeftOff, Team, key_of, tasks_of, threads
 from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import PLAIN_NOTE, pseudonymiser_of
-from gros_agent.collect.table_sink import TableSink
+from gros_agent.collect.table_sink import TableSinks
 from gros_agent.controller import capabilities
 from gros_agent.deliver import outbox
 from gros_agent.errors import AgentError, ExitStatus, Own
-from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.project import entries
 from gros_agent.project.configured import check_key
 from gros_agent.project.context import tables_of
@@ -33,9 +32,17 @@ from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Part, Progress, no_progress
 from gros_agent.tables import trackers
 from gros_agent.tables.batch import ENVIRONMENTS, Manifest, ProjectFolder
-from gros_agent.tables.writer import Joined, Writer, join
+from gros_agent.tables.writer import Joined, Writer, WrittenTables, join
 
 log = logging.getLogger(__name__)
+
+MakeTeam = Callable[[TableSinks, Path], Team[WrittenTables]]
+"""Makes the team of a scrape. Its tables are written as the sinks say, and lie in the folder afterwards."""
+
+
+def on_this_machine(sinks: TableSinks, folder: Path) -> Team[WrittenTables]:
+    """A team of threads, each of which writes into a folder of its own."""
+    return threads(lambda job: sinks.make(folder / f"part-{job.number}", job.part.source.tables))
 
 
 def scrape(
@@ -43,12 +50,15 @@ def scrape(
     options: ScrapeOptions,
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
+    make_team: MakeTeam | None = None,
 ) -> ExitStatus:
-    """Scrape one project, and pass on the report before the batch is acknowledged. Raises :class:`AgentError`."""
+    """Scrape one project, and pass on the report before the batch is acknowledged.
+
+    ``make_team`` makes the team that collects the parts; threads do it by default. Raises :class:`AgentError`.
+    """
     check_key(project, options)
     for private in (project.home.state, project.home.state / "repos"):
         make_private(private)
-    reports = project.controller is not None and not options.no_ssh
     folder = ProjectFolder(project.folder)
     with folder.locked():
         unreported = folder.recover()
@@ -58,7 +68,7 @@ def scrape(
         else:
             _make_room(project, folder, options)
             with _logged(folder, options) as ended:
-                report = _Scrape(project, options, folder, progress, reports=reports).run()
+                report = _Scrape(project, options, folder, progress, make_team or on_this_machine).run()
                 ended(report.status)
         tell(report)
         folder.acknowledge()
@@ -129,10 +139,10 @@ class _Scrape:
         options: ScrapeOptions,
         folder: ProjectFolder,
         progress: Progress,
-        *,
-        reports: bool,
+        make_team: MakeTeam,
     ) -> None:
-        self._reports = reports
+        self._reports = project.controller is not None and not options.no_ssh
+        self._make_team = make_team
         self._project = project
         self._options = options
         self._folder = folder
@@ -152,12 +162,8 @@ class _Scrape:
             read_documents(self._folder.path, parts),
         )
         with self._folder.staging() as staging:
-
-            def sink(number: int, part: Part) -> TableSink:
-                tables = part.source.tables
-                return TableSink(staging / f"part-{number}", tables, pseudonymiser, whole_numbers=self._whole_numbers)
-
-            engine = Engine(self._project, self._options, self._progress, known, sink)
+            sinks = TableSinks(pseudonymiser, self._whole_numbers)
+            engine = Engine(self._project, self._options, self._progress, known, self._make_team(sinks, staging))
             done = engine.run(tasks)
             outcomes = (*_without_repetitions(discovered.outcomes, done), *(one.outcome for one in done))
             if all(one.sink is None for one in done):
@@ -165,8 +171,8 @@ class _Scrape:
                 return Report(project=self._project.key, outcomes=outcomes, notes=nothing)
             collected = {one.task: one.collected for one in done if isinstance(one.task, Part)}
             said = describe(self._project, discovered, collected, engine.context)
-            described, about, counts = self._described(said, staging, pseudonymiser)
-            written = [*(one.sink.writer for one in done if one.sink), described]
+            described, about, counts = self._described(said, staging, sinks)
+            written = [*(one.sink for one in done if one.sink), described]
             tables = join(staging, dict.fromkeys((VcsVersion, *tables_of(parts), *about)), written)
             for folder in staging.glob("part-*"):
                 shutil.rmtree(folder)
@@ -197,14 +203,14 @@ class _Scrape:
         return (words,), stays.tables
 
     def _described(
-        self, said: Described, staging: Path, pseudonymiser: Pseudonymiser
+        self, said: Described, staging: Path, sinks: TableSinks
     ) -> tuple[Writer, Sequence[type[Row]], dict[str, int]]:
         """Write the project's description: tables, and the file of environments, with its number of rows."""
         rows: Sequence[type[Row]] = (Project,) if said.identifiers is None else (Project, SourceId)
         if said.environments:
             with storage_errors(staging):
                 (staging / ENVIRONMENTS).write_bytes(encoded(said.environments))
-        sink = TableSink(staging / "part-project", rows, pseudonymiser, whole_numbers=self._whole_numbers)
+        sink = sinks.make(staging / "part-project", rows)
         with sink.writer as writer:
             sink.take([said.project])
             sink.take(said.identifiers or ())
@@ -218,7 +224,7 @@ class _Scrape:
             for name in (TRACKERS if new else ())
         }
 
-    def _tell_published(self, one: Gathered[TableSink]) -> None:
+    def _tell_published(self, one: Gathered[WrittenTables]) -> None:
         """Tell a source that its rows are published. Later failures do not undo this."""
         try:
             if one.collected is not None:
@@ -228,7 +234,7 @@ class _Scrape:
             log.warning(words, self._project.key, one.outcome.source, error)
 
 
-def _moved(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> LeftOff:
+def _moved(known: LeftOff, done: Sequence[Gathered[WrittenTables]]) -> LeftOff:
     """The positions after this scrape: the earlier ones, updated for the parts that were collected."""
     moved = {name: dict(content) for name, content in known.positions.items()}
     documents = dict(known.documents)
@@ -241,7 +247,7 @@ def _moved(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> LeftOff:
     return LeftOff(moved | _shared(known, done), documents)
 
 
-def _shared(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, dict[str, str]]:
+def _shared(known: LeftOff, done: Sequence[Gathered[WrittenTables]]) -> dict[str, dict[str, str]]:
     """The trackers whose position is that of several parts: the earliest one, or the former one if a part has none."""
     found: dict[str, list[str | None]] = {}
     keys: dict[str, str] = {}
@@ -257,7 +263,7 @@ def _shared(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, di
     }
 
 
-def _encoded(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, bytes]:
+def _encoded(known: LeftOff, done: Sequence[Gathered[WrittenTables]]) -> dict[str, bytes]:
     """The contents of all trackers."""
     listed: dict[str, list[Mapping[str, str]]] = {}
     for one in done:
@@ -277,7 +283,7 @@ def _encoded(known: LeftOff, done: Sequence[Gathered[TableSink]]) -> dict[str, b
     }
 
 
-def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[Gathered[TableSink]]) -> Iterator[Outcome]:
+def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[Gathered[WrittenTables]]) -> Iterator[Outcome]:
     """The outcomes of discovery, without those of systems that failed in the same way when they were collected."""
     told = {(one.outcome.kind, one.outcome.error) for one in done}
     yield from (one for one in outcomes if not one.error or (one.kind, one.error) not in told)

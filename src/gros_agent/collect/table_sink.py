@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent.privacy.pseudonyms import Pseudonymiser
 from gros_agent.rows import Row
 from gros_agent.runtime.storage import storage_errors
-from gros_agent.tables.writer import Writer
+from gros_agent.tables.writer import TableFile, Writer
 
 
 class TableSink:
@@ -34,7 +35,24 @@ class TableSink:
         self.writer.close()
         return {table: file.count for table, file in self.writer.tables.items()}
 
+    @property
+    def tables(self) -> Mapping[str, TableFile]:
+        """The files that were written."""
+        return self.writer.tables
+
     def undo(self) -> None:
         """Remove all files."""
         self.writer.abandon()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class TableSinks:
+    """How the tables of a scrape are written. It can be pickled with its pseudonymiser, which has secrets."""
+
+    pseudonymiser: Pseudonymiser
+    whole_numbers: bool
+
+    def make(self, folder: Path, tables: Iterable[type[Row]]) -> TableSink:
+        """A sink that writes to a new folder."""
+        return TableSink(folder, tables, self.pseudonymiser, whole_numbers=self.whole_numbers)

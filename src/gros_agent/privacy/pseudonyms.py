@@ -70,6 +70,10 @@ class Pseudonymiser:
         self._known: dict[str, str] = {}
         self._known_usernames: dict[str, str] = {}
 
+    def __reduce__(self) -> tuple[Callable[..., "Pseudonymiser"], tuple[Secrets | None, bool]]:
+        """What is pickled: the secrets. So a pickled one is a secret, too."""
+        return _unpickled, (self._secrets, self._redacts)
+
     @property
     def encrypts(self) -> bool:
         """Whether personal fields become pseudonyms."""
@@ -129,6 +133,10 @@ class Pseudonymiser:
             known.clear()
         known[value] = hashed
         return hashed
+
+
+def _unpickled(secrets: Secrets | None, redact: bool) -> Pseudonymiser:
+    return Pseudonymiser(secrets, plain=secrets is None, redact=redact)
 
 
 def _valid_address(value: str) -> str:

@@ -7,7 +7,8 @@ the agent's own disk, which are not the source's fault.
 import errno
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from gros_agent.errors import AgentError, SourceError
@@ -25,16 +26,41 @@ _OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
 _PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """The limits of the work for one source of a project.
+
+    ``seconds`` is its time in all, ``memory`` the bytes that each program may use (None: the machine's default).
+    ``home`` is the folder that errors about the own disk name.
+    """
+
+    project: str
+    home: Path
+    seconds: float
+    memory: int | None
+
+    @classmethod
+    def of(cls, project: ProjectSettings) -> "Bounds":
+        """The bounds that the settings of a project allow."""
+        memory = project.environment.program_memory
+        bytes_of_it = None if memory is None else int(memory * (1 << 20))
+        return cls(project.key, project.home.root, project.environment.source_max, bytes_of_it)
+
+
+def around(project: ProjectSettings, name: str) -> AbstractContextManager[None]:
+    """Limit the work for one source to the time and memory that the settings allow; see :func:`bounded`."""
+    return bounded(Bounds.of(project), name)
+
+
 @contextmanager
-def around(project: ProjectSettings, name: str) -> Iterator[None]:
-    """Limit the work for one source to the time and memory that the settings allow.
+def bounded(bounds: Bounds, name: str) -> Iterator[None]:
+    """Limit the work for one source.
 
     Raises :class:`SourceError` for whatever goes wrong inside, and another :class:`AgentError` if the agent's own disk
     is the problem.
     """
-    configured = project.environment.program_memory
-    memory = memory_of_a_program() if configured is None else int(configured * (1 << 20))
-    with limits.within(project.environment.source_max, SOURCE_MAX, memory) as limit:
+    memory = memory_of_a_program() if bounds.memory is None else bounds.memory
+    with limits.within(bounds.seconds, SOURCE_MAX, memory) as limit:
         try:
             yield
             limits.check()
@@ -51,8 +77,8 @@ def around(project: ProjectSettings, name: str) -> Iterator[None]:
                 raise
             if limit.is_up:
                 raise limit.error() from error
-            _raise_own(project.home.root, error)
-            log.exception("project %s: source %s: unexpected", project.key, name)
+            _raise_own(bounds.home, error)
+            log.exception("project %s: source %s: unexpected", bounds.project, name)
             raise unexpected(error) from error
 
 

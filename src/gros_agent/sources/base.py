@@ -87,6 +87,13 @@ class Context:
     progress: Progress = field(default=no_progress)
     proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the cores and the progress, which are those of this machine."""
+        return {name: value for name, value in self.__dict__.items() if name not in {"capacity", "progress"}}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, capacity=Capacity(), progress=no_progress)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:

@@ -11,11 +11,11 @@ written (:mod:`gros_agent.tables.duplicates`). Changes are counted.
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 import msgspec
 
@@ -47,23 +47,51 @@ class Repeated:
         return self
 
 
-class TableFile:
-    """The file of one table: a JSON array with one row per line."""
+class ClosedTable:
+    """The closed file of one table: a JSON array with one row per line.
 
-    def __init__(self, folder: Path, row: type[Row], *, whole_numbers: bool = False) -> None:
+    ``keys`` has the keys of its rows, ``changed`` the number of values that were changed to fit, and ``repeated`` the
+    number of rows that were left out.
+    """
+
+    def __init__(self, path: Path, row: type[Row]) -> None:
         self.row = row
-        self.path = folder / f"{row.table}.json"
+        self.path = path
         self.count = 0
         self.repeated = Repeated()
+        self.changed = Changed()
         self.keys = Keys(row)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the rows of the file, each as a line of JSON."""
+        with self.path.open("rb") as stream:
+            for line in stream:
+                if line.startswith(b"{"):
+                    yield line.rstrip(b",\n")
+
+    def rewrite(self, lines: Iterable[bytes]) -> None:
+        """Replace the rows in the file by these."""
+        new = self.path.with_suffix(".new")
+        count = 0
+        with new.open("wb") as stream:
+            for line in lines:
+                stream.write(b",\n" if count else _START)
+                stream.write(line)
+                count += 1
+            stream.write(_END if count else b"[]\n")
+        new.replace(self.path)
+        self.count = count
+
+
+class TableFile(ClosedTable):
+    """The file of one table, which is open for more rows until it is closed."""
+
+    def __init__(self, folder: Path, row: type[Row], *, whole_numbers: bool = False) -> None:
+        super().__init__(folder / f"{row.table}.json", row)
         self._values = Values(row, whole_numbers=whole_numbers)
+        self.changed = self._values.changed
         self._stream: IO[bytes] = self.path.open("wb")
         self._stream.write(_START[:1])
-
-    @property
-    def changed(self) -> Changed:
-        """The number of values that were changed to fit."""
-        return self._values.changed
 
     def write(self, block: Pseudonymised[R]) -> None:
         """Append rows of this table. Raises :class:`AgentError` if a row does not match its type."""
@@ -85,25 +113,14 @@ class TableFile:
         with contextlib.suppress(OSError):  # the rest of the buffer may not fit on the disk
             self._stream.close()
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield the rows of the file, each as a line of JSON."""
-        with self.path.open("rb") as stream:
-            for line in stream:
-                if line.startswith(b"{"):
-                    yield line.rstrip(b",\n")
 
-    def rewrite(self, lines: Iterable[bytes]) -> None:
-        """Replace the rows in the file by these."""
-        new = self.path.with_suffix(".new")
-        count = 0
-        with new.open("wb") as stream:
-            for line in lines:
-                stream.write(b",\n" if count else _START)
-                stream.write(line)
-                count += 1
-            stream.write(_END if count else b"[]\n")
-        new.replace(self.path)
-        self.count = count
+class WrittenTables(Protocol):
+    """What has closed files, by the names of their tables."""
+
+    @property
+    def tables(self) -> Mapping[str, ClosedTable]:
+        """The files."""
+        ...
 
 
 class Writer:
@@ -146,7 +163,7 @@ class Writer:
                 table.close()
 
 
-def write_once(parts: Sequence[TableFile]) -> Repeated:
+def write_once(parts: Sequence[ClosedTable]) -> Repeated:
     """Leave only one row for each key in closed files of one table, at the place of the first row with the key.
 
     :meth:`Row.one_of` chooses the row.
@@ -175,7 +192,7 @@ class _Chosen:
         self._decode = decoder(row).decode
         self._rows: dict[Any, tuple[Row, bytes]] = {}
 
-    def read(self, part: TableFile) -> None:
+    def read(self, part: ClosedTable) -> None:
         """Read the rows of a file, and choose among those with the same key."""
         for line in part.lines():
             row = self._decode(line)
@@ -189,7 +206,7 @@ class _Chosen:
             if before.one_of(row) is row:
                 self._rows[key] = (row, line)
 
-    def left(self, part: TableFile) -> Iterator[bytes]:
+    def left(self, part: ClosedTable) -> Iterator[bytes]:
         """Yield the rows that a file should contain."""
         known, part.keys = part.keys, Keys(self._row)
         for line in part.lines():
@@ -214,10 +231,10 @@ class Joined:
     repeated: Repeated = field(default_factory=Repeated)
 
 
-def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[Writer]) -> tuple[Joined, ...]:
+def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[WrittenTables]) -> tuple[Joined, ...]:
     """Join the files of several sources into one synced file per table in ``folder``, in the order of the sources.
 
-    The writers must be closed; their files are moved or removed. Raises :class:`AgentError` if the disk is full.
+    The files must be closed; they are moved or removed. Raises :class:`AgentError` if the disk is full.
     """
     with storage_errors(folder):
         joined = (
@@ -239,7 +256,7 @@ def _single(table: Joined) -> Joined | None:
     return replace(table, count=1)
 
 
-def _join(folder: Path, row: type[Row], parts: Sequence[TableFile]) -> Joined:
+def _join(folder: Path, row: type[Row], parts: Sequence[ClosedTable]) -> Joined:
     repeated, changed = Repeated(), Changed()
     for part in parts:
         repeated += part.repeated
