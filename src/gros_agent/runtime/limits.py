@@ -33,6 +33,7 @@ class Limit:
         self.memory = memory
         self.until = time.monotonic() + seconds if until is None else until
         self._lock = threading.Lock()
+        self._over = threading.Event()
         self._ends: dict[object, Callable[[], object]] = {}
 
     @property
@@ -63,6 +64,16 @@ class Limit:
         """Remove a registration of :meth:`on_end`."""
         with self._lock:
             self._ends.pop(key, None)
+
+    def cut(self) -> None:
+        """End the limit now, as if its time were up. Limits within it end, too."""
+        self.until = time.monotonic()
+        self._over.set()
+        self.end()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not beyond the limit, wherever it ends."""
+        self._over.wait(min(seconds, self.left))
 
     def end(self) -> None:
         """Call all registered functions."""
@@ -100,7 +111,7 @@ def sleep(seconds: float) -> None:
     if limit is None:
         time.sleep(seconds)
         return
-    time.sleep(min(seconds, limit.left))
+    limit.wait(seconds)
     check()
 
 
@@ -117,12 +128,15 @@ def within(seconds: float, name: str, memory: int | None = None) -> Iterator[Lim
     timer = threading.Timer(limit.left, limit.end)
     timer.daemon = True
     timer.start()
+    inner = None if outer is None else outer.on_end(limit.cut)
     token = _current.set(limit)
     try:
         yield limit
     finally:
         _current.reset(token)
         timer.cancel()
+        if outer is not None:
+            outer.forget(inner)
 
 
 @contextlib.contextmanager
