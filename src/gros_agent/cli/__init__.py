@@ -24,6 +24,7 @@ E = TypeVar("E", bound=Exception)
 
 COMMANDS = {
     "bigboat": "Send the status of the BigBoat dashboard to the controller.",
+    "cluster": "Prepare a cluster that scrapes collect on.",
     "config": "Show every setting and where it comes from.",
     "controller": "Run a reference controller: the other side of the agent.",
     "demo": "Try all steps on this machine, with a controller of its own.",

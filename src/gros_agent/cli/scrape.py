@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gros_agent.cli.clusters import make_team
 from gros_agent.cli.options import (
     EnvironmentOption,
     current,
@@ -17,6 +18,9 @@ from gros_agent.cli.options import (
     timeout_option,
 )
 from gros_agent.cli.output import telling
+
+if TYPE_CHECKING:
+    from gros_agent.settings.model import Settings
 
 EPILOG = """\b
 Examples:
@@ -50,6 +54,29 @@ def _flag(name: str, text: str, variable: str = "") -> Callable[[F], F]:
     envvar="GROS_AGENT_REPOS",
     help="Folder for local clones; state/repos in the home by default.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_CLUSTER",
+    help="Collect on a Dask cluster: local for one on this machine, or its scheduler, as tls://HOST:PORT.",
+)
+@click.option(
+    "--cluster-certificates",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_CLUSTER_CERTIFICATES",
+    help="Folder of the coordinator, which gros-agent cluster certificates made.",
+)
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    cls=EnvironmentOption,
+    envvar="GROS_AGENT_CLUSTER_SHARED",
+    help="Folder that every machine of the cluster has, for its tables; without it they are sent.",
+)
 @redact_option
 @timeout_option
 @json_option
@@ -67,6 +94,9 @@ def command(
     no_ssh: bool,
     discard: bool,
     repos: Path | None,
+    cluster: str | None,
+    cluster_certificates: Path | None,
+    shared: Path | None,
     redact_text: bool,
     timeout: float,
     as_json: bool,
@@ -84,6 +114,8 @@ def command(
 
     if no_secrets and make_secrets:
         raise ConfigurationError("--make-secrets and --no-secrets contradict each other", "leave one of them out")
+    if dry_run and cluster:
+        raise ConfigurationError("--dry-run collects on this machine, so it goes without --cluster", "leave one out")
     settings = current(ctx).load()
     chosen = per_project.choose_projects(settings, projects)
     options = ScrapeOptions(
@@ -107,8 +139,14 @@ def command(
                 if not as_json:
                     console_scrape.show(one)
 
-        run = per_project.preview_projects if dry_run else per_project.scrape_projects
-        status = run(lambda project: current(ctx).load(project=project), chosen, options, tell, bars)
+        def load(project: str) -> "Settings":
+            return current(ctx).load(project=project)
+
+        if dry_run:
+            status = per_project.preview_projects(load, chosen, options, tell, bars)
+        else:
+            with make_team(settings.home, cluster, cluster_certificates, shared) as team:
+                status = per_project.scrape_projects(load, chosen, options, tell, bars, team)
     if as_json:
         with telling():
             click.echo(console.as_json(told))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gros_agent.collect.preview import Preview, check_possible, preview
-from gros_agent.collect.scrape import scrape
+from gros_agent.collect.scrape import MakeTeam, scrape
 from gros_agent.errors import AgentError, ConfigurationError, ExitStatus, Problems, worst
 from gros_agent.project.report import Report
 from gros_agent.project.scrape_options import ScrapeOptions
@@ -38,12 +38,16 @@ def scrape_projects(
     options: ScrapeOptions,
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
+    make_team: MakeTeam | None = None,
 ) -> ExitStatus:
-    """Scrape projects, each with its own settings, and pass on each report. Returns the worst status."""
+    """Scrape projects, each with its own settings, and pass on each report. Returns the worst status.
+
+    ``make_team`` makes the team that collects; threads do it by default.
+    """
     statuses = []
     for project in projects:
         try:
-            statuses.append(scrape(settings_of(project).project(project), options, tell, progress))
+            statuses.append(scrape(settings_of(project).project(project), options, tell, progress, make_team))
         except AgentError as error:
             tell(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
             statuses.append(error.status)

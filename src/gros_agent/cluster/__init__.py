@@ -1,0 +1,1 @@
+"""Parts of a scrape on other machines, by Dask: a coordinator that plans and publishes, and workers that collect."""
