@@ -21,7 +21,8 @@ def ready(agent: Agent) -> Agent:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[HttpServer]:
     for number in range(1, 7):
-        linear_history(tmp_path / "origins" / f"code{number}", 20 * number).git("tag", f"v{number}")
+        commits = 20 * number if number < 6 else 1500  # whose tables are too large to come with the answer
+        linear_history(tmp_path / "origins" / f"code{number}", commits).git("tag", f"v{number}")
     with git_http(tmp_path / "origins", "reader", PASSWORD) as found:
         yield found
 

@@ -36,6 +36,7 @@ def test_same_rows(ready: Agent, server: HttpServer, cluster: Running, certifica
     assert done.status == 0, done
     assert rows(ready) == wanted
     assert len(cluster.spy.workers) == 2
+    assert b"'piece'" in cluster.logged()
     again = ready.scrape(*sources(server), variables=on(cluster, certificates))
     assert again.status == 0, again
     assert table(ready, "data_vcs_versions") == []

@@ -65,7 +65,8 @@ class WorkerAnswer:
     """What a worker answers: who it is, how the part ended, and where the tables are.
 
     ``folder`` is the name of the folder with the tables. ``end`` has the fields of
-    :class:`gros_agent.sources.base.Collected`, without the function that is called later, or the failure.
+    :class:`gros_agent.sources.base.Collected`, without the function that is called later, or the failure. ``contents``
+    has the tables themselves if they are small; then they are left nowhere.
     """
 
     worker: str
@@ -73,6 +74,7 @@ class WorkerAnswer:
     end: Mapping[str, Any] | Failure
     folder: str = ""
     tables: Mapping[str, LeftTable] = field(default_factory=dict)
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     pinned: bytes = b""
     lines: tuple[LogLine, ...] = ()
 

@@ -146,11 +146,13 @@ class ClusterTeam:
         folder = self._folder / f"part-{job.number}-{answer.folder}"
 
         def fetch(table: str, offset: int, most: int) -> bytes:
+            if answer.contents:
+                return answer.contents[table][offset : offset + most]
             content: bytes = self._on(answer, working.piece, answer.folder, table, offset, most)
             return content
 
         tables = take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
-        if self._cluster.shared is None:
+        if self._cluster.shared is None and not answer.contents:
             self._on(answer, working.forget, answer.folder)
         return tables
 

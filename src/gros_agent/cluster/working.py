@@ -33,6 +33,8 @@ from gros_agent.tables.writer import ClosedTable
 
 KEY_VARIABLE = "GROS_AGENT_CLUSTER_KEY"
 FOLDER_VARIABLE = "GROS_AGENT_CLUSTER_FOLDER"
+SMALL_BYTES = 256 << 10
+"""Tables of a part that are no larger in all come with its answer."""
 _LONGEST = 10 * 365 * 86400.0
 """Seconds of the limit that can be ended by a cancellation; the part has a limit of its own."""
 
@@ -114,12 +116,18 @@ def _collected(errand: Errand, address: str, name: str) -> WorkerAnswer:
     if not isinstance(result.end, Collected):
         return _failed(address, result.seconds, result.end)
     _published[name] = result.end.published
+    tables = {table: _left(one) for table, one in sink.tables.items()}
+    contents = {}
+    if errand.shared is None and sum(one.size for one in tables.values()) <= SMALL_BYTES:
+        contents = {table: one.path.read_bytes() for table, one in sink.tables.items()}
+        sink.undo()
     return WorkerAnswer(
         worker=address,
         seconds=result.seconds,
         end=_fields(result),
         folder=name,
-        tables={table: _left(one) for table, one in sink.tables.items()},
+        tables=tables,
+        contents=contents,
         pinned=pinned,
     )
 
