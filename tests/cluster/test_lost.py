@@ -1,9 +1,14 @@
-"""What gets lost on a cluster: a worker, or the coordinator. Each part counts once, and nothing is left."""
+"""What gets lost on a cluster: a worker, the scheduler or the coordinator. Each part counts once, none is left."""
 
+import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from support.agent import Agent, table
 from support.controller import wait_until
@@ -39,6 +44,39 @@ def test_worker_that_is_killed(ready: Agent, server: HttpServer, cluster: Runnin
     assert agent.returncode == 0, errors
     found = [row["repo_name"] for row in table(ready, "data_vcs_versions")]
     assert {name: found.count(name) for name in set(found)} == {"code1": 20, "code2": 40, "code3": 60}
+
+
+@pytest.mark.slow
+def test_scheduler_that_is_killed(ready: Agent, server: HttpServer, certificates: Path, tmp_path: Path) -> None:
+    """Nothing is published, and the error says so. The next scrape plans anew."""
+    file, folder = tmp_path / "scheduler.json", certificates / "worker" / "parts.key"
+    dask = [sys.executable, "-m"]
+    arguments = ["--scheduler-file", str(file), "--no-dashboard"]
+    there = ["--host", "127.0.0.1", "--port", "0"]
+    local = ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
+    variables = {**os.environ, "GROS_AGENT_CLUSTER_KEY": str(folder)}
+    with (
+        subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *there, *arguments]) as one,
+        subprocess.Popen([*dask, "distributed.cli.dask_worker", *arguments, *local], env=variables) as worker,
+        gate(server.port, 1) as held,
+    ):
+        try:
+            wait_until(file.exists)
+            given = ["--cluster", json.loads(file.read_text())["address"]]
+            given += ["--cluster-certificates", str(certificates / "coordinator")]
+            sent = [*sources(server, "code1"), *sources(HttpServer(held.port), "code2")]
+            with ready.start("scrape", "--project", "TEST", *given, *sent) as agent:
+                wait_until(lambda: held.held)
+                one.kill()
+                _, errors = agent.communicate(timeout=60)
+        finally:
+            one.kill()
+            worker.kill()
+    assert agent.returncode == 1
+    assert "the scheduler of the cluster is gone" in errors
+    assert not list(ready.export().glob("data_*.json"))
+    assert ready.scrape(*sources(server, "code1", "code2")).status == 0
+    assert len(table(ready, "data_vcs_versions")) == 60
 
 
 def test_interrupted(ready: Agent, server: HttpServer, cluster: Running, certificates: Path) -> None:

@@ -78,6 +78,11 @@ class ClusterTeam:
                     continue
                 calls.ended(job, result[0])
                 self._results[job.number] = result
+        except OSError as error:
+            raise AgentError(
+                f"the scheduler of the cluster is gone: {type(error).__name__}",
+                "start it, and run again: nothing of this scrape was published",
+            ) from error
         except BaseException:
             self._cancel(done)
             raise
