@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from gros_agent.errors import ConfigurationError
+from gros_agent.reference.operator_page import ensure_token
 from gros_agent.reference.overview import overview
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import About, State
+from gros_agent.runtime.tokens import has_token
 from support.controller import Controller, client_key, controller, wait_until
 
 
@@ -57,6 +60,16 @@ def test_the_token(running: Controller, tmp_path: Path) -> None:
             f"https://127.0.0.1:{again.https}/", headers=bearer, verify=str(again.certificate), timeout=30
         )
         assert "No agent has registered yet" in answer.text
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"short\n", b"\xff" * 32])
+def test_a_file_without_a_token(tmp_path: Path, content: bytes) -> None:
+    """An empty token would be an empty password."""
+    (tmp_path / "page-token").write_bytes(content)
+    with pytest.raises(ConfigurationError, match="page-token"):
+        ensure_token(tmp_path)
+    assert not has_token([(b"authorization", b"Bearer ")], "")
+    assert not has_token([(b"authorization", b"Basic Og==")], "")
 
 
 def test_what_it_shows(running: Controller) -> None:

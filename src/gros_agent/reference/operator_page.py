@@ -10,17 +10,20 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gros_agent import __version__
+from gros_agent.errors import ConfigurationError
 from gros_agent.reference.app import Controller
 from gros_agent.reference.loads import Loads
 from gros_agent.reference.overview import overview
 from gros_agent.reference.reports import Reports
 from gros_agent.runtime import words
-from gros_agent.runtime.storage import storage_errors, write_synced
+from gros_agent.runtime.files import read_text
+from gros_agent.runtime.storage import replace_file, storage_errors
 from gros_agent.runtime.tokens import has_token
 
 TOKEN = "page-token"  # noqa: S105 (a file name)
 """The file with the token, in the controller's folder."""
 _TOKEN_BYTES = 24
+_SHORTEST = 16
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
@@ -89,12 +92,17 @@ class OperatorPages:
 
 
 def ensure_token(folder: Path) -> str:
-    """The token in the controller's folder, made at the first start for the folder's owner alone."""
+    """The token in the controller's folder, made at the first start for the folder's owner alone.
+
+    Raises :class:`ConfigurationError` if the file has none, or one that could be guessed.
+    """
     path = folder / TOKEN
-    with storage_errors(path):
-        try:
-            return path.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            token = secrets.token_urlsafe(_TOKEN_BYTES)
-            write_synced(path, f"{token}\n".encode(), 0o600)
-            return token
+    if not path.exists():
+        with storage_errors(folder):
+            replace_file(path, f"{secrets.token_urlsafe(_TOKEN_BYTES)}\n".encode(), 0o600)
+    token = (read_text(path, "the token of the page") or "").strip()
+    if len(token) < _SHORTEST:
+        raise ConfigurationError(
+            f"{path}: a token has at least {_SHORTEST} characters", "remove the file: the next start makes a token"
+        )
+    return token
