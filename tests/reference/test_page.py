@@ -97,6 +97,19 @@ def test_what_it_shows(running: Controller) -> None:
     assert "https://" not in text
 
 
+def test_the_report_is_for_the_folders_owner(tmp_path: Path) -> None:
+    """It stays in the controller's folder, which other users may be able to enter."""
+    pytest.importorskip("vl_convert", reason="a report needs the extra report")
+    with controller(tmp_path / "c") as running:
+        running.register(client_key(tmp_path))
+        (running.home() / "export" / "ABC" / "data_tag.json").write_text("[]")
+        running.export({"export": ["data_tag.json"]}, batch="b1", time_zone="UTC")
+        wait_until(running.inbox)
+        answer = page(running, token(running), "/report")
+        assert answer.status_code == 200, answer.text
+        assert stat.S_IMODE((running.folder / "report.html").stat().st_mode) == 0o600
+
+
 class TestOverview:
     """What is missing since when."""
 
