@@ -88,6 +88,17 @@ def test_keys_are_values(inbox: Inbox, url: str) -> None:
     assert asked(url, "SELECT count(*) FROM gros.change_path") == [(2,)]
 
 
+@pytest.mark.parametrize("others", [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2"), ("2", "3")])
+def test_a_key_that_stands_twice_and_is_known(inbox: Inbox, url: str, others: tuple[str, str]) -> None:
+    """Also if none of the rows changes what is there, or one alone does."""
+    inbox.add([change(insertions="1"), change("b")])
+    inbox.add([*(change(insertions=one) for one in others), change("c")])
+    inbox.add([change("b"), change("c")])
+    assert [one.state for one in inbox.load(url).batches] == ["loaded", "refused", "loaded"]
+    found = asked(url, "SELECT file, insertions, batch FROM gros.change_path ORDER BY file")
+    assert found == [("a.py", 1, 1), ("b", 1, 1), ("c", 1, 3)]
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
@@ -220,6 +231,15 @@ def test_again(inbox: Inbox, url: str) -> None:
     assert asked(url, "SELECT tag_name FROM gros.tag ORDER BY 1") == [("new",), ("of another",)]
     assert asked(url, "SELECT file, insertions FROM gros.change_path ORDER BY 1") == [("a.py", 2), ("b", 1)]
     assert inbox.load(url, again=True).batches == []
+
+
+def test_again_with_a_key_that_stands_twice(inbox: Inbox, url: str) -> None:
+    """It is refused once more, although what came later would stay in any case."""
+    inbox.add([tag("old"), tag("old")])
+    inbox.add([tag("new")])
+    inbox.load(url)
+    (one,) = inbox.load(url, again=True).batches
+    assert (one.state, one.reason) == ("refused", "data_tag.json: two rows have the same repo_name, tag_name")
 
 
 def test_empty(inbox: Inbox, url: str) -> None:
