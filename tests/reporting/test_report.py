@@ -9,14 +9,14 @@ import pytest
 
 from gros_agent.cli import execute
 from gros_agent.database import loading
-from gros_agent.rows import Tag
+from gros_agent.rows import MetricTarget, Tag
 from support.agent import Agent
 from support.controller import controller
 from support.inbox import Inbox, dump
 from support.postgresql import Server
 from support.report import Reading, read
 from support.repository import linear_history
-from support.rows import AUTHOR, OTHER, commit, request, tag
+from support.rows import AUTHOR, OTHER, commit, measurement, request, tag
 
 
 def report(agent: Agent, *arguments: str | Path) -> Reading:
@@ -136,6 +136,38 @@ class TestContent:
         assert reading.rows("commits") == [["2024-05-01", "1"], ["2024-05-02", "1"]]
         assert "4 commits, merges and empty ones included" in reading.text
         assert "2 commits with a date that can't be right are not drawn" in reading.text
+
+    def test_the_last_moment_that_tables_hold(self, agent: Agent, inbox: Inbox, url: str) -> None:
+        """West of Greenwich it is in the year 10000 of UTC, which Python does not have."""
+        last = "9999-12-31 23:59:59"
+        target = {"domain_type": "t", "scale": "count", "default": "1", "target": "5", "direction": "1"}
+        inbox.add(
+            [commit("a"), commit("b", author_date=last)],
+            [request(1, last, created_at=last, status="merged")],
+            [measurement(moment=last)],
+            [MetricTarget(name="coverage", base_name="n", domain_name="d", revision="1", **target)],
+            zone="America/New_York",
+        )
+        inbox.load(url)
+        reading = report(agent, "--from", url)
+        assert reading.rows("commits") == [["2024-05-01", "1"]]
+        assert [row[2:4] for row in reading.rows("sources") if row[1] == "commits"] == [["2", "2024-05-01"]]
+        assert reading.rows("missed")[0][-1].startswith("9999-12-31")
+
+    def test_numbers_as_large_as_they_can_be(self, agent: Agent, inbox: Inbox, url: str) -> None:
+        """A sum of two of them is none that the databases have."""
+        largest = 2**63 - 1
+        for number, project in enumerate(("ABC", "DEF")):
+            lines = {"insertions": str(largest), "deletions": str(largest)}
+            folder = inbox.add([commit(f"a{number}", **lines), commit(f"b{number}", **lines)], project=project)
+            receipt = json.loads((folder / "receipt.json").read_text())
+            told = {"name": "code", "kind": "git", "items": largest, "expected": largest, "state": "whole"}
+            receipt["sources"] = [told, told]
+            (folder / "receipt.json").write_text(json.dumps(receipt))
+        inbox.load(url)
+        reading = report(agent, "--from", url)
+        assert reading.rows("lines") == [["2024-05-01", f"{largest:,}", f"{largest:,}"]]
+        assert [row[3:5] for row in reading.rows("completeness")] == [[f"{largest:,}", f"{largest:,}"]] * 2
 
     def test_projects(self, agent: Agent, inbox: Inbox) -> None:
         for project, count in (("ABC", 2), ("DEF", 3)):

@@ -1,6 +1,6 @@
 """Metrics against their targets, and the size of build servers."""
 
-from gros_agent.reporting.asking import Questions
+from gros_agent.reporting.asking import Questions, known_day
 from gros_agent.reporting.contents import Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, number, share
 
@@ -18,7 +18,7 @@ LIMIT {_MOST_DOMAINS}
 """
 _MISSED = f"""
 SELECT project, COALESCE(base_name, name), domain_name, CAST(value AS DOUBLE PRECISION),
-    CAST(target AS DOUBLE PRECISION), CAST(measured_at AS DATE)
+    CAST(target AS DOUBLE PRECISION), {known_day("measured_at")}
 FROM {_TARGETS}
 WHERE project = ANY($1) AND NOT is_met
 ORDER BY project, COALESCE(base_name, name), domain_name, name
