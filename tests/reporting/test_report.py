@@ -9,14 +9,14 @@ import pytest
 
 from gros_agent.cli import execute
 from gros_agent.database import loading
-from gros_agent.rows import MetricTarget, Tag
+from gros_agent.rows import Jenkins, JiraStatus, MetricTarget, Tag
 from support.agent import Agent
 from support.controller import controller
 from support.inbox import Inbox, dump
 from support.postgresql import Server
 from support.report import Reading, read
 from support.repository import linear_history
-from support.rows import AUTHOR, OTHER, commit, measurement, request, tag
+from support.rows import AUTHOR, OTHER, commit, issue, measurement, request, tag
 
 
 def report(agent: Agent, *arguments: str | Path) -> Reading:
@@ -168,6 +168,26 @@ class TestContent:
         reading = report(agent, "--from", url)
         assert reading.rows("lines") == [["2024-05-01", f"{largest:,}", f"{largest:,}"]]
         assert [row[3:5] for row in reading.rows("completeness")] == [[f"{largest:,}", f"{largest:,}"]] * 2
+
+    def test_what_is_beyond_the_rows(self, agent: Agent, inbox: Inbox) -> None:
+        """A sentence about all build servers, or about the longest status, is not one about the first rows."""
+        for number in range(52):
+            server = Jenkins(host=f"h{number:02}", jobs=100 - number, views=1, nodes=1)
+            inbox.add([server], project=f"{chr(65 + number // 26)}{chr(65 + number % 26)}")
+        rows = []
+        for number in range(13):  # twelve statuses with two long stays, and one with a single stay that is longer
+            for stay in range(1 if number == 12 else 2):
+                key, hours = 100 * number + stay, 20 if number == 12 else 12
+                rows.append(issue(key, status=str(number), updated="2024-05-01 00:00:00"))
+                left = {"changelog_id": "1", "status": "99", "updated": f"2024-05-01 {hours:02}:00:00"}
+                rows.append(issue(key, **left))
+        inbox.add([JiraStatus(id=str(number), name=f"s{number:02}") for number in range(13)], rows, project="XX")
+        reading = report(agent, "--from", inbox.folder)
+        assert len(reading.rows("builds")) == 50
+        assert f"52 build servers with {sum(100 - number for number in range(52)):,} jobs" in reading.text
+        assert "The 50 with the most jobs are listed." in reading.text
+        assert len(reading.rows("statuses")) == 12
+        assert "The 12 with the most time in all are drawn; of these it is longest in s00: 12 hours." in reading.text
 
     def test_projects(self, agent: Agent, inbox: Inbox) -> None:
         for project, count in (("ABC", 2), ("DEF", 3)):

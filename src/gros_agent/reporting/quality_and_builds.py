@@ -1,6 +1,6 @@
 """Metrics against their targets, and the size of build servers."""
 
-from gros_agent.reporting.asking import Questions, known_day
+from gros_agent.reporting.asking import Questions, known_day, total
 from gros_agent.reporting.contents import Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, number, share
 
@@ -78,11 +78,12 @@ def builds(ask: Questions) -> Section | None:
     rows = tuple(ask.ask(_SERVERS))
     if not rows:
         return None
-    jobs = ask.number("SELECT COALESCE(CAST(sum(jobs) AS BIGINT), 0) FROM gros.builds WHERE project = ANY($1)")
+    ((servers, jobs),) = ask.ask(f"SELECT count(*), {total('jobs')} FROM gros.builds WHERE project = ANY($1)")
+    more = f" The {_MOST_SERVERS} with the most jobs are listed." if servers > len(rows) else ""
     figure = Figure(
         name="builds",
         title="Build servers",
-        sentence=f"{counted(len(rows), 'build server')} with {counted(jobs, 'job')}, when last collected.",
+        sentence=f"{counted(servers, 'build server')} with {counted(jobs, 'job')}, when last collected.{more}",
         form=Form.TABLE,
         headings=("project", "server", "jobs", "views", "nodes"),
         rows=rows,
