@@ -40,7 +40,7 @@ class DuckDB(Target):
         *(duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException),
         duckdb.NotImplementedException,  # for a time zone that DuckDB does not know
     )
-    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64}}'))"
+    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64,}}'))"
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open or make the file, for its owner alone. With ``read_only`` it must be there, and others may read it, too.

@@ -36,7 +36,7 @@ class PostgreSQL(Target):
     """A database of a PostgreSQL server, version 15 or newer."""
 
     value_errors = (errors.DataError, errors.IntegrityError, errors.CardinalityViolation, errors.ProgramLimitExceeded)
-    hexadecimal = "(regexp_matches({}, '[0-9a-f]{{64}}', 'g'))[1]"
+    hexadecimal = "(regexp_matches({}, '[0-9a-f]{{64,}}', 'g'))[1]"
 
     def __init__(self, url: str) -> None:
         """Connect. Libpq's variables and password file count.
