@@ -97,6 +97,21 @@ def test_what_it_shows(running: Controller) -> None:
     assert "https://" not in text
 
 
+def test_many_sources(tmp_path: Path) -> None:
+    """The page stays small, whatever agents announce."""
+    sources = [{"name": f"code-{number:04}", "kind": "git", "items": 1, "state": "partly"} for number in range(3000)]
+    with controller(tmp_path / "c") as running:
+        running.register(client_key(tmp_path))
+        (running.home() / "export" / "ABC" / "data_tag.json").write_text("[]")
+        running.export({"export": ["data_tag.json"]}, batch="b1", time_zone="UTC", sources=json.dumps(sources))
+        wait_until(running.inbox)
+        answer = page(running, token(running))
+    assert len(answer.text) < 100_000
+    assert answer.text.count("is not complete,") == 20
+    assert "2,980 more sources are not complete." in answer.text
+    assert "The first 200 of 3,000 sources." in answer.text
+
+
 def test_the_report_is_for_the_folders_owner(tmp_path: Path) -> None:
     """It stays in the controller's folder, which other users may be able to enter."""
     pytest.importorskip("vl_convert", reason="a report needs the extra report")

@@ -24,6 +24,8 @@ TOKEN = "page-token"  # noqa: S105 (a file name)
 """The file with the token, in the controller's folder."""
 _TOKEN_BYTES = 24
 _SHORTEST = 16
+_MOST_NOTICES, _MOST_SOURCES = 20, 200
+"""How many sources of a project are shown: agents can announce any number."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
@@ -71,6 +73,8 @@ class OperatorPages:
             overview=shown,
             troubles={what: why for what, why in troubles.items() if why},
             loads=self._loads is not None,
+            most_notices=_MOST_NOTICES,
+            most_sources=_MOST_SOURCES,
             version=__version__,
         )
         return HTMLResponse(page, headers=_HEADERS)
