@@ -155,6 +155,7 @@ def _receipt(**values: object) -> Callable[[Path], None]:
         (lambda folder: (folder / "receipt.json").write_text("{"), "receipt.json is damaged"),
         (_receipt(batch="other"), "receipt.json is that of batch other of ABC"),
         (_receipt(moment="yesterday"), "receipt.json is damaged"),
+        (_receipt(moment="0001-01-01T00:00:00+14:00"), "receipt.json is damaged"),
         (_receipt(sources=[{**SOURCE, "name": "a\0b"}]), "receipt.json: the name of a source has the character NUL"),
         (_receipt(sources=[{**SOURCE, "kind": "a\0b"}]), "receipt.json: the name of a source has the character NUL"),
         (_receipt(sources=[{**SOURCE, "items": 2**63}]), "receipt.json"),
@@ -249,11 +250,11 @@ def test_empty(inbox: Inbox, url: str) -> None:
 
 
 def test_what_is_no_batch(inbox: Inbox, url: str, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("ABC/.000001", "ABC/notes", "lost+found/000001-b"):
+    for name in ("ABC/.000001", "ABC/notes", "lost+found/000001-b", "ABC/000001-b\udcff", "ABC/000001-b (copy)"):
         (inbox.folder / name).mkdir(parents=True)
     inbox.add_files({"data_environments.json": b"[]", "data_sources.json": b"[]"})
     inbox.load(url)
-    assert "2 entries of the inbox are no batches" in caplog.text
+    assert "4 entries of the inbox are no batches" in caplog.text
     assert asked(url, "SELECT batch, state FROM gros.batches") == [("b1", "loaded")]
 
 
