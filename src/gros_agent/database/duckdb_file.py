@@ -36,8 +36,11 @@ _COPIES = 10
 class DuckDB(Target):
     """A file of DuckDB, which one process at a time can open."""
 
-    value_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
-    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64}}'))"
+    value_errors = (
+        *(duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException),
+        duckdb.NotImplementedException,  # for a time zone that DuckDB does not know
+    )
+    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64,}}'))"
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open or make the file, for its owner alone. With ``read_only`` it must be there, and others may read it, too.
