@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -18,6 +17,7 @@ from gros_agent.reference.reports import Reports
 from gros_agent.runtime import words
 from gros_agent.runtime.files import read_text
 from gros_agent.runtime.storage import replace_file, storage_errors
+from gros_agent.runtime.templates import templates
 from gros_agent.runtime.tokens import has_token
 
 TOKEN = "page-token"  # noqa: S105 (a file name)
@@ -44,16 +44,8 @@ class OperatorPages:
         self._token = token
         self._reports = reports
         self._loads = loads
-        self._templates = Environment(
-            loader=PackageLoader("gros_agent.reference"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=words.printable,
-        )
-        named = (words.moment, words.relative, words.number, words.size, words.clip)
-        self._templates.filters |= {one.__name__: one for one in named}
+        filters = (words.moment, words.relative, words.number, words.size, words.clip)
+        self._templates = templates("gros_agent.reference", *filters)
 
     def routes(self) -> list[Route]:
         """The pages by their paths."""
