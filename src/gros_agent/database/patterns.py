@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from gros_agent.database.columns import columns
-from gros_agent.rows import Row, json_schema
+from gros_agent.rows import Row
 from gros_agent.runtime.decoding import decoder
 
 _MOST = 20_000
@@ -56,9 +56,9 @@ class _Column:
         self._kind = _list_of(field.type)
         self._kept = {UNSET, field.default}
         self._known = set(self._kept)
-        match = _CHARACTERS.fullmatch(json_schema(row)["properties"][field.name].get("pattern", ""))
-        self._characters = re.compile(f"{match[1]}*") if match else None
         pattern = next(one.pattern for one in columns(row) if one.name == field.name)
+        match = _CHARACTERS.fullmatch(pattern)
+        self._characters = re.compile(f"{match[1]}*") if match else None
         self._strict = re.compile(pattern.replace("$", r"\Z"))
 
     def check(self, rows: list[Any]) -> None:
