@@ -16,7 +16,7 @@ import duckdb
 
 from gros_agent.database import statements
 from gros_agent.database.checking import TableRows, longest_line
-from gros_agent.database.definitions import BATCH, SCHEMA, TableDefinition, Way
+from gros_agent.database.definitions import BATCH, TableDefinition, Way
 from gros_agent.database.quoting import listed, quoted
 from gros_agent.database.target import Target
 from gros_agent.database.zones import Zone
@@ -49,11 +49,6 @@ class DuckDB(Target):
         file, or can't be written.
         """
         self.title = str(path)
-        if path.name.partition(".")[0].lower() == SCHEMA:  # DuckDB calls a database after its file
-            raise ConfigurationError(
-                f"{path}: in a file of this name, DuckDB does not know the schema {SCHEMA} from the file",
-                "give the file another name, such as data.duckdb",
-            )
         self._hint = "name a file of DuckDB that this user may " + ("read" if read_only else "write, or a new one")
         self._umask = os.umask(0o077)
         try:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from gros_agent.database import erased_inbox, erasing
 from gros_agent.database.checking import TableRows, Unfit, storable
+from gros_agent.database.definitions import SCHEMA
 from gros_agent.database.erased import Erased
 from gros_agent.database.inbox import RECEIPT, BatchReceipt, batches
 from gros_agent.database.target import Target
@@ -101,9 +102,14 @@ class Loading:
 
 
 def check_url(url: str) -> None:
-    """Raise :class:`ConfigurationError` if a URL names no kind of database, or if an extra is missing."""
+    """Raise :class:`ConfigurationError` if a URL names no database that can be ours, or if an extra is missing."""
     if url.startswith(_DUCKDB) and url != _DUCKDB:
-        library = "duckdb"
+        library, path = "duckdb", Path(url.removeprefix(_DUCKDB))
+        if path.name.partition(".")[0].lower() == SCHEMA:  # DuckDB calls a database after its file
+            raise ConfigurationError(
+                f"{path}: in a file of this name, DuckDB does not know the schema {SCHEMA} from the file",
+                "give the file another name, such as data.duckdb",
+            )
     elif url.startswith(_POSTGRESQL):
         library = "psycopg"
     else:
