@@ -144,7 +144,7 @@ def test_a_long_text_is_masked_in_no_time(text: str) -> None:
 def test_nothing_that_a_terminal_obeys(text: str) -> None:
     spelt = visible(text)
     assert not re.search(
-        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", spelt
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]", spelt
     )
     assert visible(spelt) == spelt
 

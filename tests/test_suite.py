@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gros_agent.runtime.masking import redactor
 from support import differing
 from support.agent import ROOT
 from support.sample import Sample
@@ -72,6 +73,15 @@ def test_the_log_is_as_it_was(turn: int) -> None:
     assert (logger.level, logger.propagate) == (logging.NOTSET, True), turn
     logger.setLevel("ERROR")
     logger.propagate = False
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_secrets_are_as_they_were(turn: int) -> None:
+    """What one test hides is not masked in the next."""
+    word = "a-word-that-is-hidden"
+    assert redactor.redact(word) == word
+    redactor.hide([word])
+    assert redactor.redact(word) != word, turn
 
 
 def test_every_dependency_is_tried_where_it_can_differ() -> None:

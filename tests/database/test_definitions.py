@@ -85,6 +85,8 @@ def test_constants_in_statements(text: str) -> None:
         ("CET-1CEST,M3.5.0,M10.5.0/3", "UTC", False),
         ("../../etc/passwd", "UTC", False),
         ("Europe/Amsterdam'--", "UTC", False),
+        ("localtime", "UTC", False),
+        ("Factory", "UTC", False),
         ("", "UTC", False),
     ],
 )

@@ -109,6 +109,16 @@ class TestFiles:
         assert [one["developer"] for one in found] == ["0", OTHER]
         check_receipts(inbox)
 
+    @pytest.mark.parametrize("text", ["by {}.", "ab{}", "{}cd", f"{OTHER}{{}}{OTHER[:5]}", "{}{}0"])
+    def test_a_database_that_follows(self, inbox: Inbox, url: str, text: str) -> None:
+        """Also where other digits stand around the pseudonym, as in the files."""
+        person = hashlib.sha256(b"person").hexdigest()
+        inbox.add([commit(message=text.format(person, person))])
+        inbox.load(url)
+        erase(inbox, person)
+        inbox.load(url)
+        assert asked(url, "SELECT message FROM gros.vcs_versions") == [(text.format("erased", "erased"),)]
+
     def test_later_batches(self, inbox: Inbox, url: str) -> None:
         """The inbox remembers the person, for each database that is loaded from it."""
         inbox.add([commit("ab")])

@@ -1,6 +1,7 @@
 """A batch that does not fit is set aside whole, says why, and hinders no other."""
 
 import json
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from support.inbox import Inbox, asked, dump
 from support.rows import change, comment, commit, issue, measurement, request, review, tag
 
 CHANGES = "data_change_path.json"
+SOURCE = {"name": "code", "kind": "git", "items": 1, "state": "whole"}
 
 
 def lines(*rows: Row | dict[str, object]) -> bytes:
@@ -48,6 +50,8 @@ def changed(**values: object) -> bytes:
         (changed(file="x" * 1001), "file"),
         (changed(change_type="X"), "change_type"),
         (changed(surprise="1"), "surprise"),
+        (changed(**{"a\0b": "1"}), r"unknown field `a\x00b`"),
+        (changed(**{"x" * 100_000: "1"}), "unknown field `xxx"),
         (changed(size=None), "size"),
         (changed(file="a.py"), "two rows have the same repo_name, version_id, file"),
     ],
@@ -63,6 +67,7 @@ def test_content(inbox: Inbox, url: str, content: bytes, reason: str) -> None:
     assert any(one in words for one in reason.split("|")), words
     assert words.startswith(f"{CHANGES}")
     assert "\n" not in words
+    assert len(words) < 1100
     assert set(dump(url)) == {"version", "batches", "change_path"}
     assert asked(url, "SELECT file, batch FROM gros.change_path") == [("good", 2)]
     assert inbox.load(url).status is ExitStatus.DONE  # it was told once
@@ -81,6 +86,17 @@ def test_keys_are_values(inbox: Inbox, url: str) -> None:
         "data_subtasks.json: two rows have the same from_id, to_id",
     ]
     assert asked(url, "SELECT count(*) FROM gros.change_path") == [(2,)]
+
+
+@pytest.mark.parametrize("others", [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2"), ("2", "3")])
+def test_a_key_that_stands_twice_and_is_known(inbox: Inbox, url: str, others: tuple[str, str]) -> None:
+    """Also if none of the rows changes what is there, or one alone does."""
+    inbox.add([change(insertions="1"), change("b")])
+    inbox.add([*(change(insertions=one) for one in others), change("c")])
+    inbox.add([change("b"), change("c")])
+    assert [one.state for one in inbox.load(url).batches] == ["loaded", "refused", "loaded"]
+    found = asked(url, "SELECT file, insertions, batch FROM gros.change_path ORDER BY file")
+    assert found == [("a.py", 1, 1), ("b", 1, 1), ("c", 1, 3)]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +155,10 @@ def _receipt(**values: object) -> Callable[[Path], None]:
         (lambda folder: (folder / "receipt.json").write_text("{"), "receipt.json is damaged"),
         (_receipt(batch="other"), "receipt.json is that of batch other of ABC"),
         (_receipt(moment="yesterday"), "receipt.json is damaged"),
+        (_receipt(moment="0001-01-01T00:00:00+14:00"), "receipt.json is damaged"),
+        (_receipt(sources=[{**SOURCE, "name": "a\0b"}]), "receipt.json: the name of a source has the character NUL"),
+        (_receipt(sources=[{**SOURCE, "kind": "a\0b"}]), "receipt.json: the name of a source has the character NUL"),
+        (_receipt(sources=[{**SOURCE, "items": 2**63}]), "receipt.json"),
         (
             _receipt(files=[{"name": "data_new.json", "kind": "export", "bytes": 1, "sha256": ""}]),
             "data_new.json is no table that this version of gros-agent knows",
@@ -156,6 +176,26 @@ def test_damage(inbox: Inbox, url: str, damage: Callable[[Path], object], reason
     ((words,),) = asked(url, "SELECT reason FROM gros.batches WHERE state = 'refused' AND batch = 'b1' AND number = 1")
     assert reason in words
     assert asked(url, "SELECT file FROM gros.change_path") == [("good",)]
+
+
+def test_what_a_receipt_says(inbox: Inbox, url: str) -> None:
+    """Of an agent and a zone, in words that no database takes."""
+    folder = inbox.add([change()])
+    _receipt(agent={"user": "agent\0"}, time_zone="a\0zone")(folder)
+    inbox.add([change("good")])
+    assert inbox.load(url).status is ExitStatus.DONE
+    ((agent, words),) = asked(url, "SELECT agent, reason FROM gros.batches WHERE id = 1")
+    assert (agent, r"the time zone a\x00zone is unknown" in words) == (r"agent\x00", True)
+
+
+def test_a_zone_that_the_database_does_not_know(inbox: Inbox, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's list of zones may be newer than that of the database."""
+    monkeypatch.setattr(zoneinfo, "available_timezones", lambda: {"Atlantis/Capital"})
+    inbox.add([commit()], zone="Atlantis/Capital")
+    inbox.add([change("good")], zone="UTC")
+    assert [one.state for one in inbox.load(url).batches] == ["refused", "loaded"]
+    ((words,),) = asked(url, "SELECT reason FROM gros.batches WHERE id = 1")
+    assert "Atlantis/Capital" in words
 
 
 def test_a_row_that_is_too_long(inbox: Inbox, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +234,15 @@ def test_again(inbox: Inbox, url: str) -> None:
     assert inbox.load(url, again=True).batches == []
 
 
+def test_again_with_a_key_that_stands_twice(inbox: Inbox, url: str) -> None:
+    """It is refused once more, although what came later would stay in any case."""
+    inbox.add([tag("old"), tag("old")])
+    inbox.add([tag("new")])
+    inbox.load(url)
+    (one,) = inbox.load(url, again=True).batches
+    assert (one.state, one.reason) == ("refused", "data_tag.json: two rows have the same repo_name, tag_name")
+
+
 def test_empty(inbox: Inbox, url: str) -> None:
     assert inbox.load(url).status is ExitStatus.DONE
     inbox.add(VcsVersion, Tag, ChangePath)  # a project without commits
@@ -201,11 +250,11 @@ def test_empty(inbox: Inbox, url: str) -> None:
 
 
 def test_what_is_no_batch(inbox: Inbox, url: str, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("ABC/.000001", "ABC/notes", "lost+found/000001-b"):
+    for name in ("ABC/.000001", "ABC/notes", "lost+found/000001-b", "ABC/000001-b\udcff", "ABC/000001-b (copy)"):
         (inbox.folder / name).mkdir(parents=True)
     inbox.add_files({"data_environments.json": b"[]", "data_sources.json": b"[]"})
     inbox.load(url)
-    assert "2 entries of the inbox are no batches" in caplog.text
+    assert "4 entries of the inbox are no batches" in caplog.text
     assert asked(url, "SELECT batch, state FROM gros.batches") == [("b1", "loaded")]
 
 

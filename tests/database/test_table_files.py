@@ -228,7 +228,7 @@ class TestZones:
     def test_unknown(self, folder: Path, tmp_path: Path) -> None:
         manifest = folder / ".batch.json"
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"time_zone": "Europe/Nowhere"}))
-        with pytest.raises(ConfigurationError, match="does not know the time zone of the tables, Europe/Nowhere"):
+        with pytest.raises(ConfigurationError, match="the time zone of the tables, Europe/Nowhere, is unknown"):
             write_tables(folder, tmp_path / "new", Format.PARQUET)
         check_untouched(tmp_path / "new")
 

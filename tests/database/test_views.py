@@ -348,6 +348,20 @@ def test_targets_and_builds(ask: Callable[..., Ask]) -> None:
     assert one("SELECT host, jobs, views, nodes FROM gros.builds") == [("https://x/", 3, 2, 1)]
 
 
+def test_a_metric_that_was_measured_again(inbox: Inbox, url: str) -> None:
+    """Of measurements of one moment, those of the last batch count, and of these the largest."""
+    measured = [
+        Metric(name="size", value=value, category="red", date=at("05-01")) for value in ("5", "7", "6", "1", "-1")
+    ]
+    inbox.add(measured[:1])
+    inbox.add(measured[1:3])
+    inbox.load(url)
+    assert asked(url, "SELECT value FROM gros.targets_met") == [(7,)]
+    inbox.add(measured[3:])
+    inbox.load(url)
+    assert asked(url, "SELECT value FROM gros.targets_met") == [(1,)]
+
+
 def test_every_view_is_tried_here() -> None:
     tried = set(re.findall(r"gros\.(\w+)", Path(__file__).read_text(encoding="utf-8")))
     inner = {"change_request_comments", "contributions", "issue_activity"}

@@ -38,6 +38,15 @@ def test_formula(value: str, salt: str, pepper: str) -> None:
     assert hashed == ("0" if value == "0" else hashlib.sha256(f"{salt}{value}{pepper}".encode()).hexdigest())
 
 
+@given(st.text(st.characters(), max_size=5), st.characters(categories=["Cs"]))
+def test_half_of_a_pair_of_surrogates(text: str, half: str) -> None:
+    """No system's name may end a scrape; the same name has the same pseudonym wherever it was read."""
+    secrets = Secrets(Salts("a" * 64, "b" * 64))
+    for value in (text + half, half + text):
+        shown = value.replace(half, "\N{REPLACEMENT CHARACTER}")
+        assert pseudonym(value, secrets) == pseudonym(shown, secrets)
+
+
 @given(TEXT, TEXT, TEXT)
 def test_rows(name: str, username: str, message: str) -> None:
     row = version(developer=name, developer_username=username, message=message)

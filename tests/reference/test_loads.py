@@ -74,7 +74,11 @@ def test_what_came_meanwhile(tmp_path: Path, key: Path) -> None:
 
 @pytest.mark.parametrize(
     ("url", "told"),
-    [("mysql://owner:wrong-word@127.0.0.1/x", "'mysql' is no kind of database"), ("duckdb:", "no kind of database")],
+    [
+        ("mysql://owner:wrong-word@127.0.0.1/x", "'mysql' is no kind of database"),
+        ("duckdb:", "no kind of database"),
+        ("duckdb:gros.duckdb", "another name"),
+    ],
 )
 def test_wrong_url(tmp_path: Path, url: str, told: str) -> None:
     command = [sys.executable, "-m", "gros_agent", "controller", "serve", "--folder", str(tmp_path / "c")]

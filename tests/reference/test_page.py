@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from gros_agent.errors import ConfigurationError
+from gros_agent.reference.operator_page import ensure_token
 from gros_agent.reference.overview import overview
 from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.store import About, State
+from gros_agent.runtime.tokens import has_token
 from support.controller import Controller, client_key, controller, wait_until
 
 
@@ -59,6 +62,16 @@ def test_the_token(running: Controller, tmp_path: Path) -> None:
         assert "No agent has registered yet" in answer.text
 
 
+@pytest.mark.parametrize("content", [b"", b" \n", b"short\n", b"\xff" * 32])
+def test_a_file_without_a_token(tmp_path: Path, content: bytes) -> None:
+    """An empty token would be an empty password."""
+    (tmp_path / "page-token").write_bytes(content)
+    with pytest.raises(ConfigurationError, match="page-token"):
+        ensure_token(tmp_path)
+    assert not has_token([(b"authorization", b"Bearer ")], "")
+    assert not has_token([(b"authorization", b"Basic Og==")], "")
+
+
 def test_what_it_shows(running: Controller) -> None:
     hostile = "<script>alert(1)</script>"
     sources = [
@@ -82,6 +95,35 @@ def test_what_it_shows(running: Controller) -> None:
         assert words in text
     assert "http://" not in text
     assert "https://" not in text
+
+
+def test_many_sources(tmp_path: Path) -> None:
+    """The page stays small, whatever agents announce."""
+    sources = [{"name": f"code-{number:04}", "kind": "git", "items": 1, "state": "partly"} for number in range(3000)]
+    with controller(tmp_path / "c") as running:
+        running.register(client_key(tmp_path))
+        (running.home() / "export" / "ABC" / "data_tag.json").write_text("[]")
+        running.export({"export": ["data_tag.json"]}, batch="b1", time_zone="UTC", sources=json.dumps(sources))
+        # in the inbox, it may not be noted as taken yet
+        wait_until(lambda: "code-0000" in page(running, token(running)).text)
+        answer = page(running, token(running))
+    assert len(answer.text) < 100_000
+    assert answer.text.count("is not complete,") == 20
+    assert "2,980 more sources are not complete." in answer.text
+    assert "The first 200 of 3,000 sources." in answer.text
+
+
+def test_the_report_is_for_the_folders_owner(tmp_path: Path) -> None:
+    """It stays in the controller's folder, which other users may be able to enter."""
+    pytest.importorskip("vl_convert", reason="a report needs the extra report")
+    with controller(tmp_path / "c") as running:
+        running.register(client_key(tmp_path))
+        (running.home() / "export" / "ABC" / "data_tag.json").write_text("[]")
+        running.export({"export": ["data_tag.json"]}, batch="b1", time_zone="UTC")
+        wait_until(running.inbox)
+        answer = page(running, token(running), "/report")
+        assert answer.status_code == 200, answer.text
+        assert stat.S_IMODE((running.folder / "report.html").stat().st_mode) == 0o600
 
 
 class TestOverview:

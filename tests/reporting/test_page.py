@@ -122,6 +122,29 @@ def test_alike_names_are_rows_of_their_own() -> None:
     assert texts == ["same", "same", "", "", "1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("form", [Form.NAMES, Form.PRESENCE])
+def test_names_are_cut_between_characters(form: Form) -> None:
+    """A character that takes two places of UTF-16 is not cut in half."""
+    for letters in range(10, 50):
+        name = "a" * letters + "\N{GRINNING FACE}" * 20
+        first: Cell = name if form is Form.NAMES else date(2024, 5, 1)
+        figure = Figure(
+            name="n", title="t", sentence="s", form=form, headings=("from", name), rows=((first, 1),), unit=Unit.DAY
+        )
+        for is_narrow in (True, False):
+            texts = TEXT.findall(drawn(spec(figure, 500, is_narrow=is_narrow)))
+            (found,) = [text for text in texts if text.startswith("aaa")]
+            assert name.startswith(found.removesuffix("\N{HORIZONTAL ELLIPSIS}")), found
+            assert len(found) in {15, 20, 26, 44, len(name)}
+
+
+def test_characters_that_xml_has_not() -> None:
+    """They would end the process that draws."""
+    rows = (("a\ufffeb\uffffc\x0bd", 1),)
+    figure = Figure(name="n", title="t", sentence="s", form=Form.NAMES, headings=("name", "count"), rows=rows)
+    assert TEXT.findall(drawn(spec(figure, 500, is_narrow=False))) == [r"a\ufffeb\uffffc\x0bd", "1"]
+
+
 def test_durations_are_words() -> None:
     rows = (("Open", Hours(36)), ("Testing", Hours(0.5)))
     figure = Figure(name="n", title="t", sentence="s", form=Form.NAMES, headings=("status", "median"), rows=rows)

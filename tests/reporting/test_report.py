@@ -9,14 +9,14 @@ import pytest
 
 from gros_agent.cli import execute
 from gros_agent.database import loading
-from gros_agent.rows import Tag
+from gros_agent.rows import Jenkins, JiraStatus, MetricTarget, Tag
 from support.agent import Agent
 from support.controller import controller
 from support.inbox import Inbox, dump
 from support.postgresql import Server
 from support.report import Reading, read
 from support.repository import linear_history
-from support.rows import AUTHOR, OTHER, commit, request, tag
+from support.rows import AUTHOR, OTHER, commit, issue, measurement, request, tag
 
 
 def report(agent: Agent, *arguments: str | Path) -> Reading:
@@ -136,6 +136,58 @@ class TestContent:
         assert reading.rows("commits") == [["2024-05-01", "1"], ["2024-05-02", "1"]]
         assert "4 commits, merges and empty ones included" in reading.text
         assert "2 commits with a date that can't be right are not drawn" in reading.text
+
+    def test_the_last_moment_that_tables_hold(self, agent: Agent, inbox: Inbox, url: str) -> None:
+        """West of Greenwich it is in the year 10000 of UTC, which Python does not have."""
+        last = "9999-12-31 23:59:59"
+        target = {"domain_type": "t", "scale": "count", "default": "1", "target": "5", "direction": "1"}
+        inbox.add(
+            [commit("a"), commit("b", author_date=last)],
+            [request(1, last, created_at=last, status="merged")],
+            [measurement(moment=last)],
+            [MetricTarget(name="coverage", base_name="n", domain_name="d", revision="1", **target)],
+            zone="America/New_York",
+        )
+        inbox.load(url)
+        reading = report(agent, "--from", url)
+        assert reading.rows("commits") == [["2024-05-01", "1"]]
+        assert [row[2:4] for row in reading.rows("sources") if row[1] == "commits"] == [["2", "2024-05-01"]]
+        assert reading.rows("missed")[0][-1].startswith("9999-12-31")
+
+    def test_numbers_as_large_as_they_can_be(self, agent: Agent, inbox: Inbox, url: str) -> None:
+        """A sum of two of them is none that the databases have."""
+        largest = 2**63 - 1
+        for number, project in enumerate(("ABC", "DEF")):
+            lines = {"insertions": str(largest), "deletions": str(largest)}
+            folder = inbox.add([commit(f"a{number}", **lines), commit(f"b{number}", **lines)], project=project)
+            receipt = json.loads((folder / "receipt.json").read_text())
+            told = {"name": "code", "kind": "git", "items": largest, "expected": largest, "state": "whole"}
+            receipt["sources"] = [told, told]
+            (folder / "receipt.json").write_text(json.dumps(receipt))
+        inbox.load(url)
+        reading = report(agent, "--from", url)
+        assert reading.rows("lines") == [["2024-05-01", f"{largest:,}", f"{largest:,}"]]
+        assert [row[3:5] for row in reading.rows("completeness")] == [[f"{largest:,}", f"{largest:,}"]] * 2
+
+    def test_what_is_beyond_the_rows(self, agent: Agent, inbox: Inbox) -> None:
+        """A sentence about all build servers, or about the longest status, is not one about the first rows."""
+        for number in range(52):
+            server = Jenkins(host=f"h{number:02}", jobs=100 - number, views=1, nodes=1)
+            inbox.add([server], project=f"{chr(65 + number // 26)}{chr(65 + number % 26)}")
+        rows = []
+        for number in range(13):  # twelve statuses with two long stays, and one with a single stay that is longer
+            for stay in range(1 if number == 12 else 2):
+                key, hours = 100 * number + stay, 20 if number == 12 else 12
+                rows.append(issue(key, status=str(number), updated="2024-05-01 00:00:00"))
+                left = {"changelog_id": "1", "status": "99", "updated": f"2024-05-01 {hours:02}:00:00"}
+                rows.append(issue(key, **left))
+        inbox.add([JiraStatus(id=str(number), name=f"s{number:02}") for number in range(13)], rows, project="XX")
+        reading = report(agent, "--from", inbox.folder)
+        assert len(reading.rows("builds")) == 50
+        assert f"52 build servers with {sum(100 - number for number in range(52)):,} jobs" in reading.text
+        assert "The 50 with the most jobs are listed." in reading.text
+        assert len(reading.rows("statuses")) == 12
+        assert "The 12 with the most time in all are drawn; of these it is longest in s00: 12 hours." in reading.text
 
     def test_projects(self, agent: Agent, inbox: Inbox) -> None:
         for project, count in (("ABC", 2), ("DEF", 3)):

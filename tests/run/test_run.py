@@ -236,7 +236,7 @@ def test_stopped_in_each_stage(agent: Agent, running: Controller, tmp_path: Path
         installation.repositories["TEST"].commit(f"more {number}", {"a": str(number)})
     process = agent.start("run", variables=installation.variables)
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         current = installation.history.current()
         if current is not None and current.stage == stage:
             break
@@ -247,7 +247,9 @@ def test_stopped_in_each_stage(agent: Agent, running: Controller, tmp_path: Path
     assert time.monotonic() - before < 10
     assert process.returncode in {130, 0}, (output, errors)
     if process.returncode == 130:
-        assert installation.history.runs()[0].status is ExitStatus.INTERRUPTED
+        status = installation.history.runs()[0].status
+        # on a busy machine the signal may come when all is done, but the process has not ended yet
+        assert status is ExitStatus.INTERRUPTED or (status is ExitStatus.DONE and len(commits(running)) == 41)
     done = installation.run()
     assert done.status == 0, done
     found = commits(running)

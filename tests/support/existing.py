@@ -197,9 +197,8 @@ class ExistingController:
         self.imports.begun.release()
         time.sleep(self.imports.seconds)
         assert self.imports.released.wait(NEVER), "no test released this import"
-        names = [name for name in HANDED_BACK if (folder / name).exists()]
         if project in self.imports.failing:
-            for name in names:
+            for name in HANDED_BACK:
                 (folder / name).unlink(missing_ok=True)
         else:
             target = self.inbox / f"{time.time_ns()}-{project}"
@@ -208,7 +207,8 @@ class ExistingController:
             except (OSError, shutil.Error):  # another import's end cleared the folder
                 shutil.rmtree(target, ignore_errors=True)
                 return
-            self.database.setdefault(project, {}).update({name: (folder / name).read_bytes() for name in names})
+            names = [name for name in HANDED_BACK if (target / name).exists()]
+            self.database.setdefault(project, {}).update({name: (target / name).read_bytes() for name in names})
 
     def hand_back(self, target: Path, folder: Path) -> None:
         """Put the batch's trackers in place of what lies in the agent's folder, if there still is one."""

@@ -16,7 +16,9 @@ import msgspec
 from gros_agent.database.patterns import PatternedRows
 from gros_agent.rows import Row
 from gros_agent.runtime.decoding import decoder
+from gros_agent.runtime.masking import visible
 from gros_agent.runtime.storage import storage_errors
+from gros_agent.runtime.words import clip
 
 BLOCK = 1 << 20
 LONGEST_ROW = 1 << 26
@@ -24,6 +26,7 @@ LONGEST_ROW = 1 << 26
 _START, _END = b'[\n{"', b"}\n]\n"
 """Start and end of a file with one row per line."""
 _NUL = b"\\u0000"
+_LONGEST_REASON = 1000
 INVALID = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -148,7 +151,12 @@ def _decoded(content: bytes, row: type[Row]) -> list[Row]:
 def _words(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    return str(error)
+    return storable(str(error))  # PostgreSQL closes the connection if it is told a very long error during COPY
+
+
+def storable(words: str) -> str:
+    """Words about a batch that every database can store: they may repeat what is in its files, such as a NUL."""
+    return clip(visible(words), _LONGEST_REASON)
 
 
 def check_content(path: Path, size: int, sha256: str) -> None:

@@ -16,7 +16,7 @@ import duckdb
 
 from gros_agent.database import statements
 from gros_agent.database.checking import TableRows, longest_line
-from gros_agent.database.definitions import BATCH, SCHEMA, TableDefinition, Way
+from gros_agent.database.definitions import BATCH, TableDefinition, Way
 from gros_agent.database.quoting import listed, quoted
 from gros_agent.database.target import Target
 from gros_agent.database.zones import Zone
@@ -36,8 +36,11 @@ _COPIES = 10
 class DuckDB(Target):
     """A file of DuckDB, which one process at a time can open."""
 
-    value_errors = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
-    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64}}'))"
+    value_errors = (
+        *(duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException),
+        duckdb.NotImplementedException,  # for a time zone that DuckDB does not know
+    )
+    hexadecimal = "unnest(regexp_extract_all({}, '[0-9a-f]{{64,}}'))"
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open or make the file, for its owner alone. With ``read_only`` it must be there, and others may read it, too.
@@ -46,11 +49,6 @@ class DuckDB(Target):
         file, or can't be written.
         """
         self.title = str(path)
-        if path.name.partition(".")[0].lower() == SCHEMA:  # DuckDB calls a database after its file
-            raise ConfigurationError(
-                f"{path}: in a file of this name, DuckDB does not know the schema {SCHEMA} from the file",
-                "give the file another name, such as data.duckdb",
-            )
         self._hint = "name a file of DuckDB that this user may " + ("read" if read_only else "write, or a new one")
         self._umask = os.umask(0o077)
         try:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gros_agent.database.definitions import TableDefinition, definitions
-from gros_agent.database.erased import WORD, Erased
+from gros_agent.database.erased import LENGTH, WORD, Erased
 from gros_agent.database.quoting import constant, quoted
 from gros_agent.database.target import Target
 from gros_agent.database.without import is_of_a_person
@@ -69,11 +69,12 @@ def _remember(target: Target, erased: Erased) -> None:
 
 
 def _pseudonyms(target: Target) -> Iterator[str]:
-    """All pseudonyms in a database."""
+    """All that may be a pseudonym in a database: each 64 digits, also within a longer sequence."""
     for table in definitions():
         for name in (*table.personal, *table.free_text):
             found = target.run(f"SELECT DISTINCT {target.hexadecimal.format(quoted(name))} FROM {table.full_name}")
-            yield from (one for (one,) in found if one)
+            for (digits,) in found:
+                yield from (digits[start : start + LENGTH] for start in range(len(digits or "") - LENGTH + 1))
 
 
 def _erased(target: Target, pseudonyms: Sequence[str]) -> list[Place]:

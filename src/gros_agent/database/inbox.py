@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -26,8 +26,9 @@ RECEIPT = "receipt.json"
 CHANGED = ".erased"
 """The folder in a batch with files that replace those of the same names, if replacing them was interrupted."""
 _KEY = re.compile(r"[A-Z]{1,64}")
-_FOLDER = re.compile(r"(\d{1,18})-(.+)")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FOLDER = re.compile(rf"([0-9]{{1,18}})-({_FILE.pattern})")
+"""The controller takes no identifier of another form: a copy, for instance, has a name of its own."""
 _WITHOUT_TABLE = frozenset({ENVIRONMENTS, "data_sources.json"})
 """Files that list what is collected from; they have addresses, and no rows."""
 
@@ -81,9 +82,10 @@ class InboxBatch:
         """The receipt. Raises :class:`Unfit` if it is missing, damaged, or that of another batch."""
         try:
             content = msgspec.json.decode(self.path(RECEIPT).read_bytes(), type=BatchReceipt)
+            content.moment.astimezone(UTC)
         except OSError as error:
             raise Unfit(f"{RECEIPT} can't be read: {error.strerror}") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             raise Unfit(f"{RECEIPT} is damaged: {error}") from None
         if (content.project, content.batch) != (self.project, self.identifier):
             raise Unfit(f"{RECEIPT} is that of batch {content.batch} of {content.project}")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from gros_agent.database import erased_inbox, erasing
-from gros_agent.database.checking import TableRows, Unfit
+from gros_agent.database.checking import TableRows, Unfit, storable
+from gros_agent.database.definitions import SCHEMA
 from gros_agent.database.erased import Erased
-from gros_agent.database.inbox import BatchReceipt, batches
+from gros_agent.database.inbox import RECEIPT, BatchReceipt, batches
 from gros_agent.database.target import Target
 from gros_agent.database.zones import Zone, zone_of
 from gros_agent.errors import ConfigurationError, ExitStatus, Own
@@ -101,9 +102,14 @@ class Loading:
 
 
 def check_url(url: str) -> None:
-    """Raise :class:`ConfigurationError` if a URL names no kind of database, or if an extra is missing."""
+    """Raise :class:`ConfigurationError` if a URL names no database that can be ours, or if an extra is missing."""
     if url.startswith(_DUCKDB) and url != _DUCKDB:
-        library = "duckdb"
+        library, path = "duckdb", Path(url.removeprefix(_DUCKDB))
+        if path.name.partition(".")[0].lower() == SCHEMA:  # DuckDB calls a database after its file
+            raise ConfigurationError(
+                f"{path}: in a file of this name, DuckDB does not know the schema {SCHEMA} from the file",
+                "give the file another name, such as data.duckdb",
+            )
     elif url.startswith(_POSTGRESQL):
         library = "psycopg"
     else:
@@ -176,8 +182,9 @@ def _take(target: Target, batch: LoadableBatch, result: Loading, *, again: bool)
     try:
         one = _load(target, batch, result, again=again)
     except Unfit as unfit:
-        log.warning("batch %s of %s was refused: %s", batch.identifier, Own(batch.project), unfit)
-        one = _refuse(target, batch, str(unfit))
+        reason = storable(str(unfit))
+        log.warning("batch %s of %s was refused: %s", batch.identifier, Own(batch.project), reason)
+        one = _refuse(target, batch, reason)
     if one is not None:
         result.batches.append(one)
 
@@ -199,12 +206,22 @@ def _load(target: Target, batch: LoadableBatch, result: Loading, *, again: bool)
             with closing(batch.tables(receipt, erasing.remembered(target))) as tables:
                 for table in tables:
                     rows += target.load(table, zone, batch.project, number)
-        for source in receipt.sources:
-            told = (source.name, source.kind, source.items, source.expected, source.state)
-            target.run(_COLLECTED, (batch.project, number, *told))
-        one = LoadedBatch(batch.project, batch.number, batch.identifier, "loaded", rows, zone.note)
+        _write_sources(target, batch.project, number, receipt)
+        one = LoadedBatch(batch.project, batch.number, batch.identifier, "loaded", rows, storable(zone.note))
         _note(target, one, number, is_known=bool(known), told=(receipt.agent.user, receipt.moment, zone))
     return one
+
+
+def _write_sources(target: Target, project: str, number: int, receipt: BatchReceipt) -> None:
+    """Write how completely a batch has its sources. Raises :class:`Unfit` if that does not fit."""
+    for source in receipt.sources:
+        if "\0" in source.name + source.kind:
+            raise Unfit(f"{RECEIPT}: the name of a source has the character NUL")
+        told = (source.name, source.kind, source.items, source.expected, source.state)
+        try:
+            target.run(_COLLECTED, (project, number, *told))
+        except target.value_errors as error:
+            raise Unfit(f"{RECEIPT}: {target.words(error)}") from error
 
 
 def _refuse(target: Target, batch: LoadableBatch, reason: str) -> LoadedBatch:
@@ -234,7 +251,7 @@ def _note(
     agent, moment, zone = told
     when = [None if at is None else at.astimezone(UTC).isoformat() for at in (moment, datetime.now(UTC))]
     values: tuple[Any, ...] = (
-        *(number, one.project, one.batch, one.number, agent, *when),
+        *(number, one.project, one.batch, one.number, None if agent is None else storable(agent), *when),
         *(zone.title if zone else None, one.rows, one.state, one.reason or None),
     )
     target.run(_NOTED if is_known else _FIRST, values)

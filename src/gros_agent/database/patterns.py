@@ -13,7 +13,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Meta
 
-from gros_agent.rows import Row, json_schema
+from gros_agent.database.columns import columns
+from gros_agent.rows import Row
 from gros_agent.runtime.decoding import decoder
 
 _MOST = 20_000
@@ -50,12 +51,15 @@ class _Column:
     """Checks the values of a field with a pattern."""
 
     def __init__(self, row: type[Row], field: msgspec.structs.FieldInfo) -> None:
+        self._name = field.name
         self._value_of = attrgetter(field.name)
         self._kind = _list_of(field.type)
         self._kept = {UNSET, field.default}
         self._known = set(self._kept)
-        match = _CHARACTERS.fullmatch(json_schema(row)["properties"][field.name].get("pattern", ""))
+        pattern = next(one.pattern for one in columns(row) if one.name == field.name)
+        match = _CHARACTERS.fullmatch(pattern)
         self._characters = re.compile(f"{match[1]}*") if match else None
+        self._strict = re.compile(pattern.replace("$", r"\Z"))
 
     def check(self, rows: list[Any]) -> None:
         """Raise :class:`msgspec.ValidationError` if a value does not match."""
@@ -63,6 +67,9 @@ class _Column:
         if not new or (self._characters and "" not in new and self._characters.fullmatch("".join(new))):
             return
         msgspec.convert(list(new), self._kind)
+        # to msgspec, as to Python, $ is also before a line break at the end
+        if not all(self._strict.search(one) for one in new if isinstance(one, str)):
+            raise msgspec.ValidationError(f"a value of {self._name} ends with a line break")
         if len(self._known) + len(new) > _MOST:
             self._known = set(self._kept)
         self._known |= new

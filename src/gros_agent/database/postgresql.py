@@ -36,7 +36,7 @@ class PostgreSQL(Target):
     """A database of a PostgreSQL server, version 15 or newer."""
 
     value_errors = (errors.DataError, errors.IntegrityError, errors.CardinalityViolation, errors.ProgramLimitExceeded)
-    hexadecimal = "(regexp_matches({}, '[0-9a-f]{{64}}', 'g'))[1]"
+    hexadecimal = "(regexp_matches({}, '[0-9a-f]{{64,}}', 'g'))[1]"
 
     def __init__(self, url: str) -> None:
         """Connect. Libpq's variables and password file count.
@@ -112,22 +112,20 @@ class PostgreSQL(Target):
         self._copy(table, rows)
         relation = f"(SELECT {statements.values(table, zone)} FROM {_STAGED})"
         try:
-            self._take(table, relation, (project, batch))
+            self._take(table, relation, (project, batch), rows.count)
         except (errors.CardinalityViolation, errors.UniqueViolation):
             raise rows.repeated() from None
         self.run(f"DROP TABLE {_STAGED}")
 
-    def _take(self, table: TableDefinition, relation: str, values: tuple[str, int]) -> None:
-        """Put the rows of a relation into a table. Fails if two of them have the same key."""
-        if table.way is Way.BY_KEY:
-            self.run(upsert(table, relation), values)
-            # without anything to update, it does not fail
-            if not table.others and self.run(statements.repeated(table, relation)):
-                raise errors.CardinalityViolation
-            return
+    def _take(self, table: TableDefinition, relation: str, values: tuple[str, int], count: int) -> None:
+        """Put the ``count`` rows of a relation into a table. Fails if two of them have the same key."""
         if table.way is Way.WHOLE:
             self.run(statements.removed(table, relation), values)
-        self.run(statements.added(table, relation), values)
+        put = upsert(table, relation) if table.way is Way.BY_KEY else statements.added(table, relation)
+        taken = self._connection.execute(put, values).rowcount
+        # the index tells of two rows that are taken, but not of those that leave what is there as it is
+        if taken < count and self.run(statements.repeated(table, relation)):
+            raise errors.CardinalityViolation
 
     def _copy(self, table: TableDefinition, rows: TableRows) -> None:
         names = [one.name for one in table.columns.values()]

@@ -27,7 +27,8 @@ from duckdb import (
 from gros_agent.database.columns import Kind, about, columns, name
 from gros_agent.database.new_folder import new_folder
 from gros_agent.database.snapshot import BLOCK, Snapshot, TableContent, snapshot
-from gros_agent.database.typed_rows import in_utc, knows_zone, read, typed, unknown_field, wrong_value
+from gros_agent.database.typed_rows import in_utc, read, typed, unknown_field, wrong_value
+from gros_agent.database.zones import Zone, zone_of
 from gros_agent.errors import AgentError, ConfigurationError
 from gros_agent.runtime.storage import storage_errors
 
@@ -92,8 +93,9 @@ def write_tables(folder: Path, target: Path, form: Format) -> TablesWritten:
     if form is Format.DUCKDB:
         _check_name(target)
     with snapshot(folder) as batch, new_folder(target) as hidden:
+        zone = _zone(batch)
         with _duckdb_errors(hidden), _connected(batch, hidden, form) as connection:
-            written = tuple(_Table(connection, batch, one, hidden, form).write() for one in batch.tables)
+            written = tuple(_Table(connection, batch, zone, one, hidden, form).write() for one in batch.tables)
         with storage_errors(hidden):
             shutil.rmtree(hidden / _SPILL)
     return TablesWritten(batch.project, batch.identifier, target.absolute(), batch.time_zone, written)
@@ -120,7 +122,6 @@ def _connected(batch: Snapshot, hidden: Path, form: Format) -> Iterator[DuckDBPy
     }
     with duckdb.connect(config=config) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        _check_zone(connection, batch)
         if form is Format.DUCKDB:
             path = ConstantExpression(str(hidden / _database(batch)))  # the library quotes it
             options = f"STORAGE_VERSION '{_STORAGE}', ROW_GROUP_SIZE {_grouped(block)}"
@@ -139,12 +140,14 @@ def _database(batch: Snapshot) -> str:
     return f"{batch.project}.duckdb"
 
 
-def _check_zone(connection: DuckDBPyConnection, batch: Snapshot) -> None:
-    if not knows_zone(connection, batch.time_zone):
+def _zone(batch: Snapshot) -> Zone:
+    zone = zone_of(batch.time_zone)
+    if zone.note:
         raise ConfigurationError(
-            f"project {batch.project}: DuckDB does not know the time zone of the tables, {batch.time_zone}",
+            f"project {batch.project}: the time zone of the tables, {batch.time_zone}, is unknown",
             "name one such as Europe/Amsterdam as time_zone in .batch.json of the export folder",
         )
+    return zone
 
 
 _NOT_OURS = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
@@ -178,6 +181,7 @@ class _Table:
 
     connection: DuckDBPyConnection
     batch: Snapshot
+    zone: Zone
     content: TableContent
     hidden: Path
     form: Format
@@ -191,7 +195,7 @@ class _Table:
             field = unknown_field(self.connection, self.content.descriptor, row, largest=largest)
             if field is not None:
                 raise self._damaged(f"this version of the agent does not know the field {field!r}")
-            file, count = self._write(typed(rows, row, self.batch.time_zone), table)
+            file, count = self._write(typed(rows, row, self.zone), table)
         except (duckdb.DataError, duckdb.InvalidInputException) as error:
             raise self._damaged(self._reason(rows, error)) from error
         if count != self.content.rows:

@@ -29,7 +29,7 @@ class Target(ABC):
     value_errors: ClassVar[tuple[type[Exception], ...]]
     """The database's errors that values of a batch cause, so that the next batch may do."""
     hexadecimal: ClassVar[str]
-    """The expression for each sequence of 64 hexadecimal digits in a column ``{}``, with a row for each."""
+    """The expression for each sequence of 64 or more hexadecimal digits in a column ``{}``, with a row for each."""
 
     @staticmethod
     @abstractmethod

@@ -5,15 +5,11 @@ finds a field that this version of the agent does not know, which DuckDB would l
 """
 
 import glob
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import reduce
 from operator import and_, or_
 from pathlib import Path
 
-import duckdb
 from duckdb import (
     CaseExpression,
     CoalesceOperator,
@@ -27,17 +23,10 @@ from duckdb import (
 )
 
 from gros_agent.database.columns import Column, Kind, columns
+from gros_agent.database.definitions import TYPES
+from gros_agent.database.zones import Zone
 from gros_agent.rows import Row
 
-TYPES: Mapping[Kind, str] = {
-    Kind.TEXT: "VARCHAR",
-    Kind.INTEGER: "BIGINT",
-    Kind.DECIMAL: "DECIMAL(38,10)",
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.MOMENT: "TIMESTAMP WITH TIME ZONE",
-    Kind.DATE: "DATE",
-}
-"""The types of DuckDB. A decimal has ten digits after the point: further ones are rounded."""
 _YES, _NO = ("1", "true"), ("0", "-1", "false")
 _WHOLE = "^-?[0-9]+$"
 """What a JSON number without a pattern must match: DuckDB would round others."""
@@ -75,11 +64,10 @@ def read(connection: DuckDBPyConnection, path: Path, row: type[Row], *, largest:
     )
 
 
-def typed(rows: DuckDBPyRelation, row: type[Row], zone: str) -> DuckDBPyRelation:
+def typed(rows: DuckDBPyRelation, row: type[Row], zone: Zone) -> DuckDBPyRelation:
     """Rows of text with their types.
 
-    Moments are local times of ``zone``, which :func:`knows_zone`. A time that comes twice in autumn is the
-    later one, and a time that is skipped in spring is an hour later.
+    Moments are local times of ``zone``. A decimal has ten digits after the point: further ones are rounded.
     The relation raises :class:`duckdb.Error` when it is read, if a value is not of its type.
     """
     refused = FunctionExpression("error", ConstantExpression("a value is not of its type"))
@@ -120,30 +108,6 @@ def unknown_field(
     return min((key for (key,) in keys.fetchall() if key not in known), default=None)
 
 
-def knows_zone(connection: DuckDBPyConnection, zone: str) -> bool:
-    """Whether DuckDB knows a time zone by its name, as ``Europe/Amsterdam``, or by its offset, as ``UTC+0530``."""
-    try:
-        connection.execute("SELECT timezone(?, TIMESTAMP '2000-01-01 00:00:00')", [_split(zone)[0]])
-    except duckdb.NotImplementedException:
-        return False
-    return True
-
-
-def _split(zone: str) -> tuple[str, timedelta]:
-    """The name of a time zone in DuckDB, and how far local time is ahead of that zone.
-
-    DuckDB does not know zones by their offsets, or leaves out the minutes.
-    """
-    match = _OFFSET.fullmatch(zone)
-    if match is None:
-        return zone, timedelta()
-    ahead = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"]))
-    return "UTC", -ahead if match["sign"] == "-" else ahead
-
-
-_OFFSET = re.compile("UTC(?P<sign>[+-])(?P<hours>[0-9]{2})(?P<minutes>[0-9]{2})")
-
-
 def in_utc(moment: Expression) -> Expression:
     """A moment as text in UTC, as ISO 8601 has it."""
     local = FunctionExpression("timezone", ConstantExpression("UTC"), moment)
@@ -172,12 +136,10 @@ def _is_wrong(column: Column) -> Expression:
     return ~(_is_nothing(column) | is_right) if column.can_be_null else ~is_right
 
 
-def _value(column: Column, zone: str) -> Expression:
+def _value(column: Column, zone: Zone) -> Expression:
     if column.kind is not Kind.MOMENT:
         return _cast(column)
-    known, ahead = _split(zone)
-    local = _cast(column) - ConstantExpression(ahead) if ahead else _cast(column)
-    moment = FunctionExpression("timezone", ConstantExpression(known), local)
+    moment = SQLExpression(zone.moment(str(_cast(column))))
     return FunctionExpression("least", moment, ConstantExpression(_LAST).cast(TYPES[Kind.MOMENT]))
 
 

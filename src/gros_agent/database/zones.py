@@ -9,6 +9,8 @@ from gros_agent.database.quoting import constant
 UTC = "UTC"
 _OFFSET = re.compile(r"UTC(?P<sign>[+-])(?P<hours>[0-9]{2})(?P<minutes>[0-9]{2})")
 """The form that the agent uses for a zone that has no name."""
+_NO_ZONE = frozenset({"localtime", "Factory"})
+"""Names in the system's list that stand for the zone of the machine, or for none."""
 _NAMED = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 
@@ -54,4 +56,4 @@ def zone_of(name: str) -> Zone:
 
 def _is_known(name: str) -> bool:
     """Whether the system's list of zones has a name."""
-    return _NAMED.fullmatch(name) is not None and name in zoneinfo.available_timezones()
+    return _NAMED.fullmatch(name) is not None and name in zoneinfo.available_timezones() - _NO_ZONE

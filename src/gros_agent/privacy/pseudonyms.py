@@ -17,6 +17,7 @@ from gros_agent.privacy.redaction import redacted
 from gros_agent.privacy.secrets import Secrets, UsernamePattern
 from gros_agent.rows import NOBODY, Row, trimmed
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 R = TypeVar("R", bound=Row)
 
 PATTERN_SECONDS = 0.5
@@ -42,12 +43,17 @@ class Pseudonymised(Generic[R]):
 def pseudonym(value: str, secrets: Secrets) -> str:
     """Hash a personal value with a project's tokens: 64 lower-case hexadecimal digits.
 
-    ``"0"`` means nobody and is kept.
+    ``"0"`` means nobody and is kept. Unpaired surrogates, which no text can be written with, count as the replacement
+    character, as in other fields.
     """
     if value == NOBODY:
         return value
     text = secrets.salts.salt + value + secrets.salts.pepper
-    return hashlib.sha256(text.encode()).hexdigest()
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:
+        content = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 class Pseudonymiser:

@@ -32,7 +32,8 @@ class Loads:
     def __init__(self, inbox: Path, url: str, options: Sequence[str] = ()) -> None:
         self._url = url
         self._arguments = ("controller", "load", "--inbox", str(inbox))
-        self._processes = Processes((sys.executable, "-m", "gros_agent", *options), is_silent=True)
+        command = (sys.executable, "-m", "gros_agent", *options)
+        self._processes = Processes(command, is_silent=True, is_private=True)
         self.taken = asyncio.Event()
         self.taken.set()  # what came while no controller ran
         self.trouble = ""

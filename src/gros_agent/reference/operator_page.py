@@ -4,23 +4,28 @@ import asyncio
 import secrets
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gros_agent import __version__
+from gros_agent.errors import ConfigurationError
 from gros_agent.reference.app import Controller
 from gros_agent.reference.loads import Loads
 from gros_agent.reference.overview import overview
 from gros_agent.reference.reports import Reports
 from gros_agent.runtime import words
-from gros_agent.runtime.storage import storage_errors, write_synced
+from gros_agent.runtime.files import read_text
+from gros_agent.runtime.storage import replace_file, storage_errors
+from gros_agent.runtime.templates import templates
 from gros_agent.runtime.tokens import has_token
 
 TOKEN = "page-token"  # noqa: S105 (a file name)
 """The file with the token, in the controller's folder."""
 _TOKEN_BYTES = 24
+_SHORTEST = 16
+_MOST_NOTICES, _MOST_SOURCES = 20, 200
+"""How many sources of a project are shown: agents can announce any number."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
@@ -39,16 +44,8 @@ class OperatorPages:
         self._token = token
         self._reports = reports
         self._loads = loads
-        self._templates = Environment(
-            loader=PackageLoader("gros_agent.reference"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=words.printable,
-        )
-        named = (words.moment, words.relative, words.number, words.size, words.clip)
-        self._templates.filters |= {one.__name__: one for one in named}
+        filters = (words.moment, words.relative, words.number, words.size, words.clip)
+        self._templates = templates("gros_agent.reference", *filters)
 
     def routes(self) -> list[Route]:
         """The pages by their paths."""
@@ -68,6 +65,8 @@ class OperatorPages:
             overview=shown,
             troubles={what: why for what, why in troubles.items() if why},
             loads=self._loads is not None,
+            most_notices=_MOST_NOTICES,
+            most_sources=_MOST_SOURCES,
             version=__version__,
         )
         return HTMLResponse(page, headers=_HEADERS)
@@ -89,12 +88,17 @@ class OperatorPages:
 
 
 def ensure_token(folder: Path) -> str:
-    """The token in the controller's folder, made at the first start for the folder's owner alone."""
+    """The token in the controller's folder, made at the first start for the folder's owner alone.
+
+    Raises :class:`ConfigurationError` if the file has none, or one that could be guessed.
+    """
     path = folder / TOKEN
-    with storage_errors(path):
-        try:
-            return path.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            token = secrets.token_urlsafe(_TOKEN_BYTES)
-            write_synced(path, f"{token}\n".encode(), 0o600)
-            return token
+    if not path.exists():
+        with storage_errors(folder):
+            replace_file(path, f"{secrets.token_urlsafe(_TOKEN_BYTES)}\n".encode(), 0o600)
+    token = (read_text(path, "the token of the page") or "").strip()
+    if len(token) < _SHORTEST:
+        raise ConfigurationError(
+            f"{path}: a token has at least {_SHORTEST} characters", "remove the file: the next start makes a token"
+        )
+    return token

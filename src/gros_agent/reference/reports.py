@@ -26,7 +26,8 @@ class Reports:
     def __init__(self, folder: Path, origin: str, options: Sequence[str] = ()) -> None:
         self.path = folder / _FILE
         self._origin = origin
-        self._processes = Processes((sys.executable, "-m", "gros_agent", *options), is_silent=True)
+        command = (sys.executable, "-m", "gros_agent", *options)
+        self._processes = Processes(command, is_silent=True, is_private=True)
         self._lock = asyncio.Lock()
         self.trouble = ""
 

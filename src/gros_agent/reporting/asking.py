@@ -26,8 +26,21 @@ CLASSES: tuple[tuple[str, float], ...] = (
 """Classes of durations, each with the hours below which a duration is in it."""
 LONGEST_CLASS = "over 3 months"
 _SPAN = "{moment} >= $2 AND {moment} < $3"
+_LARGEST = 2**63 - 1
+_LAST_DAY = "9999-12-31"
 OTHERS = "others"
 """The series of all names that have none of their own."""
+
+
+def total(column: str) -> str:
+    """The sum of a column, at most the largest number that both databases have; 0 without rows."""
+    return f"CAST(LEAST(COALESCE(sum({column}), 0), {_LARGEST}) AS BIGINT)"
+
+
+def known_day(moment: str) -> str:
+    """The day of a moment. One in the year 10000 of UTC becomes the last day that Python has."""
+    is_later = f"{moment} >= TIMESTAMP WITH TIME ZONE '{_LAST_DAY} 00:00:00+00'"
+    return f"CASE WHEN {is_later} THEN DATE '{_LAST_DAY}' ELSE CAST({moment} AS DATE) END"
 
 
 @dataclass(frozen=True)

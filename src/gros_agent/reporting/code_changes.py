@@ -1,12 +1,12 @@
 """Code: commits and lines over time, and releases."""
 
-from gros_agent.reporting.asking import Questions, definition
+from gros_agent.reporting.asking import Questions, definition, total
 from gros_agent.reporting.contents import Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, number, words
 
 _COMMITS, _RELEASES = "gros.contributions", "gros.release_frequency"
 _MOST_REPOSITORIES = 6
-_ADDED, _REMOVED = "CAST(COALESCE(sum(insertions), 0) AS BIGINT)", "CAST(COALESCE(sum(deletions), 0) AS BIGINT)"
+_ADDED, _REMOVED = total("insertions"), total("deletions")
 
 
 def section(ask: Questions) -> Section | None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from gros_agent.database.definitions import definitions
-from gros_agent.reporting.asking import OTHERS, Questions
+from gros_agent.reporting.asking import OTHERS, Questions, known_day, total
 from gros_agent.reporting.contents import MOST_ROWS, Cell, Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, listed
 
@@ -25,7 +25,7 @@ WHERE project = ANY($1) AND state = 'refused'
 ORDER BY moment DESC, number DESC
 LIMIT {_MOST_REFUSED}
 """
-_COMPLETE = """
+_COMPLETE = f"""
 WITH told AS (
     SELECT told.*, row_number() OVER (
         PARTITION BY told.project, told.source, told.kind ORDER BY batch.number DESC, batch.id DESC
@@ -34,8 +34,8 @@ WITH told AS (
     JOIN gros.batches AS batch ON batch.id = told.batch
     WHERE told.project = ANY($1)
 )
-SELECT project, source, kind, CAST(sum(items) AS BIGINT),
-    CASE WHEN count(expected) = count(*) THEN CAST(sum(expected) AS BIGINT) END, count(*),
+SELECT project, source, kind, {total("items")},
+    CASE WHEN count(expected) = count(*) THEN {total("expected")} END, count(*),
     count(*) FILTER (WHERE state <> 'whole'), max(CASE WHEN place = 1 THEN state END)
 FROM told
 GROUP BY project, source, kind
@@ -69,10 +69,10 @@ _MOMENTS = """(
 ) AS moments"""
 _SOURCES = f"""
 WITH days AS (
-    SELECT project, source, what, CAST(moment AS DATE) AS day, count(*) AS rows
+    SELECT project, source, what, {known_day("moment")} AS day, count(*) AS rows
     FROM {_MOMENTS}
     WHERE project = ANY($1)
-    GROUP BY project, source, what, CAST(moment AS DATE)
+    GROUP BY project, source, what, {known_day("moment")}
 ), gaps AS (
     SELECT *, lag(day) OVER (PARTITION BY project, source, what ORDER BY day) AS former FROM days
 ), ranked AS (

@@ -193,10 +193,10 @@ def _lines(figure: Figure, width: int, _is_narrow: bool) -> tuple[Spec, int]:
 
 
 def _named(names: Sequence[str], letters: int) -> Spec:
-    """The axis of names: those that are too long are cut, and all of them have the same room."""
+    """The axis of names, which all have the same room."""
     room = _LETTER * min(letters, max((len(one.partition(_APART)[0]) for one in names), default=0))
     axis = {
-        "labelExpr": f"truncate(split(datum.label, '\\u001f')[0], {letters})",
+        "labelExpr": "split(datum.label, '\\u001f')[0]",
         "labelLimit": 0,
         "minExtent": room,
         "maxExtent": room,
@@ -208,7 +208,7 @@ def _named(names: Sequence[str], letters: int) -> Spec:
 
 
 def _names(figure: Figure, _width: int, is_narrow: bool) -> tuple[Spec, int]:
-    names = [_label(name, place) for place, (name, *_) in enumerate(figure.rows)]
+    names = [_label(name, place, _LETTERS[is_narrow]) for place, (name, *_) in enumerate(figure.rows)]
     values: list[Spec] = []
     sums: list[Spec] = []
     for name, (_, *cells) in zip(names, figure.rows, strict=True):
@@ -241,9 +241,14 @@ def _names(figure: Figure, _width: int, is_narrow: bool) -> tuple[Spec, int]:
     return {"layer": [bars, texts]}, _ROW * max(1, len(figure.rows)) + 8
 
 
-def _label(name: Cell, place: int) -> str:
-    """A name that no other row has: what tells it apart is not shown, and in no text that is."""
-    return f"{shown(str(name or ''))}{_APART}{place}"
+def _label(name: Cell, place: int, letters: int) -> str:
+    """A name that no other row has: what tells it apart is not shown, and in no text that is.
+
+    A name that is too long is cut here, since Vega may cut a character in half.
+    """
+    text = shown(str(name or ""))
+    text = text if len(text) <= letters else f"{text[: letters - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return f"{text}{_APART}{place}"
 
 
 def _said(cells: Sequence[Cell]) -> str:
@@ -254,8 +259,8 @@ def _said(cells: Sequence[Cell]) -> str:
 
 
 def _presence(figure: Figure, width: int, is_narrow: bool) -> tuple[Spec, int]:
-    names = [_label(name, place) for place, name in enumerate(figure.names)]
     unit, letters = figure.unit or Unit.DAY, _SOURCE_LETTERS[is_narrow]
+    names = [_label(name, place, letters) for place, name in enumerate(figure.names)]
     values = [
         {"name": name, "from": _at(first, 0), "to": _at(end(first, unit), 0)}
         for first, cells in _days(figure)

@@ -105,10 +105,15 @@ def _statuses(ask: Questions) -> Figure | None:
         return None
     rows = tuple((name, Hours(median), Hours(mean), count) for name, median, mean, count in found)
     longest = max(found, key=lambda one: float(one[1]))
+    most = (
+        f"The {_MOST_STATUSES} with the most time in all are drawn; of these it"
+        if len(found) == _MOST_STATUSES
+        else "It"
+    )
     return Figure(
         name="statuses",
         title="Time in each status",
-        sentence=f"The median of how long issues of Jira were in a status before they left it. It is longest"
+        sentence=f"The median of how long issues of Jira were in a status before they left it. {most} is longest"
         f" in {longest[0]}: {duration(float(longest[1]))}.",
         form=Form.NAMES,
         headings=("status", "median", "mean", "times"),

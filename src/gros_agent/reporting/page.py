@@ -6,14 +6,13 @@ from datetime import date, datetime
 from functools import partial
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gros_agent import __version__
 from gros_agent.reporting import phrases
 from gros_agent.reporting.contents import MOST_ROWS, Cell, Content, Figure, Form, Hours, Unit
 from gros_agent.reporting.drawings import Spec, spec
-from gros_agent.runtime.masking import shown
+from gros_agent.runtime.templates import templates
 
 WIDE, HALF, NARROW = 1040, 500, 326
 """The widths of drawings in pixels: over the whole page, over half of it, and on a phone."""
@@ -21,15 +20,7 @@ WIDE, HALF, NARROW = 1040, 500, 326
 
 def rendered(content: Content, draw: Callable[[Spec], str]) -> str:
     """The page. ``draw`` makes an SVG of a specification."""
-    environment = Environment(
-        loader=PackageLoader("gros_agent.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-    environment.filters |= {"number": phrases.number, "moment": phrases.moment, "listed": phrases.listed}
+    environment = templates("gros_agent.reporting", phrases.number, phrases.moment, phrases.listed)
     environment.filters |= {"cell": _cell, "kinds": _kinds}
     style = resources.files("gros_agent.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     return environment.get_template("report.html").render(
@@ -85,8 +76,3 @@ def _told(figure: Figure, *, is_of_one: bool) -> Figure:
         return figure
     first = int(is_of_one and figure.headings[0] == "project")
     return replace(figure, headings=figure.headings[first:], rows=tuple(row[first:] for row in figure.rows[:MOST_ROWS]))
-
-
-def _printable(value: object) -> object:
-    """Texts with secrets masked, and characters escaped that can't be shown."""
-    return shown(value) if type(value) is str else value

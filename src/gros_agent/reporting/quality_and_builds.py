@@ -1,6 +1,6 @@
 """Metrics against their targets, and the size of build servers."""
 
-from gros_agent.reporting.asking import Questions
+from gros_agent.reporting.asking import Questions, known_day, total
 from gros_agent.reporting.contents import Figure, Form, Headline, Section
 from gros_agent.reporting.phrases import counted, number, share
 
@@ -18,7 +18,7 @@ LIMIT {_MOST_DOMAINS}
 """
 _MISSED = f"""
 SELECT project, COALESCE(base_name, name), domain_name, CAST(value AS DOUBLE PRECISION),
-    CAST(target AS DOUBLE PRECISION), CAST(measured_at AS DATE)
+    CAST(target AS DOUBLE PRECISION), {known_day("measured_at")}
 FROM {_TARGETS}
 WHERE project = ANY($1) AND NOT is_met
 ORDER BY project, COALESCE(base_name, name), domain_name, name
@@ -78,11 +78,12 @@ def builds(ask: Questions) -> Section | None:
     rows = tuple(ask.ask(_SERVERS))
     if not rows:
         return None
-    jobs = ask.number("SELECT COALESCE(CAST(sum(jobs) AS BIGINT), 0) FROM gros.builds WHERE project = ANY($1)")
+    ((servers, jobs),) = ask.ask(f"SELECT count(*), {total('jobs')} FROM gros.builds WHERE project = ANY($1)")
+    more = f" The {_MOST_SERVERS} with the most jobs are listed." if servers > len(rows) else ""
     figure = Figure(
         name="builds",
         title="Build servers",
-        sentence=f"{counted(len(rows), 'build server')} with {counted(jobs, 'job')}, when last collected.",
+        sentence=f"{counted(servers, 'build server')} with {counted(jobs, 'job')}, when last collected.{more}",
         form=Form.TABLE,
         headings=("project", "server", "jobs", "views", "nodes"),
         rows=rows,

@@ -18,11 +18,13 @@ STOP_SECONDS = 7.0
 class Processes:
     """Runs commands of the agent. ``command`` is their prefix: program and options.
 
-    If ``is_silent``, what they write to standard output is discarded.
+    If ``is_silent``, what they write to standard output is discarded. If ``is_private``, only the owner can access the
+    files that they make.
     """
 
-    def __init__(self, command: Sequence[str], *, is_silent: bool = False) -> None:
+    def __init__(self, command: Sequence[str], *, is_silent: bool = False, is_private: bool = False) -> None:
         self._command = tuple(command)
+        self._umask = 0o077 if is_private else -1  # -1: that of this process
         self._output = asyncio.subprocess.DEVNULL if is_silent else None
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
@@ -43,6 +45,7 @@ class Processes:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=self._output,
                 start_new_session=True,
+                umask=self._umask,
             )
         except OSError as error:
             raise AgentError(f"the {name} can't be started: {error.strerror}", "see the machine's limits") from error

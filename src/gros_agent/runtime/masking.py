@@ -22,7 +22,8 @@ _SHORTEST_CODED = 6
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters that terminals obey: ASCII without tab and newline, and C1
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # characters that change a line's direction, or end a line
-    "\ud800-\udfff]"  # surrogates, which can't be encoded
+    "\ud800-\udfff"  # surrogates, which can't be encoded
+    "\ufffe\uffff]"  # no characters at all: XML, and what draws it, refuses them
 )
 
 

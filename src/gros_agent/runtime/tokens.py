@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 
 def has_token(headers: Iterable[tuple[bytes, bytes]], token: str) -> bool:
-    """Whether the ``Authorization`` header among those of a request has the token. Names are in lower case."""
+    """Whether the ``Authorization`` header among those of a request has the token. Names are in lower case.
+
+    Nobody has an empty token.
+    """
     authorization = next((value for name, value in headers if name == b"authorization"), b"")
     scheme, _, value = authorization.partition(b" ")
     given = value.strip()
@@ -18,4 +21,4 @@ def has_token(headers: Iterable[tuple[bytes, bytes]], token: str) -> bool:
             return False
     elif scheme.lower() != b"bearer":
         return False
-    return hmac.compare_digest(given, token.encode(errors="replace"))
+    return bool(token) and hmac.compare_digest(given, token.encode(errors="replace"))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -15,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from gros_agent.errors import AgentError
 from gros_agent.runtime import words
+from gros_agent.runtime.templates import templates
 from gros_agent.service.calls import Call, Parameter, Reply
 from gros_agent.service.duty import Duty
 from gros_agent.service.endpoints import MAX_NUMBER, number, parameters
@@ -67,14 +67,6 @@ class Pages:
     def __init__(self, duty: Duty, others: Sequence[Call]) -> None:
         self._duty = duty
         self._static = StaticFiles(packages=[("gros_agent.service", "static")])
-        self._templates = Environment(
-            loader=PackageLoader("gros_agent.service"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=words.printable,
-        )
         named = (
             words.moment,
             words.relative,
@@ -85,7 +77,7 @@ class Pages:
             words.briefly,
             words.short_version,
         )
-        self._templates.filters |= {one.__name__: one for one in named}
+        self._templates = templates("gros_agent.service", *named)
         self.calls = (*self._calls(), *others)
         self._document = document(self.calls, duty.version)
 

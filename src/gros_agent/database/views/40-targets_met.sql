@@ -1,7 +1,10 @@
 -- The newest measurement of each metric against its newest target
+-- If a metric was measured twice at one moment, the later batch counts, and then the larger value.
 -- is_met is empty where nothing could be measured, where there is no target, or where it is not known which way is better.
 WITH measured AS (
-    SELECT *, row_number() OVER (PARTITION BY project, name ORDER BY date DESC) AS number
+    SELECT *, row_number() OVER (
+        PARTITION BY project, name ORDER BY date DESC, batch DESC, value DESC NULLS LAST
+    ) AS number
     FROM gros.metrics
 ), targets AS (
     SELECT *, row_number() OVER (PARTITION BY project, name ORDER BY revision DESC) AS number
