@@ -20,7 +20,7 @@ from gros_agent.cluster import working
 from gros_agent.cluster.lanes import Lanes
 from gros_agent.cluster.messages import PauseMessage, Place, ProgressMessage
 from gros_agent.cluster.sealing import ClusterKey, new_name
-from gros_agent.cluster.workers import AHEAD, Workers
+from gros_agent.cluster.workers import AHEAD, ANYBODY, Choice, Workers
 from gros_agent.collect.engine import Job
 from gros_agent.errors import AgentError
 from gros_agent.http.traffic import Budget, pauses
@@ -43,7 +43,7 @@ class Ticket:
     """A part of a project that waits, or is under way. ``sealed`` makes the task for a worker, by its number.
 
     ``last`` is who had its clone last, ``avoided`` are those who could not collect it; both are identities of folders.
-    ``address`` is the worker that it was sent to, if it was sent to one.
+    ``choice`` is who may collect it.
     """
 
     job: Job
@@ -54,7 +54,7 @@ class Ticket:
     tries: int = 0
     number: int = 0
     future: "Future[Any] | None" = None
-    address: str = ""
+    choice: Choice = ANYBODY
 
     @property
     def lane(self) -> Hashable:
@@ -157,7 +157,8 @@ class Dispatcher:
         if self._client.status != "running":  # it is coming back
             return
         try:
-            self._workers.look()
+            if self._workers.look():
+                self._take_back()
         except OSError as error:
             log.debug("the scheduler does not answer: %s", error)
             return
@@ -168,13 +169,18 @@ class Dispatcher:
                 return
             self._submit(ticket)
 
+    def _take_back(self) -> None:
+        """Take back the parts that only workers may collect that are gone. They are chosen anew."""
+        strict = [ticket for ticket in self._under_way.values() if ticket.choice.is_strict and ticket.choice.addresses]
+        self._cancel([one for one in strict if not any(map(self._workers.is_there, one.choice.addresses))])
+
     def _submit(self, ticket: Ticket) -> None:
         """Submit a part under a key that says nothing about it."""
         number = ticket.number = next(self._numbers)
         place = Place(name=self._key.name_of(ticket.host), count=self._per_host) if ticket.host else None
-        addresses = self._workers.for_part(ticket.last, ticket.job.part.source.programs, ticket.avoided)
-        ticket.address = addresses[0] if addresses and len(addresses) == 1 else ""
-        self._workers.under_way[ticket.address] += 1
+        choice = self._workers.for_part(ticket.last, ticket.job.part.source.programs, ticket.avoided)
+        ticket.choice = choice
+        self._workers.under_way.update(choice.addresses[:1])
         self._under_way[number] = ticket
         ticket.future = self._client.submit(
             working.work,
@@ -182,8 +188,8 @@ class Dispatcher:
             ticket.sealed(number, place),
             key=f"{self.topic}-{number}",
             pure=False,
-            workers=addresses,
-            allow_other_workers=addresses is not None,
+            workers=list(choice.addresses) or None,
+            allow_other_workers=bool(choice.addresses) and not choice.is_strict,
         )
         ticket.future.add_done_callback(lambda _: self._events.put(lambda: self._done(number)))
 
@@ -196,7 +202,7 @@ class Dispatcher:
         ticket.mail.put(ticket)
 
     def _leave(self, ticket: Ticket) -> None:
-        self._workers.under_way[ticket.address] -= 1
+        self._workers.under_way.subtract(ticket.choice.addresses[:1])
         self._lanes.end(ticket)
 
     def _end(self, mail: Mail) -> None:
