@@ -88,6 +88,7 @@ class Dispatcher:
         self._ended: dict[int, Ticket] = {}
         self._mails: list[Mail] = []
         self._over: BaseException | None = None
+        self._is_away = False
         client.subscribe_topic(self.topic, self._heard)
         pauses.tell(lambda budget, seconds: self._events.put(lambda: self._spread(budget, seconds)))
         self._closed = threading.Event()
@@ -154,8 +155,15 @@ class Dispatcher:
                 "the scheduler of the cluster is gone",
                 "start it, and run again: what was not published is collected then",
             )
-        if self._client.status != "running":  # it is coming back
+        if self._client.status != "running":
+            if not self._is_away:
+                log.warning("the scheduler of the cluster is gone: waiting for it to come back")
+            self._is_away = True
             return
+        if self._is_away:
+            log.info("the scheduler of the cluster is back: what was under way is collected again")
+            self._is_away = False
+            self._client.subscribe_topic(self.topic, self._heard)
         try:
             if self._workers.look():
                 self._take_back()
