@@ -4,6 +4,7 @@ It is one thread that sees everything in order: parts that come, tasks that end,
 queue of the scheduler is no more than what is under way. What waits, waits here.
 """
 
+import concurrent.futures
 import logging
 import threading
 from collections.abc import Callable, Hashable
@@ -129,11 +130,23 @@ class Dispatcher:
     def call(self, address: str, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 (its result)
         """Call a function on a worker, beside what it collects. Raises OSError if it is gone.
 
-        A worker that the scheduler no longer knows is not called, since that would take half a minute.
+        A worker that the scheduler no longer knows is not waited for, since that would take half a minute.
         """
-        if not self.is_there(address):
-            raise OSError(f"worker {address} is gone")
-        return self._client.run(function, *arguments, workers=[address])[address]
+        said: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def ask() -> None:
+            try:
+                said.set_result(self._client.run(function, *arguments, workers=[address])[address])
+            except BaseException as error:  # noqa: BLE001 (raised by who asks)
+                said.set_exception(error)
+
+        if self.is_there(address):
+            threading.Thread(target=ask, name="call", daemon=True).start()
+        while self.is_there(address):
+            done, _ = concurrent.futures.wait([said], timeout=_TICK_SECONDS)
+            if done:
+                return said.result()
+        raise OSError(f"worker {address} is gone")
 
     def _go(self) -> None:
         try:
