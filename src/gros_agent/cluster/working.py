@@ -77,6 +77,11 @@ def _slot(worker: Worker) -> tuple[Slot, Wanted]:
         return _of_process(worker)
 
 
+def _name(worker: Worker) -> str:
+    """The name of a worker. Those of a cluster on one machine are numbers."""
+    return f"worker {worker.name}" if isinstance(worker.name, int) else str(worker.name)
+
+
 def introduce(sealed: bytes, shared: str | None, *, dask_worker: Worker) -> dict[str, Any]:
     """What the coordinator wants to know of a worker, in values that every version can read.
 
@@ -91,7 +96,7 @@ def introduce(sealed: bytes, shared: str | None, *, dask_worker: Worker) -> dict
         wrong = str(error)
     programs = {program for source in sources().values() for program in source.programs}
     return {
-        "name": str(dask_worker.name),
+        "name": _name(dask_worker),
         "identity": slot.identity,
         "version": __version__,
         "lacks": sorted(program for program in programs if shutil.which(program) is None),
@@ -191,7 +196,7 @@ class _Part:
     def _answer(self, end: dict[str, object] | Failure) -> WorkerAnswer:
         return WorkerAnswer(
             worker=self._worker.address,
-            name=str(self._worker.name),
+            name=_name(self._worker),
             identity=self._slot.identity,
             seconds=time.monotonic() - self._begun,
             end=end,
