@@ -15,7 +15,7 @@ from gros_agent.tables.writer import Repeated
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class HostPlace:
     """A place at a host: its name, which does not tell the host, and how many there are in the whole cluster."""
 
     name: str
@@ -38,7 +38,7 @@ class PartTask:
     files: Mapping[Path, bytes] = field(repr=False)
     shared: Path | None
     zone: str | None
-    place: Place | None
+    place: HostPlace | None
     is_local: bool
     pauses: Mapping[Budget, float]
 

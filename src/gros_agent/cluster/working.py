@@ -26,7 +26,7 @@ from gros_agent.cluster.messages import (
     LogLine,
     PartTask,
     PauseMessage,
-    Place,
+    HostPlace,
     ProgressMessage,
     WorkerAnswer,
     with_files,
@@ -239,12 +239,12 @@ class _Part:
 
 
 @cache
-def _places(place: Place) -> Semaphore:
+def _places(place: HostPlace) -> Semaphore:
     return Semaphore(max_leases=place.count, name=f"{place.name}-{place.count}")
 
 
 @contextmanager
-def _at(place: Place | None) -> Iterator[None]:
+def _at(place: HostPlace | None) -> Iterator[None]:
     """Hold a place at a host, since another coordinator may ask it as well. This one submits no more than there are."""
     if place is None:
         yield
