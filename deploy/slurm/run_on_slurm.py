@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs gros-agent on a Slurm cluster: its parts are collected by workers that Slurm starts as jobs.
 
-    run_on_slurm.py --workers 8 --certificates ~/gros/certificates --folder /scratch/gros -- scrape --project ABC
+    run_on_slurm.py --workers 8 --certificates ~/gros/certificates --folder /scratch/gros -- run --project ABC
 
 The scheduler and the agent run here. What Slurm needs to know is in ~/.config/dask/jobqueue.yaml.
 """

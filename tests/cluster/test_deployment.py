@@ -241,8 +241,10 @@ def test_commands(way: Way, ready: Agent, server: HttpServer, certificates: Path
         running.append(([moved(one, places) for one in command], variables, tmp_path / f"{role}.log"))
     with started(*running[0]) as scheduler, started(*running[1]) as worker:
         wait_until(lambda: answers(web) or scheduler.poll() is not None)
-        cluster = ("--cluster", address, "--cluster-certificates", str(certificates / "coordinator"))
-        done = ready.scrape(*cluster, *sources(server))
+        places = {"tls://gros-scheduler:8786": address, CERTIFICATES: str(certificates / "coordinator")}
+        cluster = {name: moved(value, places) for name, value in pods()["coordinator"].variables.items()}
+        named = {name: value for name, value in cluster.items() if name.startswith("GROS_AGENT_CLUSTER")}
+        done = ready.scrape(*sources(server), variables=named)
         assert done.status == 0, (done, [log.read_text() for _, _, log in running])
         assert rows(ready) == wanted
         assert way is of_systemd or answers(int(ports["8790"]))

@@ -1,5 +1,6 @@
 """A scrape whose workers are Slurm jobs, by the script that is shipped; Slurm runs on this machine."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from cluster.test_cluster import alone, rows
+from cluster.test_lost import children
 from support.agent import ROOT, Agent
 from support.controller import wait_until
 from support.dask import sources
@@ -96,7 +98,7 @@ def test_same_rows(queue: Slurm, ready: Agent, server: HttpServer, certificates:
     assert "3 of 3 workers are there" in told
     assert b"GROS_AGENT_CLUSTER_KEY=" in seen
     assert CANARY.encode() not in seen
-    assert list((ready.home / "nodes").glob("node*/repos"))
+    assert list((ready.home / "nodes").glob("node*/*/repos"))
 
 
 def test_job_that_ends_before(queue: Slurm, ready: Agent, server: HttpServer, certificates: Path) -> None:
@@ -134,13 +136,17 @@ def test_signal(queue: Slurm, ready: Agent, server: HttpServer, certificates: Pa
 
 
 def test_killed(queue: Slurm, ready: Agent, server: HttpServer, certificates: Path) -> None:
-    """Without the scheduler, the agent and the workers end by themselves."""
+    """As when the machine that the script runs on is gone: the workers end by themselves."""
     with gate(server.port, 1) as held:
         arguments = ("scrape", "--project", "TEST", *sources(HttpServer(held.port), "code1"))
         with started(queue, ready, certificates, *arguments, script=("--workers", "2")) as script:
             wait_until(lambda: held.held or script.poll() is not None, 120)
+            agents = [int(pid) for pid in children(script.pid).split()]
             script.kill()
+            for pid in agents:
+                os.kill(pid, signal.SIGKILL)
             ended(script)
+    assert agents
 
 
 def test_refused_job(queue: Slurm, ready: Agent, certificates: Path) -> None:
