@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -27,7 +28,6 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmUser=root
 AuthType=auth/munge
-CredType=cred/munge
 AuthInfo=socket={folder}/munge/socket
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/%n
@@ -104,7 +104,14 @@ def _configure(folder: Path) -> None:
     nodes = "".join(_NODE.format(name=name, host=host, port=free_port()) for name in NODES)
     text = _CONTROLLER.format(folder=folder, host=host, port=free_port())
     (folder / "slurm.conf").write_text(nodes + text)
-    (folder / "cgroup.conf").write_text("IgnoreSystemd=yes\n")  # a machine may run without it
+    (folder / "cgroup.conf").write_text(_cgroups())
+
+
+def _cgroups() -> str:
+    """Have Slurm do without control groups, or at least without systemd: a machine may have neither for it."""
+    told = subprocess.run(["slurmd", "-V"], capture_output=True, text=True, check=True).stdout
+    version = tuple(map(int, re.findall(r"\d+", told)[:2]))
+    return "CgroupPlugin=disabled\n" if version >= (24, 5) else "IgnoreSystemd=yes\n"
 
 
 def _munge(stack: ExitStack, folder: Path) -> None:
