@@ -19,7 +19,7 @@ from distributed import Client, Future
 from gros_agent import __version__
 from gros_agent.cluster import working
 from gros_agent.cluster.lanes import Lanes
-from gros_agent.cluster.messages import PauseMessage, HostPlace, ProgressMessage
+from gros_agent.cluster.messages import HostPlace, PauseMessage, ProgressMessage
 from gros_agent.cluster.sealing import ClusterKey, new_name
 from gros_agent.cluster.workers import AHEAD, ANYBODY, Choice, Workers
 from gros_agent.collect.engine import Job

@@ -15,7 +15,7 @@ from gros_agent.cluster import working
 from gros_agent.cluster.arrival import ArrivedTables, take_over
 from gros_agent.cluster.dispatcher import MOST_UNDER_WAY, Dispatcher, Mail, Ticket
 from gros_agent.cluster.host_keys import pin
-from gros_agent.cluster.messages import Failure, PartTask, HostPlace, ProgressMessage, WorkerAnswer, contents_of_files
+from gros_agent.cluster.messages import Failure, HostPlace, PartTask, ProgressMessage, WorkerAnswer, contents_of_files
 from gros_agent.cluster.placement import Placement
 from gros_agent.cluster.sealing import ClusterKey
 from gros_agent.cluster.workers import AHEAD, Workers

@@ -22,11 +22,11 @@ from distributed import Semaphore, Worker, get_worker
 from gros_agent import __version__
 from gros_agent.cluster.messages import (
     Failure,
+    HostPlace,
     LeftTable,
     LogLine,
     PartTask,
     PauseMessage,
-    HostPlace,
     ProgressMessage,
     WorkerAnswer,
     with_files,
