@@ -28,6 +28,7 @@ from msgspec import field
 from gros_agent.errors import AgentError
 from gros_agent.rows import TABLES, Project, SourceId
 from gros_agent.rows.moments import local_zone
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import (
     clear_leftovers,
     exclusive,
@@ -263,7 +264,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest; None if the file does not exist. Raises :class:`AgentError` if it is damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return decoder(Manifest).decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
