@@ -52,11 +52,13 @@ class GlobalOptions:
         *,
         given: bool = True,
         tell: bool = True,
+        is_alone: bool = True,
     ) -> "Settings":
         """Read the settings, and set up the log and the time zone accordingly.
 
         For a ``project``, the variables of its controller are included, unless ``given`` is false. Callers that show
-        the warnings themselves set ``tell`` to false. Raises :class:`ConfigurationError`.
+        the warnings themselves set ``tell`` to false. A project that is not alone in this process leaves the time zone
+        of the process as it is. Raises :class:`ConfigurationError`.
         """
         from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
 
@@ -64,7 +66,8 @@ class GlobalOptions:
         came_with = {name: text for name, text in os.environ.items() if name != "TZ"}
         came_with |= {} if self.own_zone is None else {"TZ": self.own_zone}
         settings = load(self.root, came_with, overrides, project if given else None)
-        _set_zone(settings.environment.time_zone)
+        if is_alone or project is None:
+            _set_zone(settings.environment.time_zone)
         if unknown := unknown_variables(settings):
             from dataclasses import replace  # noqa: PLC0415
 

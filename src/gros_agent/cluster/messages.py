@@ -37,7 +37,7 @@ class PartTask:
     sinks: TableSinks = field(repr=False)
     files: Mapping[Path, bytes] = field(repr=False)
     shared: Path | None
-    zone: str | None
+    zone: str
     place: HostPlace | None
     is_local: bool
     pauses: Mapping[Budget, float]

@@ -1,7 +1,6 @@
 """The team of a scrape on a cluster: it has the parts of one project collected, and takes over their tables."""
 
 import logging
-import os
 from asyncio import CancelledError
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from gros_agent.collect.part import PartResult
 from gros_agent.collect.table_sink import TableSinks
 from gros_agent.errors import AgentError, SourceError
 from gros_agent.http.traffic import pauses
+from gros_agent.rows.moments import local_zone, zone_variable
 from gros_agent.runtime import limits, retry
 from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Collected
@@ -82,6 +82,7 @@ class ClusterTeam:
         self._placement = Placement(project.home.state, project.key)
         self._places: dict[str, str] = {}
         self._results: dict[int, Result] = {}
+        self._zone = zone_variable(local_zone(project.environment.time_zone))
 
     def __call__(self, jobs: Sequence[Job], _capacity: Capacity, calls: Calls) -> Sequence[Result]:
         """Collect the parts. Raises :class:`AgentError` if the cluster can't be used any more.
@@ -118,7 +119,7 @@ class ClusterTeam:
                 sinks=self._sinks,
                 files=contents_of_files(job.description.context),
                 shared=self._cluster.shared,
-                zone=self._project.environment.time_zone or os.environ.get("TZ"),
+                zone=self._zone,
                 place=place,
                 is_local=self._cluster.is_local,
                 pauses=pauses.left(),

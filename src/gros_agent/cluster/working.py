@@ -280,8 +280,8 @@ def _secrets_of(context: Context) -> list[str]:
     return [*secret, *([entry.password.reveal()] if entry.password else [])]
 
 
-def _set_zone(zone: str | None) -> None:
-    if zone is not None and os.environ.get("TZ") != zone:
+def _set_zone(zone: str) -> None:
+    if os.environ.get("TZ") != zone:
         os.environ["TZ"] = zone
         time.tzset()
 

@@ -141,11 +141,12 @@ class ProjectFolder:
         tables: Mapping[str, int],
         trackers: Mapping[str, bytes],
         sources: Iterable[CollectedSource] = (),
+        time_zone: str = "",
     ) -> Manifest:
         """Publish the table files in ``staging`` and these trackers, and replace the batch in this folder.
 
         ``tables`` maps file names to numbers of rows, ``trackers`` file names to contents. ``sources`` are those that
-        were collected.
+        were collected. ``time_zone`` is that of the moments in the tables; the local one by default.
         """
         previous = self.batch()
         manifest = Manifest(
@@ -153,7 +154,7 @@ class ProjectFolder:
             tables=tables,
             trackers={name: self._text(name) for name in trackers},
             removed=tuple(sorted(set(previous.tables) - set(tables))) if previous else (),
-            time_zone=local_zone(),
+            time_zone=time_zone or local_zone(),
             sources=tuple(sources),
         )
         self._publish(staging, manifest, trackers)
