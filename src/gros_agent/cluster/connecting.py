@@ -86,7 +86,10 @@ def _teams(
     workers = Workers(client, key, shared)
     until = time.monotonic() + WORKER_SECONDS + 1
     while not workers.threads and time.monotonic() < until:
-        workers.look()
+        try:
+            workers.look()
+        except OSError as error:
+            raise AgentError(f"the scheduler of the cluster is gone: {type(error).__name__}", "see its log") from error
         limits.sleep(_LOOK_SECONDS if not workers.threads else 0)
     dispatcher = Dispatcher(client, key, workers, options.per_host)
     try:

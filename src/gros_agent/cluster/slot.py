@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -36,10 +37,20 @@ class Slot:
         """The folder of the tables that are left until they are handed over."""
         return self.path / "parts"
 
+    def tables_in(self, shared: Path | None) -> Path:
+        """The folder for tables, if there is one that all machines share. What a killed process left is removed."""
+        return self.tables if shared is None else _emptied(shared / f"worker-{self.identity}")
+
     @property
     def files(self) -> Path:
         """The folder of the files that parts need while they are collected: keys, certificates and mappings."""
         return self.path / "files"
+
+
+@cache
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def take_slot(folder: Path) -> Slot:

@@ -188,20 +188,21 @@ class ClusterTeam:
     def _answer(self, ticket: Ticket) -> WorkerAnswer | None:
         """The answer of a worker; None if the scheduler was gone, which is nobody's try. Raises :class:`_LostError`."""
         future = ticket.future
+        if ticket.has_left:
+            ticket.has_left = False
+            raise _LostError("it has left")
         if future is None or future.status in {"cancelled", "lost"}:
             return None
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, AgentError):
-                raise error
-            if isinstance(error, KilledWorker):  # Dask has tried it several times already
-                ticket.tries += TRIES - 1
-            raise _LostError(type(error).__name__)
         try:
             told = future.result(timeout=_ANSWER_SECONDS)
         except CancelledError:
             return None
-        except OSError as error:
+        except AgentError:
+            raise
+        except KilledWorker as error:  # Dask has tried it several times already
+            ticket.tries += TRIES - 1
+            raise _LostError(type(error).__name__) from None
+        except Exception as error:  # noqa: BLE001 (of the worker's Dask, or of the way)
             raise _LostError(type(error).__name__) from None
         if told is None:
             raise _LostError("it has another version")
@@ -231,7 +232,7 @@ class ClusterTeam:
         return PartResult(seconds=0.0, end=error), None
 
     def _arrived(self, answer: WorkerAnswer, job: Job) -> ArrivedTables:
-        folder = self._folder / f"part-{job.number}-{answer.folder}"
+        folder = self._folder / f"part-{job.number}-{Path(answer.folder).name}"
 
         def fetch(table: str, offset: int, most: int) -> bytes:
             if answer.contents:
@@ -242,7 +243,12 @@ class ClusterTeam:
                 raise _LostError(f"{answer.name}: {type(gone).__name__}") from None
             return content
 
-        return take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
+        try:
+            return take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
+        except SourceError:
+            if self._dispatcher.is_there(answer.worker):
+                raise
+            raise _LostError(f"{answer.name} has left") from None
 
 
 class _LostError(Exception):

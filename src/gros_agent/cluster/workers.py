@@ -16,7 +16,7 @@ from gros_agent import __version__
 from gros_agent.cluster import working
 from gros_agent.cluster.sealing import ClusterKey
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.runtime.storage import storage_errors
+from gros_agent.runtime.storage import make_missing, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Workers:
         if self._shared is not None:
             probe = self._shared / f".{secrets.token_hex(8)}"
             with storage_errors(self._shared):
-                self._shared.mkdir(parents=True, exist_ok=True)
+                make_missing(self._shared)
                 probe.write_bytes(b"")
         try:
             answers = self._client.run(
@@ -140,9 +140,8 @@ class Workers:
 
 def _known(address: str, said: "dict[str, Any] | BaseException") -> KnownWorker:
     if isinstance(said, BaseException):
-        return KnownWorker(
-            address, refused=f"{type(said).__name__}", hint="install gros-agent[cluster] there, and see its log"
-        )
+        what = f"it does not answer as one of gros-agent: {type(said).__name__}"
+        return KnownWorker(address, refused=what, hint="install gros-agent[cluster] there, and see its log")
     known = KnownWorker(said["name"], said["identity"], frozenset(said["lacks"]))
     if said["version"] != __version__:
         return KnownWorker(
@@ -151,7 +150,7 @@ def _known(address: str, said: "dict[str, Any] | BaseException") -> KnownWorker:
             hint="install the same version on every machine of the cluster",
         )
     if said["wrong"]:
-        return KnownWorker(known.name, refused=said["wrong"], hint="give it the same parts.key")
+        return KnownWorker(known.name, refused=said["wrong"], hint=said["hint"])
     if not said["has_shared"]:
         return KnownWorker(
             known.name,
