@@ -1,5 +1,6 @@
 """Workers that can't do what others can: their parts go elsewhere, and the log says why."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from gros_agent.cluster.sealing import ClusterKey, make_key
 from gros_agent.cluster.workers import Workers
 from gros_agent.errors import AgentError
 from support.agent import Agent, table
+from support.controller import wait_until
 from support.dask import on, running, sources
 from support.servers import HttpServer
 
@@ -122,6 +124,25 @@ def test_worker_that_can_not_be_used(
     assert done.status == 7, done
     assert words in done.errors
     assert "Error" not in done.errors
+
+
+def test_worker_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs since it came. Nobody waits for it, others can be used, and so can it once it answers."""
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
+    make_key(tmp_path / "key")
+    key, variables = ClusterKey.read(tmp_path / "key"), {"GROS_AGENT_CLUSTER_KEY": str(tmp_path / "key")}
+    with (
+        running(tmp_path / "cluster", variables) as cluster,
+        Client(cluster.address, set_as_default=False) as client,
+    ):
+        cluster.workers[0].send_signal(signal.SIGSTOP)
+        found, begun = Workers(client, key, None), time.monotonic()
+        for _ in range(3):
+            found.look()
+        assert found.threads == 1
+        assert time.monotonic() - begun < 5
+        cluster.workers[0].send_signal(signal.SIGCONT)
+        wait_until(lambda: found.look() and found.threads == 2)
 
 
 def test_no_worker_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
