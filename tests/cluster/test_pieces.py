@@ -149,11 +149,14 @@ def test_shared_folder_of_a_killed_worker(tmp_path: Path) -> None:
     """What it left there is removed by the next one with its folder; that of others stays."""
     slot = take_slot(tmp_path / "workers")
     shared = tmp_path / "shared"
-    for name in (f"worker-{slot.identity}", "worker-other"):
-        (shared / name / "left").mkdir(parents=True)
-    assert slot.tables_in(shared) == slot.tables_in(shared) == shared / f"worker-{slot.identity}"
-    assert [path.name for path in shared.iterdir()] == ["worker-other"]
-    assert slot.tables_in(None) == slot.tables
+    for name in (f"worker-{slot.identity}-1", "worker-other-1"):
+        (shared / name).mkdir(parents=True)
+    assert slot.new_tables(shared).parent == shared
+    assert [path.name for path in shared.iterdir()] == ["worker-other-1"]
+    assert slot.new_tables(None).parent == slot.tables
+    slot.new_tables(shared).mkdir()
+    assert slot.new_tables(shared).parent == shared
+    assert len(list(shared.iterdir())) == 2
 
 
 def test_placement(tmp_path: Path) -> None:

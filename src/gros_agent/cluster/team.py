@@ -232,7 +232,7 @@ class ClusterTeam:
         return PartResult(seconds=0.0, end=error), None
 
     def _arrived(self, answer: WorkerAnswer, job: Job) -> ArrivedTables:
-        folder = self._folder / f"part-{job.number}-{Path(answer.folder).name}"
+        folder = self._folder / f"part-{job.number}-{answer.folder}"
 
         def fetch(table: str, offset: int, most: int) -> bytes:
             if answer.contents:

@@ -29,7 +29,7 @@ from gros_agent.cluster.messages import (
     with_files,
 )
 from gros_agent.cluster.places import at
-from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, new_name
+from gros_agent.cluster.sealing import KEY_FILE, ClusterKey
 from gros_agent.cluster.slot import FOLDER_VARIABLE, Slot, take_slot
 from gros_agent.cluster.wanted import Wanted
 from gros_agent.cluster.worker_log import kept_lines
@@ -178,19 +178,19 @@ class _Part:
             return self._failed(AgentError(words, "see the log of the worker", own=f"unexpected: {kind}"))
 
     def _collected(self) -> WorkerAnswer:
-        name, slot, place = new_name(), self._slot, self._task.place
-        tables = slot.tables_in(self._task.shared)
-        make_missing(tables)
+        slot, place = self._slot, self._task.place
+        tables = slot.new_tables(self._task.shared)
+        make_missing(tables.parent)
         with storage_errors(slot.path), tempfile.TemporaryDirectory(dir=slot.files) as files:
             description = self._here(Path(files))
-            sink = self._task.sinks.make(tables / name, description.source.tables)
+            sink = self._task.sinks.make(tables, description.source.tables)
             result = collect_part(description, sink, _capacity(place.count if place else 1), self._progress)
             known = description.context.known_hosts
             pinned = known.read_bytes() if known.exists() else b""
         if not isinstance(result.end, Collected):
             return self._failed(result.end)
         if result.end.published is not None:
-            _told[f"{tables.name}/{name}"] = result.end.published
+            _told[tables.name] = result.end.published
             if len(_told) > _MOST_TOLD:
                 _told.popitem(last=False)
         left = {table: _left(one) for table, one in sink.tables.items()}
@@ -199,11 +199,11 @@ class _Part:
             contents = {table: one.path.read_bytes() for table, one in sink.tables.items()}
             sink.undo()
         else:
-            self._wanted.leave(self._worker.get_current_task(), tables / name)
+            self._wanted.leave(self._worker.get_current_task(), tables)
         return replace(
             self._answer(_fields(result)),
             is_told=result.end.published is not None,
-            folder=f"{tables.name}/{name}",
+            folder=tables.name,
             tables=left,
             contents=contents,
             pinned=pinned,
