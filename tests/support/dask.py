@@ -54,7 +54,7 @@ class Running:
         return b"".join(path.read_bytes() for path in self.logs)
 
 
-def _tls(folder: Path | None, role: str) -> list[str]:
+def tls(folder: Path | None, role: str) -> list[str]:
     if folder is None:
         return []
     place = folder / role
@@ -110,7 +110,7 @@ def running(
             arguments = [
                 *(sys.executable, "-m", "distributed.cli.dask_worker", found.address, "--nthreads", "1"),
                 *("--no-nanny", "--no-dashboard", "--local-directory", str(home)),
-                *_tls(certificates, "worker"),
+                *tls(certificates, "worker"),
             ]
             process = subprocess.Popen(
                 arguments,
