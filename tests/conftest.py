@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gros_agent.http.traffic import pauses
 from gros_agent.runtime.masking import redactor
 from support import differing
 from support.agent import Agent
@@ -78,6 +79,14 @@ def _secrets_as_they_were() -> Iterator[None]:
     known = vars(redactor).copy()
     yield
     vars(redactor).update(known)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses() -> Iterator[None]:
+    """A server of one test asks nobody in the next one to wait."""
+    known = vars(pauses).copy()
+    yield
+    vars(pauses).update(known)
 
 
 @pytest.fixture

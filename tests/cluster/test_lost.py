@@ -68,7 +68,7 @@ def test_scheduler_that_is_killed(ready: Agent, server: HttpServer, certificates
             with ready.start("scrape", "--project", "TEST", *given, *sent) as agent:
                 wait_until(lambda: held.held)
                 one.kill()
-                _, errors = agent.communicate(timeout=60)
+                _, errors = agent.communicate(timeout=90)  # it may come back for a minute
         finally:
             one.kill()
             worker.kill()

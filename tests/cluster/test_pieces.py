@@ -1,6 +1,7 @@
-"""The parts of a cluster by themselves: keys, certificates, tables that arrive, and how many parts are in flight."""
+"""The pieces of a cluster by themselves: keys, certificates, tables that arrive, folders and host keys."""
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +12,14 @@ from cryptography import x509
 
 from gros_agent.cluster.arrival import PIECE_BYTES, take_over
 from gros_agent.cluster.certificates import ROLES, certificate_of, make_certificates
-from gros_agent.cluster.errand import LeftTable, WorkerAnswer
-from gros_agent.cluster.flight import Flight
+from gros_agent.cluster.host_keys import pin
+from gros_agent.cluster.messages import LeftTable, WorkerAnswer
+from gros_agent.cluster.placement import Placement
 from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, make_key
-from gros_agent.collect.engine import PER_HOST, Job
-from gros_agent.collect.part import PartDescription
+from gros_agent.cluster.slot import take_slot
 from gros_agent.errors import ConfigurationError, SourceError
-from gros_agent.options.hosts import Host
-from gros_agent.project.boundary import Bounds
 from gros_agent.rows import Tag
 from gros_agent.rows.fitting import Changed
-from gros_agent.sources import sources
-from gros_agent.sources.base import Context, Part, SourceEntry
 from gros_agent.tables.writer import Repeated
 
 ROW = msgspec.json.encode(
@@ -76,7 +73,15 @@ def answer(content: bytes, count: int) -> WorkerAnswer:
         changed=Changed(),
         repeated=Repeated(),
     )
-    return WorkerAnswer(worker="tls://worker:1", seconds=1.0, end={}, folder="left", tables={Tag.table: left})
+    return WorkerAnswer(
+        worker="tls://worker:1",
+        name="tls://worker:1",
+        identity="1",
+        seconds=1.0,
+        end={},
+        folder="left",
+        tables={Tag.table: left},
+    )
 
 
 def pieces(content: bytes, asked: list[int]) -> Callable[[str, int, int], bytes]:
@@ -122,35 +127,43 @@ def test_folder_that_is_not_shared(tmp_path: Path) -> None:
     assert "--shared" in error.value.hint
 
 
-def jobs(*hosts: str | None) -> list[Job]:
-    found = []
-    for number, host in enumerate(hosts):
-        entry = SourceEntry("git", f"code{number}", "git://host/code")
-        context = Context(entry=entry, host=Host(), folder=Path("x"), known_hosts=Path("y"))
-        bounds = Bounds("TEST", Path(), 1.0, None)
-        git = sources()["git"]
-        description = PartDescription(source=git, context=context, since=None, bounds=bounds)
-        found.append(Job(number, Part(entry, git), description, host))
-    return found
+def test_slots_are_of_one_process_each(tmp_path: Path) -> None:
+    """What a killed worker left is removed, its clones and its identity stay."""
+    first, second = take_slot(tmp_path / "workers"), take_slot(tmp_path / "workers")
+    assert [first.path.name, second.path.name] == ["0", "1"]
+    assert first.identity != second.identity
+    (first.tables / "left").mkdir()
+    (first.files / "key").write_text("secret")
+    (first.clones / "TEST").mkdir(parents=True)
+    os.close(first.descriptor)  # as its end does
+    again = take_slot(tmp_path / "workers")
+    assert (again.path, again.identity) == (first.path, first.identity)
+    assert not list(again.tables.iterdir())
+    assert not list(again.files.iterdir())
+    assert (again.clones / "TEST").is_dir()
+    assert stat.S_IMODE(again.path.stat().st_mode) == 0o700
 
 
-def test_no_host_has_too_many_parts_in_flight() -> None:
-    """Those that wait for their host let others pass, and keep their order."""
-    flight = Flight(jobs(*["one"] * 6, "two", None, None))
-    first = flight.ready(7)
-    assert [job.number for job in first] == [0, 1, 2, 3, 6, 7, 8]
-    assert PER_HOST == 4
-    for job in first:
-        flight.begin(job.number, job)
-    assert flight.ready(100) == []
-    flight.end(0)
-    (following,) = flight.ready(100)
-    assert following.number == 4
-    flight.begin(4, following)
-    flight.again(flight.end(1))
-    assert [job.number for job in flight.ready(100)] == [1]
-    assert flight.goes_on
+def test_placement(tmp_path: Path) -> None:
+    """A part that was not collected keeps its place, a source that is gone is forgotten, a damaged file is none."""
+    one = Placement(tmp_path, "TEST")
+    one.keep({"code": "1", "other": "2"}, {"code", "other"})
+    two = Placement(tmp_path, "TEST")
+    assert [two.last(Path("repos/TEST", name)) for name in ("code", "other", "new")] == ["1", "2", ""]
+    two.keep({"other": "3"}, {"other"})
+    assert [Placement(tmp_path, "TEST").last(Path(name)) for name in ("code", "other")] == ["", "3"]
+    (tmp_path / "cluster" / "TEST.json").write_text('["x')
+    assert Placement(tmp_path, "TEST").last(Path("other")) == ""
 
 
-def test_the_window_is_bounded() -> None:
-    assert len(Flight(jobs(*[None] * 100)).ready(10)) == 10
+def test_host_keys_of_workers(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "known_hosts"
+    assert pin(path, b"") is None
+    assert not path.exists()
+    assert pin(path, b"host ssh-ed25519 AAAA\nhost ssh-rsa BBBB\n") is None
+    assert pin(path, b"other ssh-ed25519 CCCC\nhost ssh-ed25519 AAAA\n") is None
+    assert path.read_bytes() == b"host ssh-ed25519 AAAA\nhost ssh-rsa BBBB\nother ssh-ed25519 CCCC\n"
+    refused = pin(path, b"third ssh-ed25519 EEEE\nhost ssh-ed25519 DDDD\n")
+    assert refused
+    assert "another host key" in refused.message
+    assert b"EEEE" not in path.read_bytes()

@@ -155,7 +155,7 @@ def test_one_host_has_its_limit(server: Web) -> None:
         return json_answer({"a": 1})
 
     server.answer = slow
-    traffic = Traffic(at_once=3)
+    traffic = Traffic(places=threading.Semaphore(3))
     clients = [client(traffic=traffic) for _ in range(2)]
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda number: clients[number % 2].get(f"{server.url}/x", dict[str, int]), range(40)))

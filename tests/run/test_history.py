@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gros_agent.errors import AgentError, ExitStatus
 from gros_agent.project.report import Outcome
+from gros_agent.run import history as module
 from gros_agent.run.history import KEPT_DAYS, Ended, History
 from gros_agent.runtime.masking import shown
 
@@ -170,6 +171,7 @@ def test_killed_run_ended_when_it_was_last_heard_of(history: History, monkeypatc
     monkeypatch.setattr(time, "time", lambda: begun + 60)
     history.stage(killed, "scrape")
     monkeypatch.setattr(time, "time", lambda: begun + 3 * DAY)
+    history.close_killed()
     following = history.begin("ABC", "schedule")
     found = history.run(killed)
     assert found
@@ -391,3 +393,17 @@ def test_locked_for_too_long(history: History, path: Path, monkeypatch: pytest.M
         assert len(history.runs()) == 1  # readers do not wait
         with pytest.raises(AgentError, match="locked"):
             history.begin("ABC", "schedule")
+
+
+def test_history_of_an_older_version(tmp_path: Path) -> None:
+    """Its file has no column for workers: it is added, and what is in the file stays."""
+    path = tmp_path / "history.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(module._SCHEMA.replace(",\n    worker text not null default ''", ""))
+        connection.execute("insert into runs (project, trigger, started, seen) values ('ABC', 'x', 1.0, 1.0)")
+        connection.execute("insert into sources values (1, 'code', 'git', 1, 1, 1.0, 0, '', '', '[]')")
+        connection.execute("pragma user_version = 1")
+    found = History(path)
+    found.end(1, Ended(status=ExitStatus.DONE))
+    (run,) = History(path).runs()
+    assert [(one.name, one.worker) for one in run.sources] == [("code", "")]

@@ -29,6 +29,11 @@ class Spy(SchedulerPlugin):
         self.seen: list[bytes] = []
         self.workers: set[str] = set()
 
+    def all(self) -> bytes:
+        """What it has seen, and what workers told each other through the scheduler."""
+        events = self._scheduler._broker._topics.items()
+        return b"".join((*self.seen, *(repr((name, list(topic.events))).encode() for name, topic in events)))
+
     def transition(self, key: Any, start: Any, finish: Any, *_arguments: Any, **more: Any) -> None:
         task = self._scheduler.tasks.get(key)
         self.keys.add(str(key))
@@ -95,7 +100,7 @@ def running(
                 host="127.0.0.1",
                 protocol="tls" if certificates else "tcp",
                 security=_security(certificates),
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
             )
         )
         spy = Spy(cluster.scheduler)

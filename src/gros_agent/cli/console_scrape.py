@@ -64,6 +64,11 @@ def _items(outcome: "Outcome") -> str:
 
 
 def _outcome(outcome: "Outcome") -> Text:
+    text = _end(outcome)
+    return text.append(f"\ncollected by {outcome.worker}", style="dim") if outcome.worker else text
+
+
+def _end(outcome: "Outcome") -> Text:
     if outcome.error:
         text = Text(f"failed: {outcome.error}", style="red")
         return text.append(f"\n{outcome.hint}" if outcome.hint else "", style="default")

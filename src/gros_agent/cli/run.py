@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gros_agent.cli.clusters import cluster_options, cluster_teams
 from gros_agent.cli.options import (
     GlobalOptions,
     VariableOption,
@@ -20,8 +21,10 @@ from gros_agent.runtime.masking import shown, shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from gros_agent.cli.console import ProgressBars
+    from gros_agent.collect.teams import Teams
     from gros_agent.deliver.receipts import Receipt
     from gros_agent.deliver.registration import Registered
     from gros_agent.options.values import Value
@@ -57,6 +60,7 @@ Example:
     hidden=True,
     help="What started the run, for the history.",
 )
+@cluster_options
 @global_options
 @click.pass_context
 def command(
@@ -67,6 +71,10 @@ def command(
     redact_text: bool,
     skip_preflight: bool,
     trigger: str,
+    cluster: str | None,
+    cluster_certificates: Path | None,
+    shared: Path | None,
+    per_host: int,
 ) -> int:
     """Do all steps for each project: register, preflight, scrape, export.
 
@@ -92,7 +100,11 @@ def command(
         checks, as_json = read_arguments(ctx, settings, skip=skip_preflight)
         extra = parse(entries, Path.cwd())
         options = ScrapeOptions(extra=extra, redact_text=redact_text)
-        return runs.run_projects(load, chosen, checks, options, trigger, _Printer(bars, as_json=as_json))
+
+        def teams() -> "AbstractContextManager[Teams]":
+            return cluster_teams(settings.home, cluster, cluster_certificates, shared, per_host)
+
+        return runs.run_projects(load, chosen, checks, options, trigger, _Printer(bars, as_json=as_json), teams)
 
 
 class _Printer:

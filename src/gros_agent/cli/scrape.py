@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gros_agent.cli.clusters import make_team
+from gros_agent.cli.clusters import cluster_options, cluster_teams
 from gros_agent.cli.options import (
     EnvironmentOption,
     current,
@@ -54,29 +54,7 @@ def _flag(name: str, text: str, variable: str = "") -> Callable[[F], F]:
     envvar="GROS_AGENT_REPOS",
     help="Folder for local clones; state/repos in the home by default.",
 )
-@click.option(
-    "--cluster",
-    metavar="ADDRESS",
-    cls=EnvironmentOption,
-    envvar="GROS_AGENT_CLUSTER",
-    help="Collect on a Dask cluster: local for one on this machine, or its scheduler, as tls://HOST:PORT.",
-)
-@click.option(
-    "--cluster-certificates",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    cls=EnvironmentOption,
-    envvar="GROS_AGENT_CLUSTER_CERTIFICATES",
-    help="Folder of the coordinator, which gros-agent cluster certificates made.",
-)
-@click.option(
-    "--shared",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    cls=EnvironmentOption,
-    envvar="GROS_AGENT_CLUSTER_SHARED",
-    help="Folder that every machine of the cluster has, for its tables; without it they are sent.",
-)
+@cluster_options
 @redact_option
 @timeout_option
 @json_option
@@ -97,6 +75,7 @@ def command(
     cluster: str | None,
     cluster_certificates: Path | None,
     shared: Path | None,
+    per_host: int,
     redact_text: bool,
     timeout: float,
     as_json: bool,
@@ -145,8 +124,8 @@ def command(
         if dry_run:
             status = per_project.preview_projects(load, chosen, options, tell, bars)
         else:
-            with make_team(settings.home, cluster, cluster_certificates, shared) as team:
-                status = per_project.scrape_projects(load, chosen, options, tell, bars, team)
+            with cluster_teams(settings.home, cluster, cluster_certificates, shared, per_host) as teams:
+                status = per_project.scrape_projects(load, chosen, options, tell, bars, teams)
     if as_json:
         with telling():
             click.echo(console.as_json(told))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from gros_agent.cluster.errand import LeftTable, WorkerAnswer
+from gros_agent.cluster.messages import LeftTable, WorkerAnswer
 from gros_agent.errors import SourceError
 from gros_agent.rows import Row
 from gros_agent.runtime.decoding import decoder

@@ -1,9 +1,13 @@
 """Connects to a cluster: over TLS with certificates of one authority, on loopback without, or one on this machine."""
 
 import os
+import shutil
+import socket
+import ssl
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,17 +17,23 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from gros_agent.cluster.certificates import AUTHORITY, COORDINATOR, certificate_of, key_of_role
+from gros_agent.cluster.dispatcher import Dispatcher
 from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, make_key
-from gros_agent.cluster.team import Cluster
-from gros_agent.cluster.working import FOLDER_VARIABLE, KEY_VARIABLE
-from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.runtime.storage import make_private
+from gros_agent.cluster.slot import FOLDER_VARIABLE
+from gros_agent.cluster.team import ClusterTeams
+from gros_agent.cluster.workers import WORKER_SECONDS, Workers
+from gros_agent.cluster.working import KEY_VARIABLE
+from gros_agent.collect.engine import PER_HOST
+from gros_agent.errors import AgentError, BusyError, ConfigurationError
+from gros_agent.runtime import limits
+from gros_agent.runtime.storage import exclusive, make_private
 from gros_agent.settings.home import Home
 
 LOCAL = "local"
-_CONNECT_SECONDS = 20
-_WORKER_SECONDS = 60
-"""Time until a scheduler answers, and until it has a worker."""
+_PREFIX = "cluster-"
+_CONNECT_SECONDS = 20.0
+"""Time until a scheduler takes a connection."""
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,44 +41,89 @@ class ClusterOptions:
     """Where the cluster is: ``local``, or the address of its scheduler.
 
     ``certificates`` is the folder that ``gros-agent cluster certificates`` made for the coordinator, ``shared`` a
-    folder that every machine has.
+    folder that every machine has. ``per_host`` is the number of parts of a host that are collected at the same time.
     """
 
     address: str
     certificates: Path | None = None
     shared: Path | None = None
+    per_host: int = PER_HOST
 
 
 @contextmanager
-def connected(options: ClusterOptions, home: Home) -> Iterator[Cluster]:
-    """Connect to a cluster. Raises :class:`AgentError` if it has no scheduler or no worker."""
+def connected(options: ClusterOptions, home: Home) -> Iterator[ClusterTeams]:
+    """Connect to a cluster. Raises :class:`AgentError` if it has no scheduler, or no worker that can be used."""
+    make_private(home.state)
     if options.address == LOCAL:
-        with _local(home) as cluster:
-            yield cluster
+        with _local(home) as (client, key, shared), _teams(client, key, shared, options, is_local=True) as teams:
+            yield teams
         return
     is_plain = _check_address(options.address)
     folder = _certificates(options)
     key = ClusterKey.read(folder / KEY_FILE)
     security = None if is_plain else _security(folder)
+    _wait_for_scheduler(options.address, security)
+    with (
+        _client(options.address, security) as client,
+        _teams(client, key, options.shared, options, is_local=False) as teams,
+    ):
+        yield teams
+
+
+@contextmanager
+def _teams(
+    client: Client, key: ClusterKey, shared: Path | None, options: ClusterOptions, *, is_local: bool
+) -> Iterator[ClusterTeams]:
+    workers = Workers(client, key, shared)
+    until = time.monotonic() + WORKER_SECONDS + 1
+    while not workers.threads and time.monotonic() < until:
+        workers.look()
+        limits.sleep(_LOOK_SECONDS if not workers.threads else 0)
+    dispatcher = Dispatcher(client, key, workers, options.per_host)
     try:
-        client = Client(options.address, security=security, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError) as error:
+        yield ClusterTeams(key=key, workers=workers, dispatcher=dispatcher, shared=shared, is_local=is_local)
+    finally:
+        dispatcher.stop()
+
+
+def _client(address: str, security: Security | None) -> Client:
+    """Connect, and connect again if the scheduler comes back within the time that a cluster may be without workers."""
+    try:
+        return Client(address, security=security, timeout=WORKER_SECONDS, set_as_default=False)
+    except OSError as error:
         raise AgentError(
-            f"the scheduler at {options.address} can't be reached: {type(error).__name__}",
-            "check that it runs, and that its certificate is of the same authority",
+            f"the scheduler at {address} can't be reached: {type(error).__name__}", "see its log"
         ) from error
-    with client:
-        _wait_for_a_worker(client, options.address)
-        yield Cluster(client, key, options.shared)
 
 
-def _wait_for_a_worker(client: Client, address: str) -> None:
-    try:
-        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
-    except TimeoutError:
-        raise AgentError(
-            f"the scheduler at {address} has had no worker for {_WORKER_SECONDS} s", "start workers, or see their logs"
-        ) from None
+def _wait_for_scheduler(address: str, security: Security | None) -> None:
+    """Wait until a scheduler takes connections. Raises :class:`AgentError` with the reason if it does not."""
+    parts = urlsplit(address)
+    until = time.monotonic() + _CONNECT_SECONDS
+    while True:
+        try:
+            with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_CONNECT_SECONDS) as plain:
+                if security is not None:
+                    _greet(plain, security)
+                return
+        except ssl.SSLError as error:
+            raise AgentError(
+                f"the scheduler at {address} and this machine don't trust each other: {error.reason}",
+                "both need valid certificates that were made by the same gros-agent cluster certificates",
+            ) from None
+        except OSError as error:
+            if time.monotonic() > until:
+                raise AgentError(
+                    f"the scheduler at {address} can't be reached: {error.strerror or error}",
+                    "check that it runs, and that this machine may connect to it",
+                ) from error
+        limits.sleep(_LOOK_SECONDS)
+
+
+def _greet(plain: socket.socket, security: Security) -> None:
+    context: ssl.SSLContext = security.get_connection_args("client")["ssl_context"]
+    with context.wrap_socket(plain) as encrypted:
+        encrypted.recv(1)  # it greets whom it trusts
 
 
 def _check_address(address: str) -> bool:
@@ -118,12 +173,22 @@ def _security(folder: Path) -> Security:
     )
 
 
+def _clear(state: Path) -> None:
+    """Remove what is left of clusters of this machine whose coordinators were killed."""
+    for folder in state.glob(f"{_PREFIX}*"):
+        with suppress(BusyError), exclusive(folder / "lock", "a cluster"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
-def _local(home: Home) -> Iterator[Cluster]:
+def _local(home: Home) -> Iterator[tuple[Client, ClusterKey, Path]]:
     """A cluster of this machine, which ends with the command: a worker for each core, with certificates in memory."""
-    make_private(home.state)
-    with tempfile.TemporaryDirectory(prefix="cluster-", dir=home.state) as name:
-        path = Path(name, KEY_FILE)
+    _clear(home.state)
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX, dir=home.state) as name,
+        exclusive(Path(name, "lock"), "a cluster"),
+    ):
+        path, shared = Path(name, KEY_FILE), Path(name, "shared")
         make_key(path)
         with (
             LocalCluster(
@@ -131,10 +196,10 @@ def _local(home: Home) -> Iterator[Cluster]:
                 threads_per_worker=1,
                 processes=True,
                 security=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 local_directory=name,
-                env={KEY_VARIABLE: str(path), FOLDER_VARIABLE: str(home.state)},
+                env={KEY_VARIABLE: str(path), FOLDER_VARIABLE: str(Path(name, "workers"))},
             ) as local,
             Client(local, set_as_default=False) as client,
         ):
-            yield Cluster(client, ClusterKey.read(path))
+            yield client, ClusterKey.read(path), shared

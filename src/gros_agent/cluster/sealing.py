@@ -3,7 +3,10 @@
 The key is a file that coordinator and workers have, and the scheduler has not.
 """
 
+import hashlib
+import hmac
 import pickle
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ class ClusterKey:
 
     def __init__(self, key: bytes) -> None:
         self._fernet = Fernet(key)
+        self._key = key
 
     @classmethod
     def read(cls, path: Path) -> "ClusterKey":
@@ -35,6 +39,10 @@ class ClusterKey:
             return cls(text.strip().encode())
         except ValueError:
             raise ConfigurationError(f"{path}: this is not the key of a cluster", hint) from None
+
+    def name_of(self, text: str) -> str:
+        """A name for something that only those with the key can tell: the same each time."""
+        return hmac.new(self._key, text.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:16]
 
     def seal(self, content: object) -> bytes:
         """Content that only those with the key can read, and that nobody else could have made."""
@@ -54,3 +62,8 @@ def make_key(path: Path) -> None:
     """Make a new key, readable only by its owner."""
     with storage_errors(path.parent):
         replace_file(path, Fernet.generate_key() + b"\n", PRIVATE_MODE)
+
+
+def new_name() -> str:
+    """A name that nobody else has: of a command, or of a folder of tables."""
+    return secrets.token_hex(8)

@@ -1,145 +1,229 @@
-"""The team of a scrape that collects on a cluster: a bounded number of parts is in flight."""
+"""The team of a scrape on a cluster: it has the parts of one project collected, and takes over their tables."""
 
 import logging
-from collections import Counter
+import os
+from asyncio import CancelledError
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from distributed import Client, Future, as_completed
+from distributed.scheduler import KilledWorker
 
-from gros_agent import __version__
 from gros_agent.cluster import working
 from gros_agent.cluster.arrival import ArrivedTables, take_over
-from gros_agent.cluster.errand import Failure, WorkerAnswer, errand, new_name
-from gros_agent.cluster.flight import Flight
+from gros_agent.cluster.dispatcher import MOST_UNDER_WAY, Dispatcher, Mail, Ticket
+from gros_agent.cluster.host_keys import pin
+from gros_agent.cluster.messages import Failure, PartTask, Place, ProgressMessage, WorkerAnswer, contents_of_files
+from gros_agent.cluster.placement import Placement
 from gros_agent.cluster.sealing import ClusterKey
+from gros_agent.cluster.workers import AHEAD, Workers
 from gros_agent.collect.engine import Calls, Job
 from gros_agent.collect.part import PartResult
 from gros_agent.collect.table_sink import TableSinks
-from gros_agent.errors import AgentError, ConfigurationError, SourceError
+from gros_agent.errors import AgentError, SourceError
+from gros_agent.http.traffic import pauses
+from gros_agent.runtime import limits, retry
+from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Collected
 from gros_agent.sources.common.capacity import Capacity
 
 log = logging.getLogger(__name__)
 
-AHEAD = 2
-"""Parts in flight for each thread of the workers: one that is collected, and one that waits there."""
-MOST_IN_FLIGHT = 500
-"""Parts in flight at most."""
 TRIES = 3
-"""How often a part is tried if its worker is gone before its tables are here."""
+"""How often a part is tried if its worker is gone or can't write."""
+MOST_PROJECTS = 64
+"""Projects that are collected at the same time at most: each has a thread here."""
+_ANSWER_SECONDS = 60.0
+"""Time that the answer of a task that is over may take."""
+_WAKE_SECONDS = 1.0
 
 Result = tuple[PartResult, ArrivedTables | None]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A connection to a cluster. ``shared`` is a folder that all machines have (None: tables are sent)."""
+@dataclass(frozen=True, kw_only=True)
+class ClusterTeams:
+    """Makes the teams of a command on a cluster. ``shared`` is a folder that all machines have (None: tables are sent).
 
-    client: "Client"
+    ``is_local`` says that the workers are on this machine.
+    """
+
     key: ClusterKey
+    workers: Workers
+    dispatcher: Dispatcher
     shared: Path | None = None
+    is_local: bool = False
 
-    def team(self, sinks: TableSinks, folder: Path) -> "ClusterTeam":
-        """The team for one scrape, whose tables lie in this folder afterwards."""
-        return ClusterTeam(self, sinks, folder)
+    @property
+    def at_once(self) -> int:
+        """How many projects are collected at the same time: enough to keep all workers busy, one part each."""
+        return max(1, min(MOST_PROJECTS, AHEAD * self.workers.threads, MOST_UNDER_WAY))
+
+    def team(self, project: ProjectSettings, sinks: TableSinks, folder: Path) -> "ClusterTeam":
+        """The team for the scrape of a project."""
+        return ClusterTeam(self, project, sinks, folder)
+
+    def stop(self) -> None:
+        """End what all teams do."""
+        self.dispatcher.stop()
 
 
 class ClusterTeam:
     """Collects the parts of one scrape on a cluster."""
 
-    def __init__(self, cluster: Cluster, sinks: TableSinks, folder: Path) -> None:
+    def __init__(self, cluster: ClusterTeams, project: ProjectSettings, sinks: TableSinks, folder: Path) -> None:
         self._cluster = cluster
-        self._client = cluster.client
+        self._dispatcher = cluster.dispatcher
+        self._project = project
         self._sinks = sinks
         self._folder = folder
-        self._run = new_name()
+        self._mail: Mail = SimpleQueue()
+        self._placement = Placement(project.home.state, project.key)
+        self._places: dict[str, str] = {}
         self._results: dict[int, Result] = {}
-        self._tries = Counter[int]()
 
     def __call__(self, jobs: Sequence[Job], _capacity: Capacity, calls: Calls) -> Sequence[Result]:
-        """Collect the parts. Raises :class:`AgentError` if the cluster can't be used."""
-        flight = Flight(jobs)
-        done: Any = as_completed(loop=self._client.loop)
+        """Collect the parts. Raises :class:`AgentError` if the cluster can't be used any more.
+
+        When the time of the run is up, the parts that are not there yet have failed.
+        """
+        left = {job.number: self._ticket(job) for job in jobs}
+        self._dispatcher.begin(self._mail)
         try:
-            while flight.goes_on:
-                for job in flight.ready(self._window()):
-                    future = self._submit(job)
-                    flight.begin(future.key, job)
-                    done.add(future)
-                future = next(done)
-                job = flight.end(future.key)
-                result = self._result(future, job)
-                if result is None:
-                    flight.again(job)
-                    continue
-                calls.ended(job, result[0])
-                self._results[job.number] = result
-        except OSError as error:
-            raise AgentError(
-                f"the scheduler of the cluster is gone: {type(error).__name__}",
-                "start it, and run again: nothing of this scrape was published",
-            ) from error
-        except BaseException:
-            self._cancel(done)
-            raise
+            for ticket in left.values():
+                self._dispatcher.add(ticket)
+            while left:
+                ticket, result = self._next(left)
+                del left[ticket.job.number]
+                self._end(ticket.job, result, calls)
+        except limits.TimeUpError as error:
+            for ticket in left.values():
+                self._end(ticket.job, (PartResult(seconds=0.0, end=error), None), calls)
+        finally:
+            self._dispatcher.end(self._mail)
+        self._placement.keep(self._places, {job.description.context.folder.name for job in jobs})
         return [self._results[job.number] for job in jobs]
 
-    def _window(self) -> int:
-        threads: int = sum(self._client.nthreads().values())
-        return min(MOST_IN_FLIGHT, max(1, AHEAD * threads))
+    def _end(self, job: Job, result: Result, calls: Calls) -> None:
+        calls.ended(job, result[0])
+        self._results[job.number] = result
 
-    def _submit(self, job: Job) -> "Future[Any]":
-        """Submit a part under a key that says nothing about it."""
-        self._tries[job.number] += 1
-        sent = errand(self._run, job.description, self._sinks, self._cluster.shared)
-        key = f"part-{self._run}-{job.number}-{self._tries[job.number]}"
-        return self._client.submit(working.work, __version__, self._cluster.key.seal(sent), key=key, pure=False)
+    def _ticket(self, job: Job) -> Ticket:
+        def sealed(number: int, place: Place | None) -> bytes:
+            task = PartTask(
+                ticket=number,
+                topic=self._dispatcher.topic,
+                description=job.description,
+                sinks=self._sinks,
+                files=contents_of_files(job.description.context),
+                shared=self._cluster.shared,
+                zone=self._project.environment.time_zone or os.environ.get("TZ"),
+                place=place,
+                is_local=self._cluster.is_local,
+                pauses=pauses.left(),
+            )
+            return self._cluster.key.seal(task)
 
-    def _result(self, future: "Future[Any]", job: Job) -> Result | None:
+        return Ticket(job, self._mail, sealed, last=self._placement.last(job.description.context.folder))
+
+    def _next(self, left: dict[int, Ticket]) -> tuple[Ticket, Result]:
+        """The next part that has a result."""
+        while True:
+            limits.check()
+            try:
+                mail = self._mail.get(timeout=_WAKE_SECONDS)
+            except Empty:
+                continue
+            if mail is None:
+                raise self._dispatcher.error()
+            if isinstance(mail, ProgressMessage):
+                self._progress(mail, left)
+            elif (result := self._result(mail)) is not None:
+                return mail, result
+            else:
+                self._dispatcher.add(mail, first=True)
+
+    def _progress(self, message: ProgressMessage, left: dict[int, Ticket]) -> None:
+        for ticket in left.values():
+            if ticket.number == message.ticket:
+                ticket.job.description.context.progress(message.what, message.done, message.total)
+
+    def _result(self, ticket: Ticket) -> Result | None:
         """The result of a part whose task is over, or None if it is to be tried again."""
+        job = ticket.job
         try:
-            answer = self._answer(future)
+            answer = self._answer(ticket)
+            if answer is None:
+                return None
+            log_lines(answer)
+            retry.count(answer.retries)
+            if isinstance(answer.end, Failure):
+                return self._failed(ticket, answer, answer.end)
+            try:
+                tables = self._arrived(answer, job)
+            except SourceError as error:
+                return PartResult(seconds=answer.seconds, end=error, worker=answer.name), None
+            except (OSError, ValueError) as gone:  # how Dask tells that there is no such worker
+                raise _LostError(f"{answer.name}: {type(gone).__name__}") from None
+            return self._collected(ticket, answer, answer.end, tables)
         except _LostError as lost:
-            return self._lost(job, str(lost))
-        _log_lines(answer)
-        if isinstance(answer.end, Failure):
-            told = SourceError(answer.end.message, answer.end.hint, own=answer.end.own)
-            return PartResult(seconds=answer.seconds, end=told), None
-        try:
-            tables = self._arrived(answer, job)
-        except SourceError as error:
-            return PartResult(seconds=answer.seconds, end=error), None
-        except (OSError, ValueError) as gone:  # how Dask tells that there is no such worker
-            return self._lost(job, f"{answer.worker}: {type(gone).__name__}")
-        _pin(job.description.context.known_hosts, answer.pinned)
-        counts = {name: table.count for name, table in tables.tables.items()}
-        end = Collected(**answer.end, published=lambda: self._on(answer, working.publish, answer.folder))
-        log.info("%s was collected by %s", job.part.entry.name, answer.worker)
-        return PartResult(seconds=answer.seconds, end=end, counts=counts), tables
+            return self._lost(ticket, lost)
+        finally:
+            self._dispatcher.taken(ticket)
 
-    def _answer(self, future: "Future[Any]") -> WorkerAnswer:
-        if future.status != "finished":
-            error = future.exception() if future.status == "error" else None
+    def _collected(self, ticket: Ticket, answer: WorkerAnswer, end: Any, tables: ArrivedTables) -> Result:  # noqa: ANN401
+        context = ticket.job.description.context
+        refused = pin(context.known_hosts, answer.pinned)
+        if refused:
+            return PartResult(seconds=answer.seconds, end=refused, worker=answer.name), None
+        counts = {name: table.count for name, table in tables.tables.items()}
+
+        def published() -> None:
+            self._dispatcher.call(answer.worker, working.tell_published, answer.folder)
+
+        self._places[context.folder.name] = answer.identity
+        collected = Collected(**end, published=published if answer.is_told else None)
+        return PartResult(seconds=answer.seconds, end=collected, counts=counts, worker=answer.name), tables
+
+    def _answer(self, ticket: Ticket) -> WorkerAnswer | None:
+        """The answer of a worker; None if the scheduler was gone, which is nobody's try. Raises :class:`_LostError`."""
+        future = ticket.future
+        if future is None or future.status in {"cancelled", "lost"}:
+            return None
+        if future.status == "error":
+            error = future.exception()
             if isinstance(error, AgentError):
                 raise error
-            raise _LostError(f"{type(error).__name__}" if error else future.status)
-        told = future.result(timeout=60)
-        if isinstance(told, tuple):
-            address, version = told
-            raise ConfigurationError(
-                f"worker {address} has gros-agent {version}, and this is {__version__}",
-                "install the same version on every machine of the cluster",
-            )
+            if isinstance(error, KilledWorker):  # Dask has tried it several times already
+                ticket.tries += TRIES - 1
+            raise _LostError(type(error).__name__)
+        try:
+            told = future.result(timeout=_ANSWER_SECONDS)
+        except CancelledError:
+            return None
+        except OSError as error:
+            raise _LostError(type(error).__name__) from None
+        if told is None:
+            raise _LostError("it has another version")
         answer: WorkerAnswer = self._cluster.key.unseal(told)
         return answer
 
-    def _lost(self, job: Job, reason: str) -> Result | None:
-        name = job.part.entry.name
-        if self._tries[job.number] < TRIES:
+    def _failed(self, ticket: Ticket, answer: WorkerAnswer, failure: Failure) -> Result | None:
+        """The result of a part that a worker could not collect; None if another worker may have more luck."""
+        ticket.tries += 1
+        if failure.is_of_worker and ticket.tries < TRIES:
+            ticket.avoided.add(answer.identity)
+            words = "%s is collected by another worker, since %s can't: %s"
+            log.warning(words, ticket.job.part.entry.name, answer.name, failure.message)
+            return None
+        error = SourceError(failure.message, failure.hint, own=failure.own)
+        return PartResult(seconds=answer.seconds, end=error, worker=answer.name), None
+
+    def _lost(self, ticket: Ticket, reason: Exception) -> Result | None:
+        name = ticket.job.part.entry.name
+        ticket.tries += 1
+        if ticket.tries < TRIES:
             log.warning("%s is collected again, since its worker is gone: %s", name, reason)
             return None
         error = SourceError(
@@ -153,48 +237,17 @@ class ClusterTeam:
         def fetch(table: str, offset: int, most: int) -> bytes:
             if answer.contents:
                 return answer.contents[table][offset : offset + most]
-            content: bytes = self._on(answer, working.piece, answer.folder, table, offset, most)
+            content: bytes = self._dispatcher.call(answer.worker, working.piece, answer.folder, table, offset, most)
             return content
 
-        tables = take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
-        if self._cluster.shared is None and not answer.contents:
-            self._on(answer, working.forget, answer.folder)
-        return tables
-
-    def _on(self, answer: WorkerAnswer, call: Any, *arguments: object) -> Any:  # noqa: ANN401 (whatever it returns)
-        """Call a function on the worker of an answer, beside what it collects.
-
-        A worker that the scheduler no longer knows is not called, since that would take half a minute.
-        """
-        if answer.worker not in self._client.nthreads():
-            raise OSError(f"worker {answer.worker} is gone")
-        return self._client.run(call, *arguments, workers=[answer.worker])[answer.worker]
-
-    def _cancel(self, done: Any) -> None:  # noqa: ANN401 (it has no types)
-        """Take back what waits, and have the workers end what runs. A scheduler that is gone is no obstacle."""
-        with suppress(Exception):
-            self._client.cancel(list(done.futures), asynchronous=False)
-            self._client.run(working.cancel, self._run, on_error="ignore")
+        return take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
 
 
 class _LostError(Exception):
-    """A task has no answer, since its worker or the scheduler is gone."""
+    """A task has no answer, since its worker is gone."""
 
 
-def _log_lines(answer: WorkerAnswer) -> None:
+def log_lines(answer: WorkerAnswer) -> None:
     """Log what the worker logged. Its texts are arguments, so that they are not delivered."""
     for line in answer.lines:
-        logging.getLogger(line.logger).log(line.level, "%s: %s", answer.worker, line.text)
-
-
-def _pin(path: Path, content: bytes) -> None:
-    """Add the host keys that a worker saw for the first time, unless the host has some already."""
-    lines = content.splitlines()
-    if not lines:
-        return
-    known = path.read_bytes().splitlines() if path.exists() else []
-    hosts = {line.split(b" ", 1)[0] for line in known}
-    new = [line for line in lines if line.split(b" ", 1)[0] not in hosts]
-    if new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"".join(line + b"\n" for line in (*known, *new)))
+        logging.getLogger(line.logger).log(line.level, "%s: %s", answer.name, line.text)

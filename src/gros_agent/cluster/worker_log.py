@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gros_agent.cluster.errand import LogLine
+from gros_agent.cluster.messages import LogLine
 
 MOST_LINES = 1000
 """Lines that are kept of a part; more are left out."""

@@ -1,6 +1,6 @@
 """What a worker does: it collects a part into a folder of its own, and hands over what it left there.
 
-The module is that of one process with one thread for tasks. Pieces, cancelling and tidying run beside the task.
+The module is that of one process with one thread for tasks. What is not a task runs beside the one that is collected.
 """
 
 import hashlib
@@ -9,65 +9,114 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from distributed import Worker, get_worker
+from distributed import Semaphore, Worker, get_worker
 
 from gros_agent import __version__
-from gros_agent.cluster.errand import Errand, Failure, LeftTable, LogLine, WorkerAnswer, moved, new_name
-from gros_agent.cluster.sealing import KEY_FILE, ClusterKey
+from gros_agent.cluster.messages import (
+    Failure,
+    LeftTable,
+    LogLine,
+    PartTask,
+    PauseMessage,
+    Place,
+    ProgressMessage,
+    WorkerAnswer,
+    with_files,
+)
+from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, new_name
+from gros_agent.cluster.slot import FOLDER_VARIABLE, Slot, take_slot
+from gros_agent.cluster.wanted import Wanted
 from gros_agent.cluster.worker_log import kept_lines
+from gros_agent.collect.engine import PER_HOST
 from gros_agent.collect.part import PartDescription, PartResult, collect_part
-from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.runtime import limits
+from gros_agent.errors import AgentError, ConfigurationError, SourceError
+from gros_agent.http.traffic import AT_ONCE, Budget, pauses
+from gros_agent.runtime import limits, retry
 from gros_agent.runtime.masking import redactor, shown
-from gros_agent.runtime.storage import make_missing, make_private, storage_errors
-from gros_agent.settings.environment import SOURCE_MAX
-from gros_agent.sources.base import Collected, Context, no_progress
+from gros_agent.runtime.storage import make_missing, storage_errors
+from gros_agent.sources import sources
+from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.capacity import Capacity
 from gros_agent.tables.writer import ClosedTable
 
 KEY_VARIABLE = "GROS_AGENT_CLUSTER_KEY"
-FOLDER_VARIABLE = "GROS_AGENT_CLUSTER_FOLDER"
 SMALL_BYTES = 256 << 10
 """Tables of a part that are no larger in all come with its answer."""
-_LONGEST = 10 * 365 * 86400.0
-"""Seconds of the limit that can be ended by a cancellation; the part has a limit of its own."""
+PROGRESS_SECONDS = 1.0
+"""Time between two reports of progress of a part; a part that takes less time reports none."""
+_MOST_TOLD = 1000
+"""Sources that wait to be told that their tables are published; of more, the first ones are not told."""
 
-_lock = threading.Lock()
-_limits: dict[str, limits.Limit] = {}
-_cancelled: set[str] = set()
-_published: dict[str, Callable[[], object]] = {}
+_told: "OrderedDict[str, Callable[[], object]]" = OrderedDict()
+_taking = threading.Lock()
 
 
 @cache
 def _capacity() -> Capacity:
-    """The cores of this machine, and what its hosts said about their limits."""
-    return Capacity()
+    """The cores of this machine. A host gets a share of its requests, since several workers ask it."""
+    return Capacity(requests=max(1, AT_ONCE // PER_HOST))
 
 
-def work(version: str, sealed: bytes) -> bytes | tuple[str, str]:
-    """Collect a part, and return the sealed answer. A coordinator of another version gets our address and version.
+@cache
+def _of_process(worker: Worker) -> tuple[Slot, Wanted]:
+    return take_slot(Path(os.environ.get(FOLDER_VARIABLE) or Path(worker.local_directory, "gros-agent"))), Wanted(
+        worker
+    )
+
+
+def _slot(worker: Worker) -> tuple[Slot, Wanted]:
+    with _taking:
+        return _of_process(worker)
+
+
+def introduce(sealed: bytes, shared: str | None, *, dask_worker: Worker) -> dict[str, Any]:
+    """What the coordinator wants to know of a worker, in values that every version can read.
+
+    That is its name, the identity of its folder, its version, the programs that it lacks, what is wrong with its key,
+    and whether it has a file of the shared folder. Dask gives the worker to what does not run as a task.
+    """
+    slot, _ = _slot(dask_worker)
+    wrong = ""
+    try:
+        ClusterKey.read(_key_file(dask_worker)).unseal(sealed)
+    except ConfigurationError as error:
+        wrong = str(error)
+    programs = {program for source in sources().values() for program in source.programs}
+    return {
+        "name": str(dask_worker.name),
+        "identity": slot.identity,
+        "version": __version__,
+        "lacks": sorted(program for program in programs if shutil.which(program) is None),
+        "wrong": wrong,
+        "has_shared": shared is None or Path(shared).exists(),
+    }
+
+
+def work(version: str, sealed: bytes) -> bytes | None:
+    """Collect a part, and return the sealed answer; None for a coordinator of another version.
 
     It raises nothing that a source did, since Dask logs what a task raises.
     """
-    address: str = get_worker().address
     if version != __version__:
-        return address, __version__
-    key = ClusterKey.read(_key_file())
-    return key.seal(_done(key.unseal(sealed), address))
+        return None
+    key = ClusterKey.read(_key_file(get_worker()))
+    return key.seal(_Part(key.unseal(sealed), key).collect())
 
 
-def _key_file() -> Path:
+def _key_file(worker: Worker) -> Path:
     """The file with the key of the cluster: the variable names it, or it lies beside the key for TLS."""
     named = os.environ.get(KEY_VARIABLE)
     if named:
         return Path(named)
-    own = getattr(get_worker().security, "tls_worker_key", None)
+    own = getattr(worker.security, "tls_worker_key", None)
     if not own or "\n" in own:
         raise ConfigurationError(
             "this worker has no key of its cluster", f"set {KEY_VARIABLE} to the path of {KEY_FILE}"
@@ -75,83 +124,137 @@ def _key_file() -> Path:
     return Path(own).parent / KEY_FILE
 
 
-def _home(worker: Worker) -> Path:
-    return Path(os.environ.get(FOLDER_VARIABLE) or Path(worker.local_directory, "gros-agent"))
+class _Part:
+    """One part that this worker collects."""
+
+    def __init__(self, task: PartTask, key: ClusterKey) -> None:
+        self._task = task
+        self._key = key
+        self._worker = get_worker()
+        self._slot, self._wanted = _slot(self._worker)
+        self._begun = self._said = time.monotonic()
+
+    def collect(self) -> WorkerAnswer:
+        """Collect, and make an answer of whatever happened."""
+        redactor.hide(_secrets_of(self._task.description.context))
+        _set_zone(self._task.zone)
+        for budget, seconds in self._task.pauses.items():
+            pauses.add(budget, seconds)
+        pauses.tell(self._paused)
+        with kept_lines() as lines, retry.counted() as retries:
+            try:
+                with self._wanted.while_wanted(self._worker.get_current_task()), _at(self._task.place):
+                    answer = self._collected()
+            except AgentError as error:
+                answer = self._failed(error)
+            except Exception as error:  # noqa: BLE001 (the coordinator tells it as that of this part)
+                kind = type(error).__name__
+                words = f"unexpected: {kind}: {error}"
+                answer = self._failed(AgentError(words, "see the log of the worker", own=f"unexpected: {kind}"))
+            finally:
+                pauses.tell(lambda _budget, _seconds: None)
+        said = tuple(LogLine(one.logger, one.level, shown(one.text)) for one in lines)
+        return replace(answer, lines=said, retries=retries.count)
+
+    def _collected(self) -> WorkerAnswer:
+        name, slot = new_name(), self._slot
+        tables = self._task.shared or slot.tables
+        make_missing(tables)
+        with storage_errors(slot.path), tempfile.TemporaryDirectory(dir=slot.files) as files:
+            description = self._here(Path(files))
+            sink = self._task.sinks.make(tables / name, description.source.tables)
+            result = collect_part(description, sink, _capacity(), self._progress)
+            known = description.context.known_hosts
+            pinned = known.read_bytes() if known.exists() else b""
+        if not isinstance(result.end, Collected):
+            return self._failed(result.end)
+        if result.end.published is not None:
+            _told[name] = result.end.published
+            if len(_told) > _MOST_TOLD:
+                _told.popitem(last=False)
+        left = {table: _left(one) for table, one in sink.tables.items()}
+        contents = {}
+        if self._task.shared is None and sum(one.size for one in left.values()) <= SMALL_BYTES:
+            contents = {table: one.path.read_bytes() for table, one in sink.tables.items()}
+            sink.undo()
+        else:
+            self._wanted.leave(self._worker.get_current_task(), tables / name)
+        return replace(
+            self._answer(_fields(result)),
+            is_told=result.end.published is not None,
+            folder=name,
+            tables=left,
+            contents=contents,
+            pinned=pinned,
+        )
+
+    def _answer(self, end: dict[str, object] | Failure) -> WorkerAnswer:
+        return WorkerAnswer(
+            worker=self._worker.address,
+            name=str(self._worker.name),
+            identity=self._slot.identity,
+            seconds=time.monotonic() - self._begun,
+            end=end,
+        )
+
+    def _failed(self, error: AgentError) -> WorkerAnswer:
+        of_worker = not isinstance(error, SourceError | ConfigurationError) and not error.own.startswith("unexpected")
+        return self._answer(Failure(shown(error.message), shown(error.hint), error.own, of_worker))
+
+    def _here(self, files: Path) -> PartDescription:
+        """The description with folders and files of this machine."""
+        written: dict[Path, Path] = {}
+
+        def here(path: Path) -> Path:
+            if path not in written:
+                written[path] = files / f"{len(written)}-{path.name}"
+                if path in self._task.files:
+                    written[path].write_bytes(self._task.files[path])
+                    written[path].chmod(0o600)
+            return written[path]
+
+        description, slot = self._task.description, self._slot
+        context = with_files(description.context, here)
+        if not self._task.is_local:
+            context = replace(context, folder=slot.clones.joinpath(*context.folder.parts[-2:]))
+        return replace(description, context=context, bounds=replace(description.bounds, home=slot.path))
+
+    def _progress(self, what: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._said >= PROGRESS_SECONDS:
+            self._said = now
+            self._tell(ProgressMessage(self._task.ticket, what, done, total))
+
+    def _paused(self, budget: Budget, seconds: float) -> None:
+        self._tell(PauseMessage(self._task.ticket, budget, seconds))
+
+    def _tell(self, message: object) -> None:
+        """Tell the coordinator something while the part goes on."""
+        self._worker.log_event(self._task.topic, self._key.seal(message))
 
 
-def _tables(worker: Worker) -> Path:
-    return _home(worker) / "parts"
+@cache
+def _places(place: Place) -> Semaphore:
+    return Semaphore(max_leases=place.count, name=f"{place.name}-{place.count}")
 
 
-def _done(errand: Errand, address: str) -> WorkerAnswer:
-    """Collect, and make an answer of whatever happened."""
-    start, name = time.monotonic(), new_name()
-    redactor.hide(_secrets_of(errand.description.context))
-    _set_zone(errand.zone)
-    with kept_lines() as lines:
-        try:
-            with _cancellable(errand.run):
-                answer = _collected(errand, address, name)
-        except AgentError as error:
-            answer = _failed(address, time.monotonic() - start, error)
-        except Exception as error:  # noqa: BLE001 (the coordinator tells it as that of this part)
-            kind = type(error).__name__
-            words = f"unexpected: {kind}: {error}"
-            unexpected = AgentError(words, "see the log of the worker", own=f"unexpected: {kind}")
-            answer = _failed(address, time.monotonic() - start, unexpected)
-    return replace(answer, lines=tuple(LogLine(one.logger, one.level, shown(one.text)) for one in lines))
-
-
-def _collected(errand: Errand, address: str, name: str) -> WorkerAnswer:
-    worker = get_worker()
-    home, parts = _home(worker), errand.shared or _tables(worker)
-    make_private(home)
-    make_missing(parts)
-    with storage_errors(home), tempfile.TemporaryDirectory(prefix="files-", dir=home) as files:
-        description = _here(errand, home, Path(files))
-        sink = errand.sinks.make(parts / name, description.source.tables)
-        result = collect_part(description, sink, _capacity(), no_progress)
-        known = description.context.known_hosts
-        pinned = known.read_bytes() if known.exists() else b""
-    if not isinstance(result.end, Collected):
-        return _failed(address, result.seconds, result.end)
-    _published[name] = result.end.published
-    tables = {table: _left(one) for table, one in sink.tables.items()}
-    contents = {}
-    if errand.shared is None and sum(one.size for one in tables.values()) <= SMALL_BYTES:
-        contents = {table: one.path.read_bytes() for table, one in sink.tables.items()}
-        sink.undo()
-    return WorkerAnswer(
-        worker=address,
-        seconds=result.seconds,
-        end=_fields(result),
-        folder=name,
-        tables=tables,
-        contents=contents,
-        pinned=pinned,
-    )
+@contextmanager
+def _at(place: Place | None) -> Iterator[None]:
+    """Hold a place at a host, since another coordinator may ask it as well. This one submits no more than there are."""
+    if place is None:
+        yield
+        return
+    semaphore = _places(place)
+    while not semaphore.acquire(timeout=1):
+        limits.check()
+    try:
+        yield
+    finally:
+        semaphore.release()
 
 
 def _fields(result: PartResult) -> dict[str, object]:
     return {one.name: getattr(result.end, one.name) for one in fields(Collected) if one.name != "published"}
-
-
-def _here(errand: Errand, home: Path, files: Path) -> PartDescription:
-    """The description with folders and files of this machine."""
-    written: dict[Path, Path] = {}
-
-    def here(path: Path) -> Path:
-        if path not in written:
-            written[path] = files / f"{len(written)}-{path.name}"
-            if path in errand.files:
-                written[path].write_bytes(errand.files[path])
-                written[path].chmod(0o600)
-        return written[path]
-
-    context = moved(errand.description.context, here)
-    context = replace(context, folder=home.joinpath("repos", *context.folder.parts[-2:]))
-    bounds = replace(errand.description.bounds, home=home)
-    return replace(errand.description, context=context, bounds=bounds)
 
 
 def _left(table: ClosedTable) -> LeftTable:
@@ -166,11 +269,6 @@ def _left(table: ClosedTable) -> LeftTable:
     )
 
 
-def _failed(address: str, seconds: float, error: AgentError) -> WorkerAnswer:
-    failure = Failure(shown(error.message), shown(error.hint), error.own)
-    return WorkerAnswer(worker=address, seconds=seconds, end=failure)
-
-
 def _secrets_of(context: Context) -> list[str]:
     entry, host = context.entry, context.host
     secret = [host.options[name].text for name, one in host.declared.items() if one.secret and name in host.options]
@@ -183,43 +281,20 @@ def _set_zone(zone: str | None) -> None:
         time.tzset()
 
 
-@contextmanager
-def _cancellable(run: str) -> Iterator[None]:
-    """A limit that :func:`cancel` ends, with the programs and the requests within it."""
-    with limits.within(_LONGEST, SOURCE_MAX) as limit:
-        with _lock:
-            _limits[run] = limit
-            if run in _cancelled:
-                limit.cut()
-        try:
-            limits.check()
-            yield
-        finally:
-            with _lock:
-                _limits.pop(run, None)
-
-
-def cancel(run: str) -> None:
-    """End the part of a scrape that runs here, and begin no other of it."""
-    with _lock:
-        _cancelled.add(run)
-        limit = _limits.get(run)
-    if limit is not None:
-        limit.cut()
-
-
 def piece(folder: str, table: str, offset: int, most: int, *, dask_worker: Worker) -> bytes:
-    """A piece of a table file that was left here. Dask gives the worker to what does not run as a task."""
-    with (_tables(dask_worker) / Path(folder).name / f"{Path(table).name}.json").open("rb") as stream:
+    """A piece of a table file that was left here."""
+    slot, _ = _slot(dask_worker)
+    with (slot.tables / Path(folder).name / f"{Path(table).name}.json").open("rb") as stream:
         stream.seek(offset)
         return stream.read(most)
 
 
-def forget(folder: str, *, dask_worker: Worker) -> None:
-    """Remove tables that were handed over."""
-    shutil.rmtree(_tables(dask_worker) / Path(folder).name, ignore_errors=True)
-
-
-def publish(folder: str) -> None:
+def tell_published(folder: str) -> None:
     """Tell the source of these tables that they are published."""
-    _published.pop(folder, lambda: None)()
+    _told.pop(folder, lambda: None)()
+
+
+def pause(sealed: bytes, *, dask_worker: Worker) -> None:
+    """Start no request on a budget for as long as its server asks, which another machine learned."""
+    message: PauseMessage = ClusterKey.read(_key_file(dask_worker)).unseal(sealed)
+    pauses.add(message.budget, message.seconds)

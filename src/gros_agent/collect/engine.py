@@ -5,7 +5,7 @@ The team of a scrape writes tables; that of a dry run counts rows and keeps exam
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -180,8 +180,10 @@ class Engine(Generic[S]):
 
 def _gathered(part: Part, result: PartResult, rows: S | None) -> Gathered[S]:
     if isinstance(result.end, SourceError):
-        return Gathered(part, failed(part, result.end, result.seconds))
-    return Gathered(part, collected_outcome(part, result.end, result.counts, result.seconds), rows, result.end)
+        failure = failed(part, result.end, result.seconds)
+        return Gathered(part, replace(failure, worker=result.worker))
+    outcome = collected_outcome(part, result.end, result.counts, result.seconds)
+    return Gathered(part, replace(outcome, worker=result.worker), rows, result.end)
 
 
 def threads(make: Callable[[Job], K]) -> Team[K]:

@@ -60,11 +60,15 @@ class PartDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class PartResult:
-    """How a part ended: what its source returned and the number of rows of each table, or an error."""
+    """How a part ended: what its source returned and the number of rows of each table, or an error.
+
+    ``worker`` is the name of the cluster's worker that collected it; empty if this machine did.
+    """
 
     seconds: float
     end: Collected | SourceError
     counts: Mapping[str, int] = field(default_factory=dict)
+    worker: str = ""
 
 
 def collect_part(description: PartDescription, sink: Sink, capacity: Capacity, progress: Progress) -> PartResult:

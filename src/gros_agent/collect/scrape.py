@@ -10,10 +10,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from gros_agent.collect import of_controller, positions
-from gros_agent.collect.engine import Engine, Gathered, LeftOff, Team, key_of, tasks_of, threads
+from gros_agent.collect.engine import Engine, Gathered, LeftOff, key_of, tasks_of
 from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.collect.table_sink import TableSinks
+from gros_agent.collect.teams import Teams, ThisMachine
 from gros_agent.controller import capabilities
 from gros_agent.deliver import outbox
 from gros_agent.errors import AgentError, ExitStatus, Own
@@ -36,25 +37,19 @@ from gros_agent.tables.writer import Joined, Writer, WrittenTables, join
 
 log = logging.getLogger(__name__)
 
-MakeTeam = Callable[[TableSinks, Path], Team[WrittenTables]]
-"""Makes the team of a scrape. Its tables are written as the sinks say, and lie in the folder afterwards."""
-
-
-def on_this_machine(sinks: TableSinks, folder: Path) -> Team[WrittenTables]:
-    """A team of threads, each of which writes into a folder of its own."""
-    return threads(lambda job: sinks.make(folder / f"part-{job.number}", job.part.source.tables))
-
 
 def scrape(
     project: ProjectSettings,
     options: ScrapeOptions,
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
-    make_team: MakeTeam | None = None,
+    teams: Teams | None = None,
+    at_controller: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> ExitStatus:
     """Scrape one project, and pass on the report before the batch is acknowledged.
 
-    ``make_team`` makes the team that collects the parts; threads do it by default. Raises :class:`AgentError`.
+    ``teams`` makes the team that collects the parts; threads do it by default. ``at_controller`` is a
+    context in which nothing else asks the controller. Raises :class:`AgentError`.
     """
     check_key(project, options)
     for private in (project.home.state, project.home.state / "repos"):
@@ -68,7 +63,7 @@ def scrape(
         else:
             _make_room(project, folder, options)
             with _logged(folder, options) as ended:
-                report = _Scrape(project, options, folder, progress, make_team or on_this_machine).run()
+                report = _Scrape(project, options, folder, progress, teams or ThisMachine(), at_controller).run()
                 ended(report.status)
         tell(report)
         folder.acknowledge()
@@ -139,10 +134,12 @@ class _Scrape:
         options: ScrapeOptions,
         folder: ProjectFolder,
         progress: Progress,
-        make_team: MakeTeam,
+        teams: Teams,
+        at_controller: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self._reports = project.controller is not None and not options.no_ssh
-        self._make_team = make_team
+        self._teams = teams
+        self._at_controller = at_controller
         self._project = project
         self._options = options
         self._folder = folder
@@ -154,7 +151,8 @@ class _Scrape:
         tasks = tasks_of(self._project.settings, discovered.entries)
         parts = [task for task in tasks if isinstance(task, Part)]
         if self._reports:
-            of_controller.take_trackers(self._project, parts, TRACKERS if discovered.definitions else ())
+            with self._at_controller():
+                of_controller.take_trackers(self._project, parts, TRACKERS if discovered.definitions else ())
         pseudonymiser = pseudonymiser_of(self._project, self._options)
         self._whole_numbers = capabilities.WHOLE_NUMBERS in capabilities.capabilities(self._project)
         known = LeftOff(
@@ -163,7 +161,8 @@ class _Scrape:
         )
         with self._folder.staging() as staging:
             sinks = TableSinks(pseudonymiser, self._whole_numbers)
-            engine = Engine(self._project, self._options, self._progress, known, self._make_team(sinks, staging))
+            team = self._teams.team(self._project, sinks, staging)
+            engine = Engine(self._project, self._options, self._progress, known, team)
             done = engine.run(tasks)
             outcomes = (*_without_repetitions(discovered.outcomes, done), *(one.outcome for one in done))
             if all(one.sink is None for one in done):
@@ -227,7 +226,7 @@ class _Scrape:
     def _tell_published(self, one: Gathered[WrittenTables]) -> None:
         """Tell a source that its rows are published. Later failures do not undo this."""
         try:
-            if one.collected is not None:
+            if one.collected is not None and one.collected.published is not None:
                 one.collected.published()
         except Exception as error:  # noqa: BLE001 (whatever a source does then)
             words = "project %s: source %s: its own notes could not be updated: %s"

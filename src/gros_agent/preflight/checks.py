@@ -22,7 +22,19 @@ Check = Callable[[Scope], Iterator[Result]]
 
 def run(scope: Scope) -> Iterator[Result]:
     """Run all checks, one after the other."""
+    yield from run_at_controller(scope)
+    yield from run_elsewhere(scope)
+
+
+def run_at_controller(scope: Scope) -> Iterator[Result]:
+    """Run the checks of the settings and of the controller."""
     for check in CHECKS:
+        yield from check(scope)
+
+
+def run_elsewhere(scope: Scope) -> Iterator[Result]:
+    """Run the checks of programs and sources, which don't need the controller."""
+    for check in CHECKS_ELSEWHERE:
         yield from check(scope)
 
 
@@ -45,6 +57,8 @@ CHECKS: tuple[Check, ...] = (
     check_key,
     check_controller,
     check_log_in,
+)
+CHECKS_ELSEWHERE: tuple[Check, ...] = (
     check_programs,
     check_sources,
     check_dashboard,

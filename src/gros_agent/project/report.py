@@ -15,7 +15,8 @@ from gros_agent.tables.batch import CollectedSource
 class Outcome:
     """The result for one source: its new items, the rows of each table, and notes for the user.
 
-    ``missing`` names what could not be collected while the rest of the source was.
+    ``missing`` names what could not be collected while the rest of the source was. ``worker`` is the name of the
+    cluster's worker that collected it; empty if this machine did.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Outcome:
     error: str = ""
     hint: str = ""
     status: ExitStatus = ExitStatus.DONE
+    worker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,22 @@
     deliver what waits → register → preflight → take over the controller's variables → discover → collect → pseudonymise
     → publish → deliver
 
-A registration clears the agent's files at the controller. So no delivery may be under way then, and the flow of one
-project ends before that of the next begins. If a project can't be registered now (a delivery is stuck, or the
-controller is away), it is collected anyway if it was registered before, and its batch waits. Without a controller the
-flow is preflight and scrape. A scrape (:mod:`gros_agent.collect.scrape`) covers the steps from discover to publish.
+A registration clears the agent's files at the controller, those of its other projects as well. So no delivery may be
+under way then, and one project at a time has its turn there: until preflight has asked the controller, for the trackers
+and for the delivery. Without a cluster, the flow of one project ends before that of the next begins. With one, many are
+collected at the same time, and a project is registered again in its turn if another one was meanwhile.
+
+If a project can't be registered now (a delivery is stuck, or the controller is away), it is collected anyway if it was
+registered before, and its batch waits. Without a controller the flow is preflight and scrape. A scrape
+(:mod:`gros_agent.collect.scrape`) covers the steps from discover to publish.
 """
 
 import logging
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 from gros_agent.collect.scrape import project_log, scrape
+from gros_agent.collect.teams import Teams
 from gros_agent.deliver import outbox
 from gros_agent.errors import DeliveryError, ExitStatus, PreflightError
 from gros_agent.preflight import checks as preflight_checks
@@ -40,6 +46,7 @@ class Flow:
         options: ScrapeOptions,
         note: Note,
         turn: Turn,
+        teams: Teams,
     ) -> None:
         self._load = load
         self._key = key
@@ -47,6 +54,7 @@ class Flow:
         self._options = replace(options, is_logged=True)
         self._note = note
         self._turn = turn
+        self._teams = teams
 
     def go(self) -> ExitStatus:
         """Go through the steps. Raises :class:`AgentError` if one of them fails."""
@@ -57,28 +65,31 @@ class Flow:
                 status = self._collect()
                 ended(status)
             return status
-        self._note.stage("deliver")
-        self._turn.deliver_what_waits(project)
-        if not self._checks.skip and self._turn.is_too_early(project):
-            if isinstance(self._turn.waits, DeliveryError):
-                raise self._turn.waits
-            return ExitStatus.NOT_DUE
-        with project_log(project.folder) as ended:
-            self._turn.register(project)
-            status = self._collect()
-            ended(status)
+        with ExitStack() as turn:
+            turn.enter_context(self._turn.alone(project))
+            self._note.stage("deliver")
+            self._turn.deliver_what_waits(project)
+            if not self._checks.skip and self._turn.is_too_early(project):
+                if isinstance(self._turn.waits, DeliveryError):
+                    raise self._turn.waits
+                return ExitStatus.NOT_DUE
+            with project_log(project.folder) as ended:
+                self._turn.register(project)
+                status = self._collect(turn)
+                ended(status)
         if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
             return status
         if self._turn.obstacle is not None:
             raise self._turn.postponed(project, self._turn.obstacle)
-        self._note.stage("export")
-        self._turn.export(self._project(given=False))
+        with self._turn.alone(project):
+            self._note.stage("export")
+            self._turn.export(self._project(given=False))
         return status
 
-    def _collect(self) -> ExitStatus:
-        """Preflight and scrape."""
+    def _collect(self, turn: ExitStack | None = None) -> ExitStatus:
+        """Preflight and scrape. The turn at the controller ends once preflight has asked it."""
         self._note.stage("preflight")
-        status = self._preflight()
+        status = self._preflight(turn or ExitStack())
         if status is not ExitStatus.DONE:
             return status
         self._note.stage("scrape")
@@ -86,13 +97,16 @@ class Flow:
         options = self._options
         if self._turn.is_away:
             options = replace(options, no_ssh=True)
-        return scrape(project, options, self._note.scraped, self._note.progress)
+        return scrape(project, options, self._note.scraped, self._note.progress, self._teams, self._at_controller)
+
+    def _at_controller(self) -> AbstractContextManager[None]:
+        return self._turn.alone(self._project(given=False))
 
     def _project(self, overrides: Overrides | None = None, *, given: bool) -> ProjectSettings:
         """The project as its settings are now; ``given`` are the variables that the controller gave for a scrape."""
         return self._load(self._key, overrides or {}, given=given).project(self._key)
 
-    def _preflight(self) -> ExitStatus:
+    def _preflight(self, turn: ExitStack) -> ExitStatus:
         checks = self._checks
         project = self._project(checks.overrides, given=False)
         scope = Scope(
@@ -104,7 +118,9 @@ class Flow:
             checks.silence,
             away=self._turn.obstacle if self._turn.is_away else None,
         )
-        results = list(preflight_checks.run(scope))
+        with turn:
+            results = list(preflight_checks.run_at_controller(scope))
+        results += preflight_checks.run_elsewhere(scope)
         take_over(scope)
         for result in results:
             hint = f"; what to do: {result.hint}" if result.hint and result.status is not Verdict.OK else ""

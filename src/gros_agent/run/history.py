@@ -23,7 +23,6 @@ from gros_agent.runtime.sqlite import Database
 KEPT_DAYS = 400
 """Days after which a run is forgotten; enough to look back a year."""
 _PROGRESS_SECONDS = 0.5
-_SCHEMA_VERSION = 1
 _SCHEMA = """
 create table runs (
     id integer primary key,
@@ -55,7 +54,8 @@ create table sources (
     status integer not null,
     error text not null,
     hint text not null,
-    notes text not null
+    notes text not null,
+    worker text not null default ''
 );
 create index sources_of_run on sources (run);
 create table tables (
@@ -72,10 +72,12 @@ create table totals (
     primary key (project, name, label)
 ) without rowid;
 """
+_CHANGES = ("alter table sources add column worker text not null default ''",)
 _COLUMNS = (
     *("id", "project", "trigger", "started", "ended", "status", "stage", "what", "done", "total"),
     *("error", "hint", "notes", "delivered_rows", "delivered_bytes", "retries"),
 )
+_OF_SOURCES = ("name", "type", "items", "expected", "seconds", "status", "error", "hint", "notes", "worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRun:
-    """The result for one source in a run. ``seconds`` is its duration."""
+    """The result for one source in a run. ``seconds`` is its duration, ``worker`` the cluster's that collected it."""
 
     name: str
     type: str
@@ -106,6 +108,7 @@ class SourceRun:
     error: str
     hint: str
     notes: tuple[str, ...]
+    worker: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,15 +164,11 @@ class History:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = Database(path=path, schema=_SCHEMA, version=_SCHEMA_VERSION, name="the history of runs")
+        self._file = Database(path=path, schema=_SCHEMA, changes=_CHANGES, name="the history of runs")
         self._told = -math.inf
 
     def begin(self, project: str, trigger: str) -> int:
-        """Note that a run starts, and return its number.
-
-        Earlier runs without an end were killed: only one runs at a time.
-        """
-        self.close_killed()
+        """Note that the run of a project starts, and return its number."""
         now = time.time()
         with self._file.transaction(writes=True) as connection:
             words = "insert into runs (project, trigger, started, seen) values (?, ?, ?, ?)"
@@ -180,7 +179,7 @@ class History:
     def close_killed(self) -> None:
         """Note the end of runs that were killed, at the moment of their last sign of life.
 
-        Call only while holding the run lock.
+        These are all that have no end yet. Call it with the run lock, before the first run begins.
         """
         with self._file.transaction(writes=True) as connection:
             killed = connection.execute("select id, project from runs where ended is null").fetchall()
@@ -231,8 +230,8 @@ class History:
             for one in ended.outcomes:
                 row = (run, _sayable(one.source), one.kind, one.items, one.expected, one.seconds, int(one.status))
                 missing = "; ".join(f"not collected: {what}" for what in one.missing)
-                texts = (_sayable(one.error or missing), _sayable(one.hint), _list(one.notes))
-                connection.execute("insert into sources values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *texts))
+                texts = (_sayable(one.error or missing), _sayable(one.hint), _list(one.notes), _sayable(one.worker))
+                connection.execute("insert into sources values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *texts))
             connection.executemany(
                 "insert into tables values (?, ?, ?)", [(run, name, rows) for name, rows in ended.tables.items()]
             )
@@ -262,9 +261,8 @@ class History:
         return found[0] if found and found[0].identifier == number else None
 
     def current(self) -> Run | None:
-        """The run that is going on, or None. A run that was killed counts as going on until the next one starts."""
-        newest = self.runs(limit=1)
-        return newest[0] if newest and newest[0].ended is None else None
+        """The newest run that is going on, or None. A killed one counts as going on until the next one starts."""
+        return next(iter(self._runs("where ended is null order by id desc limit 1", ())), None)
 
     def last_started(self) -> datetime | None:
         """When the newest run started that was not too early."""
@@ -349,9 +347,7 @@ def _count(connection: sqlite3.Connection, project: str, name: str, label: str, 
 def _run(connection: sqlite3.Connection, row: tuple[object, ...]) -> Run:
     content = dict(zip(_COLUMNS, row, strict=True))
     number = content.pop("id")
-    sources = connection.execute(
-        "select name, type, items, expected, seconds, status, error, hint, notes from sources where run = ?", (number,)
-    )
+    sources = connection.execute(f"select {', '.join(_OF_SOURCES)} from sources where run = ?", (number,))  # noqa: S608
     tables = connection.execute("select name, rows from tables where run = ? order by name", (number,))
     decoder(Run)  # which builds the type, by one thread at a time
     return msgspec.convert(
@@ -369,8 +365,7 @@ def _run(connection: sqlite3.Connection, row: tuple[object, ...]) -> Run:
 
 
 def _source(row: tuple[object, ...]) -> dict[str, object]:
-    names = ("name", "type", "items", "expected", "seconds", "status", "error", "hint", "notes")
-    content = dict(zip(names, row, strict=True))
+    content = dict(zip(_OF_SOURCES, row, strict=True))
     return content | {"notes": msgspec.json.decode(str(content["notes"]))}
 
 

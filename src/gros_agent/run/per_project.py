@@ -1,12 +1,15 @@
-"""A scrape or a dry run of several projects, one after the other. A project that fails does not stop the next."""
+"""A scrape or a dry run of several projects. A project that fails does not stop the others."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 from gros_agent.collect.preview import Preview, check_possible, preview
-from gros_agent.collect.scrape import MakeTeam, scrape
+from gros_agent.collect.scrape import scrape
+from gros_agent.collect.teams import Teams, ThisMachine
 from gros_agent.errors import AgentError, ConfigurationError, ExitStatus, Problems, worst
 from gros_agent.project.report import Report
 from gros_agent.project.scrape_options import ScrapeOptions
+from gros_agent.runtime import logs, parallel
 from gros_agent.settings.environment import malformed_keys
 from gros_agent.settings.model import Settings
 from gros_agent.sources.base import Progress, no_progress
@@ -38,20 +41,32 @@ def scrape_projects(
     options: ScrapeOptions,
     tell: Callable[[Report], None],
     progress: Progress = no_progress,
-    make_team: MakeTeam | None = None,
+    teams: Teams | None = None,
 ) -> ExitStatus:
     """Scrape projects, each with its own settings, and pass on each report. Returns the worst status.
 
-    ``make_team`` makes the team that collects; threads do it by default.
+    ``teams`` makes the team that collects each of them, and says how many are collected at the same time; threads
+    collect one after the other by default.
     """
-    statuses = []
-    for project in projects:
+    teams, lock = teams or ThisMachine(), threading.RLock()
+
+    def told(report: Report) -> None:
+        with lock:
+            tell(report)
+
+    def moved(what: str, done: int, total: int | None) -> None:
+        with lock:
+            progress(what, done, total)
+
+    def one(project: str) -> ExitStatus:
         try:
-            statuses.append(scrape(settings_of(project).project(project), options, tell, progress, make_team))
+            with logs.of_project(project):
+                return scrape(settings_of(project).project(project), options, told, moved, teams)
         except AgentError as error:
-            tell(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
-            statuses.append(error.status)
-    return worst(statuses)
+            told(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
+            return error.status
+
+    return worst(parallel.run(projects, one, at_once=teams.at_once, lane=lambda _: None, per_lane=1, stop=teams.stop))
 
 
 def preview_projects(

@@ -1,14 +1,15 @@
-"""Runs of projects, one after the other, under one lock and one time limit. Each has an outcome, whatever happens."""
+"""Runs of projects under one lock and one time limit. Each has an outcome, whatever happens."""
 
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gros_agent.collect.teams import Teams, ThisMachine
 from gros_agent.controller import capabilities
 from gros_agent.deliver import delivery, open_deliveries
 from gros_agent.errors import AgentError, ExitStatus, worst
@@ -16,9 +17,9 @@ from gros_agent.project import entries
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.run.flow import Flow
 from gros_agent.run.history import Ended, History
-from gros_agent.run.turns import Turn
+from gros_agent.run.turns import Turn, Turns
 from gros_agent.run.watching import Checks, Load, Note, Watcher
-from gros_agent.runtime import limits, retry
+from gros_agent.runtime import limits, logs, parallel, retry
 from gros_agent.runtime.files import kept
 from gros_agent.runtime.storage import clear_leftovers, exclusive, make_private
 from gros_agent.settings.environment import RUN_MAX
@@ -43,40 +44,97 @@ def steady_files(root: Path, environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def run_projects(
-    load: Load, projects: Sequence[str], checks: Checks, options: ScrapeOptions, trigger: str, watcher: Watcher
+    load: Load,
+    projects: Sequence[str],
+    checks: Checks,
+    options: ScrapeOptions,
+    trigger: str,
+    watcher: Watcher,
+    teams: Callable[[], AbstractContextManager[Teams]] = lambda: nullcontext(ThisMachine()),
 ) -> ExitStatus:
-    """Run the flow for each project, one after the other. A project that fails does not stop the next.
+    """Run the flow for each project. A project that fails does not stop the others.
 
-    ``trigger`` is a word for the history that says what started the run. Returns the worst status. Raises
-    :class:`BusyError` if another run is going on.
+    ``trigger`` is a word for the history that says what started the run. ``teams`` makes what collects, and what says
+    how many projects are collected at the same time; threads collect one after the other by default. Returns the worst
+    status. Raises :class:`BusyError` if another run is going on.
     """
     settings = load(None, {}, given=False)
     home = settings.home
-    statuses = []
     make_private(home.state)
-    stuck: dict[str, AgentError] = {}
     with (
         exclusive(home.run_lock, "another run of this agent"),
         limits.within(settings.environment.run_max, RUN_MAX) as limit,
         limits.hard(limit, _end_run),
+        ExitStack() as stack,
     ):
         for folder in (home.state, home.root / "secrets", home.root / ".ssh"):
             clear_leftovers(folder)
-        for project in _in_turn(settings, projects):
-            if limit.is_up:
-                log.error("project %s: nothing was done, the time of this run is up: %s", project, limit.error().hint)
-                statuses.append(ExitStatus.PARTLY)
-                continue
-            note = Note(History(home.history), project, trigger, watcher)
-            ended = _Run(load, project, checks, options, note, stuck).run()
-            watcher.ended(project, ended)
-            log.log(
-                logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
-                "project %s: ended with status %d: %s",
-                *(project, ended.status, ended.status.meaning),
+        _close_killed(home)
+        run = _Runs(
+            load, checks, options, turns=Turns(), noted=lambda key: Note(History(home.history), key, trigger, watcher)
+        )
+        try:
+            team = stack.enter_context(teams())
+        except AgentError as error:
+            return worst([run.fail(project, error) for project in projects])
+        return worst(
+            parallel.run(
+                _in_turn(settings, projects),
+                lambda project: run.one(project, team),
+                at_once=team.at_once,
+                lane=lambda _: None,
+                per_lane=1,
+                stop=team.stop,
             )
-            statuses.append(ended.status)
-    return worst(statuses)
+        )
+
+
+class _Runs:
+    """The runs of several projects. ``noted`` makes what each of them notes its steps in."""
+
+    def __init__(
+        self, load: Load, checks: Checks, options: ScrapeOptions, turns: Turns, noted: Callable[[str], Note]
+    ) -> None:
+        self._load = load
+        self._checks = checks
+        self._options = options
+        self._turns = turns
+        self._noted = noted
+
+    def one(self, project: str, teams: Teams) -> ExitStatus:
+        """Run one project, unless the time is up."""
+        limit = limits.current()
+        if limit is not None and limit.is_up:
+            log.error("project %s: nothing was done, the time of this run is up: %s", project, limit.error().hint)
+            return ExitStatus.PARTLY
+        with logs.of_project(project):
+            note = self._noted(project)
+            ended = _Run(self._load, project, self._checks, self._options, note, self._turns, teams).run()
+            return _told(project, note, ended)
+
+    def fail(self, project: str, error: AgentError) -> ExitStatus:
+        """Note that the run of a project could not begin."""
+        note = self._noted(project)
+        log.error("project %s: %s", project, error)
+        ended = Ended(status=error.status, error=error.message, hint=error.hint)
+        note.end(ended)
+        return _told(project, note, ended)
+
+
+def _told(project: str, note: Note, ended: Ended) -> ExitStatus:
+    note.told(project, ended)
+    log.log(
+        logging.INFO if ended.status in {ExitStatus.DONE, ExitStatus.NOT_DUE} else logging.ERROR,
+        "project %s: ended with status %d: %s",
+        *(project, ended.status, ended.status.meaning),
+    )
+    return ended.status
+
+
+def _close_killed(home: Home) -> None:
+    """Note the end of runs that were killed. A history that can't be written is reported by the first run."""
+    with suppress(AgentError):
+        History(home.history).close_killed()
 
 
 def _in_turn(settings: Settings, projects: Sequence[str]) -> Sequence[str]:
@@ -107,13 +165,14 @@ class _Run:
         checks: Checks,
         options: ScrapeOptions,
         note: Note,
-        stuck: dict[str, AgentError],
+        turns: Turns,
+        teams: Teams,
     ) -> None:
         self._load = load
         self._project = project
         self._note = note
-        self._turn = Turn(stuck, note)
-        self._flow = Flow(load, project, checks, options, note, self._turn)
+        self._turn = Turn(turns, note)
+        self._flow = Flow(load, project, checks, options, note, self._turn, teams)
 
     def run(self) -> Ended:
         """Go through the steps. Whatever goes wrong is in the result and in the history."""

@@ -5,7 +5,11 @@ until it is too old. Collecting goes on meanwhile, and its batches wait.
 """
 
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gros_agent.controller.https import ControllerClient
@@ -15,6 +19,7 @@ from gros_agent.deliver.registration import Registered, RegistrationOptions, reg
 from gros_agent.errors import AgentError, BusyError, ConfigurationError, DeliveryError, Own
 from gros_agent.privacy import secrets
 from gros_agent.run.watching import Note
+from gros_agent.runtime import limits
 from gros_agent.settings.environment import SOURCE_KEYS
 from gros_agent.settings.model import ProjectSettings
 
@@ -24,20 +29,55 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+IMPORT_SECONDS = 60.0
+"""Time that a project waits for the import of another one's batch, before its own delivery is postponed."""
+_LOOK_SECONDS = 2.0
+
+
+@dataclass
+class Turns:
+    """What the turns of a run share: which deliveries can't be finished, and why, and who was registered last.
+
+    Who holds the lock speaks with the controller. A registration clears the agent's files there, so that no other
+    project delivers meanwhile.
+    """
+
+    stuck: dict[str, AgentError] = field(default_factory=dict)
+    registered: str = ""
+    lock: threading.Semaphore = field(default_factory=threading.Semaphore)
+
+
 class Turn:
-    """One project's turn in a run. ``stuck`` is shared by all projects: which deliveries can't be finished, and why.
+    """One project's turn in a run, which has something in common with the others.
 
     ``obstacle`` is the reason why the project can't be registered or delivered now. ``waits`` is the reason why earlier
     batches still wait.
     """
 
-    def __init__(self, stuck: dict[str, AgentError], note: Note) -> None:
-        self._stuck = stuck
+    def __init__(self, turns: Turns, note: Note) -> None:
+        self._turns = turns
+        self._stuck = turns.stuck
         self._note = note
         self._said: answers.ControllerStatus | None = None
         self._has_registered = False
         self.obstacle: AgentError | None = None
         self.waits: AgentError | None = None
+
+    @contextmanager
+    def alone(self, project: ProjectSettings) -> Iterator[None]:
+        """Wait until no other project speaks with the controller, and keep it so for the block.
+
+        If this project was registered in this run, and another one was meanwhile, it is registered again. Raises
+        :class:`DeliveryError` if that is not possible now.
+        """
+        while not self._turns.lock.acquire(timeout=limits.left()):
+            limits.check()
+        try:
+            if self._has_registered and self._turns.registered != project.key:
+                self._register_again(project)
+            yield
+        finally:
+            self._turns.lock.release()
 
     @property
     def is_away(self) -> bool:
@@ -114,6 +154,7 @@ class Turn:
             self.obstacle = error
             return
         self._has_registered = True
+        self._turns.registered = project.key
         self._stuck.pop(project.key, None)  # what was stuck before may go now
         log.info("project %s: registered as %s; host key %s", project.key, Own(done.user), done.pinned)
         self._note.registered(done)
@@ -121,6 +162,19 @@ class Turn:
         if waits:
             self.waits = self._try_to_deliver(project)
             self.obstacle = self.waits
+
+    def _register_again(self, project: ProjectSettings) -> None:
+        """Register again, since the registration of another project cleared the folders of this one."""
+        until = time.monotonic() + IMPORT_SECONDS
+        while (obstacle := self._finish_others(project)) is not None:
+            if not isinstance(obstacle, BusyError) or time.monotonic() > until:
+                raise self.postponed(project, obstacle)
+            limits.sleep(_LOOK_SECONDS)
+            for key in [key for key, error in self._stuck.items() if isinstance(error, BusyError)]:
+                del self._stuck[key]
+        self._register_and_deliver(project, None)
+        if self.obstacle is not None:
+            raise self.postponed(project, self.obstacle)
 
     def _register(self, project: ProjectSettings, waits: AgentError | None) -> Registered:
         try:

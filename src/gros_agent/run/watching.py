@@ -1,6 +1,7 @@
 """What a run is given, and who is notified of its steps: a watcher, and the history."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ from gros_agent.settings.load import Overrides
 from gros_agent.settings.model import Settings
 
 log = logging.getLogger(__name__)
+
+_telling = threading.RLock()
+"""A watcher is notified by one thread at a time, since several projects may be collected at the same time."""
 
 
 class Load(Protocol):
@@ -93,30 +97,40 @@ class Note:
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         """Note the progress of a step."""
-        self._watcher.progress(what, done, total)
+        with _telling:
+            self._watcher.progress(what, done, total)
         self._try(lambda run: self._history.progress(run, what, done, total))
 
     def registered(self, done: Registered) -> None:
         """Note that the controller registered the project."""
-        self._watcher.registered(done)
+        with _telling:
+            self._watcher.registered(done)
 
     def checked(self, results: Sequence[Result]) -> None:
         """Note what preflight found."""
-        self._watcher.checked(results)
+        with _telling:
+            self._watcher.checked(results)
 
     def scraped(self, report: Report) -> None:
         """Note what a scrape brought."""
         self.reports.append(report)
-        self._watcher.scraped(report)
+        with _telling:
+            self._watcher.scraped(report)
 
     def delivered(self, receipt: Receipt) -> None:
         """Note that the controller took a batch."""
         self.receipts.append(receipt)
-        self._watcher.delivered(receipt)
+        with _telling:
+            self._watcher.delivered(receipt)
 
     def end(self, ended: Ended) -> None:
         """Note how the run ended."""
         self._try(lambda run: self._history.end(run, ended))
+
+    def told(self, project: str, ended: Ended) -> None:
+        """Tell the watcher how the run ended."""
+        with _telling:
+            self._watcher.ended(project, ended)
 
     def _try(self, write: Callable[[int], None]) -> None:
         if self._run is None:

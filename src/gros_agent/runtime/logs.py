@@ -8,6 +8,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -119,14 +122,32 @@ def delivered(record: logging.LogRecord) -> str:
     return shown(own.message(record))
 
 
+_project: ContextVar[str | None] = ContextVar("project", default=None)
+
+
+@contextmanager
+def of_project(key: str) -> Iterator[None]:
+    """Say that the block, and the threads that are started in it, work for a project: its log is kept apart."""
+    before = _project.set(key)
+    try:
+        yield
+    finally:
+        _project.reset(before)
+
+
 class ProjectLog:
-    """A new log file of a scrape. Its last line says with which status the scrape ended."""
+    """A new log file of a scrape. Its last line says with which status the scrape ended.
+
+    It has what is logged for its own project, and what belongs to none, but nothing of others; see :func:`of_project`.
+    """
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(b"")
         self._handler = _File(path, encoding="utf-8", errors="backslashreplace")
         self._handler.setFormatter(_Project())
         self._handler.setLevel(KEPT)
+        project = _project.get()
+        self._handler.addFilter(lambda _: project is None or _project.get() in {project, None})
         self._logger = logging.getLogger("gros_agent")
         self._logger.addHandler(self._handler)
 

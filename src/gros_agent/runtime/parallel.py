@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import queue
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,7 +21,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _END_SECONDS = 5.0
-"""Time that threads have to end after a failure; they end with the program in any case."""
+"""Time that all threads have to end after a failure; they end with the program in any case."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,18 @@ def run(
     at_once: int,
     lane: Callable[[T], Hashable | None],
     per_lane: int,
+    stop: Callable[[], object] = lambda: None,
 ) -> list[R]:
     """Do ``work`` for each task, and return the results in the order of the tasks.
 
     At most ``at_once`` tasks run at the same time, and at most ``per_lane`` tasks with the same ``lane`` (no limit for
     None). A single task runs in the caller's thread. If a task fails or the program is interrupted, running tasks are
-    ended together with the programs that they started, no other task starts, and the error is raised.
+    ended together with the programs that they started, no other task starts, and the error is raised. ``stop`` is
+    called before, to end what tasks wait for.
     """
     if at_once == 1 or len(tasks) == 1:
         return [work(task) for task in tasks]
-    return _Crew(tasks, work, at_once, lane, per_lane).run()
+    return _Crew(tasks, work, at_once, lane, per_lane, stop).run()
 
 
 class _Crew(Generic[T, R]):
@@ -67,8 +70,10 @@ class _Crew(Generic[T, R]):
         at_once: int,
         lane: Callable[[T], Hashable | None],
         per_lane: int,
+        stop: Callable[[], object],
     ) -> None:
         self._tasks = tasks
+        self._stop = stop
         self._work = work
         self._at_once = at_once
         self._lanes = [lane(task) for task in tasks]
@@ -113,9 +118,11 @@ class _Crew(Generic[T, R]):
         self._done.put(_Done(number, done.result))
 
     def _end(self) -> None:
+        self._stop()
+        until = time.monotonic() + _END_SECONDS
         with process.none_left():
             for thread in self._threads.values():
-                thread.join(_END_SECONDS)
+                thread.join(max(0.0, until - time.monotonic()))
 
 
 def started(work: Callable[[], R]) -> Callable[[], R]:

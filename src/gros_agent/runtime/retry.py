@@ -41,10 +41,10 @@ class Retries:
         self.count = 0
         self._lock = threading.Lock()
 
-    def add(self) -> None:
-        """Count one more retry. Several threads may call this."""
+    def add(self, number: int = 1) -> None:
+        """Count more retries. Several threads may call this."""
         with self._lock:
-            self.count += 1
+            self.count += number
 
 
 _counted: ContextVar[Retries | None] = ContextVar("retries", default=None)
@@ -59,6 +59,12 @@ def counted() -> Iterator[Retries]:
         yield retries
     finally:
         _counted.reset(token)
+
+
+def count(number: int) -> None:
+    """Count retries that were done elsewhere for the code that runs here."""
+    if (retries := _counted.get()) is not None:
+        retries.add(number)
 
 
 def linear(number: int) -> float:
@@ -92,8 +98,7 @@ def repeat(
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, PassingError):
             tell(error.reason or error.error)
-        if (retries := _counted.get()) is not None:
-            retries.add()
+        count(1)
 
     retrying = Retrying(
         stop=stop_after_attempt(tries),

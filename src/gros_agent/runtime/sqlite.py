@@ -20,15 +20,21 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """An SQLite file: its path, the SQL of its schema, the version of the schema, and its name in messages.
+    """An SQLite file: its path, the SQL of its schema, and its name in messages.
 
+    ``changes`` are the statements that lead from each version of the schema, of which 1 is the first, to the next.
     Every transaction raises :class:`AgentError` if the file can't be used. A damaged file is set aside.
     """
 
     path: Path
     schema: str
-    version: int
     name: str
+    changes: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The version of the schema."""
+        return 1 + len(self.changes)
 
     @contextlib.contextmanager
     def transaction(self, *, writes: bool) -> Iterator[sqlite3.Connection]:
@@ -70,8 +76,8 @@ class Database:
         try:
             connection.execute("pragma foreign_keys = on")
             connection.execute("begin immediate" if writes else "begin")
-            if _version(connection) == 0:
-                self._create(connection)
+            if _version(connection) < self.version:
+                self._renew(connection)
                 connection.execute("begin immediate" if writes else "begin")
             self._check_version(_version(connection))
         except BaseException:
@@ -86,12 +92,14 @@ class Database:
                 "use that version, or move the file away",
             )
 
-    def _create(self, connection: sqlite3.Connection) -> None:
+    def _renew(self, connection: sqlite3.Connection) -> None:
+        """Bring a file to the newest version of the schema, unless another process was faster."""
         connection.execute("rollback")
         connection.execute("begin immediate")
-        if _version(connection) == 0:  # no other process was faster
-            for words in self.schema.split(";"):
-                connection.execute(words)
+        found = _version(connection)
+        for words in self.schema.split(";") if found == 0 else self.changes[found - 1 :]:
+            connection.execute(words)
+        if found < self.version:
             connection.execute(f"pragma user_version = {self.version}")
         connection.execute("commit")
 

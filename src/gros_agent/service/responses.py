@@ -70,6 +70,7 @@ class SourceAnswer(Struct, frozen=True):
     error: str
     hint: str
     notes: tuple[str, ...]
+    worker: Annotated[str, Meta(description="The cluster's worker that collected it; empty without a cluster.")]
 
 
 class RunAnswer(Struct, frozen=True):
@@ -209,6 +210,7 @@ def _source(source: SourceRun) -> SourceAnswer:
         error=source.error,
         hint=source.hint,
         notes=source.notes,
+        worker=source.worker,
     )
 
 

@@ -5,6 +5,7 @@ rows in blocks. Its caller pseudonymises and writes them.
 """
 
 import enum
+import hashlib
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,21 @@ class Context:
     progress: Progress = field(default=no_progress)
     proxies: Mapping[str, str] = field(default_factory=lambda: named_proxies(os.environ.get))
 
+    @property
+    def account(self) -> str:
+        """Tells the account that the source uses from others, without a name: a hash of its credentials."""
+        found = [
+            value.text for name, value in sorted(self.host.options.items()) if value.effective and self._is_of(name)
+        ]
+        entry = self.entry
+        found += [entry.username or "", entry.password.reveal() if entry.password else ""]
+        return hashlib.sha256("\0".join(found).encode(errors="surrogateescape")).hexdigest()
+
+    def _is_of(self, option: str) -> bool:
+        """Whether a host option is about the account."""
+        declared = self.host.declared.get(option)
+        return declared is not None and (declared.secret or option.partition(".")[0] == "username")
+
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: all but the cores and the progress, which are those of this machine."""
         return {name: value for name, value in self.__dict__.items() if name not in {"capacity", "progress"}}
@@ -101,8 +117,8 @@ class Collected:
 
     ``notes`` are remarks for readers of the tables. ``missing`` names what the system has but refused to give, while
     the rest was collected. ``expected`` is the number of items that the system announced. ``documents`` has new content
-    for the source's further trackers, by file. ``published`` is called once the rows are published. ``version`` is that
-    of the system, if it was told on the way: it is not asked for again.
+    for the source's further trackers, by file. ``published`` is called once the rows are published, if it is given.
+    ``version`` is that of the system, if it was told on the way: it is not asked for again.
     """
 
     position: str | None
@@ -110,7 +126,7 @@ class Collected:
     missing: tuple[str, ...] = ()
     expected: int | None = None
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    published: Callable[[], object] = lambda: None
+    published: Callable[[], object] | None = None
     version: str = ""
 
 

@@ -59,7 +59,9 @@ def client(
         longest_wait=LONGEST_WAIT,
         longest_answer=context.longest_answer,
         follows=True,
-        traffic=Traffic(at_once=1) if login else context.capacity.traffic(urlsplit(base).netloc),
+        traffic=Traffic(places=threading.Semaphore())
+        if login
+        else context.capacity.traffic(urlsplit(base).netloc, context.account),
         tell=lambda words: context.progress(words, 0, None),
         explain=explain,
         authentication=authentication,

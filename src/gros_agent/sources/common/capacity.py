@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gros_agent.http.traffic import Traffic
+from gros_agent.http.traffic import AT_ONCE, Traffic
 from gros_agent.runtime import limits
 
 
@@ -14,20 +14,23 @@ class Capacity:
 
     Everything that needs a core runs inside :meth:`working`, which admits about half as many sources as there are
     cores: each has one program that reads and one that answers. Inside, :meth:`jobs` is the number of reading programs
-    allowed. All sources together run fewer than ``cores + 3`` programs at any time.
+    allowed. All sources together run fewer than ``cores + 3`` programs at any time. ``requests`` is the number of
+    requests to one host at the same time.
     """
 
-    def __init__(self, cores: int | None = None) -> None:
+    def __init__(self, cores: int | None = None, requests: int = AT_ONCE) -> None:
         self.cores = cores or len(os.sched_getaffinity(0))
         self._places = threading.Semaphore(self.cores // 2 + 1)
         self._lock = threading.Lock()
         self._working = 0
-        self._traffic: dict[str, Traffic] = {}
+        self._requests = requests
+        self._hosts: dict[str, threading.Semaphore] = {}
 
-    def traffic(self, host: str) -> Traffic:
-        """The traffic limits that all sources on a host share."""
+    def traffic(self, host: str, account: str) -> Traffic:
+        """The traffic limits of an account on a host. All accounts there share its places."""
         with self._lock:
-            return self._traffic.setdefault(host.lower(), Traffic())
+            places = self._hosts.setdefault(host.lower(), threading.Semaphore(self._requests))
+        return Traffic(host.lower(), account, places)
 
     @contextmanager
     def working(self) -> Iterator[None]:

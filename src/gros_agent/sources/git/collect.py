@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from gros_agent.errors import SourceError
@@ -62,11 +63,12 @@ def _read(
         chosen = (*chosen, "the repository was shallow, and is whole now: everything was collected again")
     notes = (*advertised.notes, *chosen, *history.notes, *_shallow(clone), *((mailmap,) if mailmap else ()))
 
-    def published() -> None:
-        if completed:
-            lacking.unlink(missing_ok=True)
-
-    return Collected(position=head, notes=notes, expected=history.expected, published=published)
+    return Collected(
+        position=head,
+        notes=notes,
+        expected=history.expected,
+        published=partial(lacking.unlink, missing_ok=True) if completed else None,
+    )
 
 
 def _tags_alone(context: Context, remote: Remote, advertised: Advertised) -> Generator[Sequence[Row], None, Collected]:

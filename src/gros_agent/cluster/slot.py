@@ -1,0 +1,72 @@
+"""The folder of a worker process: its clones, which are a cache, and the tables that it has not handed over yet."""
+
+import fcntl
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from gros_agent.runtime.storage import make_private, replace_file, storage_errors
+
+FOLDER_VARIABLE = "GROS_AGENT_CLUSTER_FOLDER"
+"""Names the folder for the clones of all workers on a machine. Without it they are lost with the worker."""
+_IDENTITY = "identity"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A numbered folder that one process has for itself. ``identity`` is that of the folder, for as long as it exists.
+
+    So the coordinator knows which worker has a clone, whatever the address of the process is.
+    """
+
+    path: Path
+    identity: str
+    descriptor: int
+
+    @property
+    def clones(self) -> Path:
+        """The folder of the clones."""
+        return self.path / "repos"
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tables that are left until they are handed over."""
+        return self.path / "parts"
+
+    @property
+    def files(self) -> Path:
+        """The folder of the files that parts need while they are collected: keys, certificates and mappings."""
+        return self.path / "files"
+
+
+def take_slot(folder: Path) -> Slot:
+    """The first folder that no other process has, until this one ends. What a killed one left there is removed.
+
+    Raises :class:`AgentError` if the folder can't be written.
+    """
+    with storage_errors(folder):
+        make_private(folder)
+        for number in count():
+            path = folder / str(number)
+            make_private(path)
+            descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                continue
+            slot = Slot(path, _identity(path / _IDENTITY), descriptor)
+            for left in (slot.tables, slot.files):
+                shutil.rmtree(left, ignore_errors=True)
+                make_private(left)
+            return slot
+    raise AssertionError("there is no last number")
+
+
+def _identity(path: Path) -> str:
+    if not path.exists():
+        replace_file(path, secrets.token_hex(8).encode())
+    return path.read_text()
