@@ -91,8 +91,13 @@ def running(
     workers: int = 2,
     certificates: Path | None = None,
     packages: Sequence[Path] = (),
+    first: Sequence[str] = (),
+    of_first: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
-    """A scheduler here, and workers with one thread each; ``packages`` are searched first by theirs."""
+    """A scheduler here, and workers with one thread each; ``packages`` are searched first by theirs.
+
+    ``first`` is a command that starts the first worker's, and ``of_first`` are variables of that one alone.
+    """
     with ExitStack() as stack:
         cluster = stack.enter_context(
             LocalCluster(
@@ -112,7 +117,9 @@ def running(
             found.logs.append(log)
             found.homes.append(home)
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, packages)), **variables}
+            environment |= (of_first or {}) if number == 0 else {}
             arguments = [
+                *(first if number == 0 else ()),
                 *(sys.executable, "-m", "distributed.cli.dask_worker", found.address, "--nthreads", "1"),
                 *("--no-nanny", "--no-dashboard", "--local-directory", str(home)),
                 *tls(certificates, "worker"),
@@ -126,7 +133,8 @@ def running(
             )
             found.workers.append(process)
             stack.callback(_end, process)
-        cluster.wait_for_workers(workers, timeout=_START_SECONDS)
+        if workers:
+            cluster.wait_for_workers(workers, timeout=_START_SECONDS)
         yield found
 
 

@@ -1,5 +1,6 @@
 """Connects to a cluster: over TLS with certificates of one authority, on loopback without, or one on this machine."""
 
+import logging
 import os
 import shutil
 import socket
@@ -54,6 +55,7 @@ class ClusterOptions:
 def connected(options: ClusterOptions, home: Home) -> Iterator[ClusterTeams]:
     """Connect to a cluster. Raises :class:`AgentError` if it has no scheduler, or no worker that can be used."""
     make_private(home.state)
+    _quiet()
     if options.address == LOCAL:
         with _local(home) as (client, key, shared), _teams(client, key, shared, options, is_local=True) as teams:
             yield teams
@@ -68,6 +70,13 @@ def connected(options: ClusterOptions, home: Home) -> Iterator[ClusterTeams]:
         _teams(client, key, options.shared, options, is_local=False) as teams,
     ):
         yield teams
+
+
+def _quiet() -> None:
+    """Keep Dask's own log of what comes and goes to itself: what matters to a user is told in our words."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("distributed") and isinstance(logger, logging.Logger):
+            logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ It is one thread that sees everything in order: parts that come, tasks that end,
 queue of the scheduler is no more than what is under way. What waits, waits here.
 """
 
+import concurrent.futures
 import logging
 import threading
 from collections.abc import Callable, Hashable
@@ -20,7 +21,7 @@ from gros_agent.cluster import working
 from gros_agent.cluster.lanes import Lanes
 from gros_agent.cluster.messages import PauseMessage, Place, ProgressMessage
 from gros_agent.cluster.sealing import ClusterKey, new_name
-from gros_agent.cluster.workers import AHEAD, Workers
+from gros_agent.cluster.workers import AHEAD, ANYBODY, Choice, Workers
 from gros_agent.collect.engine import Job
 from gros_agent.errors import AgentError
 from gros_agent.http.traffic import Budget, pauses
@@ -43,7 +44,7 @@ class Ticket:
     """A part of a project that waits, or is under way. ``sealed`` makes the task for a worker, by its number.
 
     ``last`` is who had its clone last, ``avoided`` are those who could not collect it; both are identities of folders.
-    ``address`` is the worker that it was sent to, if it was sent to one.
+    ``choice`` is who may collect it.
     """
 
     job: Job
@@ -54,7 +55,7 @@ class Ticket:
     tries: int = 0
     number: int = 0
     future: "Future[Any] | None" = None
-    address: str = ""
+    choice: Choice = ANYBODY
 
     @property
     def lane(self) -> Hashable:
@@ -88,6 +89,7 @@ class Dispatcher:
         self._ended: dict[int, Ticket] = {}
         self._mails: list[Mail] = []
         self._over: BaseException | None = None
+        self._is_away = False
         client.subscribe_topic(self.topic, self._heard)
         pauses.tell(lambda budget, seconds: self._events.put(lambda: self._spread(budget, seconds)))
         self._closed = threading.Event()
@@ -128,11 +130,23 @@ class Dispatcher:
     def call(self, address: str, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 (its result)
         """Call a function on a worker, beside what it collects. Raises OSError if it is gone.
 
-        A worker that the scheduler no longer knows is not called, since that would take half a minute.
+        A worker that the scheduler no longer knows is not waited for, since that would take half a minute.
         """
-        if not self.is_there(address):
-            raise OSError(f"worker {address} is gone")
-        return self._client.run(function, *arguments, workers=[address])[address]
+        said: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def ask() -> None:
+            try:
+                said.set_result(self._client.run(function, *arguments, workers=[address])[address])
+            except BaseException as error:  # noqa: BLE001 (raised by who asks)
+                said.set_exception(error)
+
+        if self.is_there(address):
+            threading.Thread(target=ask, name="call", daemon=True).start()
+        while self.is_there(address):
+            done, _ = concurrent.futures.wait([said], timeout=_TICK_SECONDS)
+            if done:
+                return said.result()
+        raise OSError(f"worker {address} is gone")
 
     def _go(self) -> None:
         try:
@@ -154,10 +168,18 @@ class Dispatcher:
                 "the scheduler of the cluster is gone",
                 "start it, and run again: what was not published is collected then",
             )
-        if self._client.status != "running":  # it is coming back
+        if self._client.status != "running":
+            if not self._is_away:
+                log.warning("the scheduler of the cluster is gone: waiting for it to come back")
+            self._is_away = True
             return
+        if self._is_away:
+            log.info("the scheduler of the cluster is back: what was under way is collected again")
+            self._is_away = False
+            self._client.subscribe_topic(self.topic, self._heard)
         try:
-            self._workers.look()
+            if self._workers.look():
+                self._take_back()
         except OSError as error:
             log.debug("the scheduler does not answer: %s", error)
             return
@@ -168,13 +190,18 @@ class Dispatcher:
                 return
             self._submit(ticket)
 
+    def _take_back(self) -> None:
+        """Take back the parts that only workers may collect that are gone. They are chosen anew."""
+        strict = [ticket for ticket in self._under_way.values() if ticket.choice.is_strict and ticket.choice.addresses]
+        self._cancel([one for one in strict if not any(map(self._workers.is_there, one.choice.addresses))])
+
     def _submit(self, ticket: Ticket) -> None:
         """Submit a part under a key that says nothing about it."""
         number = ticket.number = next(self._numbers)
         place = Place(name=self._key.name_of(ticket.host), count=self._per_host) if ticket.host else None
-        addresses = self._workers.for_part(ticket.last, ticket.job.part.source.programs, ticket.avoided)
-        ticket.address = addresses[0] if addresses and len(addresses) == 1 else ""
-        self._workers.under_way[ticket.address] += 1
+        choice = self._workers.for_part(ticket.last, ticket.job.part.source.programs, ticket.avoided)
+        ticket.choice = choice
+        self._workers.under_way.update(choice.addresses[:1])
         self._under_way[number] = ticket
         ticket.future = self._client.submit(
             working.work,
@@ -182,8 +209,8 @@ class Dispatcher:
             ticket.sealed(number, place),
             key=f"{self.topic}-{number}",
             pure=False,
-            workers=addresses,
-            allow_other_workers=addresses is not None,
+            workers=list(choice.addresses) or None,
+            allow_other_workers=bool(choice.addresses) and not choice.is_strict,
         )
         ticket.future.add_done_callback(lambda _: self._events.put(lambda: self._done(number)))
 
@@ -196,7 +223,7 @@ class Dispatcher:
         ticket.mail.put(ticket)
 
     def _leave(self, ticket: Ticket) -> None:
-        self._workers.under_way[ticket.address] -= 1
+        self._workers.under_way.subtract(ticket.choice.addresses[:1])
         self._lanes.end(ticket)
 
     def _end(self, mail: Mail) -> None:

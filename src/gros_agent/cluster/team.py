@@ -164,8 +164,6 @@ class ClusterTeam:
                 tables = self._arrived(answer, job)
             except SourceError as error:
                 return PartResult(seconds=answer.seconds, end=error, worker=answer.name), None
-            except (OSError, ValueError) as gone:  # how Dask tells that there is no such worker
-                raise _LostError(f"{answer.name}: {type(gone).__name__}") from None
             return self._collected(ticket, answer, answer.end, tables)
         except _LostError as lost:
             return self._lost(ticket, lost)
@@ -237,7 +235,10 @@ class ClusterTeam:
         def fetch(table: str, offset: int, most: int) -> bytes:
             if answer.contents:
                 return answer.contents[table][offset : offset + most]
-            content: bytes = self._dispatcher.call(answer.worker, working.piece, answer.folder, table, offset, most)
+            try:
+                content: bytes = self._dispatcher.call(answer.worker, working.piece, answer.folder, table, offset, most)
+            except (OSError, ValueError) as gone:  # how Dask tells that there is no such worker
+                raise _LostError(f"{answer.name}: {type(gone).__name__}") from None
             return content
 
         return take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)

@@ -38,6 +38,17 @@ class KnownWorker:
     hint: str = ""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The addresses of who may collect a part; empty for anybody. If it is not strict, others may if they can't."""
+
+    addresses: tuple[str, ...] = ()
+    is_strict: bool = False
+
+
+ANYBODY = Choice()
+
+
 class Workers:
     """The workers of a cluster, by their addresses. ``shared`` is the folder that all of them should have."""
 
@@ -55,14 +66,14 @@ class Workers:
         """The threads of all workers that can be used."""
         return sum(self._threads[address] for address in self._usable())
 
-    def look(self) -> None:
-        """See who is there, once a second at most, and have new ones introduce themselves.
+    def look(self) -> bool:
+        """See who is there, once a second at most, and have new ones introduce themselves. Returns whether it did.
 
         Raises :class:`AgentError` if nobody could be used for :data:`WORKER_SECONDS`.
         """
         now = time.monotonic()
         if self._threads and now - self._looked < _LOOK_SECONDS:
-            return
+            return False
         self._looked = now
         self._threads = dict(self._client.nthreads())
         self._known = {address: known for address, known in self._known.items() if address in self._threads}
@@ -77,16 +88,14 @@ class Workers:
             raise AgentError(
                 f"the cluster has had no worker for {WORKER_SECONDS:.0f} s", "start workers, or see their logs"
             )
+        return True
 
     def is_there(self, address: str) -> bool:
         """Whether a worker was there when it was looked last."""
         return address in self._threads
 
-    def for_part(self, last: str, programs: Iterable[str], avoided: Iterable[str]) -> list[str] | None:
-        """The addresses that a part should go to: of who had it ``last``, or of all that can do it; None for any.
-
-        ``last`` and ``avoided`` are identities.
-        """
+    def for_part(self, last: str, programs: Iterable[str], avoided: Iterable[str]) -> Choice:
+        """Who may collect a part. ``last``, who had it last, and ``avoided`` are identities."""
         needed, shunned = set(programs), set(avoided)
         able = {
             address: known
@@ -95,8 +104,8 @@ class Workers:
         }
         for address, known in able.items():
             if last and known.identity == last and self.under_way[address] < AHEAD * self._threads.get(address, 0):
-                return [address]
-        return None if len(able) == len(self._threads) else sorted(able) or None
+                return Choice((address,), is_strict=False)
+        return Choice(() if len(able) == len(self._threads) else tuple(sorted(able)), is_strict=True)
 
     def _usable(self) -> list[str]:
         return [address for address in self._threads if address in self._known and not self._known[address].refused]
