@@ -78,8 +78,8 @@ class WorkerHost:
     worker: Supervised
 
     def tables(self) -> list[Path]:
-        """What collected parts left in the worker's folder."""
-        return [*self.worker.folder.rglob("parts/*"), *self.worker.folder.rglob("files-*")]
+        """What collected parts left in the worker's folder: tables, and the files that they were given."""
+        return [*self.worker.folder.rglob("parts/*"), *self.worker.folder.rglob("files/*")]
 
     def programs(self) -> list[str]:
         """The programs that run on this host, apart from the worker and what keeps the host."""

@@ -54,6 +54,10 @@ class ManyProjects:
         for server in self.servers:
             server.latency = seconds
 
+    def requests(self) -> int:
+        """How many requests came until now."""
+        return len(self.hub.replay.asked) + sum(len(server.authorizations) for server in self.servers)
+
     def commits(self, key: str) -> set[tuple[str, str]]:
         """Every commit of a project, with the name of its source."""
         ids = {id(one): one.git("rev-list", "HEAD").splitlines() for one in self.histories}

@@ -22,7 +22,9 @@ DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _NEW_NETWORK = 0x40000000
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
 _PROGRAMS = ("ip", "nsenter", "setpriv", "unshare")
-_PROBE = "ip link add br0 type bridge && ip link add one type veth peer name other"
+_PROBE = """nsenter --net=/proc/self/ns/net unshare --net sh -c '
+    ip link add br0 type bridge && ip link add one type veth peer name other'
+"""
 
 
 @dataclass
@@ -107,9 +109,9 @@ def _skip_without_namespaces() -> None:
         pytest.skip(f"hosts of their own need {', '.join(missing)} (packages iproute2 and util-linux)")
     if os.geteuid() != 0:
         pytest.skip("hosts of their own are network namespaces, which only root can make")
-    done = subprocess.run(["unshare", "--net", "sh", "-c", _PROBE], capture_output=True, text=True, check=False)
+    done = subprocess.run(["sh", "-c", _PROBE], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"this machine has no network namespaces with a bridge: {done.stderr.strip()}")
+        pytest.skip(f"this machine makes no network namespaces with a bridge: {done.stderr.strip()}")
 
 
 def _ip(*arguments: str) -> None:
