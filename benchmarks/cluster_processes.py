@@ -37,17 +37,19 @@ class Started:
 
 
 def agent(home: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start a command of the agent, which finds the sources of the benchmark, too."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    """Start a command of the agent, which finds the sources of the benchmark, too. What it says is in ``said``."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE") if name in os.environ
+    }
     command = [sys.executable, "-c", COMMAND, "--home", str(home), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**kept, "TZ": "UTC"})
+    with (home / "said").open("wb") as said:
+        return subprocess.Popen(command, stdout=said, stderr=said, env={**kept, "TZ": "UTC"})
 
 
-def finished(process: "subprocess.Popen[bytes]") -> None:
+def finished(home: Path, process: "subprocess.Popen[bytes]") -> None:
     """Wait for a command. Raises :class:`SystemExit` if it failed."""
-    _, errors = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{errors.decode()[-3000:]}\nfailed with status {process.returncode}")
+    if process.wait():
+        raise SystemExit(f"{(home / 'said').read_text()[-3000:]}\nfailed with status {process.returncode}")
 
 
 @contextlib.contextmanager
@@ -55,7 +57,7 @@ def started(folder: Path, workers: int) -> Iterator[Started]:
     """Start a cluster over TLS, and wait until all its workers are there."""
     folder.mkdir(parents=True)
     certificates = folder / "certificates"
-    finished(agent(folder, "cluster", "certificates", "--to", str(certificates)))
+    finished(folder, agent(folder, "cluster", "certificates", "--to", str(certificates)))
     with contextlib.ExitStack() as stack:
         log = folder / "scheduler.log"
         arguments = ["--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
@@ -97,8 +99,20 @@ def _told(log: Path, pattern: bytes) -> str:
     return found[1].decode()
 
 
-def memory(process: "subprocess.Popen[bytes]") -> float:
-    """The memory of a process in MiB; 0 once it has ended."""
+@dataclass(frozen=True)
+class Used:
+    """The memory of a process in MiB, and its processor seconds until now."""
+
+    memory: float
+    seconds: float
+
+
+def used(process: "subprocess.Popen[bytes]") -> Used | None:
+    """What a process uses, or None once it has ended."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+)", status)
-    return int(found[1]) / _MIB if found else 0.0
+    if not found:
+        return None
+    counted = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(counted[11]) + int(counted[12])  # of the user and of the system, proc(5)
+    return Used(int(found[1]) / _MIB, ticks / os.sysconf("SC_CLK_TCK"))
