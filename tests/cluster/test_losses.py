@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.agent import Agent
-from support.cluster_hosts import HostedCluster, on_hosts
+from support.cluster_hosts import HostedCluster, WorkerHost, on_hosts
 from support.controller import Controller, controller, wait_until
 from support.many_projects import ManyProjects, many_projects
 from support.network import network
@@ -67,6 +67,14 @@ class Place:
         """Wait until a run asks for something."""
         before = self.projects.requests()
         wait_until(lambda: run.poll() is not None or self.projects.requests() > before)
+
+    def busy(self, run: "subprocess.Popen[str]") -> WorkerHost:
+        """A worker that runs a program for this run, as soon as there is one."""
+        while run.poll() is None:
+            for one in self.cluster.workers:
+                if one.programs():
+                    return one
+        raise AssertionError(run.communicate())
 
     def arrived(self, key: str) -> Counter[tuple[str, str]]:
         """The commits that the controller has, and how often."""
@@ -147,6 +155,18 @@ def test_lost_at_any_moment(place: Place, draw: Sample, loss: Loss, sample: int,
         told = (number, moment, output, errors)
         assert run.returncode in ENDS or run.returncode == -signal.SIGKILL, told
     assert struck > times / 2
+    place.check()
+
+
+def test_cut_off_until_its_part_was_done_elsewhere(place: Place) -> None:
+    """The run does not wait for it. When it is there again, nobody wants what it has."""
+    place.whole()
+    with place.run() as run:
+        cut = place.busy(run)
+        cut.host.cut()
+        output, errors = run.communicate(timeout=LONGEST)
+    assert run.returncode == 0, (output, errors)
+    cut.host.mend()
     place.check()
 
 

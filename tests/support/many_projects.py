@@ -15,6 +15,7 @@ from support.servers import HttpServer, git_http
 
 WORD = "a-word-for-git"
 _PULLS = 3
+_MANY_FILES = 1500
 
 
 @dataclass
@@ -65,9 +66,10 @@ class ManyProjects:
         return {(name, commit) for name, one in named for commit in ids[id(one)]}
 
     def grow(self, number: int) -> None:
-        """Add a commit to every history."""
-        for one in self.histories:
-            one.commit(f"more {number}", {"more.txt": str(number)})
+        """Add a commit to every history. That of the first one changes so much that it is sent in pieces."""
+        for place, one in enumerate(self.histories):
+            files = 1 if place else _MANY_FILES
+            one.commit(f"more {number}", {f"more/{file}.txt": str(number) for file in range(files)})
 
 
 def _small() -> GitHub:
