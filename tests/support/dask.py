@@ -59,7 +59,7 @@ class Running:
         return b"".join(path.read_bytes() for path in self.logs)
 
 
-def _tls(folder: Path | None, role: str) -> list[str]:
+def tls(folder: Path | None, role: str) -> list[str]:
     if folder is None:
         return []
     place = folder / role
@@ -122,7 +122,7 @@ def running(
                 *(first if number == 0 else ()),
                 *(sys.executable, "-m", "distributed.cli.dask_worker", found.address, "--nthreads", "1"),
                 *("--no-nanny", "--no-dashboard", "--local-directory", str(home)),
-                *_tls(certificates, "worker"),
+                *tls(certificates, "worker"),
             ]
             process = subprocess.Popen(
                 arguments,
