@@ -102,6 +102,19 @@ def _is_of_one_source(name: str) -> bool:
     return parts[0] == "sources" and len(parts) > 2 and parts[1] != "common"
 
 
+def test_types_are_built_by_one_thread_at_a_time() -> None:
+    """Whatever decodes JSON to a type takes the decoder that all threads share, since projects run in threads."""
+    found = {
+        name
+        for name, code in modules()
+        for node in ast.walk(code)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"msgspec.json.decode", "json.decode", "msgspec.json.Decoder"}
+        and (any(one.arg == "type" for one in node.keywords) or ast.unparse(node.func).endswith("Decoder"))
+    }
+    assert found == {"runtime.decoding"}
+
+
 def test_the_tree_of_errors_has_every_error() -> None:
     """With the exit status of each."""
     for module in pkgutil.walk_packages(gros_agent.__path__, "gros_agent."):

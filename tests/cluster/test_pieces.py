@@ -17,6 +17,7 @@ from gros_agent.cluster.messages import LeftTable, WorkerAnswer
 from gros_agent.cluster.placement import Placement
 from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, make_key
 from gros_agent.cluster.slot import take_slot
+from gros_agent.cluster.working import _capacity
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.rows import Tag
 from gros_agent.rows.fitting import Changed
@@ -144,6 +145,20 @@ def test_slots_are_of_one_process_each(tmp_path: Path) -> None:
     assert stat.S_IMODE(again.path.stat().st_mode) == 0o700
 
 
+def test_shared_folder_of_a_killed_worker(tmp_path: Path) -> None:
+    """What it left there is removed by the next one with its folder; that of others stays."""
+    slot = take_slot(tmp_path / "workers")
+    shared = tmp_path / "shared"
+    for name in (f"worker-{slot.identity}-1", "worker-other-1"):
+        (shared / name).mkdir(parents=True)
+    assert slot.new_tables(shared).parent == shared
+    assert [path.name for path in shared.iterdir()] == ["worker-other-1"]
+    assert slot.new_tables(None).parent == slot.tables
+    slot.new_tables(shared).mkdir()
+    assert slot.new_tables(shared).parent == shared
+    assert len(list(shared.iterdir())) == 2
+
+
 def test_placement(tmp_path: Path) -> None:
     """A part that was not collected keeps its place, a source that is gone is forgotten, a damaged file is none."""
     one = Placement(tmp_path, "TEST")
@@ -167,3 +182,10 @@ def test_host_keys_of_workers(tmp_path: Path) -> None:
     assert refused
     assert "another host key" in refused.message
     assert b"EEEE" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(("parts", "each"), [(1, 8), (4, 2), (8, 1), (64, 1)])
+def test_parts_share_the_requests_to_a_host(parts: int, each: int) -> None:
+    """Eight in all, whatever the number of parts of one host may be."""
+    places = _capacity(parts).traffic("host", "account")._places
+    assert [places.acquire(blocking=False) for _ in range(each + 1)] == [True] * each + [False]

@@ -276,6 +276,18 @@ def test_time_zone_of_the_controller(agent: Agent, repository: Repository) -> No
     assert moments[0] != moments[1]
 
 
+@needs_time_zones
+def test_time_zone_in_a_run(agent: Agent, classic: ExistingController, repository: Repository) -> None:
+    """What a run asks the controller in between does not take it away again."""
+    repository.commit("one", {"a": "1"})
+    hand_out(classic, "TZ=Asia/Tokyo\n")
+    variables = classic.variables(GROS_AGENT_SOURCE=f"git:x={repository.path.as_uri()}", TZ="")
+    assert agent("run", variables=variables).status == 0
+    batch = agent.export()
+    assert '"commit_date":"2020-09-13 21:' in (batch / "data_vcs_versions.json").read_text().replace(": ", ":")
+    assert '"time_zone": "Asia/Tokyo"' in (batch / ".batch.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("content", "taken"),
     [

@@ -51,12 +51,35 @@ class Running:
 
     address: str
     spy: Spy
-    logs: list[Path]
+    certificates: Path | None = None
+    logs: list[Path] = field(default_factory=list)
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     homes: list[Path] = field(default_factory=list)
 
     def logged(self) -> bytes:
         return b"".join(path.read_bytes() for path in self.logs)
+
+    def start(self, home: Path, variables: Mapping[str, str], first: Sequence[str] = (), threads: int = 1) -> None:
+        """Start a worker in a new folder; ``first`` is a command that starts its command."""
+        home.mkdir(parents=True)
+        self.homes.append(home)
+        self.logs.append(home.with_suffix(".log"))
+        arguments = [
+            *first,
+            *(sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--nthreads", str(threads)),
+            *("--no-nanny", "--no-dashboard", "--local-directory", str(home)),
+            *tls(self.certificates, "worker"),
+        ]
+        with self.logs[-1].open("wb") as log:
+            environment = {**os.environ, **variables}
+            self.workers.append(
+                subprocess.Popen(arguments, env=environment, cwd=home, stdout=log, stderr=subprocess.STDOUT)
+            )
+
+    def end(self) -> None:
+        for process in self.workers:
+            process.kill()
+            process.wait()
 
 
 def tls(folder: Path | None, role: str) -> list[str]:
@@ -110,37 +133,15 @@ def running(
         )
         spy = Spy(cluster.scheduler)
         cluster.scheduler.add_plugin(spy)
-        found = Running(cluster.scheduler_address, spy, [])
+        found = Running(cluster.scheduler_address, spy, certificates)
+        stack.callback(found.end)
         for number in range(workers):
-            home, log = folder / f"worker-{number}", folder / f"worker-{number}.log"
-            home.mkdir(parents=True)
-            found.logs.append(log)
-            found.homes.append(home)
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, packages)), **variables}
-            environment |= (of_first or {}) if number == 0 else {}
-            arguments = [
-                *(first if number == 0 else ()),
-                *(sys.executable, "-m", "distributed.cli.dask_worker", found.address, "--nthreads", "1"),
-                *("--no-nanny", "--no-dashboard", "--local-directory", str(home)),
-                *tls(certificates, "worker"),
-            ]
-            process = subprocess.Popen(
-                arguments,
-                env=environment,
-                cwd=home,
-                stdout=stack.enter_context(log.open("wb")),
-                stderr=subprocess.STDOUT,
-            )
-            found.workers.append(process)
-            stack.callback(_end, process)
+            own = (of_first or {}) if number == 0 else {}
+            environment = {"PYTHONPATH": os.pathsep.join(map(str, packages)), **variables, **own}
+            found.start(folder / f"worker-{number}", environment, first if number == 0 else ())
         if workers:
             cluster.wait_for_workers(workers, timeout=_START_SECONDS)
         yield found
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
 
 
 def sources(server: HttpServer, *names: str) -> list[str]:

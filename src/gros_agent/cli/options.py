@@ -31,6 +31,7 @@ class GlobalOptions:
     log: str | None = None
     log_format: Literal["text", "json"] = "text"
     quiet: bool = False
+    is_set_up: bool = False
     results_beside_log: ClassVar[bool] = False
     """Whether results and log have the same reader wherever they go, since the agent itself started this command."""
     debugging: ClassVar[bool] = False
@@ -52,19 +53,23 @@ class GlobalOptions:
         *,
         given: bool = True,
         tell: bool = True,
+        is_alone: bool = True,
     ) -> "Settings":
         """Read the settings, and set up the log and the time zone accordingly.
 
         For a ``project``, the variables of its controller are included, unless ``given`` is false. Callers that show
-        the warnings themselves set ``tell`` to false. Raises :class:`ConfigurationError`.
+        the warnings themselves set ``tell`` to false. A project that is not alone in this process leaves the time zone
+        of the process as it is, and the log of the others. Raises :class:`ConfigurationError`.
         """
         from gros_agent.settings.load import load  # noqa: PLC0415 (slow to import, and not every command needs it)
 
-        self.set_up_log(self.log or "INFO")
+        if not self.is_set_up:
+            self.set_up_log(self.log or "INFO")
         came_with = {name: text for name, text in os.environ.items() if name != "TZ"}
         came_with |= {} if self.own_zone is None else {"TZ": self.own_zone}
         settings = load(self.root, came_with, overrides, project if given else None)
-        _set_zone(settings.environment.time_zone)
+        if is_alone or project is None:
+            _set_zone(settings.environment.time_zone)
         if unknown := unknown_variables(settings):
             from dataclasses import replace  # noqa: PLC0415
 
@@ -74,7 +79,7 @@ class GlobalOptions:
         if tell:
             self._tell(settings.warnings)
         if settings.environment.agent_logging and settings.controller() and settings.projects:
-            _log_to_controller(settings.project(project or settings.projects[0]))
+            _log_to_controller(settings.project(project or settings.projects[0]), is_alone=is_alone)
         return settings
 
     def _tell(self, warnings: "Iterable[str]") -> None:
@@ -88,6 +93,7 @@ class GlobalOptions:
 
     def set_up_log(self, level: str) -> None:
         """Log to standard error from now on."""
+        self.is_set_up = True
         type(self).debugging = level == "DEBUG"
         configure("ERROR" if self.quiet and level not in {"ERROR", "CRITICAL"} else level, self.log_format)
         logs.tell_once(beside=self.results_beside_log)
@@ -125,7 +131,7 @@ def _set_zone(name: str | None) -> None:
         time.tzset()
 
 
-def _log_to_controller(project: "ProjectSettings") -> None:
+def _log_to_controller(project: "ProjectSettings", *, is_alone: bool) -> None:
     import atexit  # noqa: PLC0415 (only where AGENT_LOGGING is set)
     import logging  # noqa: PLC0415
 
@@ -134,7 +140,9 @@ def _log_to_controller(project: "ProjectSettings") -> None:
 
     logger = logging.getLogger("gros_agent")
     for before in [one for one in logger.handlers if isinstance(one, ControllerHandler)]:
-        if before.project == project.key:
+        if not is_alone:
+            before.add(project.key)
+        if before.project == project.key or not is_alone:
             return
         logger.removeHandler(before)
         before.close()

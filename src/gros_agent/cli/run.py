@@ -90,7 +90,7 @@ def command(
     GlobalOptions.results_beside_log = trigger != _BY_HAND
 
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
-        return current(ctx).load(overrides, project, given=given, tell=False)
+        return current(ctx).load(overrides, project, given=given, tell=False, is_alone=cluster is None)
 
     with runs.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
         settings = load(None, {}, given=False)

@@ -119,7 +119,7 @@ def command(
                     console_scrape.show(one)
 
         def load(project: str) -> "Settings":
-            return current(ctx).load(project=project)
+            return current(ctx).load(project=project, is_alone=cluster is None)
 
         if dry_run:
             status = per_project.preview_projects(load, chosen, options, tell, bars)

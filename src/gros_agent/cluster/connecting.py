@@ -1,6 +1,5 @@
 """Connects to a cluster: over TLS with certificates of one authority, on loopback without, or one on this machine."""
 
-import logging
 import os
 import shutil
 import socket
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from gros_agent.cluster import local_worker
 from gros_agent.cluster.certificates import AUTHORITY, COORDINATOR, certificate_of, key_of_role
 from gros_agent.cluster.dispatcher import Dispatcher
 from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, make_key
@@ -55,7 +55,7 @@ class ClusterOptions:
 def connected(options: ClusterOptions, home: Home) -> Iterator[ClusterTeams]:
     """Connect to a cluster. Raises :class:`AgentError` if it has no scheduler, or no worker that can be used."""
     make_private(home.state)
-    _quiet()
+    local_worker.quiet()
     if options.address == LOCAL:
         with _local(home) as (client, key, shared), _teams(client, key, shared, options, is_local=True) as teams:
             yield teams
@@ -72,13 +72,6 @@ def connected(options: ClusterOptions, home: Home) -> Iterator[ClusterTeams]:
         yield teams
 
 
-def _quiet() -> None:
-    """Keep Dask's own log of what comes and goes to itself: what matters to a user is told in our words."""
-    for name, logger in logging.root.manager.loggerDict.items():
-        if name.startswith("distributed") and isinstance(logger, logging.Logger):
-            logger.setLevel(logging.CRITICAL)
-
-
 @contextmanager
 def _teams(
     client: Client, key: ClusterKey, shared: Path | None, options: ClusterOptions, *, is_local: bool
@@ -86,7 +79,10 @@ def _teams(
     workers = Workers(client, key, shared)
     until = time.monotonic() + WORKER_SECONDS + 1
     while not workers.threads and time.monotonic() < until:
-        workers.look()
+        try:
+            workers.look()
+        except OSError as error:
+            raise AgentError(f"the scheduler of the cluster is gone: {type(error).__name__}", "see its log") from error
         limits.sleep(_LOOK_SECONDS if not workers.threads else 0)
     dispatcher = Dispatcher(client, key, workers, options.per_host)
     try:
@@ -207,6 +203,7 @@ def _local(home: Home) -> Iterator[tuple[Client, ClusterKey, Path]]:
                 security=True,
                 dashboard_address="127.0.0.1:0",
                 local_directory=name,
+                preload=[local_worker.__name__],
                 env={KEY_VARIABLE: str(path), FOLDER_VARIABLE: str(Path(name, "workers"))},
             ) as local,
             Client(local, set_as_default=False) as client,

@@ -25,7 +25,7 @@ from gros_agent.cluster.workers import AHEAD, ANYBODY, Choice, Workers
 from gros_agent.collect.engine import Job
 from gros_agent.errors import AgentError
 from gros_agent.http.traffic import Budget, pauses
-from gros_agent.runtime import parallel
+from gros_agent.runtime import limits, parallel
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Ticket:
     """A part of a project that waits, or is under way. ``sealed`` makes the task for a worker, by its number.
 
     ``last`` is who had its clone last, ``avoided`` are those who could not collect it; both are identities of folders.
-    ``choice`` is who may collect it.
+    ``choice`` is who may collect it; ``has_left`` says that all of them are gone.
     """
 
     job: Job
@@ -56,6 +56,7 @@ class Ticket:
     number: int = 0
     future: "Future[Any] | None" = None
     choice: Choice = ANYBODY
+    has_left: bool = False
 
     @property
     def lane(self) -> Hashable:
@@ -143,6 +144,7 @@ class Dispatcher:
         if self.is_there(address):
             threading.Thread(target=ask, name="call", daemon=True).start()
         while self.is_there(address):
+            limits.check()
             done, _ = concurrent.futures.wait([said], timeout=_TICK_SECONDS)
             if done:
                 return said.result()
@@ -193,7 +195,10 @@ class Dispatcher:
     def _take_back(self) -> None:
         """Take back the parts that only workers may collect that are gone. They are chosen anew."""
         strict = [ticket for ticket in self._under_way.values() if ticket.choice.is_strict and ticket.choice.addresses]
-        self._cancel([one for one in strict if not any(map(self._workers.is_there, one.choice.addresses))])
+        gone = [one for one in strict if not any(map(self._workers.is_there, one.choice.addresses))]
+        for ticket in gone:
+            ticket.has_left = ticket.future is not None and ticket.future.status == "pending"
+        self._cancel(gone)
 
     def _submit(self, ticket: Ticket) -> None:
         """Submit a part under a key that says nothing about it."""
@@ -241,8 +246,10 @@ class Dispatcher:
         """Take back tasks; workers end what they collect of them. A scheduler that is gone is no obstacle."""
         futures = [ticket.future for ticket in tickets if ticket.future is not None]
         if futures and self._client.status == "running":
-            with suppress(OSError):
+            try:
                 self._client.cancel(futures, asynchronous=False)
+            except (OSError, RuntimeError) as error:  # RuntimeError: the client has just closed
+                log.debug("tasks could not be cancelled: %s", error)
 
     def _close(self, error: BaseException) -> None:
         if self._over is not None:

@@ -40,7 +40,7 @@ class PartTask:
     files: Mapping[Path, bytes] = field(repr=False)
     authorities: Path | None
     shared: Path | None
-    zone: str | None
+    zone: str
     place: HostPlace | None
     is_local: bool
     pauses: Mapping[Budget, float]

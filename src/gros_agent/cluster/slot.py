@@ -5,9 +5,11 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 
+from gros_agent.cluster.sealing import new_name
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors
 
 FOLDER_VARIABLE = "GROS_AGENT_CLUSTER_FOLDER"
@@ -36,10 +38,26 @@ class Slot:
         """The folder of the tables that are left until they are handed over."""
         return self.path / "parts"
 
+    def new_tables(self, shared: Path | None) -> Path:
+        """A new folder for tables, there where all machines see it if they share a folder. It is not made yet.
+
+        What a killed process with this slot left there is removed before.
+        """
+        if shared is None:
+            return self.tables / new_name()
+        _clear(shared, self.identity)
+        return shared / f"worker-{self.identity}-{new_name()}"
+
     @property
     def files(self) -> Path:
         """The folder of the files that parts need while they are collected: keys, certificates and mappings."""
         return self.path / "files"
+
+
+@cache
+def _clear(shared: Path, identity: str) -> None:
+    for left in shared.glob(f"worker-{identity}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def take_slot(folder: Path) -> Slot:

@@ -1,7 +1,6 @@
 """The team of a scrape on a cluster: it has the parts of one project collected, and takes over their tables."""
 
 import logging
-import os
 from asyncio import CancelledError
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from gros_agent.collect.part import PartResult
 from gros_agent.collect.table_sink import TableSinks
 from gros_agent.errors import AgentError, SourceError
 from gros_agent.http.traffic import pauses
+from gros_agent.rows.moments import local_zone, zone_variable
 from gros_agent.runtime import limits, retry
 from gros_agent.settings.authorities import of_the_system
 from gros_agent.settings.model import ProjectSettings
@@ -83,6 +83,7 @@ class ClusterTeam:
         self._placement = Placement(project.home.state, project.key)
         self._places: dict[str, str] = {}
         self._results: dict[int, Result] = {}
+        self._zone = zone_variable(local_zone(project.environment.time_zone))
 
     def __call__(self, jobs: Sequence[Job], _capacity: Capacity, calls: Calls) -> Sequence[Result]:
         """Collect the parts. Raises :class:`AgentError` if the cluster can't be used any more.
@@ -120,7 +121,7 @@ class ClusterTeam:
                 files=contents_of_files(job.description.context),
                 authorities=of_the_system(),
                 shared=self._cluster.shared,
-                zone=self._project.environment.time_zone or os.environ.get("TZ"),
+                zone=self._zone,
                 place=place,
                 is_local=self._cluster.is_local,
                 pauses=pauses.left(),
@@ -189,20 +190,21 @@ class ClusterTeam:
     def _answer(self, ticket: Ticket) -> WorkerAnswer | None:
         """The answer of a worker; None if the scheduler was gone, which is nobody's try. Raises :class:`_LostError`."""
         future = ticket.future
+        if ticket.has_left:
+            ticket.has_left = False
+            raise _LostError("it has left")
         if future is None or future.status in {"cancelled", "lost"}:
             return None
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, AgentError):
-                raise error
-            if isinstance(error, KilledWorker):  # Dask has tried it several times already
-                ticket.tries += TRIES - 1
-            raise _LostError(type(error).__name__)
         try:
             told = future.result(timeout=_ANSWER_SECONDS)
         except CancelledError:
             return None
-        except OSError as error:
+        except AgentError:
+            raise
+        except KilledWorker as error:  # Dask has tried it several times already
+            ticket.tries += TRIES - 1
+            raise _LostError(type(error).__name__) from None
+        except Exception as error:  # noqa: BLE001 (of the worker's Dask, or of the way)
             raise _LostError(type(error).__name__) from None
         if told is None:
             raise _LostError("it has another version")
@@ -243,7 +245,12 @@ class ClusterTeam:
                 raise _LostError(f"{answer.name}: {type(gone).__name__}") from None
             return content
 
-        return take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
+        try:
+            return take_over(answer, job.part.source.tables, folder, self._cluster.shared or fetch)
+        except SourceError:
+            if self._dispatcher.is_there(answer.worker):
+                raise
+            raise _LostError(f"{answer.name} has left") from None
 
 
 class _LostError(Exception):

@@ -33,12 +33,12 @@ class Wanted:
         threading.Thread(target=self._look, name="wanted", daemon=True).start()
 
     @contextmanager
-    def while_wanted(self, key: Key) -> Iterator[None]:
+    def while_wanted(self, key: Key) -> Iterator[limits.Limit]:
         """A limit that ends, with the programs and the requests within it, once the part is not wanted any more."""
         with limits.within(_LONGEST, SOURCE_MAX) as limit:
             self._collected[key] = limit
             try:
-                yield
+                yield limit
             finally:
                 del self._collected[key]
 

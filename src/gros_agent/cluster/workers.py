@@ -4,10 +4,12 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from distributed import Client
@@ -16,13 +18,15 @@ from gros_agent import __version__
 from gros_agent.cluster import working
 from gros_agent.cluster.sealing import ClusterKey
 from gros_agent.errors import AgentError, ConfigurationError
-from gros_agent.runtime.storage import storage_errors
+from gros_agent.runtime.storage import make_missing, storage_errors
 
 log = logging.getLogger(__name__)
 
 WORKER_SECONDS = 60.0
 """Time that a cluster may be without a worker that can be used."""
 _LOOK_SECONDS = 1.0
+_INTRODUCTION_SECONDS = 2.0
+"""Time that is waited for new workers to introduce themselves."""
 AHEAD = 2
 """Parts under way for each thread of the workers: one that is collected, and one that waits there."""
 
@@ -59,6 +63,7 @@ class Workers:
         self._known: dict[str, KnownWorker] = {}
         self._looked = self._since = time.monotonic()
         self._threads: dict[str, int] = {}
+        self._asked: dict[str, Future[dict[str, Any] | BaseException]] = {}
         self.under_way = Counter[str]()
 
     @property
@@ -69,6 +74,8 @@ class Workers:
     def look(self) -> bool:
         """See who is there, once a second at most, and have new ones introduce themselves. Returns whether it did.
 
+        A new one that does not answer soon is not waited for: it gets nothing until it does.
+
         Raises :class:`AgentError` if nobody could be used for :data:`WORKER_SECONDS`.
         """
         now = time.monotonic()
@@ -77,11 +84,10 @@ class Workers:
         self._looked = now
         self._threads = dict(self._client.nthreads())
         self._known = {address: known for address, known in self._known.items() if address in self._threads}
-        if new := self._threads.keys() - self._known.keys():
-            self._introduce(new)
+        self._introduce()
         if self._usable():
             self._since = now
-        elif self._threads and all(one.refused for one in self._known.values()):
+        elif self._known and all(one.refused for one in self._known.values()) and not self._asked:
             one = next(iter(self._known.values()))
             raise ConfigurationError(f"{one.name} can't be used: {one.refused}", one.hint)
         elif now - self._since > WORKER_SECONDS:
@@ -110,39 +116,54 @@ class Workers:
     def _usable(self) -> list[str]:
         return [address for address in self._threads if address in self._known and not self._known[address].refused]
 
-    def _introduce(self, addresses: Iterable[str]) -> None:
-        probe = None
-        if self._shared is not None:
-            probe = self._shared / f".{secrets.token_hex(8)}"
-            with storage_errors(self._shared):
-                self._shared.mkdir(parents=True, exist_ok=True)
-                probe.write_bytes(b"")
+    def _introduce(self) -> None:
+        new = self._threads.keys() - self._known.keys() - self._asked.keys()
+        for address in new:
+            said = self._asked[address] = Future()
+            Thread(target=self._ask, args=(address, said), name="introduction", daemon=True).start()
+        wait([self._asked[address] for address in new], timeout=_INTRODUCTION_SECONDS)
+        for address in [address for address, said in self._asked.items() if said.done()]:
+            answer = self._asked.pop(address).result()
+            if address in self._threads:
+                self._note(address, answer)
+
+    def _note(self, address: str, answer: "dict[str, Any] | BaseException") -> None:
+        known = self._known[address] = _known(address, answer)
+        if known.refused:
+            log.error("%s gets nothing: %s", known.name, known.refused)
+        elif known.lacks:
+            log.info("%s lacks %s", known.name, ", ".join(sorted(known.lacks)))
+
+    def _ask(self, address: str, said: "Future[dict[str, Any] | BaseException]") -> None:
+        """Have a worker introduce itself. If there is a shared folder, it must see a file there."""
         try:
-            answers = self._client.run(
-                working.introduce,
-                self._key.seal("introduce"),
-                probe and str(probe),
-                workers=list(addresses),
-                on_error="return",
-            )
+            with self._probe() as probe:
+                arguments = (self._key.seal("introduce"), probe and str(probe))
+                found = self._client.run(working.introduce, *arguments, workers=[address], on_error="return")
+            said.set_result(found[address])
+        except BaseException as error:  # noqa: BLE001 (raised by who waits for it)
+            said.set_exception(error)
+
+    @contextmanager
+    def _probe(self) -> Iterator[Path | None]:
+        if self._shared is None:
+            yield None
+            return
+        probe = self._shared / f".{secrets.token_hex(8)}"
+        with storage_errors(self._shared):
+            make_missing(self._shared)
+            probe.write_bytes(b"")
+        try:
+            yield probe
         finally:
-            if probe is not None:
-                with suppress(OSError):
-                    probe.unlink()
-        for address, said in answers.items():
-            known = _known(address, said)
-            self._known[address] = known
-            if known.refused:
-                log.error("%s gets nothing: %s", known.name, known.refused)
-            elif known.lacks:
-                log.info("%s lacks %s", known.name, ", ".join(sorted(known.lacks)))
+            with suppress(OSError):
+                probe.unlink()
 
 
 def _known(address: str, said: "dict[str, Any] | BaseException") -> KnownWorker:
     if isinstance(said, BaseException):
-        return KnownWorker(
-            address, refused=f"{type(said).__name__}", hint="install gros-agent[cluster] there, and see its log"
-        )
+        what = f"it does not answer as one of gros-agent: {type(said).__name__}"
+        return KnownWorker(address, refused=what, hint="install gros-agent[cluster] there, and see its log")
     known = KnownWorker(said["name"], said["identity"], frozenset(said["lacks"]))
     if said["version"] != __version__:
         return KnownWorker(
@@ -151,7 +172,7 @@ def _known(address: str, said: "dict[str, Any] | BaseException") -> KnownWorker:
             hint="install the same version on every machine of the cluster",
         )
     if said["wrong"]:
-        return KnownWorker(known.name, refused=said["wrong"], hint="give it the same parts.key")
+        return KnownWorker(known.name, refused=said["wrong"], hint=said["hint"])
     if not said["has_shared"]:
         return KnownWorker(
             known.name,

@@ -10,19 +10,16 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distributed import Semaphore, Worker, get_worker
+from distributed import Worker, get_worker
 
 from gros_agent import __version__
 from gros_agent.cluster.messages import (
     Failure,
-    HostPlace,
     LeftTable,
     LogLine,
     PartTask,
@@ -31,15 +28,15 @@ from gros_agent.cluster.messages import (
     WorkerAnswer,
     with_files,
 )
-from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, new_name
+from gros_agent.cluster.places import at
+from gros_agent.cluster.sealing import KEY_FILE, ClusterKey
 from gros_agent.cluster.slot import FOLDER_VARIABLE, Slot, take_slot
 from gros_agent.cluster.wanted import Wanted
 from gros_agent.cluster.worker_log import kept_lines
-from gros_agent.collect.engine import PER_HOST
 from gros_agent.collect.part import PartDescription, PartResult, collect_part
 from gros_agent.errors import AgentError, ConfigurationError, SourceError
 from gros_agent.http.traffic import AT_ONCE, Budget, pauses
-from gros_agent.runtime import limits, retry
+from gros_agent.runtime import retry
 from gros_agent.runtime.masking import redactor, shown
 from gros_agent.runtime.storage import make_missing, storage_errors
 from gros_agent.settings.authorities import of_the_system
@@ -47,6 +44,9 @@ from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.capacity import Capacity
 from gros_agent.tables.writer import ClosedTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY_VARIABLE = "GROS_AGENT_CLUSTER_KEY"
 SMALL_BYTES = 256 << 10
@@ -61,9 +61,9 @@ _taking = threading.Lock()
 
 
 @cache
-def _capacity() -> Capacity:
+def _capacity(workers: int) -> Capacity:
     """The cores of this machine. A host gets a share of its requests, since several workers ask it."""
-    return Capacity(requests=max(1, AT_ONCE // PER_HOST))
+    return Capacity(requests=max(1, AT_ONCE // workers))
 
 
 @cache
@@ -86,24 +86,33 @@ def _name(worker: Worker) -> str:
 def introduce(sealed: bytes, shared: str | None, *, dask_worker: Worker) -> dict[str, Any]:
     """What the coordinator wants to know of a worker, in values that every version can read.
 
-    That is its name, the identity of its folder, its version, the programs that it lacks, what is wrong with its key,
-    and whether it has a file of the shared folder. Dask gives the worker to what does not run as a task.
+    That is its name, the identity of its folder, its version, the programs that it lacks, what is wrong with it and
+    what to do, and whether it has a file of the shared folder. Dask gives the worker to what does not run as a task.
     """
-    slot, _ = _slot(dask_worker)
-    wrong = ""
+    identity = wrong = hint = ""
     try:
+        identity = _slot(dask_worker)[0].identity
         ClusterKey.read(_key_file(dask_worker)).unseal(sealed)
-    except ConfigurationError as error:
-        wrong = str(error)
+        _check_threads(dask_worker)
+    except AgentError as error:
+        wrong, hint = shown(error.message), shown(error.hint)
     programs = {program for source in sources().values() for program in source.programs}
     return {
         "name": _name(dask_worker),
-        "identity": slot.identity,
+        "identity": identity,
         "version": __version__,
         "lacks": sorted(program for program in programs if shutil.which(program) is None),
         "wrong": wrong,
+        "hint": hint,
         "has_shared": shared is None or Path(shared).exists(),
     }
+
+
+def _check_threads(worker: Worker) -> None:
+    """Refuse a worker with several threads: log, time zone, cores and limits are those of a process."""
+    count = worker.state.nthreads
+    if count != 1:
+        raise ConfigurationError(f"it has {count} threads", "start it with --nthreads 1, and with more --nworkers")
 
 
 def work(version: str, sealed: bytes) -> bytes | None:
@@ -149,33 +158,40 @@ class _Part:
         pauses.tell(self._paused)
         with kept_lines() as lines, retry.counted() as retries:
             try:
-                with self._wanted.while_wanted(self._worker.get_current_task()), _at(self._task.place):
-                    answer = self._collected()
-            except AgentError as error:
-                answer = self._failed(error)
-            except Exception as error:  # noqa: BLE001 (the coordinator tells it as that of this part)
-                kind = type(error).__name__
-                words = f"unexpected: {kind}: {error}"
-                answer = self._failed(AgentError(words, "see the log of the worker", own=f"unexpected: {kind}"))
+                with self._wanted.while_wanted(self._worker.get_current_task()) as wanted:
+                    answer = self._answered()
+                    if wanted.is_up and isinstance(answer.end, Failure):  # the source is not to blame
+                        answer = self._failed(AgentError("it ends, and did not finish this"))
             finally:
                 pauses.tell(lambda _budget, _seconds: None)
         said = tuple(LogLine(one.logger, one.level, shown(one.text)) for one in lines)
         return replace(answer, lines=said, retries=retries.count)
 
+    def _answered(self) -> WorkerAnswer:
+        try:
+            with at(self._task.place):
+                return self._collected()
+        except AgentError as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001 (the coordinator tells it as that of this part)
+            kind = type(error).__name__
+            words = f"unexpected: {kind}: {error}"
+            return self._failed(AgentError(words, "see the log of the worker", own=f"unexpected: {kind}"))
+
     def _collected(self) -> WorkerAnswer:
-        name, slot = new_name(), self._slot
-        tables = self._task.shared or slot.tables
-        make_missing(tables)
+        slot, place = self._slot, self._task.place
+        tables = slot.new_tables(self._task.shared)
+        make_missing(tables.parent)
         with storage_errors(slot.path), tempfile.TemporaryDirectory(dir=slot.files) as files:
             description = self._here(Path(files))
-            sink = self._task.sinks.make(tables / name, description.source.tables)
-            result = collect_part(description, sink, _capacity(), self._progress)
+            sink = self._task.sinks.make(tables, description.source.tables)
+            result = collect_part(description, sink, _capacity(place.count if place else 1), self._progress)
             known = description.context.known_hosts
             pinned = known.read_bytes() if known.exists() else b""
         if not isinstance(result.end, Collected):
             return self._failed(result.end)
         if result.end.published is not None:
-            _told[name] = result.end.published
+            _told[tables.name] = result.end.published
             if len(_told) > _MOST_TOLD:
                 _told.popitem(last=False)
         left = {table: _left(one) for table, one in sink.tables.items()}
@@ -184,11 +200,11 @@ class _Part:
             contents = {table: one.path.read_bytes() for table, one in sink.tables.items()}
             sink.undo()
         else:
-            self._wanted.leave(self._worker.get_current_task(), tables / name)
+            self._wanted.leave(self._worker.get_current_task(), tables)
         return replace(
             self._answer(_fields(result)),
             is_told=result.end.published is not None,
-            folder=name,
+            folder=tables.name,
             tables=left,
             contents=contents,
             pinned=pinned,
@@ -204,7 +220,9 @@ class _Part:
         )
 
     def _failed(self, error: AgentError) -> WorkerAnswer:
-        of_worker = not isinstance(error, SourceError | ConfigurationError) and not error.own.startswith("unexpected")
+        is_of_files = isinstance(error.__cause__, OSError)  # a folder here that can't be written
+        is_other = isinstance(error, SourceError) or (isinstance(error, ConfigurationError) and not is_of_files)
+        of_worker = not is_other and not error.own.startswith("unexpected")
         return self._answer(Failure(shown(error.message), shown(error.hint), error.own, of_worker))
 
     def _here(self, files: Path) -> PartDescription:
@@ -241,26 +259,6 @@ class _Part:
         self._worker.log_event(self._task.topic, self._key.seal(message))
 
 
-@cache
-def _places(place: HostPlace) -> Semaphore:
-    return Semaphore(max_leases=place.count, name=f"{place.name}-{place.count}")
-
-
-@contextmanager
-def _at(place: HostPlace | None) -> Iterator[None]:
-    """Hold a place at a host, since another coordinator may ask it as well. This one submits no more than there are."""
-    if place is None:
-        yield
-        return
-    semaphore = _places(place)
-    while not semaphore.acquire(timeout=1):
-        limits.check()
-    try:
-        yield
-    finally:
-        semaphore.release()
-
-
 def _fields(result: PartResult) -> dict[str, object]:
     return {one.name: getattr(result.end, one.name) for one in fields(Collected) if one.name != "published"}
 
@@ -283,8 +281,8 @@ def _secrets_of(context: Context) -> list[str]:
     return [*secret, *([entry.password.reveal()] if entry.password else [])]
 
 
-def _set_zone(zone: str | None) -> None:
-    if zone is not None and os.environ.get("TZ") != zone:
+def _set_zone(zone: str) -> None:
+    if os.environ.get("TZ") != zone:
         os.environ["TZ"] = zone
         time.tzset()
 

@@ -26,6 +26,7 @@ from gros_agent.project.discovery import Discovered, discover, note_options
 from gros_agent.project.report import Outcome, Report, completeness
 from gros_agent.project.scrape_options import ScrapeOptions
 from gros_agent.rows import LARGEST_INTEGER, Project, Row, SourceId, VcsVersion
+from gros_agent.rows.moments import local_zone
 from gros_agent.runtime import own
 from gros_agent.runtime.logs import IN_RESULTS, SCRAPE_LOG, ProjectLog
 from gros_agent.runtime.storage import make_private, storage_errors
@@ -193,7 +194,8 @@ class _Scrape:
     ) -> tuple[Iterable[str], Mapping[str, int]]:
         """Publish the batch. Returns notes about batches that wait, and the rows in the folder now."""
         if outbox.has_news(self._project, rows, staging):
-            self._folder.publish(staging, rows, updates, completeness(outcomes))
+            zone = local_zone(self._project.environment.time_zone)
+            self._folder.publish(staging, rows, updates, completeness(outcomes), zone)
             return tuple(_kept(self._project)), rows
         stays = self._folder.publish_positions(staging, rows, updates)
         outbox.take_back(self._project, stays.identifier)

@@ -23,7 +23,7 @@ class TableSink:
         self._folder = folder
         self._pseudonymiser = pseudonymiser
         with storage_errors(folder):
-            folder.mkdir()
+            folder.mkdir(mode=0o700)
         self.writer = Writer(folder, tables, whole_numbers=whole_numbers)
 
     def take(self, rows: Sequence[Row]) -> None:

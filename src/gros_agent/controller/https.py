@@ -124,8 +124,8 @@ class ControllerClient:
         """Send the agent's public key, and return the project's secrets."""
         answer = self._call("POST", "agent.py", self._keys(project), {"public_key": public_key})
         try:
-            secrets = msgspec.json.decode(answer.content, type=Secrets)
-            others = msgspec.json.decode(answer.content, type=Told)
+            secrets = decoder(Secrets).decode(answer.content)
+            others = decoder(Told).decode(answer.content)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ControllerError(
                 f"the controller's answer to the registration of {project} lacks something: {error}",

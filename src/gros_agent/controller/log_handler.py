@@ -12,7 +12,7 @@ from gros_agent.controller import ControllerError
 from gros_agent.controller.https import ControllerClient
 from gros_agent.http.timed import TooSlowError
 from gros_agent.runtime import own
-from gros_agent.runtime.logs import delivered
+from gros_agent.runtime.logs import current_project, delivered
 
 MAX_WAITING = 500
 """Limit of waiting records; further ones are dropped, since the local log has them too."""
@@ -25,18 +25,29 @@ _NAMES = (
 
 
 class ControllerHandler(logging.Handler):
-    """Sends records to ``log.py`` of the controller of one project."""
+    """Sends records to ``log.py`` of the controller of one project.
+
+    If several projects are collected at the same time, each record goes to its own one, if :meth:`add` named it.
+    """
 
     def __init__(self, client: ControllerClient, project: str) -> None:
         super().__init__(logging.WARNING)
         self._client = client
         self.project = project
-        self._waiting: queue.Queue[dict[str, str] | None] = queue.Queue(MAX_WAITING)
+        self._projects = {project}
+        self._waiting: queue.Queue[tuple[str, dict[str, str]] | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._send, name="controller log", daemon=True)
         self._thread.start()
 
+    def add(self, project: str) -> None:
+        """Send the records of another project, too."""
+        self._projects.add(project)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the delivered wording of a record."""
+        project = current_project() or self.project
+        if project not in self._projects:
+            return
         said = delivered(record)
         content = {name: str(getattr(record, name)) for name in _NAMES}
         content |= {"pathname": own.place(record), "message": said, "msg": said, "args": "None", "exc_info": "None"}
@@ -44,7 +55,7 @@ class ControllerHandler(logging.Handler):
         if record.exc_info and record.exc_info[1]:
             content["exc_text"] = own.trace(record.exc_info[1])
         with contextlib.suppress(queue.Full):
-            self._waiting.put_nowait(content)
+            self._waiting.put_nowait((project, content))
 
     def close(self) -> None:
         """Send the waiting records, for :data:`LAST_SECONDS` at most."""
@@ -54,9 +65,9 @@ class ControllerHandler(logging.Handler):
         super().close()
 
     def _send(self) -> None:
-        while (content := self._waiting.get()) is not None:
+        while (waiting := self._waiting.get()) is not None:
             try:
-                self._client.log(self.project, content)
+                self._client.log(*waiting)
             except (ControllerError, TooSlowError, requests.RequestException):
                 # not a warning, which would be sent to this handler again
                 logging.getLogger(__name__).debug("a log record was not sent: %s", traceback.format_exc(limit=1))

@@ -17,6 +17,7 @@ from gros_agent.database.checking import TableRows, Unfit, check_content, rows_o
 from gros_agent.database.erased import Erased
 from gros_agent.database.without import without
 from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import storage_errors
 from gros_agent.tables.batch import ENVIRONMENTS, CollectedSource
 
@@ -81,7 +82,7 @@ class InboxBatch:
     def receipt(self) -> BatchReceipt:
         """The receipt. Raises :class:`Unfit` if it is missing, damaged, or that of another batch."""
         try:
-            content = msgspec.json.decode(self.path(RECEIPT).read_bytes(), type=BatchReceipt)
+            content = decoder(BatchReceipt).decode(self.path(RECEIPT).read_bytes())
             content.moment.astimezone(UTC)
         except OSError as error:
             raise Unfit(f"{RECEIPT} can't be read: {error.strerror}") from None

@@ -20,6 +20,7 @@ from gros_agent.controller.answers import BigBoatStatus
 from gros_agent.controller.https import ControllerClient
 from gros_agent.deliver.bigboat import configured
 from gros_agent.errors import AgentError, ConfigurationError, DeliveryError, SourceError
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import exclusive, make_private, replace_file, storage_errors
 from gros_agent.settings.model import ProjectSettings
 
@@ -164,7 +165,7 @@ class _Sender:
         with storage_errors(self.folder):
             content = path.read_bytes()
         try:
-            return msgspec.json.decode(content, type=Poll)
+            return decoder(Poll).decode(content)
         except msgspec.MsgspecError as error:
             log.error("%s: this poll is damaged, and is set aside: %s", path, error)  # noqa: TRY400 (in words)
             self._move(path, DAMAGED)

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.files import read_text
 from gros_agent.runtime.storage import make_private, replace_file, storage_errors
 
@@ -66,7 +67,7 @@ def read(path: Path) -> Secrets:
     if text is None:
         raise ConfigurationError(f"{path}: there is no such secrets file", hint)
     try:
-        return msgspec.json.decode(text, type=Secrets)
+        return decoder(Secrets).decode(text)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: the secrets are incomplete: {error}", hint) from None
     except msgspec.DecodeError:

@@ -15,6 +15,7 @@ from gros_agent.errors import ConfigurationError, Problems, SourceError
 from gros_agent.options.values import Secret
 from gros_agent.rows import folded, trimmed
 from gros_agent.rows.fitting import fitted
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.files import MAX_OWN_BYTES, read_text, settle
 from gros_agent.runtime.masking import redactor
 from gros_agent.runtime.spelling import did_you_mean
@@ -118,7 +119,7 @@ def of_rows(rows: Iterable[Mapping[str, str]], folder: Path) -> tuple[SourceEntr
 
 def _decode(path: Path) -> list[_Listed] | None:
     text = read_text(path, "the list of sources", MAX_OWN_BYTES)
-    return None if text is None else msgspec.json.decode(text, type=list[_Listed])
+    return None if text is None else decoder(list[_Listed]).decode(text)
 
 
 def parse(options: Iterable[str], folder: Path) -> tuple[SourceEntry, ...]:

@@ -25,6 +25,7 @@ from gros_agent.reference.serve_options import ServeOptions
 from gros_agent.reference.ssh_server import is_public_key
 from gros_agent.reference.status import components
 from gros_agent.reference.store import KEY, About, State
+from gros_agent.runtime.decoding import decoder
 from gros_agent.settings.version import STAMPED
 
 MAX_BODY = 1 << 20
@@ -285,6 +286,6 @@ def _bounded(receive: Receive) -> Receive:
 
 def _json(form: Mapping[str, str], name: str, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(form.get(name, "").encode(), type=kind)
+        return decoder(kind).decode(form.get(name, "").encode())
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise HTTPException(400, f"{name} is invalid: {error}") from None

@@ -11,6 +11,7 @@ from gros_agent.database.loading import check_url
 from gros_agent.errors import ConfigurationError
 from gros_agent.privacy.secrets import UsernamePattern
 from gros_agent.reference.store import KEY
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.files import read_text
 
 Networks = Mapping[str, tuple[IPv4Network | IPv6Network, ...]]
@@ -90,6 +91,6 @@ def read_usernames(path: Path | None) -> tuple[UsernamePattern, ...]:
     if text is None:
         raise ConfigurationError(f"{path}: there is no such file", "correct --usernames")
     try:
-        return msgspec.json.decode(text, type=tuple[UsernamePattern, ...])
+        return decoder(tuple[UsernamePattern, ...]).decode(text)
     except msgspec.MsgspecError as error:
         raise ConfigurationError(f"{path}: {error}", 'write a JSON list of {"prefix": …, "replace": …}') from None

@@ -1,6 +1,7 @@
 """Moments as written to tables: ``YYYY-MM-DD HH:MM:SS`` in the local time zone."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ UNKNOWN = "0"
 """The value for an unknown moment."""
 
 _SYSTEM_ZONE = Path("/etc/localtime")
+_OFFSET = re.compile(r"UTC(?P<sign>[+-])(?P<hours>\d\d)(?P<minutes>\d\d)")
 
 FURTHEST_AHEAD = timedelta(hours=14)
 """The largest offset of local time from UTC (Pacific/Kiritimati)."""
@@ -31,9 +33,12 @@ def local_time(seconds: int) -> tuple[str, bool]:
     return (text, True) if text >= FIRST else (FIRST, False)
 
 
-def local_zone() -> str:
-    """The name of the local time zone, as ``Europe/Amsterdam``. If it has none, its current offset, as ``UTC+0100``."""
-    named = os.environ.get("TZ", "").removeprefix(":")
+def local_zone(setting: str | None = None) -> str:
+    """The name of the local time zone, as ``Europe/Amsterdam``. If it has none, its current offset, as ``UTC+0100``.
+
+    A ``setting`` takes precedence over the zone of this process, as that of one of several projects.
+    """
+    named = (setting or os.environ.get("TZ", "")).removeprefix(":")
     if named:
         return named
     try:
@@ -42,6 +47,15 @@ def local_zone() -> str:
         place = ""
     _, found, name = place.partition("/zoneinfo/")
     return name if found else f"{datetime.now().astimezone():UTC%z}"
+
+
+def zone_variable(zone: str) -> str:
+    """The value of the variable ``TZ`` for a zone that :func:`local_zone` named."""
+    offset = _OFFSET.fullmatch(zone)
+    if offset is None:
+        return zone
+    sign = "-" if offset["sign"] == "+" else "+"  # the variable counts to the west
+    return f"<{zone}>{sign}{offset['hours']}:{offset['minutes']}"
 
 
 @dataclass

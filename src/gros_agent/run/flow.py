@@ -14,7 +14,7 @@ registered before, and its batch waits. Without a controller the flow is preflig
 """
 
 import logging
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 
 from gros_agent.collect.scrape import project_log, scrape
@@ -62,7 +62,7 @@ class Flow:
         outbox.keep(project)
         if project.controller is None:
             with project_log(project.folder) as ended:
-                status = self._collect()
+                status = self._collect(project, ExitStack())
                 ended(status)
             return status
         with ExitStack() as turn:
@@ -75,7 +75,7 @@ class Flow:
                 return ExitStatus.NOT_DUE
             with project_log(project.folder) as ended:
                 self._turn.register(project)
-                status = self._collect(turn)
+                status = self._collect(project, turn)
                 ended(status)
         if status not in {ExitStatus.DONE, ExitStatus.PARTLY}:
             return status
@@ -86,10 +86,14 @@ class Flow:
             self._turn.export(self._project(given=False))
         return status
 
-    def _collect(self, turn: ExitStack | None = None) -> ExitStatus:
-        """Preflight and scrape. The turn at the controller ends once preflight has asked it."""
+    def _collect(self, asking: ProjectSettings, turn: ExitStack) -> ExitStatus:
+        """Preflight and scrape. The turn at the controller ends once preflight has asked it.
+
+        ``asking`` are the settings for what is asked there. They are not read again while a scrape goes on, since a
+        project's time zone is that of this process.
+        """
         self._note.stage("preflight")
-        status = self._preflight(turn or ExitStack())
+        status = self._preflight(turn)
         if status is not ExitStatus.DONE:
             return status
         self._note.stage("scrape")
@@ -97,10 +101,8 @@ class Flow:
         options = self._options
         if self._turn.is_away:
             options = replace(options, no_ssh=True)
-        return scrape(project, options, self._note.scraped, self._note.progress, self._teams, self._at_controller)
-
-    def _at_controller(self) -> AbstractContextManager[None]:
-        return self._turn.alone(self._project(given=False))
+        tell, progress = self._note.scraped, self._note.progress
+        return scrape(project, options, tell, progress, self._teams, lambda: self._turn.alone(asking))
 
     def _project(self, overrides: Overrides | None = None, *, given: bool) -> ProjectSettings:
         """The project as its settings are now; ``given`` are the variables that the controller gave for a scrape."""

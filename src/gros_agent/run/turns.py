@@ -145,6 +145,7 @@ class Turn:
     def _register_and_deliver(self, project: ProjectSettings, waits: AgentError | None) -> None:
         """Register, and deliver what waits. Whatever stops either becomes the obstacle."""
         self._note.stage("register")
+        self._turns.registered = ""  # a registration whose answer is lost has cleared the folders all the same
         try:
             done = self._register(project, waits)
         except AgentError as error:

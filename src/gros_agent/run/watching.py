@@ -22,6 +22,10 @@ _telling = threading.RLock()
 """A watcher is notified by one thread at a time, since several projects may be collected at the same time."""
 
 
+_writing = threading.Lock()
+"""The history is written by one thread at a time: SQLite would let many wait in no order, and not for long."""
+
+
 class Load(Protocol):
     """Reads the settings of a project, anew each time, since preflight may have brought variables of the controller.
 
@@ -136,7 +140,8 @@ class Note:
         if self._run is None:
             return
         try:
-            write(self._run)
+            with _writing:
+                write(self._run)
         except AgentError as error:
             self._run = None
             log.warning("this run is not kept in the history: %s", error)

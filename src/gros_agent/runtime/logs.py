@@ -7,6 +7,7 @@ import copy
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +43,17 @@ class _StandardError(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
         """Drop a record that can't be written, since there is no other place to report it."""
 
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out what the results show at the same place."""
+        return not (self.beside and getattr(record, "is_in_results", False)) and bool(super().filter(record))
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """The stream for records."""
         return sys.stderr
+
+
+_standard_error = _StandardError()
 
 
 class _File(logging.FileHandler):
@@ -64,6 +72,37 @@ class _File(logging.FileHandler):
             self._has_failed = True
             reason = getattr(sys.exc_info()[1], "strerror", None) or sys.exc_info()[1]
             logging.getLogger("gros_agent.runtime.logs").warning("%s is incomplete: %s", self.baseFilename, reason)
+
+
+class _Files(logging.Handler):
+    """Hands each record to the log files of the scrapes that go on.
+
+    It stays with the logger: while a handler is removed there, records of other threads miss the next one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(KEPT)
+        self._files: tuple[_File, ...] = ()
+        self._changing = threading.Lock()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Hand over a record."""
+        for file in self._files:
+            file.handle(record)
+        return True
+
+    def begin(self, file: _File) -> None:
+        """Write a further file from now on."""
+        with self._changing:
+            self._files = (*self._files, file)
+
+    def end(self, file: _File) -> None:
+        """Write a file no longer."""
+        with self._changing:
+            self._files = tuple(one for one in self._files if one is not file)
+
+
+_files = _Files()
 
 
 class _Text(logging.Formatter):
@@ -135,6 +174,11 @@ def of_project(key: str) -> Iterator[None]:
         _project.reset(before)
 
 
+def current_project() -> str | None:
+    """The project that this thread works for, if that was said."""
+    return _project.get()
+
+
 class ProjectLog:
     """A new log file of a scrape. Its last line says with which status the scrape ended.
 
@@ -145,15 +189,14 @@ class ProjectLog:
         path.write_bytes(b"")
         self._handler = _File(path, encoding="utf-8", errors="backslashreplace")
         self._handler.setFormatter(_Project())
-        self._handler.setLevel(KEPT)
         project = _project.get()
         self._handler.addFilter(lambda _: project is None or _project.get() in {project, None})
-        self._logger = logging.getLogger("gros_agent")
-        self._logger.addHandler(self._handler)
+        logging.getLogger("gros_agent").addHandler(_files)  # once
+        _files.begin(self._handler)
 
     def end(self, status: int) -> None:
         """Write the last line, and close the file."""
-        self._logger.removeHandler(self._handler)
+        _files.end(self._handler)
         level = logging.INFO if status == 0 else logging.ERROR
         words = f"Process ended with status code {status}"
         self._handler.handle(logging.LogRecord("gros_agent", level, "", 0, words, None, None))
@@ -164,11 +207,13 @@ class ProjectLog:
 
 
 def configure(level: str, form: LogFormat) -> None:
-    """Send the agent's log records of ``level`` and above to standard error. Other handlers are not changed."""
-    handler = _StandardError()
-    handler.setFormatter(_Json() if form == "json" else _Text())
+    """Send the agent's log records of ``level`` and above to standard error. Other handlers are not changed.
+
+    Several threads may call this, each for its project: the handler stays the same.
+    """
     logger = logging.getLogger("gros_agent")
-    logger.handlers[:] = [handler, *(one for one in logger.handlers if not isinstance(one, _StandardError))]
+    logger.addHandler(_standard_error)
+    _standard_error.setFormatter(_Json() if form == "json" else _Text())
     logger.propagate = False
     show(level)
 
@@ -179,9 +224,7 @@ def show(level: str) -> None:
     Log files and the delivered log don't depend on it: records of :data:`KEPT` and above are always created.
     """
     logger = logging.getLogger("gros_agent")
-    for handler in logger.handlers:
-        if isinstance(handler, _StandardError):
-            handler.setLevel(level)
+    _standard_error.setLevel(level)
     logger.setLevel(min(KEPT, logging.getLevelNamesMapping()[level]))
 
 
@@ -191,18 +234,13 @@ def tell_once(*, beside: bool) -> None:
     That is the case if both go to the same terminal, file or pipe, or always with ``beside``. A log of JSON lines is
     not changed, since it is for programs.
     """
-    for handler in logging.getLogger("gros_agent").handlers:
-        if isinstance(handler, _StandardError) and not isinstance(handler.formatter, _Json):
-            handler.beside = beside or is_one_place()
-            if handler.beside:
-                handler.addFilter(lambda record: not getattr(record, "is_in_results", False))
+    is_json = isinstance(_standard_error.formatter, _Json)
+    _standard_error.beside = not is_json and (beside or is_one_place())
 
 
 def shows_errors_beside_results() -> bool:
     """Whether the errors of the log are shown at the same place as the results."""
-    logger = logging.getLogger("gros_agent")
-    shown = (one for one in logger.handlers if isinstance(one, _StandardError) and one.beside)
-    return any(one.level <= logging.ERROR for one in shown)
+    return _standard_error.beside and _standard_error.level <= logging.ERROR
 
 
 def is_one_place() -> bool:

@@ -28,6 +28,7 @@ from msgspec import field
 from gros_agent.errors import AgentError
 from gros_agent.rows import TABLES, Project, SourceId
 from gros_agent.rows.moments import local_zone
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.storage import (
     clear_leftovers,
     exclusive,
@@ -140,11 +141,12 @@ class ProjectFolder:
         tables: Mapping[str, int],
         trackers: Mapping[str, bytes],
         sources: Iterable[CollectedSource] = (),
+        time_zone: str = "",
     ) -> Manifest:
         """Publish the table files in ``staging`` and these trackers, and replace the batch in this folder.
 
         ``tables`` maps file names to numbers of rows, ``trackers`` file names to contents. ``sources`` are those that
-        were collected.
+        were collected. ``time_zone`` is that of the moments in the tables; the local one by default.
         """
         previous = self.batch()
         manifest = Manifest(
@@ -152,7 +154,7 @@ class ProjectFolder:
             tables=tables,
             trackers={name: self._text(name) for name in trackers},
             removed=tuple(sorted(set(previous.tables) - set(tables))) if previous else (),
-            time_zone=local_zone(),
+            time_zone=time_zone or local_zone(),
             sources=tuple(sources),
         )
         self._publish(staging, manifest, trackers)
@@ -263,7 +265,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest; None if the file does not exist. Raises :class:`AgentError` if it is damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return decoder(Manifest).decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

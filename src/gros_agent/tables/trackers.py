@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from gros_agent.errors import ConfigurationError
+from gros_agent.runtime.decoding import decoder
 from gros_agent.runtime.files import MAX_OWN_BYTES, read_text
 
 UPDATES = frozenset({"measurements_update.json"})
@@ -50,8 +51,8 @@ def read(path: Path) -> dict[str, str]:
         return {_SHARED: text.strip()} if text.strip() else {}
     try:
         if path.name in UPDATES:
-            return msgspec.json.decode(text, type=_Update).versions
-        return msgspec.json.decode(text, type=dict[str, str])
+            return decoder(_Update).decode(text).versions
+        return decoder(dict[str, str]).decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _damaged(path, error) from None
 
@@ -69,7 +70,7 @@ def read_document(path: Path) -> dict[str, Any]:
     if text is not None and path.suffix == ".txt":
         return {TEXT: text.strip()}
     try:
-        return {} if text is None else msgspec.json.decode(text, type=dict[str, Any])
+        return {} if text is None else decoder(dict[str, Any]).decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _damaged(path, error) from None
 

@@ -246,7 +246,7 @@ def join(folder: Path, rows: Iterable[type[Row]], writers: Sequence[WrittenTable
 
 def _single(table: Joined) -> Joined | None:
     """Replace the array by its first object. If it is empty, remove the file, and return None."""
-    found = msgspec.json.decode(table.path.read_bytes(), type=list[msgspec.Raw])
+    found = decoder(list[msgspec.Raw]).decode(table.path.read_bytes())
     if not found:
         table.path.unlink()
         return None

@@ -16,6 +16,7 @@ import msgspec
 
 from gros_agent.errors import ConfigurationError, Problems
 from gros_agent.rows import JiraIssue
+from gros_agent.runtime.decoding import decoder
 
 Type = Literal[
     "int",
@@ -121,6 +122,7 @@ def parsed(content: bytes, name: str) -> FieldMapping:
 
 def _entry(column: str, value: Any, problems: list[str]) -> Entry | None:  # noqa: ANN401 (any JSON)
     """An entry, or None if it is wrong. What is wrong is appended to ``problems``."""
+    decoder(Entry)  # which builds the type, by one thread at a time
     try:
         entry = msgspec.convert(value, Entry)
     except msgspec.ValidationError as error:
