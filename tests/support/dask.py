@@ -68,7 +68,7 @@ class Running:
             *first,
             *(sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--nthreads", str(threads)),
             *("--no-nanny", "--no-dashboard", "--local-directory", str(home)),
-            *_tls(self.certificates, "worker"),
+            *tls(self.certificates, "worker"),
         ]
         with self.logs[-1].open("wb") as log:
             environment = {**os.environ, **variables}
@@ -82,7 +82,7 @@ class Running:
             process.wait()
 
 
-def _tls(folder: Path | None, role: str) -> list[str]:
+def tls(folder: Path | None, role: str) -> list[str]:
     if folder is None:
         return []
     place = folder / role

@@ -86,10 +86,11 @@ class Replay:
     latency: float = 0.0
     port: int = 0
     unknown: Callable[[str], Answer] = not_found
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def route(self, name: str, pattern: str, handler: Handler, method: str = "GET", sent: bytes = b"") -> None:
         """Answer what fully matches a pattern of the path, which is taken as it was sent, escapes and all."""
@@ -157,7 +158,7 @@ def serving(replay: Replay) -> Iterator[Replay]:
         request_queue_size = 64
         daemon_threads = True
 
-    with Server(("127.0.0.1", 0), RequestHandler) as server:
+    with Server((replay.host, 0), RequestHandler) as server:
         replay.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -58,14 +58,17 @@ def git_daemon(folder: Path) -> Iterator[int]:
 
 @dataclass
 class HttpServer:
-    """Where git's smart HTTP server runs, and which Authorization headers reached it."""
+    """Where git's smart HTTP server runs, and which Authorization headers reached it. ``latency`` is in seconds."""
 
     port: int
     authorizations: list[str] = field(default_factory=list)
+    latency: float = 0.0
 
 
 @contextlib.contextmanager
-def git_http(folder: Path, username: str, password: str, tls: tuple[Path, Path] | None = None) -> Iterator[HttpServer]:
+def git_http(
+    folder: Path, username: str, password: str, tls: tuple[Path, Path] | None = None, host: str = "127.0.0.1"
+) -> Iterator[HttpServer]:
     """Git's smart HTTP server (git http-backend) behind basic authentication; ``tls`` is a certificate and its key."""
     wanted = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
@@ -80,6 +83,7 @@ def git_http(folder: Path, username: str, password: str, tls: tuple[Path, Path] 
             self.answer(_body(self))
 
         def answer(self, body: bytes) -> None:
+            time.sleep(server.latency)
             authorization = self.headers.get("Authorization")
             if authorization:
                 server.authorizations.append(authorization)
@@ -97,7 +101,10 @@ def git_http(folder: Path, username: str, password: str, tls: tuple[Path, Path] 
             self.end_headers()
             self.wfile.write(content)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 64
+
+    with Server((host, 0), Handler) as listener:
         server = HttpServer(listener.server_address[1])
         if tls:
             listener.socket = _secured(listener.socket, *tls)

@@ -25,6 +25,7 @@ from gros_agent.errors import AgentError, SourceError
 from gros_agent.http.traffic import pauses
 from gros_agent.rows.moments import local_zone, zone_variable
 from gros_agent.runtime import limits, retry
+from gros_agent.settings.authorities import of_the_system
 from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Collected
 from gros_agent.sources.common.capacity import Capacity
@@ -122,6 +123,7 @@ class ClusterTeam:
                 description=job.description,
                 sinks=self._sinks,
                 files=contents_of_files(job.description.context),
+                authorities=of_the_system(),
                 shared=self._cluster.shared,
                 zone=self._zone,
                 place=place,

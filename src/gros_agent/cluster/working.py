@@ -39,6 +39,7 @@ from gros_agent.http.traffic import AT_ONCE, Budget, pauses
 from gros_agent.runtime import retry
 from gros_agent.runtime.masking import redactor, shown
 from gros_agent.runtime.storage import make_missing, storage_errors
+from gros_agent.settings.authorities import of_the_system
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.capacity import Capacity
@@ -229,6 +230,8 @@ class _Part:
         written: dict[Path, Path] = {}
 
         def here(path: Path) -> Path:
+            if path == self._task.authorities:
+                return of_the_system() or path
             if path not in written:
                 written[path] = files / f"{len(written)}-{path.name}"
                 if path in self._task.files:
