@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gros_agent.errors import Own, SourceError
 from gros_agent.runtime import process
-from gros_agent.runtime.storage import storage_errors
+from gros_agent.runtime.storage import DISK_FULL, storage_errors
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git import vacant
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
@@ -284,7 +284,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "the repository lacks some of its own objects, as a partial clone or a damaged one does",
         "collect from the repository that it was cloned from; git fsck shows details",
     ),
-    (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
+    (r"No space left on device|Disk quota exceeded", DISK_FULL, "free some space, and run again"),
     (
         (
             r"could not read (?:Username|Password)|Authentication failed|Permission denied|terminal prompts disabled"

@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 from gros_agent.errors import SourceError
 from gros_agent.runtime import process
+from gros_agent.runtime.storage import DISK_FULL
 from gros_agent.sources.base import Context
 from gros_agent.sources.subversion.access import Access, private_configuration, resolve, supported_version
 
@@ -220,7 +221,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "the repository's host can't be reached, or broke the connection",
         "check its URL, the network and the proxy",
     ),
-    (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again"),
+    (r"No space left on device|Disk quota exceeded", DISK_FULL, "free some space, and run again"),
 )
 
 
