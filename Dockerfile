@@ -1,13 +1,14 @@
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
+ARG EXTRAS=controller,daemon
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv /opt/gros-agent
 # what the agent needs changes seldom: a layer of its own
 COPY pyproject.toml README.md ./
 COPY src/gros_agent/__init__.py src/gros_agent/
-RUN /opt/gros-agent/bin/pip install '.[controller,daemon]'
+RUN /opt/gros-agent/bin/pip install ".[${EXTRAS}]"
 COPY . .
 RUN /opt/gros-agent/bin/pip install --no-deps --force-reinstall . \
     && /opt/gros-agent/bin/python -m compileall -q -j 0 /opt/gros-agent/lib \

@@ -90,7 +90,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("hadolint", "Dockerfile")
-    session.run("kubernetes-validate", "--strict", "--quiet", *map(str, Path("deploy/kubernetes").glob("*.yaml")))
+    session.run("kubernetes-validate", "--strict", "--quiet", *map(str, Path("deploy/kubernetes").rglob("*.yaml")))
 
 
 @nox.session(venv_params=ENVIRONMENT)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gros_agent import __version__
+from gros_agent.settings.authorities import of_the_system
 from support.agent import PEPPER, ROOT, SALT, Agent, Rows, table
 from support.dask import PASSWORD, Running, on, running, sources
 from support.servers import HttpServer
@@ -138,3 +139,11 @@ def test_dry_run_is_done_here(ready: Agent) -> None:
     done = ready("scrape", "--project", "TEST", "--source", "git=.", "--dry-run", "--cluster", "local")
     assert done.status == 7
     assert "--dry-run" in done.errors
+
+
+def test_tasks_are_small(ready: Agent, server: HttpServer, cluster: Running, certificates: Path) -> None:
+    """The authorities of the system are 200 kB, which would go with each of thousands of parts."""
+    assert of_the_system()
+    done = ready.scrape(*sources(server, "code1"), variables=on(cluster, certificates))
+    assert done.status == 0, done
+    assert max(map(len, cluster.spy.seen)) < 32 << 10

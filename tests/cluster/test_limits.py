@@ -1,15 +1,17 @@
 """Limits hold for the whole cluster, measured at the server: parts at a host, and what one worker learns of a pause."""
 
 import json
+import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from gros_agent.run.history import History
 from support.agent import Agent
 from support.dask import on, running
 from support.replay import Asked, Strike, serving
@@ -41,6 +43,11 @@ class Watched:
             most = max(most, running)
         return most
 
+    def refuse(self, _asked: Asked, _honest: Answer) -> Answer:
+        """Ask to wait."""
+        self.refused.append(time.monotonic())
+        return 429, {"Retry-After": str(WAIT)}, b"{}"
+
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
@@ -63,9 +70,9 @@ def watched() -> Iterator[Watched]:
         yield found
 
 
-def sources(watched: Watched) -> list[str]:
+def sources(watched: Watched, numbers: Iterable[int] = range(PARTS)) -> list[str]:
     url = watched.server.url
-    return [word for n in range(PARTS) for word in ("--source", f"sonar:p{n}={url}/dashboard?id=p{n}")]
+    return [word for n in numbers for word in ("--source", f"sonar:p{n}={url}/dashboard?id=p{n}")]
 
 
 def measured(agent: Agent) -> set[str]:
@@ -85,12 +92,8 @@ def test_parts_at_a_host(ready: Agent, watched: Watched, certificates: Path, tmp
 def test_a_pause_holds_for_all_workers(ready: Agent, watched: Watched, certificates: Path, tmp_path: Path) -> None:
     """One answer asks to wait: from then on nobody asks, until the time is over. Then everything comes."""
 
-    def refuse(_asked: Asked, _honest: Answer) -> Answer:
-        watched.refused.append(time.monotonic())
-        return 429, {"Retry-After": str(WAIT)}, b"{}"
-
     watched.server.replay.latency = 0.3  # so that what is under way goes on for seconds if nobody tells it
-    watched.server.replay.strikes["history"] = Strike(refuse, times=1, after=1)
+    watched.server.replay.strikes["history"] = Strike(watched.refuse, times=1, after=1)
     key = {"GROS_AGENT_CLUSTER_KEY": str(certificates / "worker" / "parts.key")}
     with running(tmp_path / "cluster", key, workers=4) as cluster:
         done = ready.scrape(*sources(watched), variables=on(cluster, certificates))
@@ -101,3 +104,43 @@ def test_a_pause_holds_for_all_workers(ready: Agent, watched: Watched, certifica
     spread = 1.0  # until the last worker has heard of it, on a machine that has much to do
     assert [moment for moment in after if spread < moment < WAIT - 0.1] == []
     assert len([moment for moment in after if moment > WAIT - 0.1]) > PARTS
+
+
+def test_two_coordinators(ready: Agent, watched: Watched, certificates: Path, tmp_path: Path) -> None:
+    """Each submits as many parts as the host may take; the places are those of the cluster."""
+    other = Agent(tmp_path / "other")
+    shutil.copytree(ready.home, other.home)
+    key = {"GROS_AGENT_CLUSTER_KEY": str(certificates / "worker" / "parts.key")}
+    with running(tmp_path / "cluster", key, workers=4) as cluster:
+        begin, variables = ("scrape", "--project", "TEST", "--per-host", "2"), on(cluster, certificates)
+        halves = [sources(watched, numbers) for numbers in (range(PARTS // 2), range(PARTS // 2, PARTS))]
+        with (
+            ready.start(*begin, *halves[0], variables=variables) as one,
+            other.start(*begin, *halves[1], variables=variables) as two,
+        ):
+            ends = [process.communicate(timeout=90) for process in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], ends
+    assert len(measured(ready) | measured(other)) == PARTS
+    assert watched.at_once() == 2
+
+
+def test_progress(ready: Agent, watched: Watched, certificates: Path, tmp_path: Path) -> None:
+    """What a worker is at is in the history meanwhile."""
+    watched.server.replay.latency = 0.4  # it tells so after a second
+    watched.server.replay.strikes["history"] = Strike(watched.refuse, times=1)
+    key = {"GROS_AGENT_CLUSTER_KEY": str(certificates / "worker" / "parts.key")}
+    entry = {"type": "sonar", "name": "quality", "url": f"{watched.server.url}/dashboard?id=p1"}
+    ready.export().mkdir(parents=True)
+    (ready.export() / "data_sources.json").write_text(json.dumps([entry]))
+    history = History(ready.home / "state" / "history.sqlite")
+    seen = set()
+    with running(tmp_path / "cluster", key, workers=1) as cluster:
+        variables = {"JIRA_KEY": "TEST", **on(cluster, certificates)}
+        with ready.start("run", "--skip-preflight", variables=variables) as process:
+            while process.poll() is None:
+                if (run := history.current()) is not None and run.stage == "scrape" and run.what:
+                    seen.add(run.what)
+                time.sleep(0.05)
+            process.communicate()
+    assert process.returncode == 0
+    assert any(what.startswith("quality: waiting for 127.0.0.1 until") for what in seen), seen

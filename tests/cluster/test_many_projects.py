@@ -11,9 +11,11 @@ import pytest
 
 from gros_agent.errors import ExitStatus
 from gros_agent.run.history import History
+from support import installation as installation_module
 from support.agent import Agent
 from support.controller import Controller, controller, wait_until
-from support.dask import PASSWORD, Running
+from support.dask import PASSWORD, Running, on
+from support.existing import existing_controller
 from support.gate import gate
 from support.repository import linear_history
 from support.servers import HttpServer, git_http
@@ -94,6 +96,25 @@ def test_each_is_delivered_once(installation: Installation, cluster: Running) ->
     assert len(workers) == 2
     assert len(cluster.spy.workers) == 2
     assert all(f"collected by {worker}" in done.output for worker in workers)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_at_an_existing_controller(
+    agent: Agent, tmp_path: Path, certificates: Path, cluster: Running, seconds: float
+) -> None:
+    """A registration there clears the folders of other projects, and one import at a time is under way."""
+    keys = ["TEST", *PROJECTS[:4]]
+    with existing_controller(tmp_path / "controller", "sftp") as there:
+        there.imports.seconds = seconds
+        found = installation_module.Installation(agent, there, tmp_path, " ".join(keys))
+        variables = on(cluster, certificates)
+        for _ in range(2):
+            found.commit()
+            done = found.run(GROS_AGENT_WAIT="30", **variables)
+            assert done.status == 0, done
+            found.check_all_once()
+    assert [found.announced(key) for key in keys] == [2] * len(keys)
+    assert len(there.registered) > 2 * len(keys)
 
 
 def test_one_waits_for_nobody(installation: Installation) -> None:

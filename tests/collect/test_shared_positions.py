@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gros_agent.collect import scrape
+from gros_agent.collect import new_positions
 from gros_agent.collect.engine import Gathered, LeftOff
 from gros_agent.project.report import Outcome
 from gros_agent.sources.base import Collected, Part, SourceEntry
@@ -34,5 +34,5 @@ def gathered(name: str, position: str | None, *, failed: bool = False) -> Gather
 )
 def test_the_earlier_one(before: str | None, done: list[Gathered[Any]], after: str | None) -> None:
     known = LeftOff({NAME: {"project": before} if before else {}}, {})
-    files = scrape._encoded(scrape._moved(known, done), done)
+    files = new_positions.encoded(new_positions.moved(known, done), done)
     assert files == ({NAME: after.encode()} if after else {})

@@ -121,6 +121,27 @@ class TestBuild:
         assert one.exec("gros-agent", "version").strip() == __version__
         assert "has no branch and commit" in one.exec("gros-agent", "preflight", "--json", ok=False)
 
+    def test_what_a_cluster_needs(
+        self,
+        engine: Engine,
+        context: Callable[[], Path],
+        run: Run,
+        tag: str,
+        image: str,
+        record_property: Callable[[str, object], None],
+    ) -> None:
+        """The build of the documentation, without rights and with a file system that can only be read."""
+        option = re.search(r"docker build (--build-arg EXTRAS=\S+) ", (ROOT / "docs" / "cluster.md").read_text())
+        assert option is not None
+        engine.build(context(), tag, *option[1].split())
+        added = engine.inspect(tag)["Size"] - engine.inspect(image)["Size"]
+        record_property("measured", f"image: {added / 1e6:.1f} MB more with what a cluster needs")
+        scheduler = run(*HARDENED, command=("dask", "scheduler", "--no-dashboard"), of=tag)
+        scheduler.until("Scheduler at")
+        worker = ("dask", "worker", "tcp://127.0.0.1:8786", "--nthreads=1", "--local-directory=/tmp/worker")
+        together = ("--network", f"container:{scheduler.identifier}")
+        run(*HARDENED, *together, command=worker, of=tag).until("Registered to")
+
 
 class TestUsers:
     @pytest.mark.parametrize("options", [(), HARDENED, ("--user", "12345"), ("--user", "12345", *HARDENED)])

@@ -27,6 +27,7 @@ DEPENDENCIES: Mapping[str, tuple[str, ...]] = {
     "asyncssh": ("reference/test_reference_controller", "run/test_demo"),
     "click": ("cli/test_cli", "run/test_run"),
     "cryptography": ("preflight/test_preflight", "reference/test_reference_controller"),
+    "dask-jobqueue": ("cluster/test_slurm",),
     "distributed": ("cluster/test_cluster",),
     "duckdb": ("database/test_loading", "database/test_setting_aside", "database/test_table_files"),
     "environs": ("settings/test_settings",),

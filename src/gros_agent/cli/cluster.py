@@ -25,7 +25,7 @@ def command() -> None:
     metavar="DIR",
     required=True,
     cls=VariableOption,
-    envvar="GROS_AGENT_CLUSTER_MADE",
+    envvar="GROS_AGENT_CERTIFICATES_TO",
     help="Folder for a folder of each role; created if it is missing.",
 )
 @global_options

@@ -19,7 +19,7 @@ from distributed import Client, Future
 from gros_agent import __version__
 from gros_agent.cluster import working
 from gros_agent.cluster.lanes import Lanes
-from gros_agent.cluster.messages import PauseMessage, Place, ProgressMessage
+from gros_agent.cluster.messages import HostPlace, PauseMessage, ProgressMessage
 from gros_agent.cluster.sealing import ClusterKey, new_name
 from gros_agent.cluster.workers import AHEAD, ANYBODY, Choice, Workers
 from gros_agent.collect.engine import Job
@@ -49,7 +49,7 @@ class Ticket:
 
     job: Job
     mail: Mail
-    sealed: Callable[[int, Place | None], bytes]
+    sealed: Callable[[int, HostPlace | None], bytes]
     last: str = ""
     avoided: set[str] = field(default_factory=set)
     tries: int = 0
@@ -198,7 +198,7 @@ class Dispatcher:
     def _submit(self, ticket: Ticket) -> None:
         """Submit a part under a key that says nothing about it."""
         number = ticket.number = next(self._numbers)
-        place = Place(name=self._key.name_of(ticket.host), count=self._per_host) if ticket.host else None
+        place = HostPlace(name=self._key.name_of(ticket.host), count=self._per_host) if ticket.host else None
         choice = self._workers.for_part(ticket.last, ticket.job.part.source.programs, ticket.avoided)
         ticket.choice = choice
         self._workers.under_way.update(choice.addresses[:1])

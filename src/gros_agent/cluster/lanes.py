@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 
-class Waiting(Protocol):
-    """What waits: its lane, its host (None: nothing is asked), and the project that it is of."""
+class Queued(Protocol):
+    """What is in a lane: the lane, its host (None: nothing is asked), and the project that it is of."""
 
     @property
     def lane(self) -> Hashable:
@@ -28,7 +28,7 @@ class Waiting(Protocol):
         ...
 
 
-W = TypeVar("W", bound=Waiting)
+W = TypeVar("W", bound=Queued)
 
 
 class Lanes(Generic[W]):

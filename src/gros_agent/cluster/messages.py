@@ -10,12 +10,13 @@ from gros_agent.collect.part import PartDescription
 from gros_agent.collect.table_sink import TableSinks
 from gros_agent.http.traffic import Budget
 from gros_agent.rows.fitting import Changed
+from gros_agent.settings.authorities import of_the_system
 from gros_agent.sources.base import Context
 from gros_agent.tables.writer import Repeated
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class HostPlace:
     """A place at a host: its name, which does not tell the host, and how many there are in the whole cluster."""
 
     name: str
@@ -26,7 +27,8 @@ class Place:
 class PartTask:
     """A part for a worker to collect. ``ticket`` is its number, ``topic`` where the worker tells what it learns.
 
-    ``files`` has the contents of the files that the description names by their paths here. ``shared`` is the folder to
+    ``files`` has the contents of the files that the description names by their paths here. ``authorities`` is the file
+    with the authorities of the coordinator's system, which a worker has its own of. ``shared`` is the folder to
     leave tables in (None: they are asked for in pieces). ``zone`` is the time zone of the project. ``is_local`` says
     that the worker is on the coordinator's machine, and uses its clones. ``pauses`` are those that go on, in seconds.
     """
@@ -36,9 +38,10 @@ class PartTask:
     description: PartDescription = field(repr=False)
     sinks: TableSinks = field(repr=False)
     files: Mapping[Path, bytes] = field(repr=False)
+    authorities: Path | None
     shared: Path | None
     zone: str | None
-    place: Place | None
+    place: HostPlace | None
     is_local: bool
     pauses: Mapping[Budget, float]
 
@@ -120,12 +123,16 @@ class ProgressMessage:
 
 
 def contents_of_files(context: Context) -> dict[Path, bytes]:
-    """The contents of the files that a context names. One that can't be read is missing on the worker, which tells."""
+    """The contents of the files that a context names. One that can't be read is missing on the worker, which tells.
+
+    The authorities of the system are left out: they are large, and each machine has its own.
+    """
     files: dict[Path, bytes] = {}
 
     def read(path: Path) -> Path:
-        with suppress(OSError):
-            files[path] = path.read_bytes()
+        if path != of_the_system():
+            with suppress(OSError):
+                files[path] = path.read_bytes()
         return path
 
     with_files(context, read)

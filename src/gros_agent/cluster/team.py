@@ -15,7 +15,7 @@ from gros_agent.cluster import working
 from gros_agent.cluster.arrival import ArrivedTables, take_over
 from gros_agent.cluster.dispatcher import MOST_UNDER_WAY, Dispatcher, Mail, Ticket
 from gros_agent.cluster.host_keys import pin
-from gros_agent.cluster.messages import Failure, PartTask, Place, ProgressMessage, WorkerAnswer, contents_of_files
+from gros_agent.cluster.messages import Failure, HostPlace, PartTask, ProgressMessage, WorkerAnswer, contents_of_files
 from gros_agent.cluster.placement import Placement
 from gros_agent.cluster.sealing import ClusterKey
 from gros_agent.cluster.workers import AHEAD, Workers
@@ -25,6 +25,7 @@ from gros_agent.collect.table_sink import TableSinks
 from gros_agent.errors import AgentError, SourceError
 from gros_agent.http.traffic import pauses
 from gros_agent.runtime import limits, retry
+from gros_agent.settings.authorities import of_the_system
 from gros_agent.settings.model import ProjectSettings
 from gros_agent.sources.base import Collected
 from gros_agent.sources.common.capacity import Capacity
@@ -110,13 +111,14 @@ class ClusterTeam:
         self._results[job.number] = result
 
     def _ticket(self, job: Job) -> Ticket:
-        def sealed(number: int, place: Place | None) -> bytes:
+        def sealed(number: int, place: HostPlace | None) -> bytes:
             task = PartTask(
                 ticket=number,
                 topic=self._dispatcher.topic,
                 description=job.description,
                 sinks=self._sinks,
                 files=contents_of_files(job.description.context),
+                authorities=of_the_system(),
                 shared=self._cluster.shared,
                 zone=self._project.environment.time_zone or os.environ.get("TZ"),
                 place=place,

@@ -83,7 +83,7 @@ class Workers:
             self._since = now
         elif self._threads and all(one.refused for one in self._known.values()):
             one = next(iter(self._known.values()))
-            raise ConfigurationError(f"worker {one.name} can't be used: {one.refused}", one.hint)
+            raise ConfigurationError(f"{one.name} can't be used: {one.refused}", one.hint)
         elif now - self._since > WORKER_SECONDS:
             raise AgentError(
                 f"the cluster has had no worker for {WORKER_SECONDS:.0f} s", "start workers, or see their logs"
@@ -133,9 +133,9 @@ class Workers:
             known = _known(address, said)
             self._known[address] = known
             if known.refused:
-                log.error("worker %s gets nothing: %s", known.name, known.refused)
+                log.error("%s gets nothing: %s", known.name, known.refused)
             elif known.lacks:
-                log.info("worker %s lacks %s", known.name, ", ".join(sorted(known.lacks)))
+                log.info("%s lacks %s", known.name, ", ".join(sorted(known.lacks)))
 
 
 def _known(address: str, said: "dict[str, Any] | BaseException") -> KnownWorker:

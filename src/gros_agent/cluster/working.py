@@ -22,11 +22,11 @@ from distributed import Semaphore, Worker, get_worker
 from gros_agent import __version__
 from gros_agent.cluster.messages import (
     Failure,
+    HostPlace,
     LeftTable,
     LogLine,
     PartTask,
     PauseMessage,
-    Place,
     ProgressMessage,
     WorkerAnswer,
     with_files,
@@ -42,6 +42,7 @@ from gros_agent.http.traffic import AT_ONCE, Budget, pauses
 from gros_agent.runtime import limits, retry
 from gros_agent.runtime.masking import redactor, shown
 from gros_agent.runtime.storage import make_missing, storage_errors
+from gros_agent.settings.authorities import of_the_system
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context
 from gros_agent.sources.common.capacity import Capacity
@@ -77,6 +78,11 @@ def _slot(worker: Worker) -> tuple[Slot, Wanted]:
         return _of_process(worker)
 
 
+def _name(worker: Worker) -> str:
+    """The name of a worker. Those of a cluster on one machine are numbers."""
+    return f"worker {worker.name}" if isinstance(worker.name, int) else str(worker.name)
+
+
 def introduce(sealed: bytes, shared: str | None, *, dask_worker: Worker) -> dict[str, Any]:
     """What the coordinator wants to know of a worker, in values that every version can read.
 
@@ -91,7 +97,7 @@ def introduce(sealed: bytes, shared: str | None, *, dask_worker: Worker) -> dict
         wrong = str(error)
     programs = {program for source in sources().values() for program in source.programs}
     return {
-        "name": str(dask_worker.name),
+        "name": _name(dask_worker),
         "identity": slot.identity,
         "version": __version__,
         "lacks": sorted(program for program in programs if shutil.which(program) is None),
@@ -191,7 +197,7 @@ class _Part:
     def _answer(self, end: dict[str, object] | Failure) -> WorkerAnswer:
         return WorkerAnswer(
             worker=self._worker.address,
-            name=str(self._worker.name),
+            name=_name(self._worker),
             identity=self._slot.identity,
             seconds=time.monotonic() - self._begun,
             end=end,
@@ -206,6 +212,8 @@ class _Part:
         written: dict[Path, Path] = {}
 
         def here(path: Path) -> Path:
+            if path == self._task.authorities:
+                return of_the_system() or path
             if path not in written:
                 written[path] = files / f"{len(written)}-{path.name}"
                 if path in self._task.files:
@@ -234,12 +242,12 @@ class _Part:
 
 
 @cache
-def _places(place: Place) -> Semaphore:
+def _places(place: HostPlace) -> Semaphore:
     return Semaphore(max_leases=place.count, name=f"{place.name}-{place.count}")
 
 
 @contextmanager
-def _at(place: Place | None) -> Iterator[None]:
+def _at(place: HostPlace | None) -> Iterator[None]:
     """Hold a place at a host, since another coordinator may ask it as well. This one submits no more than there are."""
     if place is None:
         yield

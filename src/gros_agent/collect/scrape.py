@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from gros_agent.collect import of_controller, positions
-from gros_agent.collect.engine import Engine, Gathered, LeftOff, key_of, tasks_of
+from gros_agent.collect import new_positions, of_controller, positions
+from gros_agent.collect.engine import Engine, Gathered, LeftOff, tasks_of
 from gros_agent.collect.positions import read_documents, read_trackers
 from gros_agent.collect.project_secrets import PLAIN_NOTE, pseudonymiser_of
 from gros_agent.collect.table_sink import TableSinks
@@ -177,8 +177,8 @@ class _Scrape:
                 shutil.rmtree(folder)
             rows = {table.path.name: table.count for table in tables} | counts
             note_options(self._project, discovered)
-            moved = _moved(known, done)
-            updates = _encoded(moved, done) | self._updates(discovered)
+            moved = new_positions.moved(known, done)
+            updates = new_positions.encoded(moved, done) | self._updates(discovered)
             positions.note(self._project, moved.positions)
             notes, lying = self._publish(staging, rows, updates, outcomes)
             for one in done:
@@ -231,55 +231,6 @@ class _Scrape:
         except Exception as error:  # noqa: BLE001 (whatever a source does then)
             words = "project %s: source %s: its own notes could not be updated: %s"
             log.warning(words, self._project.key, one.outcome.source, error)
-
-
-def _moved(known: LeftOff, done: Sequence[Gathered[WrittenTables]]) -> LeftOff:
-    """The positions after this scrape: the earlier ones, updated for the parts that were collected."""
-    moved = {name: dict(content) for name, content in known.positions.items()}
-    documents = dict(known.documents)
-    for one in done:
-        if isinstance(one.task, Part) and one.collected is not None:
-            if one.collected.position is not None:
-                moved[one.task.source.tracker][key_of(one.task)] = one.collected.position
-            for name, content in one.collected.documents.items():
-                documents[name] = trackers.merged(documents[name], content)
-    return LeftOff(moved | _shared(known, done), documents)
-
-
-def _shared(known: LeftOff, done: Sequence[Gathered[WrittenTables]]) -> dict[str, dict[str, str]]:
-    """The trackers whose position is that of several parts: the earliest one, or the former one if a part has none."""
-    found: dict[str, list[str | None]] = {}
-    keys: dict[str, str] = {}
-    for one in done:
-        if isinstance(one.task, Part) and one.task.source.tracker in trackers.LINES:
-            name = one.task.source.tracker
-            keys[name] = key_of(one.task)
-            reached = one.collected.position if one.collected else None
-            found.setdefault(name, []).append(reached or known.since(one.task))
-    return {
-        name: {keys[name]: min(one for one in reached if one)} if all(reached) else dict(known.positions[name])
-        for name, reached in found.items()
-    }
-
-
-def _encoded(known: LeftOff, done: Sequence[Gathered[WrittenTables]]) -> dict[str, bytes]:
-    """The contents of all trackers."""
-    listed: dict[str, list[Mapping[str, str]]] = {}
-    for one in done:
-        if isinstance(one.task, Part):
-            listed.setdefault(one.task.source.tracker, []).append(one.task.entry.listed())
-    documents = dict(known.documents)
-    written = {
-        name: trackers.encode(name, content, listed.get(name, ()), documents.pop(name, None))
-        for name, content in known.positions.items()
-        if content or name not in trackers.LINES
-    }
-    # a document that is a line of text is from older agents: it is read, and never changed
-    return written | {
-        name: trackers.encode_document(content)
-        for name, content in documents.items()
-        if trackers.TEXT not in content and content
-    }
 
 
 def _without_repetitions(outcomes: Sequence[Outcome], done: Sequence[Gathered[WrittenTables]]) -> Iterator[Outcome]:
