@@ -147,3 +147,7 @@ class SourceError(AgentError):
     """One source can't be collected. It becomes that source's outcome."""
 
     status = ExitStatus.PARTLY
+
+
+class MachineError(SourceError):
+    """One source can't be collected on this machine: a program is missing, or the disk is full. Another one may."""

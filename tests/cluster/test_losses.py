@@ -93,6 +93,7 @@ class Place:
         wait_until(lambda: not any(one.programs() for one in workers), TIDY)
         assert [path for one in workers for path in one.tables()] == []
         assert at_work(self.cluster) == []
+        assert any(b"'piece'" in one.worker.log.read_bytes() for one in workers)  # large tables were sent
 
 
 Loss = Callable[[Place, "subprocess.Popen[str]", random.Random], None]

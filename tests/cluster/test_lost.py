@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -23,8 +24,11 @@ def busy(cluster: Running) -> list[subprocess.Popen[bytes]]:
 
 
 def children(process: int) -> str:
-    threads = Path("/proc", str(process), "task").iterdir()
-    return "".join((thread / "children").read_text() for thread in threads)
+    found = ""
+    for thread in Path("/proc", str(process), "task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found += (thread / "children").read_text()
+    return found
 
 
 def test_worker_that_is_killed(ready: Agent, server: HttpServer, cluster: Running, certificates: Path) -> None:

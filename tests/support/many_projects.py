@@ -15,7 +15,7 @@ from support.servers import HttpServer, git_http
 
 WORD = "a-word-for-git"
 _PULLS = 3
-_MANY_FILES = 1500
+_MANY_FILES = 2500
 
 
 @dataclass

@@ -34,11 +34,11 @@ from gros_agent.cluster.slot import FOLDER_VARIABLE, Slot, take_slot
 from gros_agent.cluster.wanted import Wanted
 from gros_agent.cluster.worker_log import kept_lines
 from gros_agent.collect.part import PartDescription, PartResult, collect_part
-from gros_agent.errors import AgentError, ConfigurationError, SourceError
+from gros_agent.errors import AgentError, ConfigurationError, MachineError, SourceError
 from gros_agent.http.traffic import AT_ONCE, Budget, pauses
 from gros_agent.runtime import retry
 from gros_agent.runtime.masking import redactor, shown
-from gros_agent.runtime.storage import DISK_FULL, make_missing, storage_errors
+from gros_agent.runtime.storage import make_missing, storage_errors
 from gros_agent.settings.authorities import of_the_system
 from gros_agent.sources import sources
 from gros_agent.sources.base import Collected, Context
@@ -221,9 +221,9 @@ class _Part:
 
     def _failed(self, error: AgentError) -> WorkerAnswer:
         is_of_files = isinstance(error.__cause__, OSError)  # a folder here that can't be written
-        is_other = isinstance(error, SourceError) or (isinstance(error, ConfigurationError) and not is_of_files)
-        is_full = error.own == DISK_FULL or self._slot.is_full
-        of_worker = is_full or not (is_other or error.own.startswith("unexpected"))
+        is_of_source = isinstance(error, SourceError) and not isinstance(error, MachineError)
+        is_other = is_of_source or (isinstance(error, ConfigurationError) and not is_of_files)
+        of_worker = self._slot.is_full or not (is_other or error.own.startswith("unexpected"))
         return self._answer(Failure(shown(error.message), shown(error.hint), error.own, of_worker))
 
     def _here(self, files: Path) -> PartDescription:

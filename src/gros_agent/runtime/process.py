@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gros_agent.errors import SourceError
+from gros_agent.errors import MachineError, SourceError
 from gros_agent.runtime import limits
 
 MAX_OUTPUT = 64 << 20
@@ -28,6 +28,11 @@ BUSY_SHARE = 0.1
 """Share of a silent period in which a program must use a processor to count as working."""
 MAX_SILENCES = 30
 """Silent periods in a row after which a program is killed even if it computes: an hour with the default time-out."""
+DISK_IS_FULL = (r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, and run again")
+"""What a program says if the disk is full, what that means, and what to do."""
+NO_SSH = "the program ssh is not installed"
+OF_MACHINE = frozenset({DISK_IS_FULL[1], NO_SSH})
+"""Reasons of a program's failure that are those of this machine."""
 _BLOCK = 64 << 10
 _ENDING_TIMES, _ENDING_PAUSE = 100, 0.02
 """How often to check whether killed programs have ended, and the seconds between two checks."""
@@ -75,7 +80,7 @@ def start(
             _end_in_time(process)
             _bound(process)
     except FileNotFoundError:
-        raise SourceError(
+        raise MachineError(
             f"the program {arguments[0]} is not there", f"install {arguments[0]}, or put it on the PATH"
         ) from None
     return process

@@ -15,9 +15,6 @@ from pathlib import Path
 from gros_agent.errors import AgentError, BusyError, ConfigurationError
 from gros_agent.runtime.files import owner
 
-DISK_FULL = "the disk is full"
-"""How the message begins if that is so here, whether we or a program of a source met it."""
-
 
 @contextmanager
 def storage_errors(folder: Path) -> Iterator[None]:
@@ -32,7 +29,7 @@ def storage_errors(folder: Path) -> Iterator[None]:
         place = error.filename or folder
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise AgentError(
-                f"{DISK_FULL}: {folder} can't be written",
+                f"the disk is full: {folder} can't be written",
                 "free some space and run again: nothing of this run was published",
             ) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlunsplit
 
-from gros_agent.errors import SourceError
+from gros_agent.errors import MachineError, SourceError
 from gros_agent.options.hosts import Host
 from gros_agent.options.values import Secret
 from gros_agent.runtime.urls import SCP, split
@@ -172,7 +172,7 @@ def installed_version() -> tuple[int, ...]:
             ["git", "version"], env=base_environment(), capture_output=True, check=True, timeout=30, text=True
         )
     except (OSError, subprocess.SubprocessError):
-        raise SourceError("git is not installed, or does not start", "install git") from None
+        raise MachineError("git is not installed, or does not start", "install git") from None
     match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
     return tuple(map(int, match[0].split("."))) if match else (0,)
 

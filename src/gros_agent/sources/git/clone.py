@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gros_agent.errors import Own, SourceError
+from gros_agent.errors import MachineError, Own, SourceError
 from gros_agent.runtime import process
-from gros_agent.runtime.storage import DISK_FULL, storage_errors
+from gros_agent.runtime.storage import storage_errors
 from gros_agent.sources.base import Progress, no_progress
 from gros_agent.sources.git import vacant
 from gros_agent.sources.git.access import Access, base_environment, configured, supported_version
@@ -276,7 +276,7 @@ _DAMAGED = re.compile(
 _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         r"cannot run ssh|\bssh: (?:command )?not found",
-        "the program ssh is not installed",
+        process.NO_SSH,
         "install an SSH client (openssh-client)",
     ),
     (
@@ -284,7 +284,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "the repository lacks some of its own objects, as a partial clone or a damaged one does",
         "collect from the repository that it was cloned from; git fsck shows details",
     ),
-    (r"No space left on device|Disk quota exceeded", DISK_FULL, "free some space, and run again"),
+    process.DISK_IS_FULL,
     (
         (
             r"could not read (?:Username|Password)|Authentication failed|Permission denied|terminal prompts disabled"
@@ -360,5 +360,6 @@ def explain(done: process.Completed, silence: float) -> SourceError:
         return too_much_memory(words)
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, done.errors):
-            return SourceError(f"{reason} (git: {words})", hint, own=reason)
+            kind = MachineError if reason in process.OF_MACHINE else SourceError
+            return kind(f"{reason} (git: {words})", hint, own=reason)
     return SourceError(f"git failed: {words or f'status {done.status}'}", own=f"git failed with status {done.status}")

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from gros_agent.errors import SourceError
+from gros_agent.errors import MachineError, SourceError
 from gros_agent.options.values import Secret
 from gros_agent.runtime.storage import storage_errors
 from gros_agent.runtime.urls import SCP, split
@@ -162,7 +162,7 @@ def installed_version() -> tuple[int, ...]:
                 text=True,
             )
     except (OSError, subprocess.SubprocessError):
-        raise SourceError("Subversion is not installed, or does not start", "install subversion") from None
+        raise MachineError("Subversion is not installed, or does not start", "install subversion") from None
     match = re.search(r"\d+(?:\.\d+)+", answer.stdout)
     return tuple(map(int, match[0].split("."))) if match else (0,)
 

@@ -14,9 +14,8 @@ from typing import IO, cast
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
-from gros_agent.errors import SourceError
+from gros_agent.errors import MachineError, SourceError
 from gros_agent.runtime import process
-from gros_agent.runtime.storage import DISK_FULL
 from gros_agent.sources.base import Context
 from gros_agent.sources.subversion.access import Access, private_configuration, resolve, supported_version
 
@@ -190,7 +189,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"\bssh: (?:command )?not found|Can't create tunnel.*No such file",
-        "the program ssh is not installed",
+        process.NO_SSH,
         "install an SSH client (openssh-client)",
     ),
     (
@@ -221,7 +220,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "the repository's host can't be reached, or broke the connection",
         "check its URL, the network and the proxy",
     ),
-    (r"No space left on device|Disk quota exceeded", DISK_FULL, "free some space, and run again"),
+    process.DISK_IS_FULL,
 )
 
 
@@ -231,7 +230,9 @@ def explain(errors: str, status: int) -> SourceError:
     words = (lines or [line for line in errors.splitlines() if line.strip()] or [f"status {status}"])[-1]
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, errors):
-            kind = MissingError if reason == _MISSING else SourceError
+            kind: type[SourceError] = MissingError if reason == _MISSING else SourceError
+            if reason in process.OF_MACHINE:
+                kind = MachineError
             return kind(f"{reason} ({words})", hint, own=reason)
     return SourceError(
         f"Subversion failed: {words}",
