@@ -12,6 +12,7 @@
     ├── ControllerError        4  the controller can't be reached, refuses a request, or sends an invalid answer
     │   └── NoAnswerError      4  a call got no answer: the controller may have carried it out
     └── SourceError            3  one source can't be collected; the others go on
+        ├── MachineError       3  this machine lacks a program or has a full disk; another one may collect it
         ├── TimeUpError        3  the time limit of some work is over
         ├── HttpError          3  an error status
         ├── WebPageError       3  a web page where data was expected
