@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,9 @@ from cryptography import x509
 
 from gros_agent.cluster.arrival import PIECE_BYTES, take_over
 from gros_agent.cluster.certificates import ROLES, certificate_of, make_certificates
+from gros_agent.cluster.connecting import ClusterOptions, connected
 from gros_agent.cluster.host_keys import pin
-from gros_agent.cluster.messages import LeftTable, WorkerAnswer
+from gros_agent.cluster.messages import LeftTable, WorkerAnswer, contents_of_files
 from gros_agent.cluster.placement import Placement
 from gros_agent.cluster.sealing import KEY_FILE, ClusterKey, make_key
 from gros_agent.cluster.slot import take_slot
@@ -21,7 +23,9 @@ from gros_agent.cluster.working import _capacity
 from gros_agent.errors import ConfigurationError, SourceError
 from gros_agent.rows import Tag
 from gros_agent.rows.fitting import Changed
+from gros_agent.settings.home import Home
 from gros_agent.tables.writer import Repeated
+from support.sources import context as source_context
 
 ROW = msgspec.json.encode(
     Tag(repo_name="a", tag_name="v1", version_id="1", message="x", tagged_date="0", tagger="0", tagger_email="0")
@@ -189,3 +193,34 @@ def test_parts_share_the_requests_to_a_host(parts: int, each: int) -> None:
     """Eight in all, whatever the number of parts of one host may be."""
     places = _capacity(parts).traffic("host", "account")._places
     assert [places.acquire(blocking=False) for _ in range(each + 1)] == [True] * each + [False]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("coordinator.pem", "garbage\n", "can't be used"),
+        ("authority.pem", "garbage\n", "can't be used"),
+        ("coordinator.key", None, "KEY_VALUES_MISMATCH"),
+        ("parts.key", "\n", "not the key of a cluster"),
+    ],
+)
+def test_damaged_certificates(tmp_path: Path, name: str, content: str | None, reason: str) -> None:
+    """The error names what is wrong on this machine, and does not suspect the scheduler."""
+    folder = make_certificates(tmp_path / "all")["coordinator"]
+    other = make_certificates(tmp_path / "others")["coordinator"]
+    (folder / name).write_text((other / name).read_text() if content is None else content)
+    options = ClusterOptions(address="tls://127.0.0.1:9", certificates=folder)
+    with (
+        pytest.raises(ConfigurationError, match=reason) as error,
+        connected(options, Home.of(tmp_path, {})),
+    ):
+        pass
+    assert str(folder) in error.value.message
+
+
+def test_key_that_a_web_page_wrote(tmp_path: Path) -> None:
+    """Workers get it as ssh takes it. Of another one they would make a copy for each part, which stays."""
+    (tmp_path / "key").write_bytes(b"first\r\nlast")
+    context = source_context(tmp_path, "git", "ssh://host/x")
+    context = replace(context, host=replace(context.host, key=tmp_path / "key"))
+    assert contents_of_files(context)[tmp_path / "key"] == b"first\nlast\n"

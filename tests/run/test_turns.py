@@ -6,8 +6,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from gros_agent.deliver import delivery
-from gros_agent.errors import AgentError, ExitStatus
+from gros_agent.deliver import delivery, outbox
+from gros_agent.errors import AgentError, DeliveryError, ExitStatus
 from gros_agent.run import turns as module
 from gros_agent.run.history import Ended, History
 from gros_agent.run.turns import Turn, Turns
@@ -38,6 +38,22 @@ def test_registration_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None
         second.register(projects["PB"])
     with first.alone(projects["PA"]):
         assert asked == ["PA", "PB", "PA"]
+
+
+def test_registration_that_is_not_possible_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error claims neither that the project was collected nor that something waits: a scrape may only begin."""
+    monkeypatch.setattr(module, "register", lambda *_: MagicMock())
+    monkeypatch.setattr(delivery, "obstacles", lambda *_: {})
+    project, turns = MagicMock(key="PA"), Turns()
+    project.environment.get.return_value = ""
+    turn = Turn(turns, MagicMock())
+    turn.register(project)
+    turns.registered = "PB"
+    monkeypatch.setattr(delivery, "obstacles", lambda *_: {"PC": DeliveryError("PC is stuck", "see there")})
+    monkeypatch.setattr(outbox, "waiting", lambda _: ())
+    with pytest.raises(DeliveryError, match="could not be registered again after another project: PC is stuck"):
+        turn.alone(project).__enter__()
+    assert turns.lock.acquire(blocking=False)
 
 
 def test_many_note_at_the_same_time(

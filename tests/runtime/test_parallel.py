@@ -55,6 +55,25 @@ def test_limits_and_order() -> None:
     assert watched.most["a"] == watched.most["b"] == 2
 
 
+def test_more_at_once_than_in_the_beginning() -> None:
+    """As when workers join: the limit is that of the moment when a task ends."""
+    watched = Watched(4)
+    limits = iter([2, 2, 4])
+    held = threading.Semaphore(0)
+
+    def work(task: str) -> str:
+        if task == "a0":
+            held.acquire(timeout=60)
+        elif task == "a1":
+            held.release()
+            return "A1"
+        return watched(task) if task != "a0" else "A0"
+
+    tasks = [f"a{number}" for number in range(8)]
+    parallel.run(tasks, work, at_once=lambda: next(limits, 4), lane=lambda _: None, per_lane=1)
+    assert watched.most["all"] == 4
+
+
 def test_no_lane_has_no_limit() -> None:
     watched = Watched(5)
     parallel.run(["c"] * 12, watched, at_once=5, lane=lambda _: None, per_lane=1)

@@ -33,7 +33,8 @@ def certificates(*, folder: Path) -> None:
     """Make the certificates of a cluster, and the key that its tasks are sealed with.
 
     DIR gets the folders coordinator, scheduler and worker. Each machine needs that of its role, and nothing else.
-    Whoever has one of these folders can run programs on every worker. The certificates are valid for a year.
+    Whoever has one of these folders can run programs on every machine of the cluster. The certificates are valid for a
+    year.
     """
     from gros_agent.cluster.certificates import make_certificates  # noqa: PLC0415 (commands load what they need)
 

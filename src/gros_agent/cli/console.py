@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from gros_agent.project.report import Report
+from gros_agent.runtime.logs import current_project
 from gros_agent.runtime.masking import shown, shown_in
 
 if TYPE_CHECKING:
@@ -81,9 +82,11 @@ class ProgressBars:
     """Progress bars on standard error, if that is a terminal and they are wanted.
 
     They appear with the first progress and disappear with :meth:`clear`, which must be called before other output.
+    ``of_projects`` says that several projects are collected at the same time, so that each bar names its own.
     """
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, of_projects: bool = False) -> None:
+        self._of_projects = of_projects
         self._shown = shown and sys.stderr.isatty()
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -92,6 +95,8 @@ class ProgressBars:
         """Show the progress of a step."""
         if not self._shown:
             return
+        if self._of_projects and (project := current_project()):
+            what = f"{project} {what}"
         if self._bars is None:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             self._bars = Bars(*columns, TimeElapsedColumn(), console=console(stderr=True), transient=True)

@@ -92,7 +92,10 @@ def command(
     def load(project: str | None, overrides: "Mapping[tuple[str, str], Value]", *, given: bool) -> "Settings":
         return current(ctx).load(overrides, project, given=given, tell=False, is_alone=cluster is None)
 
-    with runs.steady_files(current(ctx).root, os.environ), console.ProgressBars(shown=not current(ctx).quiet) as bars:
+    with (
+        runs.steady_files(current(ctx).root, os.environ),
+        console.ProgressBars(shown=not current(ctx).quiet, of_projects=cluster is not None) as bars,
+    ):
         settings = load(None, {}, given=False)
         if ctx.get_parameter_source("projects") is not click.core.ParameterSource.COMMANDLINE:
             projects = settings.environment.projects

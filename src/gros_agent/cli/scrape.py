@@ -109,7 +109,7 @@ def command(
         redact_text=redact_text,
     )
     told: list[Any] = []
-    with console.ProgressBars(shown=not current(ctx).quiet) as bars:
+    with console.ProgressBars(shown=not current(ctx).quiet, of_projects=cluster is not None) as bars:
 
         def tell(one: Any) -> None:  # noqa: ANN401 (a report or a preview)
             if as_json:

@@ -1,7 +1,7 @@
 """Certificates of a cluster: an authority of its own, and a certificate for each role.
 
-All in the cluster check each other by this authority alone. So whoever has one of its keys can run programs on every
-worker: they are as secret as a password of all machines.
+All in the cluster check each other by this authority alone, whatever their role is. So whoever has one of its keys can
+run programs on every machine of the cluster: they are as secret as a password of all of them.
 """
 
 import datetime as dt

@@ -170,12 +170,20 @@ def _security(folder: Path) -> Security:
     for path in (folder / AUTHORITY, certificate_of(folder, COORDINATOR), key_of_role(folder, COORDINATOR)):
         if not path.is_file():
             raise ConfigurationError(f"there is no {path}", "make it by gros-agent cluster certificates")
-    return Security(
+    security = Security(
         require_encryption=True,
         tls_ca_file=str(folder / AUTHORITY),
         tls_client_cert=str(certificate_of(folder, COORDINATOR)),
         tls_client_key=str(key_of_role(folder, COORDINATOR)),
     )
+    try:
+        security.get_connection_args("client")
+    except OSError as error:  # those of TLS are some
+        reason = getattr(error, "reason", None) or error.strerror or "one is damaged"
+        raise ConfigurationError(
+            f"the certificates in {folder} can't be used: {reason}", "copy the folder again from where it was made"
+        ) from None
+    return security
 
 
 def _clear(state: Path) -> None:

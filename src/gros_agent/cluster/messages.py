@@ -12,6 +12,7 @@ from gros_agent.http.traffic import Budget
 from gros_agent.rows.fitting import Changed
 from gros_agent.settings.authorities import of_the_system
 from gros_agent.sources.base import Context
+from gros_agent.sources.common.transport import with_unix_lines
 from gros_agent.tables.writer import Repeated
 
 
@@ -136,6 +137,8 @@ def contents_of_files(context: Context) -> dict[Path, bytes]:
         return path
 
     with_files(context, read)
+    if (key := context.host.key) in files and key is not None:  # else the worker makes a copy that stays
+        files[key] = with_unix_lines(files[key].decode(errors="surrogateescape")).encode(errors="surrogateescape")
     return files
 
 

@@ -15,6 +15,7 @@ from gros_agent.runtime.storage import make_private, replace_file, storage_error
 FOLDER_VARIABLE = "GROS_AGENT_CLUSTER_FOLDER"
 """Names the folder for the clones of all workers on a machine. Without it they are lost with the worker."""
 _IDENTITY = "identity"
+_LEAST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Slot:
             return self.tables / new_name()
         _clear(shared, self.identity)
         return shared / f"worker-{self.identity}-{new_name()}"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk is as good as full: programs meet that in many places, and don't always say so."""
+        return shutil.disk_usage(self.path).free < _LEAST_BYTES
 
     @property
     def files(self) -> Path:

@@ -83,6 +83,7 @@ class ClusterTeam:
         self._placement = Placement(project.home.state, project.key)
         self._places: dict[str, str] = {}
         self._results: dict[int, Result] = {}
+        self._progressed: dict[int, ProgressMessage] = {}
         self._zone = zone_variable(local_zone(project.environment.time_zone))
 
     def __call__(self, jobs: Sequence[Job], _capacity: Capacity, calls: Calls) -> Sequence[Result]:
@@ -108,6 +109,9 @@ class ClusterTeam:
         return [self._results[job.number] for job in jobs]
 
     def _end(self, job: Job, result: Result, calls: Calls) -> None:
+        last = self._progressed.pop(job.number, None)
+        if last is not None and last.total is not None:  # workers don't tell of every step
+            job.description.context.progress(last.what, last.total, last.total)
         calls.ended(job, result[0])
         self._results[job.number] = result
 
@@ -151,6 +155,7 @@ class ClusterTeam:
         for ticket in left.values():
             if ticket.number == message.ticket:
                 ticket.job.description.context.progress(message.what, message.done, message.total)
+                self._progressed[ticket.job.number] = message
 
     def _result(self, ticket: Ticket) -> Result | None:
         """The result of a part whose task is over, or None if it is to be tried again."""

@@ -68,8 +68,9 @@ class Workers:
 
     @property
     def threads(self) -> int:
-        """The threads of all workers that can be used."""
-        return sum(self._threads[address] for address in self._usable())
+        """The threads of all workers that can be used. Any thread may ask."""
+        threads, known = self._threads, self._known
+        return sum(count for address, count in threads.items() if address in known and not known[address].refused)
 
     def look(self) -> bool:
         """See who is there, once a second at most, and have new ones introduce themselves. Returns whether it did.
@@ -85,7 +86,7 @@ class Workers:
         self._threads = dict(self._client.nthreads())
         self._known = {address: known for address, known in self._known.items() if address in self._threads}
         self._introduce()
-        if self._usable():
+        if self.threads:
             self._since = now
         elif self._known and all(one.refused for one in self._known.values()) and not self._asked:
             one = next(iter(self._known.values()))
@@ -112,9 +113,6 @@ class Workers:
             if last and known.identity == last and self.under_way[address] < AHEAD * self._threads.get(address, 0):
                 return Choice((address,), is_strict=False)
         return Choice(() if len(able) == len(self._threads) else tuple(sorted(able)), is_strict=True)
-
-    def _usable(self) -> list[str]:
-        return [address for address in self._threads if address in self._known and not self._known[address].refused]
 
     def _introduce(self) -> None:
         new = self._threads.keys() - self._known.keys() - self._asked.keys()

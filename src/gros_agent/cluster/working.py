@@ -223,7 +223,7 @@ class _Part:
         is_of_files = isinstance(error.__cause__, OSError)  # a folder here that can't be written
         is_of_source = isinstance(error, SourceError) and not isinstance(error, MachineError)
         is_other = is_of_source or (isinstance(error, ConfigurationError) and not is_of_files)
-        of_worker = not is_other and not error.own.startswith("unexpected")
+        of_worker = self._slot.is_full or not (is_other or error.own.startswith("unexpected"))
         return self._answer(Failure(shown(error.message), shown(error.hint), error.own, of_worker))
 
     def _here(self, files: Path) -> PartDescription:

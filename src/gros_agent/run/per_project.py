@@ -66,7 +66,9 @@ def scrape_projects(
             told(Report(project=project, error=error.message, hint=error.hint, own_status=error.status))
             return error.status
 
-    return worst(parallel.run(projects, one, at_once=teams.at_once, lane=lambda _: None, per_lane=1, stop=teams.stop))
+    return worst(
+        parallel.run(projects, one, at_once=lambda: teams.at_once, lane=lambda _: None, per_lane=1, stop=teams.stop)
+    )
 
 
 def preview_projects(

@@ -81,7 +81,7 @@ def run_projects(
             parallel.run(
                 _in_turn(settings, projects),
                 lambda project: run.one(project, team),
-                at_once=team.at_once,
+                at_once=lambda: team.at_once,
                 lane=lambda _: None,
                 per_lane=1,
                 stop=team.stop,

@@ -169,13 +169,21 @@ class Turn:
         until = time.monotonic() + IMPORT_SECONDS
         while (obstacle := self._finish_others(project)) is not None:
             if not isinstance(obstacle, BusyError) or time.monotonic() > until:
-                raise self.postponed(project, obstacle)
+                raise self._not_again(project, obstacle)
             limits.sleep(_LOOK_SECONDS)
             for key in [key for key, error in self._stuck.items() if isinstance(error, BusyError)]:
                 del self._stuck[key]
         self._register_and_deliver(project, None)
         if self.obstacle is not None:
-            raise self.postponed(project, self.obstacle)
+            raise self._not_again(project, self.obstacle)
+
+    @staticmethod
+    def _not_again(project: ProjectSettings, reason: AgentError) -> DeliveryError:
+        """The error before or after a scrape, if another project was registered meanwhile."""
+        count = len(outbox.waiting(project))
+        waits = f", {count} {'batch waits' if count == 1 else 'batches wait'}" if count else ""
+        words = f"{project.key} could not be registered again after another project{waits}: {reason.message}"
+        return DeliveryError(words, reason.hint)
 
     def _register(self, project: ProjectSettings, waits: AgentError | None) -> Registered:
         try:

@@ -45,7 +45,7 @@ def run(
     tasks: Sequence[T],
     work: Callable[[T], R],
     *,
-    at_once: int,
+    at_once: int | Callable[[], int],
     lane: Callable[[T], Hashable | None],
     per_lane: int,
     stop: Callable[[], object] = lambda: None,
@@ -55,11 +55,12 @@ def run(
     At most ``at_once`` tasks run at the same time, and at most ``per_lane`` tasks with the same ``lane`` (no limit for
     None). A single task runs in the caller's thread. If a task fails or the program is interrupted, running tasks are
     ended together with the programs that they started, no other task starts, and the error is raised. ``stop`` is
-    called before, to end what tasks wait for.
+    called before, to end what tasks wait for. If ``at_once`` is a function, it is asked whenever a task ends.
     """
-    if at_once == 1 or len(tasks) == 1:
+    most = at_once if callable(at_once) else lambda: at_once
+    if most() == 1 or len(tasks) == 1:
         return [work(task) for task in tasks]
-    return _Crew(tasks, work, at_once, lane, per_lane, stop).run()
+    return _Crew(tasks, work, most, lane, per_lane, stop).run()
 
 
 class _Crew(Generic[T, R]):
@@ -67,7 +68,7 @@ class _Crew(Generic[T, R]):
         self,
         tasks: Sequence[T],
         work: Callable[[T], R],
-        at_once: int,
+        at_once: Callable[[], int],
         lane: Callable[[T], Hashable | None],
         per_lane: int,
         stop: Callable[[], object],
@@ -100,7 +101,8 @@ class _Crew(Generic[T, R]):
     def _begin(self) -> None:
         """Start as many waiting tasks as the limits allow, in order."""
         passed = deque[int]()
-        while self._waiting and len(self._threads) < self._at_once:
+        most = self._at_once()
+        while self._waiting and len(self._threads) < most:
             number = self._waiting.popleft()
             lane = self._lanes[number]
             if lane is not None and self._in_lane[lane] >= self._per_lane:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import platform
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +64,8 @@ def write_synced(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Replace the content of a file atomically, or create the file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    """Replace the content of a file atomically, or create the file. Several threads may do so at the same time."""
+    temporary = path.with_name(f".{path.name}.{threading.get_native_id()}.{os.getpid()}.new")
     temporary.unlink(missing_ok=True)
     write_synced(temporary, content, mode)
     temporary.replace(path)

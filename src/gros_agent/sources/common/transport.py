@@ -113,7 +113,7 @@ def _usable_key(path: Path, section: str) -> Path:
         raise SourceError(error.message, error.hint) from None
     if text is None:
         raise SourceError(f"{path}: there is no such SSH key", f"see env in [{section}]")
-    whole = text.replace("\r\n", "\n").rstrip("\n") + "\n"
+    whole = with_unix_lines(text)
     found = path.stat()
     is_refused = found.st_uid == os.getuid() and found.st_mode & 0o077
     if whole == text and not is_refused:
@@ -122,6 +122,11 @@ def _usable_key(path: Path, section: str) -> Path:
     with storage_errors(copy.parent):
         replace_file(copy, whole.encode(), 0o600)
     return copy
+
+
+def with_unix_lines(key: str) -> str:
+    """The text of a private key as ssh takes it: without CRLF, and with a final newline."""
+    return key.replace("\r\n", "\n").rstrip("\n") + "\n"
 
 
 @cache
