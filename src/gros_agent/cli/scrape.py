@@ -112,7 +112,8 @@ def command(
     with console.ProgressBars(shown=not current(ctx).quiet, of_projects=cluster is not None) as bars:
 
         def tell(one: Any) -> None:  # noqa: ANN401 (a report or a preview)
-            told.append(one)
+            if as_json:
+                told.append(one)
             with telling():
                 bars.clear()
                 if not as_json:
