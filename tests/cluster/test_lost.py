@@ -136,8 +136,8 @@ def test_coordinator_that_is_killed(ready: Agent, server: HttpServer, cluster: R
         with ready.start("scrape", "--project", "TEST", *arguments, variables=variables) as agent:
             wait_until(lambda: held.held)
             agent.kill()
-        wait_until(lambda: not busy(cluster), seconds=10)
-        wait_until(lambda: not [path for home in cluster.homes for path in home.rglob("parts/*")], seconds=10)
+        wait_until(lambda: not busy(cluster))
+        wait_until(lambda: not [path for home in cluster.homes for path in home.rglob("parts/*")])
     again = ready.scrape(*sources(server, "code6", "code1"), variables=variables)
     assert again.status == 0, again
     assert len(table(ready, "data_vcs_versions")) == 1520

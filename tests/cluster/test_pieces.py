@@ -137,6 +137,7 @@ def test_slots_are_of_one_process_each(tmp_path: Path) -> None:
     first, second = take_slot(tmp_path / "workers"), take_slot(tmp_path / "workers")
     assert [first.path.name, second.path.name] == ["0", "1"]
     assert first.identity != second.identity
+    assert first.cores == max(1, len(os.sched_getaffinity(0)) // 2)
     (first.tables / "left").mkdir()
     (first.files / "key").write_text("secret")
     (first.clones / "TEST").mkdir(parents=True)
@@ -191,7 +192,7 @@ def test_host_keys_of_workers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("parts", "each"), [(1, 8), (4, 2), (8, 1), (64, 1)])
 def test_parts_share_the_requests_to_a_host(parts: int, each: int) -> None:
     """Eight in all, whatever the number of parts of one host may be."""
-    places = _capacity(parts).traffic("host", "account")._places
+    places = _capacity(1, parts).traffic("host", "account")._places
     assert [places.acquire(blocking=False) for _ in range(each + 1)] == [True] * each + [False]
 
 

@@ -56,6 +56,15 @@ def test_registration_that_is_not_possible_again(monkeypatch: pytest.MonkeyPatch
     assert turns.lock.acquire(blocking=False)
 
 
+def test_no_turn_begins_when_the_run_is_interrupted() -> None:
+    """Who waits for the lock must not register while the others end."""
+    turns = Turns()
+    turns.is_over = True
+    with pytest.raises(KeyboardInterrupt):
+        Turn(turns, MagicMock()).alone(MagicMock(key="PA")).__enter__()
+    assert turns.lock.acquire(blocking=False)
+
+
 def test_many_note_at_the_same_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

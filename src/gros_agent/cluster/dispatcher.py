@@ -91,6 +91,7 @@ class Dispatcher:
         self._mails: list[Mail] = []
         self._over: BaseException | None = None
         self._is_away = False
+        self._was_away = False
         client.subscribe_topic(self.topic, self._heard)
         pauses.tell(lambda budget, seconds: self._events.put(lambda: self._spread(budget, seconds)))
         self._closed = threading.Event()
@@ -177,7 +178,8 @@ class Dispatcher:
             return
         if self._is_away:
             log.info("the scheduler of the cluster is back: what was under way is collected again")
-            self._is_away = False
+        if self._is_away or self._was_away:
+            self._is_away = self._was_away = False
             self._client.subscribe_topic(self.topic, self._heard)
         try:
             if self._workers.look():
@@ -224,6 +226,8 @@ class Dispatcher:
         if ticket is None:
             return
         self._leave(ticket)
+        if ticket.future is not None and ticket.future.status in {"cancelled", "lost"}:
+            self._was_away = True  # it may be back before anybody looked
         self._ended[number] = ticket
         ticket.mail.put(ticket)
 

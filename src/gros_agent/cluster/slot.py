@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from gros_agent.cluster.sealing import new_name
-from gros_agent.runtime.storage import make_private, replace_file, storage_errors
+from gros_agent.runtime.storage import is_held, make_private, replace_file, storage_errors
 
 FOLDER_VARIABLE = "GROS_AGENT_CLUSTER_FOLDER"
 """Names the folder for the clones of all workers on a machine. Without it they are lost with the worker."""
@@ -48,6 +48,12 @@ class Slot:
             return self.tables / new_name()
         _clear(shared, self.identity)
         return shared / f"worker-{self.identity}-{new_name()}"
+
+    @property
+    def cores(self) -> int:
+        """The cores for this worker: those of the machine, shared by all workers with folders beside this one."""
+        others = sum(is_held(lock) for lock in self.path.parent.glob("*/lock"))
+        return max(1, len(os.sched_getaffinity(0)) // max(1, others))
 
     @property
     def is_full(self) -> bool:

@@ -61,9 +61,9 @@ _taking = threading.Lock()
 
 
 @cache
-def _capacity(workers: int) -> Capacity:
-    """The cores of this machine. A host gets a share of its requests, since several workers ask it."""
-    return Capacity(requests=max(1, AT_ONCE // workers))
+def _capacity(cores: int, workers: int) -> Capacity:
+    """A share of the cores of this machine, and of the requests to a host, since several workers have both."""
+    return Capacity(cores, requests=max(1, AT_ONCE // workers))
 
 
 @cache
@@ -185,7 +185,7 @@ class _Part:
         with storage_errors(slot.path), tempfile.TemporaryDirectory(dir=slot.files) as files:
             description = self._here(Path(files))
             sink = self._task.sinks.make(tables, description.source.tables)
-            result = collect_part(description, sink, _capacity(place.count if place else 1), self._progress)
+            result = collect_part(description, sink, _capacity(slot.cores, place.count if place else 1), self._progress)
             known = description.context.known_hosts
             pinned = known.read_bytes() if known.exists() else b""
         if not isinstance(result.end, Collected):

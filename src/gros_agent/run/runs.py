@@ -70,13 +70,17 @@ def run_projects(
         for folder in (home.state, home.root / "secrets", home.root / ".ssh"):
             clear_leftovers(folder)
         _close_killed(home)
-        run = _Runs(
-            load, checks, options, turns=Turns(), noted=lambda key: Note(History(home.history), key, trigger, watcher)
-        )
+        turns = Turns()
+        run = _Runs(load, checks, options, turns, lambda key: Note(History(home.history), key, trigger, watcher))
         try:
             team = stack.enter_context(teams())
         except AgentError as error:
             return worst([run.fail(project, error) for project in projects])
+
+        def stop() -> None:
+            turns.is_over = True
+            team.stop()
+
         return worst(
             parallel.run(
                 _in_turn(settings, projects),
@@ -84,7 +88,7 @@ def run_projects(
                 at_once=lambda: team.at_once,
                 lane=lambda _: None,
                 per_lane=1,
-                stop=team.stop,
+                stop=stop,
             )
         )
 

@@ -38,11 +38,12 @@ _LOOK_SECONDS = 2.0
 class Turns:
     """What the turns of a run share: which deliveries can't be finished, and why, and who was registered last.
 
-    Who holds the lock speaks with the controller. A registration clears the agent's files there, so that no other
-    project delivers meanwhile.
+    ``is_over`` says that the run is interrupted, so that nobody's turn begins. Who holds the lock speaks with the
+    controller. A registration clears the agent's files there, so that no other project delivers meanwhile.
     """
 
     stuck: dict[str, AgentError] = field(default_factory=dict)
+    is_over: bool = False
     registered: str = ""
     lock: threading.Semaphore = field(default_factory=threading.Semaphore)
 
@@ -73,6 +74,8 @@ class Turn:
         while not self._turns.lock.acquire(timeout=limits.left()):
             limits.check()
         try:
+            if self._turns.is_over:
+                raise KeyboardInterrupt
             if self._has_registered and self._turns.registered != project.key:
                 self._register_again(project)
             yield
