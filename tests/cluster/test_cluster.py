@@ -3,13 +3,17 @@
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+import requests
 
 from gros_agent import __version__
 from gros_agent.settings.authorities import of_the_system
 from support.agent import PEPPER, ROOT, SALT, Agent, Rows, table
+from support.controller import wait_until
 from support.dask import PASSWORD, Running, on, running, sources
+from support.gate import gate
 from support.servers import HttpServer
 
 TABLES = ("data_vcs_versions", "data_change_path", "data_tag")
@@ -67,6 +71,35 @@ def test_no_secret_is_where_the_scheduler_shows_it(
     for secret in (PASSWORD, SALT, PEPPER, "code1", str(server.port)):
         assert secret.encode() not in shown
     assert PASSWORD not in done.output + done.errors
+
+
+def test_no_secret_is_on_a_page(ready: Agent, server: HttpServer, cluster: Running, certificates: Path) -> None:
+    """Of the scheduler's dashboard, while a source is collected: of its task, its worker, its calls, its logs."""
+    with gate(server.port, 1) as held:
+        arguments = ["scrape", "--project", "TEST", *sources(HttpServer(held.port), "code1")]
+        with ready.start(*arguments, variables=on(cluster, certificates)) as agent:
+            wait_until(lambda: held.held)
+            shown = pages(cluster)
+            agent.terminate()
+            agent.communicate()
+    assert any(key in shown for key in cluster.spy.keys)
+    for secret in (PASSWORD, SALT, PEPPER, "code1", str(held.port)):
+        assert secret not in shown
+
+
+def pages(cluster: Running) -> str:
+    """All pages of a scheduler about its workers and tasks."""
+    names = ["info/main/workers", "info/main/exceptions", "info/main/logs", "json/counts", "json/identity", "metrics"]
+    names += [f"info/task/{key}" for key in cluster.spy.keys] + [f"info/call-stack/{key}" for key in cluster.spy.keys]
+    for address in requests.get(f"{cluster.spy.pages}/json/identity.json", timeout=30).json()["workers"]:
+        names += [f"info/{kind}/{quote(address, safe='')}" for kind in ("worker", "call-stacks", "logs")]
+    found = []
+    for name in names:
+        end = "" if name == "metrics" else ".json" if name.startswith("json") else ".html"
+        answer = requests.get(f"{cluster.spy.pages}/{name}{end}", timeout=30)
+        assert answer.status_code == 200, name
+        found.append(answer.text)
+    return "\n".join(found)
 
 
 def test_cluster_on_this_machine(ready: Agent, server: HttpServer) -> None:

@@ -29,6 +29,11 @@ class Spy(SchedulerPlugin):
         self.seen: list[bytes] = []
         self.workers: set[str] = set()
 
+    @property
+    def pages(self) -> str:
+        """Where the scheduler shows its pages."""
+        return f"http://127.0.0.1:{self._scheduler.http_server.port}"
+
     def all(self) -> bytes:
         """What it has seen, and what workers told each other through the scheduler."""
         events = self._scheduler._broker._topics.items()
