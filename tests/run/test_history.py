@@ -398,7 +398,7 @@ def test_locked_for_too_long(history: History, path: Path, monkeypatch: pytest.M
 def test_history_of_an_older_version(tmp_path: Path) -> None:
     """Its file has no column for workers: it is added, and what is in the file stays."""
     path = tmp_path / "history.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(module._SCHEMA.replace(",\n    worker text not null default ''", ""))
         connection.execute("insert into runs (project, trigger, started, seen) values ('ABC', 'x', 1.0, 1.0)")
         connection.execute("insert into sources values (1, 'code', 'git', 1, 1, 1.0, 0, '', '', '[]')")
