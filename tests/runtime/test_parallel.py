@@ -112,6 +112,7 @@ def test_an_error_of_what_was_started() -> None:
 def test_an_error_ends_the_others_with_their_programs() -> None:
     """No later one begins, and nobody waits for a program that would sleep on."""
     begun = []
+    before = set(_children().split())  # another test may have left this process a helper
 
     def work(task: int) -> None:
         begun.append(task)
@@ -125,7 +126,7 @@ def test_an_error_ends_the_others_with_their_programs() -> None:
         parallel.run(list(range(9)), work, at_once=3, lane=lambda _: None, per_lane=1)
     assert time.monotonic() - start < 10
     assert sorted(begun) == [0, 1, 2]
-    assert not _children()
+    assert set(_children().split()) <= before
     assert process.run(["true"], {"PATH": "/usr/bin:/bin"}, silence=60).status == 0
 
 
