@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gros_agent.cli import clusters
+from gros_agent.collect import engine
 from gros_agent.run.history import History
 from support.agent import Agent
 from support.dask import on, running
@@ -77,6 +79,11 @@ def sources(watched: Watched, numbers: Iterable[int] = range(PARTS)) -> list[str
 
 def measured(agent: Agent) -> set[str]:
     return {row["domain_name"] for row in json.loads((agent.export() / "data_metrics.json").read_text())}
+
+
+def test_default() -> None:
+    """A cluster has as many parts of a host at once as one machine."""
+    assert clusters.PER_HOST == engine.PER_HOST
 
 
 def test_parts_at_a_host(ready: Agent, watched: Watched, certificates: Path, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_damaged_certificates(tmp_path: Path, name: str, content: str | None, re
     folder = make_certificates(tmp_path / "all")["coordinator"]
     other = make_certificates(tmp_path / "others")["coordinator"]
     (folder / name).write_text((other / name).read_text() if content is None else content)
-    options = ClusterOptions(address="tls://127.0.0.1:9", certificates=folder)
+    options = ClusterOptions(address="tls://127.0.0.1:9", certificates=folder, per_host=4)
     with (
         pytest.raises(ConfigurationError, match=reason) as error,
         connected(options, Home.of(tmp_path, {})),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from gros_agent.settings.home import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
-_PER_HOST = 4
+PER_HOST = 4
+"""The number of :data:`gros_agent.collect.engine.PER_HOST`, which is slow to import."""
 
 
 def cluster_options(function: F) -> F:
@@ -54,7 +55,7 @@ _OPTIONS = (
         "--per-host",
         type=click.IntRange(1, 64),
         metavar="NUMBER",
-        default=_PER_HOST,
+        default=PER_HOST,
         show_default=True,
         cls=EnvironmentOption,
         envvar="GROS_AGENT_CLUSTER_PER_HOST",

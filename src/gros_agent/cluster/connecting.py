@@ -24,7 +24,6 @@ from gros_agent.cluster.slot import FOLDER_VARIABLE
 from gros_agent.cluster.team import ClusterTeams
 from gros_agent.cluster.workers import WORKER_SECONDS, Workers
 from gros_agent.cluster.working import KEY_VARIABLE
-from gros_agent.collect.engine import PER_HOST
 from gros_agent.errors import AgentError, BusyError, ConfigurationError
 from gros_agent.runtime import limits
 from gros_agent.runtime.storage import exclusive, make_private
@@ -48,7 +47,7 @@ class ClusterOptions:
     address: str
     certificates: Path | None = None
     shared: Path | None = None
-    per_host: int = PER_HOST
+    per_host: int
 
 
 @contextmanager
@@ -188,9 +187,9 @@ def _security(folder: Path) -> Security:
 
 def _clear(state: Path) -> None:
     """Remove what is left of clusters of this machine whose coordinators were killed."""
-    for folder in state.glob(f"{_PREFIX}*"):
-        with suppress(BusyError), exclusive(folder / "lock", "a cluster"):
-            shutil.rmtree(folder, ignore_errors=True)
+    for lock in state.glob(f"{_PREFIX}*/lock"):  # a folder without one is being made
+        with suppress(BusyError), exclusive(lock, "a cluster"):
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from distributed.scheduler import KilledWorker
 
 from gros_agent.cluster import working
 from gros_agent.cluster.arrival import ArrivedTables, take_over
-from gros_agent.cluster.dispatcher import MOST_UNDER_WAY, Dispatcher, Mail, Ticket
+from gros_agent.cluster.dispatcher import Dispatcher, Mail, Ticket
 from gros_agent.cluster.host_keys import pin
 from gros_agent.cluster.messages import Failure, HostPlace, PartTask, ProgressMessage, WorkerAnswer, contents_of_files
 from gros_agent.cluster.placement import Placement
@@ -59,7 +59,7 @@ class ClusterTeams:
     @property
     def at_once(self) -> int:
         """How many projects are collected at the same time: enough to keep all workers busy, one part each."""
-        return max(1, min(MOST_PROJECTS, AHEAD * self.workers.threads, MOST_UNDER_WAY))
+        return max(1, min(MOST_PROJECTS, AHEAD * self.workers.threads))
 
     def team(self, project: ProjectSettings, sinks: TableSinks, folder: Path) -> "ClusterTeam":
         """The team for the scrape of a project."""

@@ -59,7 +59,7 @@ class Calls:
 Team = Callable[[Sequence[Job], Capacity, Calls], Sequence[tuple[PartResult, S | None]]]
 """Collects parts, and returns for each its result, and what has its rows (None: it failed). Raises AgentError.
 
-At most :data:`PER_HOST` parts may connect to the same host at the same time.
+Parts at the same host are limited: to :data:`PER_HOST` at the same time, or to what the command was told.
 """
 
 
