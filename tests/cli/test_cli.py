@@ -15,6 +15,7 @@ from typing import IO
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from gros_agent import __version__
 from gros_agent.cli import COMMANDS, main
@@ -333,3 +334,30 @@ class TestOnePlace:
         with (wrong.home / "out").open("wb") as out:
             self.start(wrong, ("--log", "CRITICAL", "run"), stdout=out, stderr=out)
         assert (wrong.home / "out").read_text().count("project TEST has no sources") == 1
+
+
+def required() -> list[tuple[tuple[str, ...], str]]:
+    """The required options of all commands, each with the words of its command."""
+    found = []
+    for name in COMMANDS:
+        one: click.Command = importlib.import_module(f"gros_agent.cli.{name}").command
+        own = {(): one} if not isinstance(one, click.Group) else {(word,): sub for word, sub in one.commands.items()}
+        found += [
+            ((str(one.name), *words), parameter.opts[0])
+            for words, command in own.items()
+            for parameter in command.params
+            if parameter.required and isinstance(parameter, click.Option)
+        ]
+    return found
+
+
+@pytest.mark.parametrize(("words", "option"), required())
+def test_missing_option_is_named(words: tuple[str, ...], option: str) -> None:
+    done = CliRunner().invoke(main, [*words])
+    assert done.exit_code == 2
+    assert f"Missing option '{option}'" in done.output
+
+
+def test_options_are_required() -> None:
+    assert (("cluster", "certificates"), "--to") in required()
+    assert len(required()) >= 5

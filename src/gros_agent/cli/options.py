@@ -168,6 +168,8 @@ class VariableOption(click.Option):
 
         try:
             return super().handle_parse_result(ctx, opts, args)
+        except click.MissingParameter:
+            raise  # its message is made of the option, not of words
         except click.BadParameter as error:
             words = error.message.replace("is not a valid integer range", "is not a whole number").rstrip(".")
             source = ctx.get_parameter_source(self.name or "")
